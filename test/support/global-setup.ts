@@ -1,0 +1,13 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { skippedFolderVariable } from './capabilities.ts';
+
+export default function setup(): () => void {
+  const folder = mkdtempSync(join(tmpdir(), 'tensegrity-skipped-'));
+  process.env[skippedFolderVariable] = folder;
+  return () => {
+    for (const name of readdirSync(folder).sort()) process.stdout.write(readFileSync(join(folder, name), 'utf8'));
+    rmSync(folder, { recursive: true, force: true });
+  };
+}

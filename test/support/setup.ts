@@ -1,0 +1,4 @@
+import { configureGlobal } from 'fast-check';
+import { replayed } from './property.ts';
+
+configureGlobal(replayed({}));
