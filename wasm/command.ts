@@ -1,0 +1,26 @@
+/**
+ * The kinds of command, shared by the encoder (TypeScript) and the interpreter (AssemblyScript): this file is both.
+ *
+ * A command is a run of i32 words, `[kind, words, inputs, outputs, parameters…, views…]`, where `words` is its whole
+ * length. A kernel is called as `kernel(command, bases, workspace, thread, threads)`:
+ * - `command` points at the first parameter (their number is fixed by the kind; `view.ts` reads them);
+ * - `bases` is a table of one address per buffer;
+ * - `workspace` is scratch memory that belongs to this thread alone;
+ * - `thread` of `threads` takes its share of the outputs (or of chunks of a fixed size), so that no bit of a result
+ *   depends on `threads`. All threads have finished a command before any starts the next.
+ */
+export const MAP = 0;
+export const REDUCE = 1;
+export const GEMM = 2;
+export const CONV = 3;
+export const POOL = 4;
+export const GATHER = 5;
+export const SCATTER_ADD = 6;
+export const GRID_SAMPLE = 7;
+export const CHOLESKY = 8;
+export const TRIANGULAR_SOLVE = 9;
+export const EIGH = 10;
+export const SORT = 11;
+export const COPY = 12;
+/** Not a kernel of its own in a plan: the first half of a `copy` that fills. */
+export const FILL = 13;

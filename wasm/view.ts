@@ -1,0 +1,40 @@
+/**
+ * How a kernel reads its parameters and views. A view is ten words, `[buffer, byte offset, shape ×4, strides ×4]`,
+ * padded to rank 4 at the front (dimension 1, stride 0); strides count elements. Views follow the parameters: inputs,
+ * then outputs.
+ */
+
+/** Parameter `index` of a command. */
+// @ts-ignore: decorator
+@inline
+export function parameter(command: usize, index: i32): i32 {
+  return load<i32>(command + (<usize>index << 2));
+}
+
+/** View `index` of a command that has `parameters` parameters. */
+// @ts-ignore: decorator
+@inline
+export function viewAt(command: usize, parameters: i32, index: i32): usize {
+  return command + (<usize>parameters << 2) + <usize>index * 40;
+}
+
+/** The address of a view's first element. */
+// @ts-ignore: decorator
+@inline
+export function pointer(view: usize, bases: usize): usize {
+  return <usize>load<u32>(bases + (<usize>load<u32>(view) << 2)) + <usize>load<u32>(view, 4);
+}
+
+/** The dimension of `axis`, 0 to 3. */
+// @ts-ignore: decorator
+@inline
+export function shape(view: usize, axis: i32): i32 {
+  return load<i32>(view + (<usize>axis << 2), 8);
+}
+
+/** The stride of `axis`, 0 to 3, in elements. */
+// @ts-ignore: decorator
+@inline
+export function stride(view: usize, axis: i32): i32 {
+  return load<i32>(view + (<usize>axis << 2), 24);
+}
