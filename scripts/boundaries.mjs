@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+/** Holds the walls of the house: each folder below imports nothing from the folders named as closed to it. */
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const backends = ['cpu', 'wasm', 'webgpu'].map((name) => `engine/backends/${name}/`);
+const walls = [
+  { room: 'engine/', closed: ['models/', 'cli/', 'audit/', 'test/'], why: 'the engine knows nothing of models' },
+  { room: 'engine/compiler/', closed: backends, why: 'the compiler knows no backend but by the contract' },
+  { room: 'engine/ops/', closed: backends, why: 'an op knows no backend' },
+  { room: 'models/', closed: ['engine/backends/', 'cli/', 'test/'], why: 'models know nothing of backends' },
+  { room: 'audit/', closed: ['engine/backends/', 'cli/', 'test/'], why: 'an audit takes the engine as a user does' },
+];
+const specifier = /(?:\bfrom\s*|\bimport\s*\(?\s*)(['"])(\.{1,2}\/[^'"]+)\1/g;
+const slashed = (path) => path.split(sep).join('/');
+
+let faults = 0;
+for (const file of globSync('{engine,models,audit}/**/*.ts', { cwd: root }).map(slashed)) {
+  const imports = [...readFileSync(join(root, file), 'utf8').matchAll(specifier)];
+  for (const [, , path] of imports) {
+    const target = slashed(relative(root, join(root, dirname(file), path)));
+    for (const { closed, why } of walls.filter(({ room }) => file.startsWith(room))) {
+      if (!closed.some((folder) => target.startsWith(folder))) continue;
+      console.error(`${file} imports ${target}: ${why}`);
+      faults += 1;
+    }
+  }
+}
+process.exit(faults === 0 ? 0 : 1);
