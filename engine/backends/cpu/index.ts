@@ -1,0 +1,182 @@
+/**
+ * The reference backend: plain TypeScript, every element type, sums in double. Written to be read and trusted; the
+ * other backends are held to what it computes.
+ */
+import type { KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
+import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
+import { check, TensegrityError } from '../../errors.ts';
+import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
+import { cholesky } from './cholesky.ts';
+import { conv } from './conv.ts';
+import { copy } from './copy.ts';
+import { type Runner, readView, writeView } from './dense.ts';
+import { eigh } from './eigh.ts';
+import { gather } from './gather.ts';
+import { gemm } from './gemm.ts';
+import { gridSample } from './gridSample.ts';
+import { map } from './map.ts';
+import { pool } from './pool.ts';
+import { reduce } from './reduce.ts';
+import { scatterAdd } from './scatterAdd.ts';
+import { sort } from './sort.ts';
+import { triangularSolve } from './triangularSolve.ts';
+
+const runners: { readonly [K in KernelKind]: Runner<K> } = {
+  map,
+  reduce,
+  gemm,
+  conv,
+  pool,
+  gather,
+  scatterAdd,
+  gridSample,
+  cholesky,
+  triangularSolve,
+  eigh,
+  sort,
+  copy,
+};
+
+export interface CpuOptions {
+  /** Fill scratch and outputs with NaN (integers: all bits set) before each run, so that reading what was never written shows. */
+  readonly poison?: boolean;
+}
+
+export function createCpuBackend(options: CpuOptions = {}): Backend {
+  return new CpuBackend(options.poison ?? false);
+}
+
+class CpuBuffer implements DeviceBuffer {
+  readonly backend: Backend;
+  readonly memory: ArrayBuffer;
+  freed = false;
+
+  constructor(backend: Backend, bytes: number) {
+    this.backend = backend;
+    this.memory = new ArrayBuffer(bytes);
+  }
+
+  get bytes(): number {
+    return this.memory.byteLength;
+  }
+}
+
+class CpuBackend implements Backend {
+  readonly name = 'cpu';
+  readonly dtypes: readonly DType[] = ['f32', 'f64', 'i32', 'u8'];
+  bytes = 0;
+  readonly #poison: boolean;
+  #disposed = false;
+
+  constructor(poison: boolean) {
+    this.#poison = poison;
+  }
+
+  allocate(bytes: number): CpuBuffer {
+    check(!this.#disposed, 'disposed', () => 'the cpu backend was disposed of; create another with createCpuBackend()');
+    this.bytes += bytes;
+    return new CpuBuffer(this, bytes);
+  }
+
+  write(buffer: DeviceBuffer, data: TypedArray): void {
+    this.#open(buffer, dtypeOf(data), data.length).set(data);
+  }
+
+  async read(buffer: DeviceBuffer, dtype: DType, length: number): Promise<TypedArray> {
+    return this.#open(buffer, dtype, length).slice();
+  }
+
+  free(buffer: DeviceBuffer): void {
+    const owned = this.#own(buffer);
+    if (!owned.freed) this.bytes -= owned.bytes;
+    owned.freed = true;
+  }
+
+  prepare(plan: Plan, constants: readonly Storage[]): Executable {
+    const arena = this.allocate(plan.arenaBytes);
+    const buffers: TypedArray[] = plan.buffers.map(({ kind, dtype, offset, length }) =>
+      kind === 'scratch' ? dtypes[dtype].over(arena.memory, offset, length) : dtypes[dtype].allocate(0),
+    );
+    const bind = (numbers: readonly number[], values: readonly Storage[], what: string) => {
+      check(values.length === numbers.length, 'argument', () => `the plan has ${numbers.length} ${what}, ${values.length} were given`);
+      numbers.forEach((number, k) => {
+        const { dtype, length } = plan.buffers[number]!;
+        buffers[number] = this.#resolve(values[k]!, dtype, length);
+      });
+    };
+    bind(plan.constants, constants, 'constants');
+    for (const number of plan.constants) buffers[number] = buffers[number]!.slice();
+    const constantBytes = plan.constants.reduce((sum, number) => sum + buffers[number]!.byteLength, 0);
+    this.bytes += constantBytes;
+
+    return {
+      run: async (inputs, slots) => {
+        check(!arena.freed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
+        bind(plan.inputs, inputs, 'inputs');
+        bind(plan.slots, slots, 'slots');
+        for (const number of plan.outputs) {
+          const { kind, dtype, length } = plan.buffers[number]!;
+          if (kind === 'output') buffers[number] = dtypes[dtype].allocate(length);
+        }
+        if (this.#poison) {
+          new Uint8Array(arena.memory).fill(255);
+          plan.buffers.forEach(({ kind }, number) => {
+            const { buffer, byteOffset, byteLength } = buffers[number]!;
+            if (kind === 'output') new Uint8Array(buffer, byteOffset, byteLength).fill(255);
+          });
+        }
+        for (const kernel of plan.kernels) {
+          if (kernel.kind === 'copy' && kernel.fill !== null) buffers[kernel.outputs[0]!.buffer]!.fill(kernel.fill);
+          runKernel(kernel, buffers);
+        }
+        return plan.outputs.map((number) => (plan.buffers[number]!.kind === 'output' ? buffers[number]! : buffers[number]!.slice()));
+      },
+      dispose: () => {
+        if (!arena.freed) this.bytes -= constantBytes;
+        this.free(arena);
+      },
+    };
+  }
+
+  dispose(): void {
+    this.#disposed = true;
+    this.bytes = 0;
+  }
+
+  /** The elements that a storage holds, in place. */
+  #resolve(storage: Storage, dtype: DType, length: number): TypedArray {
+    if (!ArrayBuffer.isView(storage)) return this.#open(storage, dtype, length);
+    check(
+      dtypeOf(storage) === dtype && storage.length === length,
+      'dtype',
+      () => `the plan wants ${length} elements of ${dtype}, got ${storage.length} of ${dtypeOf(storage)}`,
+    );
+    return storage;
+  }
+
+  #open(buffer: DeviceBuffer, dtype: DType, length: number): TypedArray {
+    const { memory, freed } = this.#own(buffer);
+    check(!freed, 'disposed', () => 'this memory was given back');
+    const bytes = length * dtypes[dtype].bytes;
+    check(
+      bytes <= memory.byteLength,
+      'argument',
+      () => `${length} elements of ${dtype} are ${bytes} bytes, but the buffer has ${memory.byteLength}`,
+    );
+    return dtypes[dtype].over(memory, 0, length);
+  }
+
+  #own(buffer: DeviceBuffer): CpuBuffer {
+    if (buffer instanceof CpuBuffer && buffer.backend === this) return buffer;
+    throw new TensegrityError(
+      'backend',
+      `this memory belongs to another backend (${buffer.backend.name}); read it there, and write it here`,
+    );
+  }
+}
+
+function runKernel<K extends KernelKind>(kernel: KernelOf<K>, buffers: readonly TypedArray[]): void {
+  const inputs = kernel.inputs.map((view) => readView(view, buffers[view.buffer]!));
+  const results = runners[kernel.kind](kernel, ...inputs);
+  for (const [k, view] of kernel.outputs.entries()) writeView(view, buffers[view.buffer]!, results[k]!);
+}

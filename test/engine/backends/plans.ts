@@ -1,0 +1,112 @@
+import type { Backend } from '../../../engine/backends/backend.ts';
+import type { BufferKind, BufferSpec, Constant, Instruction, Kernel, Plan, Program, View } from '../../../engine/compiler/plan.ts';
+import { type DType, dtypes, type HostArray, type TypedArray } from '../../../engine/dtype.ts';
+import { contiguousStrides, type Shape, sizeOf } from '../../../engine/shape.ts';
+
+/** What is particular to a kernel, apart from where it reads and writes. */
+export type KernelBody = Kernel extends infer K ? (K extends Kernel ? Omit<K, 'inputs' | 'outputs'> : never) : never;
+
+export interface Slab {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** A host array, its data rounded to its type. */
+export function host(dtype: DType, shape: Shape, values: ArrayLike<number>): HostArray {
+  const data = dtypes[dtype].allocate(sizeOf(shape));
+  data.set(values);
+  return { dtype, shape, data };
+}
+
+export function contiguous(buffer: number, { dtype, shape }: Slab): View {
+  return { buffer, dtype, shape, strides: contiguousStrides(shape), offset: 0 };
+}
+
+export function buffer(kind: BufferKind, dtype: DType, length: number, offset = 0): BufferSpec {
+  return { kind, dtype, length, offset, name: kind };
+}
+
+/** A plan of these buffers and kernels, which lists its buffers by their kinds. */
+export function planOf(buffers: readonly BufferSpec[], kernels: readonly Kernel[], arenaBytes = 0): Plan {
+  const ofKind = (kind: BufferKind) => buffers.flatMap((spec, number) => (spec.kind === kind ? [number] : []));
+  return {
+    buffers,
+    kernels,
+    inputs: ofKind('input'),
+    constants: ofKind('constant'),
+    slots: ofKind('slot'),
+    outputs: ofKind('output'),
+    arenaBytes,
+    fused: 0,
+  };
+}
+
+/** A plan of one kernel, every view contiguous and with a buffer of its own. */
+export function singleKernelPlan(body: KernelBody, inputs: readonly Slab[], outputs: readonly Slab[]): Plan {
+  const slabs = [...inputs, ...outputs];
+  const views = slabs.map((slab, number) => contiguous(number, slab));
+  const specs = slabs.map(({ dtype, shape }, number) => buffer(number < inputs.length ? 'input' : 'output', dtype, sizeOf(shape)));
+  return planOf(specs, [{ ...body, inputs: views.slice(0, inputs.length), outputs: views.slice(inputs.length) } as Kernel]);
+}
+
+/** Prepares, runs once, reads and disposes. */
+export async function runPlan(
+  backend: Backend,
+  plan: Plan,
+  inputs: readonly TypedArray[],
+  constants: readonly TypedArray[] = [],
+): Promise<TypedArray[]> {
+  const executable = await backend.prepare(plan, constants);
+  const results = await executable.run(inputs, []);
+  const arrays = await Promise.all(
+    results.map(async (result, k) => {
+      if (ArrayBuffer.isView(result)) return result;
+      const { dtype, length } = plan.buffers[plan.outputs[k]!]!;
+      const data = await backend.read(result, dtype, length);
+      backend.free(result);
+      return data;
+    }),
+  );
+  executable.dispose();
+  return arrays;
+}
+
+/** The outputs of one kernel on contiguous arrays. */
+export function runKernel(
+  backend: Backend,
+  body: KernelBody,
+  inputs: readonly HostArray[],
+  outputs: readonly Slab[],
+): Promise<TypedArray[]> {
+  return runPlan(
+    backend,
+    singleKernelPlan(body, inputs, outputs),
+    inputs.map(({ data }) => data),
+  );
+}
+
+type Step = readonly [op: Instruction['op'], lane: Instruction['lane'], ...operands: number[]];
+
+/** A program whose every instruction has a register of its own; by default its last value is its result. */
+export function program(inputs: number, constants: readonly Constant[], steps: readonly Step[], results?: readonly number[]): Program {
+  const instructions = steps.map(([op, lane, ...operands], register): Instruction => ({ op, lane, operands, register }));
+  return { inputs, constants, instructions, registers: steps.length, results: results ?? [inputs + constants.length + steps.length - 1] };
+}
+
+/** The program that gives its only input back. */
+export const identity: Program = { inputs: 1, constants: [], instructions: [], registers: 0, results: [0] };
+
+export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+/** A cheap deterministic sequence in −1…1, for tests whose data do not matter. */
+export function noise(length: number, seed = 1): Float64Array {
+  let state = seed * 2654435761;
+  return Float64Array.from({ length }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return state / 2 ** 31;
+  });
+}
