@@ -1,6 +1,6 @@
+import { type Lane, resultLane } from '../../compiler/lanes.ts';
 import type { Program } from '../../compiler/plan.ts';
 import { scalarRow } from '../../scalar.ts';
-import { type Lane, resultLane } from '../program.ts';
 
 const rounding: { readonly [L in Lane]: (value: number) => number } = {
   f32: Math.fround,

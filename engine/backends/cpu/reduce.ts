@@ -1,6 +1,6 @@
+import { type Lane, valueLanes } from '../../compiler/lanes.ts';
 import type { Reduction } from '../../compiler/plan.ts';
 import { sizeOf } from '../../shape.ts';
-import { type Lane, valueLanes } from '../program.ts';
 import type { Runner } from './dense.ts';
 import { evaluate } from './program.ts';
 

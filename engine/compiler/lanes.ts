@@ -1,6 +1,6 @@
-import type { Instruction, Program } from '../compiler/plan.ts';
 import type { DType } from '../dtype.ts';
 import { type ScalarTyping, scalarRow } from '../scalar.ts';
+import type { Instruction, Program } from './plan.ts';
 
 /** What a value of a program is computed in; `u8` is widened to `i32` when it is loaded. */
 export type Lane = Instruction['lane'];

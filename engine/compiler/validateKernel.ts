@@ -1,0 +1,205 @@
+import { type DType, isFloat } from '../dtype.ts';
+import { type ScalarTyping, scalarRow } from '../scalar.ts';
+import { sameShape, show } from '../shape.ts';
+import { type Lane, valueLanes } from './lanes.ts';
+import type { ConvKernel, Instruction, Kernel, KernelKind, KernelOf, PoolKernel, Program, View } from './plan.ts';
+
+/** What is wrong with a kernel's shapes, types, parameters and program. */
+export function kernelFaults<K extends KernelKind>(kernel: KernelOf<K>): string[] {
+  return [...rules[kernel.kind](kernel)];
+}
+
+/**
+ * `rows → rows`, where a row is an element type and extents. A letter stands for the same thing wherever it appears in a
+ * signature: types `T` (any) and `F` (a float), extents by name.
+ */
+type Signature = `${string}→${string}`;
+
+const convSignatures: { readonly [D in ConvKernel['direction']]: Signature } = {
+  forward: 'F N C H W, F O G U V → F N O P Q',
+  input: 'F N O P Q, F O G U V → F N C H W',
+  weight: 'F N C H W, F N O P Q → F O G U V',
+};
+
+const poolSignatures: { readonly [M in PoolKernel['mode']]: Signature } = {
+  max: 'T N C H W → T N C P Q',
+  argmax: 'T N C H W → i32 N C P Q',
+  sum: 'F N C H W → F N C P Q',
+  sumTranspose: 'F N C P Q → F N C H W',
+};
+
+const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<string> } = {
+  *map(kernel) {
+    for (const view of [...kernel.inputs, ...kernel.outputs]) {
+      if (!sameShape(view.shape, kernel.shape)) yield `a view has shape ${show(view.shape)}, not the kernel's ${show(kernel.shape)}`;
+    }
+    yield* programFaults(kernel.program, kernel, (lane) => storable[lane]);
+  },
+  *reduce(kernel) {
+    const { shape, reduced, reductions, program } = kernel;
+    if (!(reduced >= 0 && reduced <= shape.length)) yield `folds ${reduced} axes of ${show(shape)}`;
+    const kept = shape.slice(0, shape.length - reduced);
+    for (const view of kernel.inputs) if (!sameShape(view.shape, shape)) yield `an input has shape ${show(view.shape)}, not ${show(shape)}`;
+    for (const view of kernel.outputs) if (!sameShape(view.shape, kept)) yield `an output has shape ${show(view.shape)}, not ${show(kept)}`;
+    if (reductions.length !== kernel.outputs.length) yield `${reductions.length} reductions for ${kernel.outputs.length} outputs`;
+    yield* programFaults(program, kernel, (lane, k) => (reductions[k]?.startsWith('arg') ? ['i32'] : storable[lane]));
+  },
+  *gemm(kernel) {
+    yield* signatureFaults(kernel, 'F B M K, F B K N → F B M N');
+  },
+  *conv(kernel) {
+    const { stride, padding, dilation, groups } = kernel;
+    const extents = yield* signatureFaults(kernel, convSignatures[kernel.direction]);
+    const { C = 0, O = 0, G = 0, H = 0, W = 0, U = 0, V = 0, P = 0, Q = 0 } = extents;
+    yield* whole({ groups, stride, dilation }, 1);
+    yield* whole({ padding }, 0);
+    if (C !== G * groups || O % groups !== 0) yield `${groups} groups do not divide ${C} channels into ${G}, and ${O} filters`;
+    yield* windowFaults([H, W], [P, Q], [(U - 1) * dilation[0] + 1, (V - 1) * dilation[1] + 1], stride, padding);
+  },
+  *pool(kernel) {
+    const { H = 0, W = 0, P = 0, Q = 0 } = yield* signatureFaults(kernel, poolSignatures[kernel.mode]);
+    yield* whole({ kernel: kernel.kernel, stride: kernel.stride }, 1);
+    yield* whole({ padding: kernel.padding }, 0);
+    yield* windowFaults([H, W], [P, Q], kernel.kernel, kernel.stride, kernel.padding);
+  },
+  *gather(kernel) {
+    yield* signatureFaults(kernel, 'T A N B, i32 A M B → T A M B');
+  },
+  *scatterAdd(kernel) {
+    yield* signatureFaults(kernel, 'i32 A M B, T A M B → T A N B');
+  },
+  *gridSample(kernel) {
+    yield* signatureFaults(kernel, 'F N C H W, F N P Q 2 → F N C P Q');
+  },
+  *cholesky(kernel) {
+    yield* signatureFaults(kernel, 'F B D D → F B D D');
+  },
+  *triangularSolve(kernel) {
+    yield* signatureFaults(kernel, 'F B D D, F B D M → F B D M');
+  },
+  *eigh(kernel) {
+    const { D = 0, E = 0 } = yield* signatureFaults(kernel, 'F B D D → F B E D');
+    if (E !== D + 1) yield `the output has ${E} rows; values and vectors are ${D + 1}`;
+  },
+  *sort(kernel) {
+    yield* signatureFaults(kernel, 'T R N → i32 R N');
+  },
+  *copy({ inputs, outputs }) {
+    const [first] = outputs;
+    if (first === undefined || inputs.length !== outputs.length) yield `${inputs.length} inputs for ${outputs.length} outputs`;
+    for (const [k, output] of outputs.entries()) {
+      const input = inputs[k];
+      if (output.buffer !== first?.buffer) yield `output ${k} is in buffer ${output.buffer}, output 0 in ${first?.buffer}`;
+      if (input && (input.dtype !== output.dtype || !sameShape(input.shape, output.shape))) {
+        yield `input ${k} is ${input.dtype} ${show(input.shape)}, output ${k} is ${output.dtype} ${show(output.shape)}`;
+      }
+    }
+  },
+};
+
+/** Checks views against a signature, and gives the extents that its letters stand for. */
+function* signatureFaults(kernel: Kernel, signature: Signature): Generator<string, { readonly [name: string]: number | undefined }> {
+  const extents: Record<string, number> = {};
+  const types: Record<string, DType> = {};
+  const views = [kernel.inputs, kernel.outputs];
+  for (const [side, rows] of signature.split('→').entries()) {
+    const expected = rows.split(',').map((row) => row.trim().split(' '));
+    const given = views[side]!;
+    if (given.length !== expected.length) yield `${given.length} ${side ? 'outputs' : 'inputs'} for ${signature}`;
+    for (const [k, [type = '', ...axes]] of expected.entries()) {
+      const view = given[k];
+      if (view === undefined) continue;
+      const fits =
+        view.shape.length === axes.length &&
+        view.dtype === (/[TF]/.test(type) ? meaning(types, type, view.dtype) : type) &&
+        (type !== 'F' || isFloat(view.dtype)) &&
+        axes.every((axis, at) => view.shape[at] === (/\d/.test(axis) ? Number(axis) : meaning(extents, axis, view.shape[at]!)));
+      if (!fits) yield `${side ? 'output' : 'input'} ${k} is ${view.dtype} ${show(view.shape)}, which does not fit ${signature}`;
+    }
+  }
+  return extents;
+}
+
+/** What a letter stands for: what it stood for before, or else `value` from now on. */
+function meaning<T>(meanings: Record<string, T>, letter: string, value: T): T {
+  const known = meanings[letter] ?? value;
+  meanings[letter] = known;
+  return known;
+}
+
+/** Windows of `reach` at `stride` over a padded image give `⌊(extent + 2·padding − reach)/stride⌋ + 1` outputs. */
+function* windowFaults(image: Pair, out: Pair, reach: Pair, stride: Pair, padding: Pair): Generator<string> {
+  for (const axis of [0, 1] as const) {
+    const expected = Math.max(0, Math.floor((image[axis] + 2 * padding[axis] - reach[axis]) / stride[axis]) + 1);
+    if (out[axis] !== expected)
+      yield `windows of ${reach[axis]} at stride ${stride[axis]} over ${image[axis]} pixels padded by ${padding[axis]} give ${expected} outputs, not ${out[axis]}`;
+  }
+}
+
+type Pair = readonly [number, number];
+
+function* whole(parameters: { readonly [name: string]: number | Pair }, least: number): Generator<string> {
+  for (const [name, value] of Object.entries(parameters)) {
+    if (![value].flat().every((part) => Number.isSafeInteger(part) && part >= least))
+      yield `${name} is ${value}; it must be a whole number ≥ ${least}`;
+  }
+}
+
+/** The element types that a value of a lane can be stored in. */
+const storable: { readonly [L in Lane]: readonly DType[] } = { f32: ['f32'], f64: ['f64'], i32: ['i32', 'u8'] };
+
+function* programFaults(
+  program: Program,
+  { inputs, outputs }: Kernel,
+  types: (lane: Lane, k: number) => readonly DType[],
+): Generator<string> {
+  const { constants, instructions, registers, results } = program;
+  if (program.inputs !== inputs.length) yield `the program reads ${program.inputs} inputs of ${inputs.length}`;
+  if (results.length !== outputs.length) yield `the program has ${results.length} results for ${outputs.length} outputs`;
+  const lanes = valueLanes(
+    program,
+    inputs.map(({ dtype }: View) => dtype),
+  );
+  const first = program.inputs + constants.length;
+  // Which value each register holds by now.
+  const holds = new Map<number, number>();
+  const unreadable = (value: number) => value >= first && holds.get(instructions[value - first]?.register ?? -1) !== value;
+
+  for (const [k, instruction] of instructions.entries()) {
+    const { op, lane, operands, register } = instruction;
+    const name = `instruction ${k} (${op} ${lane} ${operands.join(' ')})`;
+    if (operands.length !== scalarRow(op).arity) yield `${name} has ${operands.length} operands`;
+    for (const [at, operand] of operands.entries()) {
+      if (!(operand >= 0 && operand < first + k)) yield `${name} uses value ${operand}, which is not defined yet`;
+      else if (unreadable(operand)) yield `${name} uses value ${operand}, whose register holds another by now`;
+      else if (!accepts(instruction, at, lanes[operand]!)) yield `${name} uses value ${operand}, which is ${lanes[operand]}`;
+    }
+    if (!laneFits[scalarRow(op).typing](lane)) yield `${name} cannot compute in ${lane}`;
+    if (!(register >= 0 && register < registers)) yield `${name} writes register ${register} of ${registers}`;
+    holds.set(register, first + k);
+  }
+  for (const [k, result] of results.entries()) {
+    const lane = lanes[result];
+    const dtype = outputs[k]?.dtype;
+    if (lane === undefined) yield `result ${k} is value ${result}, which does not exist`;
+    else if (unreadable(result)) yield `result ${k} is value ${result}, whose register holds another at the end`;
+    else if (dtype && !types(lane, k).includes(dtype)) yield `output ${k} is ${dtype}, its value ${lane}`;
+  }
+}
+
+const float = (lane: Lane) => lane !== 'i32';
+
+const laneFits: { readonly [T in ScalarTyping]: (lane: Lane) => boolean } = {
+  same: () => true,
+  compare: () => true,
+  select: () => true,
+  float,
+  toFloat: float,
+  toInt: float,
+  bits: (lane) => lane === 'i32',
+};
+
+function accepts({ op, lane }: Instruction, at: number, given: Lane): boolean {
+  const { typing } = scalarRow(op);
+  return typing === 'toFloat' || given === (typing === 'select' && at === 0 ? 'i32' : lane);
+}
