@@ -23,7 +23,7 @@ const registries = [
 const configured = process.env.npm_config_registry;
 if (configured !== undefined) registries.push(new URL(configured).host);
 const paths = [`${root}/`, `${homedir()}/`, `/${'work'}/main`, `/${'work'}/shared`];
-const forbidden = [...new Set([...registries, ...paths, '"resolved": "http'])];
+const forbidden = [...new Set([...registries, ...paths, `"${'resolved'}": "http`])];
 const mentions = git('grep', '-nIF', ...forbidden.flatMap((text) => ['-e', text]), '--', '.');
 const generated = git('ls-files', '-ci', '--exclude-standard');
 
