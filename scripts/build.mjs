@@ -32,12 +32,10 @@ function buildModule(name, newest) {
   if (modified(binary) <= newest) run('node_modules/assemblyscript/bin/asc.js', '--config', 'asconfig.json', '--target', name);
   if (modified(inlined) >= modified(binary)) return;
   mkdirSync(generated, { recursive: true });
-  writeFileSync(inlined, `export default '${readFileSync(binary).toString('base64')}';\n`);
+  writeFileSync(inlined, `const base64: string = '${readFileSync(binary).toString('base64')}';\nexport default base64;\n`);
 }
 
 if (options.has('--clean')) rmSync(join(root, 'dist'), { recursive: true, force: true });
-if (existsSync(join(root, 'wasm/index.ts'))) {
-  const newest = newestSource();
-  for (const name of modules) buildModule(name, newest);
-}
+const newest = newestSource();
+for (const name of modules) buildModule(name, newest);
 if (!options.has('--wasm')) run('node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json');
