@@ -1,0 +1,119 @@
+import { dtypes, type HostArray } from '../../engine/dtype.ts';
+import { TensegrityError } from '../../engine/errors.ts';
+import { show, sizeOf } from '../../engine/shape.ts';
+
+/** Images and, where there are any, their classes. */
+export interface ImageSplit {
+  /** [count, channels, height, width]: u8 (0 … 255), or f32 that is used as it is. */
+  readonly images: HostArray;
+  /** [count], i32, each the index of a class. */
+  readonly labels?: HostArray;
+}
+
+export interface ImageDataset {
+  readonly name: string;
+  readonly train: ImageSplit;
+  readonly test?: ImageSplit;
+  /** The classes' names; empty where nothing is labelled. */
+  readonly classes: readonly string[];
+  /** Per channel, of the training images scaled to [0, 1]; 0 for float images, which are used as they are. */
+  readonly mean: readonly number[];
+  /** Likewise, unbiased (n − 1); 1 for float images and for a channel that never varies, so that dividing by it is always safe. */
+  readonly deviation: readonly number[];
+}
+
+/** The dimensions of a batch of images. @throws TensegrityError `shape` unless there are four, `dtype` unless elements are u8 or f32. */
+export function imageShape({ dtype, shape }: HostArray, op: string): [count: number, channels: number, height: number, width: number] {
+  const [count, channels, height, width] = shape;
+  if (count === undefined || channels === undefined || height === undefined || width === undefined || shape.length !== 4) {
+    throw new TensegrityError('shape', `${op}: images must be [count, channels, height, width], not ${show(shape)}`, { shape });
+  }
+  if (dtype !== 'u8' && dtype !== 'f32') throw new TensegrityError('dtype', `${op}: images must be u8 or f32, not ${dtype}`, { dtype });
+  return [count, channels, height, width];
+}
+
+/** Calls `visit` for each run of pixels of one channel: the images are walked once, in memory order. */
+function eachPlane(images: HostArray, op: string, visit: (channel: number, start: number, end: number) => void): void {
+  const [count, channels, height, width] = imageShape(images, op);
+  const plane = height * width;
+  for (let at = 0; at < count * channels; at++) visit(at % channels, at * plane, (at + 1) * plane);
+}
+
+/**
+ * Mean and standard deviation per channel, as PyTorch's `X.mean()` and `X.std()` of the images scaled to [0, 1] (unbiased, n − 1).
+ * Counting how often each of the 256 values comes makes both exact to a double, in one pass.
+ * Float images are used as they are: mean 0, deviation 1.
+ * @param images [count, channels, height, width], u8 or f32.
+ * @throws TensegrityError `shape`, `dtype`.
+ */
+export function channelStatistics(images: HostArray): { mean: number[]; deviation: number[] } {
+  const [count, channels, height, width] = imageShape(images, 'channelStatistics');
+  if (images.dtype !== 'u8') return { mean: new Array<number>(channels).fill(0), deviation: new Array<number>(channels).fill(1) };
+  const { data } = images;
+  const counts = Array.from({ length: channels }, () => new Float64Array(256));
+  eachPlane(images, 'channelStatistics', (channel, start, end) => {
+    const histogram = counts[channel]!;
+    for (let at = start; at < end; at++) histogram[data[at]!]!++;
+  });
+  const pixels = count * height * width;
+  const mean = counts.map((histogram) => histogram.reduce((sum, times, value) => sum + times * value, 0) / 255 / pixels || 0);
+  const deviation = counts.map((histogram, channel) => {
+    // Of a single value, rounding would leave a deviation near 1e-17, and dividing by it noise.
+    if (histogram.filter((times) => times > 0).length < 2) return 1;
+    const squares = histogram.reduce((sum, times, value) => sum + times * (value / 255 - mean[channel]!) ** 2, 0);
+    return Math.sqrt(squares / (pixels - 1));
+  });
+  return { mean, deviation };
+}
+
+/**
+ * u8 images as f32 in [0, 1], less the mean, over the deviation; f32 images as they are.
+ * @param images [count, channels, height, width].
+ * @param scale mean and deviation by channel, of a data set; without it, [0, 1] is kept.
+ * @throws TensegrityError `shape`, `dtype`.
+ */
+export function normalizeImages(images: HostArray, scale?: Pick<ImageDataset, 'mean' | 'deviation'>): HostArray {
+  const [, channels] = imageShape(images, 'normalizeImages');
+  if (images.dtype === 'f32') return images;
+  if (scale !== undefined && (scale.mean.length !== channels || scale.deviation.length !== channels)) {
+    throw new TensegrityError(
+      'shape',
+      `normalizeImages: ${channels} channels, but ${scale.mean.length} means and ${scale.deviation.length} deviations`,
+    );
+  }
+  const tables = Array.from({ length: channels }, (_, channel) =>
+    Float32Array.from({ length: 256 }, (_, value) => (value / 255 - (scale?.mean[channel] ?? 0)) / (scale?.deviation[channel] ?? 1)),
+  );
+  const { data, shape } = images;
+  const result = new Float32Array(data.length);
+  eachPlane(images, 'normalizeImages', (channel, start, end) => {
+    const table = tables[channel]!;
+    for (let at = start; at < end; at++) result[at] = table[data[at]!]!;
+  });
+  return { dtype: 'f32', shape, data: result };
+}
+
+/**
+ * Rows of an array, along its first axis, in the order of `indices`.
+ * @param indices each ≥ 0 and below `array.shape[0]`; repeats are allowed.
+ * @throws TensegrityError `shape` for a scalar, `argument` for an index outside.
+ */
+export function takeRows(array: HostArray, indices: ArrayLike<number>): HostArray {
+  const [count, ...row] = array.shape;
+  if (count === undefined) throw new TensegrityError('shape', 'takeRows: a scalar has no rows');
+  const size = sizeOf(row);
+  const data = dtypes[array.dtype].allocate(indices.length * size);
+  for (let target = 0; target < indices.length; target++) {
+    const source = indices[target]!;
+    if (!Number.isInteger(source) || source < 0 || source >= count) {
+      throw new TensegrityError('argument', `takeRows: index ${source} is outside an array of ${count} rows`, { index: source, count });
+    }
+    data.set(array.data.subarray(source * size, (source + 1) * size), target * size);
+  }
+  return { dtype: array.dtype, shape: [indices.length, ...row], data };
+}
+
+/** The same rows of the images and of their labels. @throws as {@link takeRows}. */
+export function takeSplit({ images, labels }: ImageSplit, indices: ArrayLike<number>): ImageSplit {
+  return { images: takeRows(images, indices), ...(labels === undefined ? {} : { labels: takeRows(labels, indices) }) };
+}

@@ -1,0 +1,3 @@
+/** Data sets from folders, caches and the network: needs Node. */
+export { type DatasetOptions, datasetNames, loadDataset } from './datasets.ts';
+export { downloadBytes } from './download.ts';
