@@ -238,8 +238,7 @@ async function readFolder(folder: string, name: string, layoutName: LayoutName, 
 
 /** Adds to a complaint about a file which one it is, and what to do. */
 function damaged(path: string, cause: unknown): never {
-  if (!(cause instanceof TensegrityError)) throw cause;
-  if (cause.code === 'storage') throw cause;
+  if (!(cause instanceof TensegrityError) || cause.code === 'storage') throw cause;
   throw new TensegrityError(
     cause.code,
     `${path}: ${cause.message}; remove it and get it anew, or name another folder`,
@@ -307,18 +306,18 @@ function asImages(array: HostArray, path: string): HostArray {
     return fail('[count, channels, height, width] or, with one channel, [count, height, width]');
   if (shape.includes(0)) return fail('at least one image of at least one pixel');
   if (dtype === 'i32') return fail("f32, used as it is, or u8, which is normalised (in NumPy: array.astype('u1') for values 0 … 255)");
-  if (dtype !== 'u8') {
-    const wrong = data.findIndex((value) => !Number.isFinite(value));
-    if (wrong >= 0) return fail(`finite values, and element ${wrong} is ${data[wrong]}`);
-  }
   const values = dtype === 'f64' ? Float32Array.from(data) : data;
   const type = dtype === 'f64' ? 'f32' : dtype;
+  if (type === 'f32') {
+    const wrong = values.findIndex((value) => !Number.isFinite(value));
+    if (wrong >= 0) return fail(`finite f32 values, and element ${wrong} is ${data[wrong]}`);
+  }
   if (fourth === undefined) return { dtype: type, shape: [count, 1, second, third], data: values };
   if (type === 'f32') return { dtype: type, shape, data: values };
   const [channelsFirst, channelsLast] = [CHANNELS.includes(second), CHANNELS.includes(fourth)];
   if (channelsFirst === channelsLast) {
     return fail(
-      `1 or 3 channels in either the second place, [count, channels, height, width], or the last, not ${channelsFirst ? 'both' : 'neither'}; save as f32 [count, channels, height, width] to settle it`,
+      `1 or 3 channels in either the second place, [count, channels, height, width], or the last, and here they may be in ${channelsFirst ? 'both' : 'neither'}; save as f32 [count, channels, height, width] to settle it`,
     );
   }
   return channelsFirst ? array : channelsLastToFirst(data, count, second, third, fourth);

@@ -168,12 +168,13 @@ describe('a .npy of images', () => {
   });
 
   it.each<[string, HostArray, string]>([
-    ['of ambiguous layout', u8([2, 3, 4, 1]), 'not both'],
-    ['of unknown layout', u8([2, 4, 4, 2]), 'not neither'],
+    ['of ambiguous layout', u8([2, 3, 4, 1]), 'in both'],
+    ['of unknown layout', u8([2, 4, 4, 2]), 'in neither'],
     ['of rank 2', u8([4, 4]), 'channels, height, width'],
     ['of rank 5', u8([1, 1, 1, 2, 2]), 'channels, height, width'],
     ['without images', u8([0, 1, 2, 2]), 'at least one image'],
     ['of whole numbers', { dtype: 'i32', shape: [1, 1, 1, 1], data: new Int32Array(1) }, 'astype'],
+    ['beyond f32', { dtype: 'f64', shape: [1, 1, 1, 1], data: Float64Array.of(1e300) }, 'finite f32 values'],
     ['with a NaN', { dtype: 'f32', shape: [1, 1, 1, 2], data: Float32Array.of(0, NaN) }, 'element 1 is NaN'],
   ])('%s is refused', async (_, array, words) => {
     await expect(saved('a.npy', array).then((path) => loadDataset(path, offline))).rejects.toEqual(data('a.npy', words));
