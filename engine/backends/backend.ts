@@ -1,0 +1,42 @@
+import type { Plan } from '../compiler/plan.ts';
+import type { DType, TypedArray } from '../dtype.ts';
+
+/** Memory that a backend owns; only the backend that made it knows what it is. Zeroed when allocated. */
+export interface DeviceBuffer {
+  readonly backend: Backend;
+  readonly bytes: number;
+}
+
+/** Where values are: in ordinary memory, or in a backend's. */
+export type Storage = TypedArray | DeviceBuffer;
+
+/** A plan made ready to run, any number of times. */
+export interface Executable {
+  /**
+   * Runs the plan once. `inputs` and `slots` are in the plan's order; slots are updated in place. Resolves to the outputs, in the
+   * plan's order, in memory that is the caller's.
+   */
+  run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]>;
+  /** Gives its memory back. Running it afterwards is an error. */
+  dispose(): void;
+}
+
+/** What the engine asks of a backend: memory, and the running of plans. */
+export interface Backend {
+  readonly name: string;
+  /** The element types it computes with. */
+  readonly dtypes: readonly DType[];
+  /** How many buffers one kernel may touch, if that is limited. */
+  readonly maxBindings?: number;
+  /** Bytes it holds now: slots, arenas, constants, encoded plans. */
+  readonly bytes: number;
+  allocate(bytes: number): DeviceBuffer;
+  write(buffer: DeviceBuffer, data: TypedArray): void;
+  /** Reads `length` elements from the start of `buffer`. */
+  read(buffer: DeviceBuffer, dtype: DType, length: number): Promise<TypedArray>;
+  free(buffer: DeviceBuffer): void;
+  /** @param constants in the plan's order; copied now. */
+  prepare(plan: Plan, constants: readonly Storage[]): Executable | Promise<Executable>;
+  /** Gives everything back; the backend cannot be used afterwards. */
+  dispose(): void;
+}

@@ -1,0 +1,261 @@
+import { dtypes } from '../dtype.ts';
+import { type Node, topologicalOrder } from '../graph.ts';
+import { sizeOf } from '../shape.ts';
+import type { Slot } from '../slot.ts';
+import { type Draft, fuse } from './fuse.ts';
+import { contiguous, isContiguous, type Located, locator } from './layout.ts';
+import { lower } from './lower.ts';
+import { paddedBytes, placeBuffers } from './memory.ts';
+import type { BufferKind, BufferSpec, Kernel, Plan, View } from './plan.ts';
+import { schedule } from './schedule.ts';
+import { simplify } from './simplify.ts';
+
+export interface Update {
+  readonly slot: Slot;
+  readonly value: Node;
+}
+
+export interface Request {
+  readonly outputs: readonly Node[];
+  readonly updates: readonly Update[];
+  /** Whether a value in memory is bound once (a constant) or at every run (an input). */
+  readonly isConstant: (node: Node) => boolean;
+  /** How many buffers a kernel may touch. */
+  readonly bindings?: number;
+}
+
+export interface Build {
+  readonly plan: Plan;
+  /** The nodes and slots that the plan's buffers of each kind stand for, in order. */
+  readonly inputs: readonly Node[];
+  readonly constants: readonly Node[];
+  readonly slots: readonly Slot[];
+}
+
+const DEFAULT_BINDINGS = 16;
+
+/** Values that are in memory before the plan runs. */
+function isSource(node: Node): boolean {
+  return node.storage !== null || node.op === 'leaf' || node.op === 'slot' || node.op === 'placeholder';
+}
+
+/** Graph → plan: simplify → fuse → schedule → memory. */
+export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BINDINGS }: Request): Build {
+  const roots = simplify([...outputs, ...updates.map(({ value }) => value)], isSource);
+  const locate = locator();
+  const { drafts, isVirtual, fused } = fuse(roots, isSource, locate, bindings);
+  const assembly = new Assembly(isConstant);
+
+  for (const root of topologicalOrder(roots, isSource)) if (isSource(root)) assembly.source(root);
+  // Slots that are only written need a buffer too.
+  for (const { slot } of updates) assembly.slot(slot);
+
+  const results = roots.slice(0, outputs.length);
+  const written = updates.map(({ slot }, i) => ({ slot, value: roots[outputs.length + i]! }));
+  const inPlace = chooseInPlace(written, results, drafts, locate);
+  const copies: { readonly from: Node; readonly to: number; readonly staged: boolean }[] = [];
+  results.forEach((node, i) => {
+    const direct = !isSource(node) && locate(node).base === node && results.indexOf(node) === i;
+    const buffer = direct ? assembly.define(node, 'output', `out${i}`) : assembly.buffer('output', node, `out${i}`);
+    assembly.outputs.push(buffer);
+    if (!direct) copies.push({ from: node, to: buffer, staged: false });
+  });
+  for (const { slot, value } of written) {
+    if (inPlace.get(value) === slot) assembly.defineAs(value, assembly.slot(slot));
+    else copies.push({ from: value, to: assembly.slot(slot), staged: isSource(locate(value).base) });
+  }
+
+  const context = { locate, isVirtual, bufferOf: (node: Node) => assembly.bufferOf(node) };
+  const kernels = drafts.map((draft) => lower(draft, context));
+  const reading = (node: Node): View => {
+    const { base, layout } = locate(node);
+    return { buffer: assembly.bufferOf(base), dtype: node.dtype, shape: layout.shape, strides: layout.strides, offset: layout.offset };
+  };
+  const target = (node: Node, buffer: number): View => ({ buffer, dtype: node.dtype, ...contiguous(node.shape) });
+  const copy = (from: View, to: View): Kernel => ({ kind: 'copy', fill: null, inputs: [from], outputs: [to] });
+  // The old value of another slot is set aside first: that slot may be about to change, too.
+  const finals = copies.map(({ from, to, staged }) => {
+    if (!staged) return copy(reading(from), target(from, to));
+    const aside = target(from, assembly.buffer('scratch', from, ''));
+    kernels.push(copy(reading(from), aside));
+    return copy(aside, target(from, to));
+  });
+
+  const order = scheduleKernels([...kernels, ...finals], assembly.specs, finals.length);
+  const placed = placeBuffers(assembly.specs, order);
+  const plan: Plan = {
+    buffers: placed.buffers,
+    kernels: order,
+    inputs: assembly.of('input'),
+    constants: assembly.of('constant'),
+    slots: assembly.of('slot'),
+    outputs: assembly.outputs,
+    arenaBytes: placed.arenaBytes,
+    fused,
+  };
+  return { plan, inputs: assembly.inputNodes, constants: assembly.constantNodes, slots: assembly.slotList };
+}
+
+/** Collects buffers. */
+class Assembly {
+  readonly specs: BufferSpec[] = [];
+  readonly outputs: number[] = [];
+  readonly inputNodes: Node[] = [];
+  readonly constantNodes: Node[] = [];
+  readonly slotList: Slot[] = [];
+  readonly #isConstant: (node: Node) => boolean;
+  readonly #buffers = new Map<Node, number>();
+  readonly #slots = new Map<Slot, number>();
+
+  constructor(isConstant: (node: Node) => boolean) {
+    this.#isConstant = isConstant;
+  }
+
+  buffer(kind: BufferKind, { dtype, shape }: Pick<Node, 'dtype' | 'shape'>, name: string): number {
+    return this.specs.push({ kind, dtype, length: sizeOf(shape), offset: 0, name }) - 1;
+  }
+
+  define(node: Node, kind: BufferKind, name: string): number {
+    const buffer = this.buffer(kind, node, name);
+    this.#buffers.set(node, buffer);
+    return buffer;
+  }
+
+  defineAs(node: Node, buffer: number): void {
+    this.#buffers.set(node, buffer);
+  }
+
+  slot(slot: Slot): number {
+    let buffer = this.#slots.get(slot);
+    if (buffer === undefined) {
+      buffer = this.buffer('slot', slot, slot.name);
+      this.#slots.set(slot, buffer);
+      this.slotList.push(slot);
+    }
+    return buffer;
+  }
+
+  source(node: Node): void {
+    if (node.is('slot')) {
+      this.#buffers.set(node, this.slot(node.attributes.slot));
+    } else if (this.#isConstant(node)) {
+      this.define(node, 'constant', `const${this.constantNodes.push(node) - 1}`);
+    } else {
+      this.define(node, 'input', `in${this.inputNodes.push(node) - 1}`);
+    }
+  }
+
+  bufferOf(node: Node): number {
+    return this.#buffers.get(node) ?? this.define(node, 'scratch', '');
+  }
+
+  of(kind: BufferKind): number[] {
+    return this.specs.flatMap((spec, i) => (spec.kind === kind ? [i] : []));
+  }
+}
+
+/**
+ * Updates that a kernel may write straight into the slot's memory: everyone else who reads the old value can run before that kernel, and
+ * the kernel itself reads it, if at all, element by element in place.
+ */
+function chooseInPlace(
+  updates: readonly { slot: Slot; value: Node }[],
+  results: readonly Node[],
+  drafts: readonly Draft[],
+  locate: (node: Node) => Located,
+): Map<Node, Slot> {
+  const chosen = new Map<Node, Slot>();
+  const producer = new Map<Node, Draft>();
+  for (const draft of drafts) for (const node of draft.nodes) producer.set(node, draft);
+  const readers = new Map<Slot, Draft[]>();
+  for (const draft of drafts) {
+    for (const base of draft.reads) {
+      if (!base.is('slot')) continue;
+      const { slot } = base.attributes;
+      readers.set(slot, [...(readers.get(slot) ?? []), draft]);
+    }
+  }
+  // Edges that in-place writes add: these kernels must run before those.
+  const before = new Map<Draft, Draft[]>();
+  const needs = (draft: Draft): Draft[] => [...[...draft.reads].flatMap((base) => producer.get(base) ?? []), ...(before.get(draft) ?? [])];
+  const reaches = (from: Draft, goal: Draft): boolean => {
+    const seen = new Set<Draft>([from]);
+    const stack = [from];
+    while (stack.length > 0) {
+      for (const next of needs(stack.pop()!)) {
+        if (next === goal) return true;
+        if (!seen.has(next)) {
+          seen.add(next);
+          stack.push(next);
+        }
+      }
+    }
+    return false;
+  };
+  for (const { slot, value } of updates) {
+    const draft = producer.get(value);
+    // Who needs the new value must find it where it stays: in a buffer of its own.
+    const wantedElsewhere =
+      results.some((node) => locate(node).base === value) ||
+      updates.some((other) => other.slot !== slot && locate(other.value).base === value);
+    if (!draft || locate(value).base !== value || wantedElsewhere || drafts.some((other) => other !== draft && other.reads.has(value)))
+      continue;
+    const others = (readers.get(slot) ?? []).filter((reader) => reader !== draft);
+    const own = [...draft.reads].some((base) => base.is('slot') && base.attributes.slot === slot);
+    if (own && !readsInPlace(draft, slot, locate)) continue;
+    if (others.some((reader) => reaches(reader, draft))) continue;
+    before.set(draft, [...(before.get(draft) ?? []), ...others]);
+    chosen.set(value, slot);
+  }
+  return chosen;
+}
+
+/** Whether an elementwise kernel reads a slot only as it lies in memory. */
+function readsInPlace(draft: Draft, slot: Slot, locate: (node: Node) => Located): boolean {
+  const seen = new Set<Node>();
+  const visit = (node: Node): boolean => {
+    if (seen.has(node)) return true;
+    seen.add(node);
+    const { base, layout } = locate(node);
+    if (base.is('slot') && base.attributes.slot === slot)
+      return isContiguous(layout) && sizeOf(layout.shape) === slot.size && layout.shape.length === draft.nodes[0]!.shape.length;
+    if (isSource(node)) return true;
+    return node.inputs.every(visit);
+  };
+  const elementwise = draft.nodes.every((node) => node.op === 'scalar' || node.op === 'cast');
+  return elementwise && draft.nodes.every((node) => node.inputs.every(visit));
+}
+
+/** Orders the kernels; the last `finals` of them run at the end. Kernels that read a slot run before the one that writes it. */
+function scheduleKernels(kernels: readonly Kernel[], specs: readonly BufferSpec[], finals: number): Kernel[] {
+  const writer = new Map<number, number>();
+  kernels.forEach(({ outputs }, i) => {
+    for (const { buffer } of outputs) if (!writer.has(buffer)) writer.set(buffer, i);
+  });
+  const isSlot = (buffer: number): boolean => specs[buffer]!.kind === 'slot';
+  const firstFinal = kernels.length - finals;
+  const tasks = kernels.map(({ inputs, outputs }, i) => {
+    const reads = [...new Set(inputs.map((view) => view.buffer))];
+    const writes = [...new Set(outputs.map((view) => view.buffer))];
+    return {
+      reads,
+      writes,
+      after: reads.flatMap((buffer) => (writer.has(buffer) && writer.get(buffer) !== i && !isSlot(buffer) ? [writer.get(buffer)!] : [])),
+    };
+  });
+  tasks.forEach(({ reads }, i) => {
+    for (const buffer of reads) {
+      const write = writer.get(buffer);
+      if (write === undefined || write === i || !isSlot(buffer)) continue;
+      tasks[write]!.after.push(i);
+    }
+  });
+  for (let i = firstFinal; i < kernels.length; i++) for (let j = 0; j < firstFinal; j++) tasks[i]!.after.push(j);
+  const bytes = specs.map((spec) => (spec.kind === 'scratch' || spec.kind === 'output' ? paddedBytes(spec) : 0));
+  return schedule(tasks, bytes).map((task) => kernels[task]!);
+}
+
+/** The bytes of a view's elements. */
+export function viewBytes({ dtype, shape }: View): number {
+  return sizeOf(shape) * dtypes[dtype].bytes;
+}

@@ -1,0 +1,268 @@
+import { type Node, topologicalOrder } from '../graph.ts';
+import { sameShape, sizeOf } from '../shape.ts';
+import { isContiguous, isMovement, type Layout, type Located } from './layout.ts';
+import { costOf } from './program.ts';
+
+/** A kernel to be: the nodes whose values it stores. */
+export interface Draft {
+  /** In the order of the graph. All elementwise of one shape, or all folds of one shape over the same axes, or one other node. */
+  readonly nodes: Node[];
+  /** Bases that it reads from memory. */
+  readonly reads: Set<Node>;
+}
+
+export interface Fusion {
+  /** In an order in which they can run. */
+  readonly drafts: readonly Draft[];
+  /** Whether a node is computed inside the kernels that use it, and never stored. */
+  readonly isVirtual: (node: Node) => boolean;
+  /** How many elementwise nodes got no kernel of their own. */
+  readonly fused: number;
+}
+
+/** A chain with one user is always inlined; one with several is computed again for each if that is cheaper than to store and read it. */
+const RECOMPUTE = { cost: 24, largeInputs: 2 };
+const CHAIN_LIMIT = 64;
+
+/** What a stored elementwise or folded node costs to compute from memory. */
+interface Chain {
+  readonly cost: number;
+  readonly length: number;
+  readonly leaves: ReadonlyMap<string, { readonly base: Node; readonly layout: Layout }>;
+  /** It needs the element's position, so the kernel must walk in row-major order of this shape. */
+  readonly positional: boolean;
+}
+
+export function isElementwise(node: Node): boolean {
+  return node.op === 'scalar' || node.op === 'cast';
+}
+
+/** `arange` seen in row-major order is the position of the element: no memory needed. */
+export function isPosition({ base, layout }: Located): boolean {
+  return base.op === 'arange' && isContiguous(layout) && sizeOf(layout.shape) === sizeOf(base.shape);
+}
+
+/**
+ * Decides which elementwise nodes live only inside kernels, and which stored ones share a kernel.
+ * @param bindings how many buffers a kernel may touch.
+ */
+export function fuse(roots: readonly Node[], isSource: (node: Node) => boolean, locate: (node: Node) => Located, bindings: number): Fusion {
+  const order = topologicalOrder(roots, isSource);
+  const virtual = chooseVirtual(order, new Set(roots), isSource, locate, bindings);
+  const drafts = draftKernels(order, roots, virtual, isSource, locate);
+  const merged = mergeDrafts(drafts, virtual, locate, bindings);
+  const elementwise = order.filter((node) => !isSource(node) && isElementwise(node)).length;
+  const kernels = merged.filter((draft) => isElementwise(draft.nodes[0]!)).length;
+  return { drafts: merged, isVirtual: (node) => virtual.has(node), fused: elementwise - kernels };
+}
+
+function chooseVirtual(
+  order: readonly Node[],
+  kept: ReadonlySet<Node>,
+  isSource: (node: Node) => boolean,
+  locate: (node: Node) => Located,
+  bindings: number,
+): Set<Node> {
+  const users = new Map<Node, Node[]>();
+  for (const node of order) {
+    if (isSource(node)) continue;
+    for (const input of new Set(node.inputs)) {
+      const list = users.get(input);
+      if (list) list.push(node);
+      else users.set(input, [node]);
+    }
+  }
+  const virtual = new Set<Node>();
+  const chains = new Map<Node, Chain>();
+  for (const node of order) {
+    if (isSource(node) || !isElementwise(node)) continue;
+    const chain = chainOf(node, chains, virtual, locate, bindings);
+    chains.set(node, chain);
+    const uses = users.get(node) ?? [];
+    const inline = !kept.has(node) && uses.every((user) => isElementwise(user) || (user.op === 'reduce' && !chain.positional));
+    if (!inline || chain.length > CHAIN_LIMIT) continue;
+    const large = [...chain.leaves.values()].filter(({ base }) => sizeOf(base.shape) * 2 > sizeOf(node.shape)).length;
+    if (uses.length === 1 || (chain.cost <= RECOMPUTE.cost && large <= RECOMPUTE.largeInputs)) virtual.add(node);
+  }
+  return virtual;
+}
+
+/** Merges the chains of the virtual operands; an operand that would make the kernel too large is stored after all. */
+function chainOf(
+  node: Node,
+  chains: ReadonlyMap<Node, Chain>,
+  virtual: Set<Node>,
+  locate: (node: Node) => Located,
+  bindings: number,
+): Chain {
+  let cost = costOf(node);
+  let length = 1;
+  let positional = false;
+  const leaves = new Map<string, { base: Node; layout: Layout }>();
+  for (const input of new Set(node.inputs)) {
+    const chain = virtual.has(input) ? chains.get(input) : undefined;
+    if (chain) {
+      const added = [...chain.leaves.keys()].filter((key) => !leaves.has(key)).length;
+      if (leaves.size + added < bindings && length + chain.length <= CHAIN_LIMIT) {
+        cost += chain.cost;
+        length += chain.length;
+        positional ||= chain.positional;
+        for (const [key, leaf] of chain.leaves) leaves.set(key, leaf);
+        continue;
+      }
+      virtual.delete(input);
+    }
+    const located = locate(input);
+    if (located.base.op === 'full') continue;
+    if (isPosition(located)) positional = true;
+    else leaves.set(leafKey(located), located);
+  }
+  return { cost, length, leaves, positional };
+}
+
+export function leafKey({ base, layout }: Located): string {
+  return `${base.id}@${layout.offset}:${layout.shape.join(',')}/${layout.strides.join(',')}`;
+}
+
+/** What a kernel that stores `node` reads: bases, through virtual operands. */
+function readsOf(node: Node, virtual: ReadonlySet<Node>, locate: (node: Node) => Located): Located[] {
+  const found: Located[] = [];
+  const seen = new Set<Node>();
+  const visit = (operand: Node): void => {
+    if (seen.has(operand)) return;
+    seen.add(operand);
+    if (virtual.has(operand)) {
+      operand.inputs.forEach(visit);
+      return;
+    }
+    const located = locate(operand);
+    const folded = isElementwise(node) || node.op === 'reduce';
+    if (folded && located.base.op === 'full') return;
+    if (isElementwise(node) && isPosition(located)) return;
+    found.push(located);
+  };
+  node.inputs.forEach(visit);
+  return found;
+}
+
+function draftKernels(
+  order: readonly Node[],
+  roots: readonly Node[],
+  virtual: ReadonlySet<Node>,
+  isSource: (node: Node) => boolean,
+  locate: (node: Node) => Located,
+): Draft[] {
+  const needed = new Set<Node>();
+  const reads = new Map<Node, Set<Node>>();
+  const stack = roots.map((root) => locate(root).base);
+  while (stack.length > 0) {
+    const node = stack.pop()!;
+    if (needed.has(node) || isSource(node)) continue;
+    needed.add(node);
+    // A movement that strides cannot express is copied from where its input is.
+    const bases = new Set((isMovement(node) ? [locate(node.inputs[0]!)] : readsOf(node, virtual, locate)).map(({ base }) => base));
+    reads.set(node, bases);
+    stack.push(...bases);
+  }
+  return order.filter((node) => needed.has(node)).map((node) => ({ nodes: [node], reads: reads.get(node)! }));
+}
+
+/** Kernels that walk the same space may become one with several outputs, if they share something and no other kernel must run between. */
+function mergeDrafts(drafts: readonly Draft[], virtual: ReadonlySet<Node>, locate: (node: Node) => Located, bindings: number): Draft[] {
+  const position = new Map<Node, number>();
+  drafts.forEach((draft, i) => position.set(draft.nodes[0]!, i));
+  const producer = new Map<Node, Draft>();
+  for (const draft of drafts) producer.set(draft.nodes[0]!, draft);
+
+  const kept = new Set<Draft>();
+  const bySpace = new Map<string, Draft[]>();
+  for (const draft of drafts) {
+    const node = draft.nodes[0]!;
+    const space = spaceOf(node);
+    const candidates = space === null ? [] : (bySpace.get(space) ?? []);
+    // The latest first: it shares most with its neighbours, and keeps values waiting least.
+    const partner = candidates
+      .slice(-8)
+      .reverse()
+      .find((candidate) => canMerge(candidate, draft));
+    if (partner) {
+      partner.nodes.push(node);
+      for (const base of draft.reads) if (!partner.nodes.includes(base)) partner.reads.add(base);
+      producer.set(node, partner);
+      continue;
+    }
+    kept.add(draft);
+    if (space !== null) bySpace.set(space, [...(bySpace.get(space) ?? []), draft]);
+  }
+  return runnable([...kept], producer, position);
+
+  function canMerge(earlier: Draft, later: Draft): boolean {
+    const node = later.nodes[0]!;
+    const own = [...later.reads].filter((base) => earlier.nodes.includes(base));
+    const shared = [...later.reads].filter((base) => earlier.reads.has(base) && sizeOf(base.shape) > 1);
+    if (own.length === 0 && shared.length === 0) return false;
+    if (new Set([...earlier.reads, ...later.reads]).size + earlier.nodes.length + 1 > bindings) return false;
+    // A value of the same kernel can be used only where it is computed: at the same position.
+    if (own.length > 0) {
+      if (!isElementwise(node)) return false;
+      const direct = readsOf(node, virtual, locate).filter(({ base }) => own.includes(base));
+      if (!direct.every(({ base, layout }) => isContiguous(layout) && sameShape(layout.shape, base.shape))) return false;
+    }
+    return !dependsThrough(later, earlier);
+  }
+
+  /** Whether `later` needs `earlier` through a kernel between them, which then could run neither before nor after both. */
+  function dependsThrough(later: Draft, earlier: Draft): boolean {
+    const limit = Math.min(...earlier.nodes.map((node) => position.get(node)!));
+    const seen = new Set<Draft>([later]);
+    const stack: Draft[] = [];
+    const push = (base: Node): void => {
+      const draft = producer.get(base);
+      if (draft && !seen.has(draft)) {
+        seen.add(draft);
+        stack.push(draft);
+      }
+    };
+    for (const base of later.reads) if (producer.get(base) !== earlier) push(base);
+    while (stack.length > 0) {
+      const draft = stack.pop()!;
+      if (draft === earlier) return true;
+      // Nothing that runs wholly before `earlier` can need it.
+      if (Math.max(...draft.nodes.map((node) => position.get(node)!)) < limit) continue;
+      draft.reads.forEach(push);
+    }
+    return false;
+  }
+}
+
+/** What two kernels must have in common to be one. */
+function spaceOf(node: Node): string | null {
+  if (isElementwise(node)) return `map ${node.shape.join(',')}`;
+  if (node.is('reduce')) return `reduce ${node.inputs[0]!.shape.join(',')} over ${node.attributes.axes.join(',')}`;
+  return null;
+}
+
+/** Producers before their users. */
+function runnable(drafts: readonly Draft[], producer: ReadonlyMap<Node, Draft>, position: ReadonlyMap<Node, number>): Draft[] {
+  const done = new Set<Draft>();
+  const result: Draft[] = [];
+  const visit = (root: Draft): void => {
+    const stack: { draft: Draft; pending: Draft[] }[] = [];
+    const enter = (draft: Draft): void => {
+      done.add(draft);
+      const pending = [...draft.reads].flatMap((base) => producer.get(base) ?? []).filter((needed) => needed !== draft);
+      stack.push({ draft, pending });
+    };
+    if (!done.has(root)) enter(root);
+    while (stack.length > 0) {
+      const top = stack.at(-1)!;
+      const next = top.pending.pop();
+      if (next === undefined) {
+        result.push(top.draft);
+        stack.pop();
+      } else if (!done.has(next)) enter(next);
+    }
+  };
+  [...drafts].sort((a, b) => position.get(a.nodes[0]!)! - position.get(b.nodes[0]!)!).forEach(visit);
+  return result;
+}

@@ -1,0 +1,192 @@
+import type { Node, OpName } from '../graph.ts';
+import { type Draft, isElementwise, isPosition, leafKey } from './fuse.ts';
+import { contiguous, isMovement, type Layout, type Located } from './layout.ts';
+import type { Kernel, Program, Reduction, View } from './plan.ts';
+import { ProgramBuilder, scalarOf, type Value } from './program.ts';
+
+export interface LoweringContext {
+  readonly locate: (node: Node) => Located;
+  readonly isVirtual: (node: Node) => boolean;
+  /** The buffer of a node that is in memory. */
+  readonly bufferOf: (node: Node) => number;
+}
+
+/** The kernel of a draft. */
+export function lower({ nodes }: Draft, context: LoweringContext): Kernel {
+  const node = nodes[0]!;
+  if (isElementwise(node) || node.op === 'full' || node.op === 'arange') return lowerMap(nodes, context);
+  if (node.op === 'reduce') return lowerReduce(nodes as Node<'reduce'>[], context);
+  if (isMovement(node)) {
+    const source = context.locate(node.inputs[0]!);
+    // Row-major order of the input is row-major order of the result, in its own shape.
+    return { kind: 'copy', fill: null, inputs: [view(source, node, context)], outputs: [whole(node, context, source.layout.shape)] };
+  }
+  // The table's type ties each lowering to its op's attributes; here node and lowering are of the same op.
+  const lowering = lowerings[node.op] as ((node: Node, operands: Operands) => Kernel) | undefined;
+  if (!lowering) throw new Error(`the compiler has no kernel for ${node.op}`);
+  return lowering(node, {
+    inputs: node.inputs.map((input) => view(context.locate(input), input, context)),
+    output: whole(node, context),
+  });
+}
+
+function view({ base, layout }: Located, node: Node, { bufferOf }: LoweringContext): View {
+  return { buffer: bufferOf(base), dtype: node.dtype, shape: layout.shape, strides: layout.strides, offset: layout.offset };
+}
+
+function whole(node: Node, context: LoweringContext, shape = node.shape): View {
+  return view({ base: node, layout: contiguous(shape) }, node, context);
+}
+
+interface Operands {
+  readonly inputs: readonly View[];
+  readonly output: View;
+}
+
+/** Ops with a kernel of their own. */
+const lowerings: { readonly [Op in OpName]?: (node: Node<Op>, operands: Operands) => Kernel } = {
+  matmul: (_node, { inputs, output }) => ({ kind: 'gemm', inputs, outputs: [output] }),
+  conv2d: (node, operands) => convolution(node, 'forward', operands),
+  conv2dInput: (node, operands) => convolution(node, 'input', operands),
+  conv2dWeight: (node, operands) => convolution(node, 'weight', operands),
+  pool: ({ attributes: { mode, kernel, stride, padding } }, { inputs, output }) => ({
+    kind: 'pool',
+    mode,
+    kernel,
+    stride,
+    padding,
+    inputs,
+    outputs: [output],
+  }),
+  gather: (_node, { inputs, output }) => ({ kind: 'gather', inputs, outputs: [output] }),
+  // The kernel takes the index first, as gather's transpose.
+  scatterAdd: (_node, { inputs: [updates, index], output }) => ({ kind: 'scatterAdd', inputs: [index!, updates!], outputs: [output] }),
+  gridSample: ({ attributes: { padding, alignCorners } }, { inputs, output }) => ({
+    kind: 'gridSample',
+    padding,
+    alignCorners,
+    inputs,
+    outputs: [output],
+  }),
+  cholesky: (_node, { inputs, output }) => ({ kind: 'cholesky', inputs, outputs: [output] }),
+  triangularSolve: ({ attributes: { lower: isLower, transpose } }, { inputs, output }) => ({
+    kind: 'triangularSolve',
+    lower: isLower,
+    transpose,
+    inputs,
+    outputs: [output],
+  }),
+  eigh: (_node, { inputs, output }) => ({ kind: 'eigh', inputs, outputs: [output] }),
+  argsort: ({ attributes: { descending } }, { inputs, output }) => ({ kind: 'sort', descending, inputs, outputs: [output] }),
+  pad: ({ attributes: { before, value } }, { inputs: [x], output }) => ({
+    kind: 'copy',
+    fill: value,
+    inputs: [x!],
+    outputs: [window(output, x!.shape, before)],
+  }),
+  concat: ({ attributes: { axis } }, { inputs, output }) => {
+    let at = 0;
+    const windows = inputs.map(({ shape }) => {
+      const start = output.shape.map((_, i) => (i === axis ? at : 0));
+      at += shape[axis]!;
+      return window(output, shape, start);
+    });
+    return { kind: 'copy', fill: null, inputs, outputs: windows };
+  },
+};
+
+function convolution(
+  { attributes: { stride, padding, dilation, groups } }: Node<'conv2d' | 'conv2dInput' | 'conv2dWeight'>,
+  direction: 'forward' | 'input' | 'weight',
+  { inputs, output }: Operands,
+): Kernel {
+  return { kind: 'conv', direction, stride, padding, dilation, groups, inputs, outputs: [output] };
+}
+
+function window(output: View, shape: readonly number[], start: readonly number[]): View {
+  return { ...output, shape, offset: start.reduce((at, position, axis) => at + position * output.strides[axis]!, output.offset) };
+}
+
+function lowerMap(nodes: readonly Node[], context: LoweringContext): Kernel {
+  const shape = nodes[0]!.shape;
+  const { program, inputs } = expression(nodes, nodes, context, (layout) => layout);
+  return { kind: 'map', shape, program, inputs, outputs: nodes.map((node) => whole(node, context)) };
+}
+
+function lowerReduce(nodes: readonly Node<'reduce'>[], context: LoweringContext): Kernel {
+  const { axes } = nodes[0]!.attributes;
+  const full = nodes[0]!.inputs[0]!.shape;
+  const kept = full.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const order = [...kept, ...axes];
+  const permuted = (layout: Layout): Layout => ({
+    shape: order.map((axis) => layout.shape[axis]!),
+    strides: order.map((axis) => layout.strides[axis]!),
+    offset: layout.offset,
+  });
+  const { program, inputs } = expression(
+    nodes.map((node) => node.inputs[0]!),
+    [],
+    context,
+    permuted,
+  );
+  return {
+    kind: 'reduce',
+    shape: order.map((axis) => full[axis]!),
+    reduced: axes.length,
+    program,
+    reductions: nodes.map((node): Reduction => node.attributes.fn),
+    inputs,
+    outputs: nodes.map((node) => whole(node, context)),
+  };
+}
+
+/** The program that computes `results`, and the views it reads. `own` are values that this kernel itself stores. */
+function expression(
+  results: readonly Node[],
+  own: readonly Node[],
+  { locate, isVirtual, bufferOf }: LoweringContext,
+  place: (layout: Layout) => Layout,
+): { program: Program; inputs: View[] } {
+  const builder = new ProgramBuilder();
+  const inputs: View[] = [];
+  const numbers = new Map<string, number>();
+  const memo = new Map<Node, Value>();
+  const mine = new Set(own);
+
+  const emit = (node: Node): Value => {
+    const cached = memo.get(node);
+    if (cached) return cached;
+    const value = build(node);
+    memo.set(node, value);
+    return value;
+  };
+  const build = (node: Node): Value => {
+    const located = locate(node);
+    if (located.base.is('full')) return builder.constant(located.base.attributes.value, node.dtype);
+    // Only maps walk in row-major order for certain; folds never get here with a position (see `fuse`).
+    if (own.length > 0 && isPosition(located)) return builder.instruction('index', 'i32', []);
+    if (mine.has(located.base) && located.base !== node) return emit(located.base);
+    if (mine.has(node) || isVirtual(node)) {
+      const operands = node.inputs.map(emit);
+      const scalar = scalarOf(node);
+      return scalar ? builder.instruction(scalar.op, scalar.lane, operands) : operands[0]!;
+    }
+    const key = leafKey(located);
+    let number = numbers.get(key);
+    if (number === undefined) {
+      const layout = place(located.layout);
+      number =
+        inputs.push({
+          buffer: bufferOf(located.base),
+          dtype: node.dtype,
+          shape: layout.shape,
+          strides: layout.strides,
+          offset: layout.offset,
+        }) - 1;
+      numbers.set(key, number);
+    }
+    return builder.input(number);
+  };
+  const values = results.map(emit);
+  return { program: builder.build(values), inputs };
+}

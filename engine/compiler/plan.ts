@@ -1,0 +1,218 @@
+/**
+ * A plan: what the compiler makes of a graph and any backend runs. Plain data, so that it can be printed, posted to a
+ * worker, cached and saved. This file is the whole contract between the compiler and the backends.
+ */
+import type { DType } from '../dtype.ts';
+import type { ScalarName } from '../scalar.ts';
+
+/**
+ * Where a buffer's memory comes from.
+ * - `input`: bound anew at each run. - `constant`: bound once, when the plan is prepared. - `slot`: bound to a slot's
+ * memory; kernels may write it. - `output`: what a run gives back. - `scratch`: lives in the plan's arena at `offset`.
+ */
+export type BufferKind = 'input' | 'constant' | 'slot' | 'output' | 'scratch';
+
+export interface BufferSpec {
+  readonly kind: BufferKind;
+  readonly dtype: DType;
+  /** In elements. */
+  readonly length: number;
+  /** In bytes from the arena's start; only `scratch` buffers have one. Two buffers share bytes only if their lives do not meet, or in place (see {@link MapKernel}). */
+  readonly offset: number;
+  /** For the listing: a slot's name, an input's position. */
+  readonly name: string;
+}
+
+/** A strided window on a buffer. Offset and strides count elements; strides may be 0 (broadcast) or negative (flip). */
+export interface View {
+  readonly buffer: number;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+  readonly offset: number;
+}
+
+/**
+ * One step of a program. Operands are value numbers: first the kernel's inputs, then the program's constants, then the
+ * instructions in order, so instruction `k` defines value `inputs + constants.length + k`.
+ */
+export interface Instruction {
+  readonly op: ScalarName;
+  /** The type its operands are computed in: a float type, or `i32` for integers (a `u8` input is widened to `i32` when loaded). Comparisons give `i32` 0 or 1 whatever their lane; `toFloat` takes `i32` (or a float) and gives its lane; `toInt` takes its lane and gives `i32`; `where` takes an `i32` condition. */
+  readonly lane: 'f32' | 'f64' | 'i32';
+  readonly operands: readonly number[];
+  /** The register that holds the result; assigned by liveness, so that few are needed. A result may reuse the register of an operand that dies there. */
+  readonly register: number;
+}
+
+/** A constant of a program. */
+export interface Constant {
+  readonly value: number;
+  readonly lane: 'f32' | 'f64' | 'i32';
+}
+
+/** A short straight-line function of scalars, applied to every element of an iteration space. */
+export interface Program {
+  /** How many kernel inputs it reads: values 0 to `inputs − 1`. */
+  readonly inputs: number;
+  readonly constants: readonly Constant[];
+  readonly instructions: readonly Instruction[];
+  /** The registers that `instructions` use, counted. */
+  readonly registers: number;
+  /** The value numbers that are stored (`map`) or reduced (`reduce`), one for each output of the kernel. */
+  readonly results: readonly number[];
+}
+
+interface KernelBase {
+  readonly inputs: readonly View[];
+  readonly outputs: readonly View[];
+}
+
+/**
+ * `outputs[k][i] = program(inputs[0][i], inputs[1][i], …)` for every index `i` of `shape`, in row-major order.
+ * Every view has `shape`. Outputs are contiguous in that order, or not (a layout); they never overlap themselves.
+ * In place: an output may occupy the very bytes of an input that has the same strides, offset and element size, so each element is read
+ * before it is written. The op `index` gives the element's row-major position in `shape`.
+ * An input with a smaller type than the lane it is used in is widened on load (u8 → i32); a u8 output stores the low byte.
+ */
+export interface MapKernel extends KernelBase {
+  readonly kind: 'map';
+  readonly shape: readonly number[];
+  readonly program: Program;
+}
+
+export type Reduction = 'sum' | 'prod' | 'max' | 'min' | 'argmax' | 'argmin';
+
+/**
+ * The last `reduced` axes of `shape` are folded: `outputs[k][o] = reductions[k] over r of program(inputs at (o, r))`.
+ * Inputs have `shape`, outputs have `shape` without the folded axes. An empty fold gives 0, 1, −∞, ∞ (integers: the
+ * type's ends); max and min give NaN if any element is NaN; argmax and argmin give (as i32) the row-major position inside the folded axes of
+ * the first NaN, else of the first extremum. Sums of f32 keep an error near that of pairwise summation.
+ */
+export interface ReduceKernel extends KernelBase {
+  readonly kind: 'reduce';
+  readonly shape: readonly number[];
+  readonly reduced: number;
+  readonly program: Program;
+  readonly reductions: readonly Reduction[];
+}
+
+/** `out[b] = a[b] · b[b]`: inputs [B, M, K] and [B, K, N], output [B, M, N], any strides. K = 0 gives zeros. */
+export interface GemmKernel extends KernelBase {
+  readonly kind: 'gemm';
+}
+
+/**
+ * Cross-correlation (what deep learning calls convolution) of x [N, C, H, W] with w [O, C/groups, KH, KW] giving y [N, O, OH, OW]:
+ * `y[n,o,i,j] = Σ x[n, c, i·sh − ph + u·dh, j·sw − pw + v·dw] · w[o, c, u, v]`, zero outside the image.
+ * `forward`: inputs x, w; output y. `input` (its transpose in x): inputs y, w; output x. `weight` (its transpose in w): inputs x, y; output w.
+ */
+export interface ConvKernel extends KernelBase {
+  readonly kind: 'conv';
+  readonly direction: 'forward' | 'input' | 'weight';
+  readonly stride: readonly [number, number];
+  /** On both sides of height and width. */
+  readonly padding: readonly [number, number];
+  readonly dilation: readonly [number, number];
+  readonly groups: number;
+}
+
+/**
+ * Windows over the last two axes of x [N, C, H, W] → [N, C, OH, OW]. `sum`: padding counts as 0. `sumTranspose`: its transpose (input
+ * [N, C, OH, OW], output [N, C, H, W]). `max`: padding never wins; NaN wins. `argmax`: where the maximum is, as `h·W + w`, i32 (the first of equals, or the first NaN).
+ */
+export interface PoolKernel extends KernelBase {
+  readonly kind: 'pool';
+  readonly mode: 'max' | 'argmax' | 'sum' | 'sumTranspose';
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly padding: readonly [number, number];
+}
+
+/**
+ * Inputs x [A, N, B] and index (i32) [A, M, B]; `out[a, m, b] = x[a, index[a, m, b], b]`. An index outside 0…N−1 gives NaN, or 0 for integers.
+ * The index view often has stride 0 along `b` (and `a`): then whole rows are copied.
+ */
+export interface GatherKernel extends KernelBase {
+  readonly kind: 'gather';
+}
+
+/** The transpose of gather: inputs index [A, M, B] and updates [A, M, B]; `out[a, n, b] = Σ over m with index[a, m, b] = n of updates[a, m, b]`, in ascending m. Out-of-range indices are dropped. */
+export interface ScatterAddKernel extends KernelBase {
+  readonly kind: 'scatterAdd';
+}
+
+/**
+ * Bilinear samples of x [N, C, H, W] at grid [N, OH, OW, 2], whose pairs are (x, y) with −1 and 1 at the image's edges
+ * (`alignCorners`: at the centres of the corner pixels), as PyTorch's grid_sample. A NaN coordinate gives NaN.
+ */
+export interface GridSampleKernel extends KernelBase {
+  readonly kind: 'gridSample';
+  readonly padding: 'zeros' | 'border';
+  readonly alignCorners: boolean;
+}
+
+/** Input [B, D, D] symmetric (only the lower triangle is read); output L [B, D, D], lower triangular, `L·Lᵀ = input`; all NaN for a matrix that is not positive definite. */
+export interface CholeskyKernel extends KernelBase {
+  readonly kind: 'cholesky';
+}
+
+/** Inputs a [B, D, D] (only the triangle named is read) and b [B, D, M]; output x [B, D, M] with `a·x = b`, or `aᵀ·x = b` if `transpose`. */
+export interface TriangularSolveKernel extends KernelBase {
+  readonly kind: 'triangularSolve';
+  readonly lower: boolean;
+  readonly transpose: boolean;
+}
+
+/**
+ * Input [B, D, D] symmetric (only the lower triangle is read); output [B, D + 1, D]: row 0 the eigenvalues in ascending order, rows 1…D the
+ * matrix of eigenvectors (column k belongs to value k), each unit length with its component of largest magnitude (first of equals) positive. Non-finite input gives NaN.
+ */
+export interface EighKernel extends KernelBase {
+  readonly kind: 'eigh';
+}
+
+/** Input [R, N]; output i32 [R, N]: the positions that sort each row. Stable; NaN counts as larger than any number, as in PyTorch. */
+export interface SortKernel extends KernelBase {
+  readonly kind: 'sort';
+  readonly descending: boolean;
+}
+
+/** First `fill`, if not null, in every element of buffer `outputs[0].buffer`; then `outputs[k] = inputs[k]`, each a window on that one buffer (pad, concat, a change of layout). */
+export interface CopyKernel extends KernelBase {
+  readonly kind: 'copy';
+  readonly fill: number | null;
+}
+
+export type Kernel =
+  | MapKernel
+  | ReduceKernel
+  | GemmKernel
+  | ConvKernel
+  | PoolKernel
+  | GatherKernel
+  | ScatterAddKernel
+  | GridSampleKernel
+  | CholeskyKernel
+  | TriangularSolveKernel
+  | EighKernel
+  | SortKernel
+  | CopyKernel;
+
+export type KernelKind = Kernel['kind'];
+export type KernelOf<K extends KernelKind> = Extract<Kernel, { kind: K }>;
+
+export interface Plan {
+  readonly buffers: readonly BufferSpec[];
+  /** In the order in which they run. */
+  readonly kernels: readonly Kernel[];
+  /** Buffer numbers, in the order in which they are bound or given back. */
+  readonly inputs: readonly number[];
+  readonly constants: readonly number[];
+  readonly slots: readonly number[];
+  readonly outputs: readonly number[];
+  /** Size of the arena. */
+  readonly arenaBytes: number;
+  /** Elementwise graph nodes that fusion put inside another kernel, for the listing. */
+  readonly fused: number;
+}

@@ -1,0 +1,164 @@
+import { dtypes } from '../dtype.ts';
+import { scalarRow } from '../scalar.ts';
+import { sizeOf } from '../shape.ts';
+import type { Kernel, Plan, Program, View } from './plan.ts';
+
+export interface PrintOptions {
+  /** Whether each fused program is written out below its kernel. */
+  readonly programs?: boolean;
+}
+
+/** What a kernel has to do at least. */
+export interface Work {
+  /** Floating-point operations; a multiply-add counts two. */
+  readonly flops: number;
+  /** Bytes read and written, each element of a view once. */
+  readonly bytes: number;
+}
+
+/** Counts a kernel's work; the costs of transcendentals are counted as one operation. */
+export function workOf(kernel: Kernel): Work {
+  const bytes = [...kernel.inputs, ...kernel.outputs].reduce((sum, view) => sum + touchedBytes(view), 0);
+  return { flops: flopsOf(kernel), bytes };
+}
+
+function touchedBytes({ shape, strides, dtype }: View): number {
+  const distinct = shape.filter((_, axis) => strides[axis] !== 0);
+  return sizeOf(distinct) * dtypes[dtype].bytes;
+}
+
+function flopsOf(kernel: Kernel): number {
+  const out = kernel.outputs[0]!;
+  switch (kernel.kind) {
+    case 'map':
+      return sizeOf(kernel.shape) * arithmetic(kernel.program);
+    case 'reduce':
+      return sizeOf(kernel.shape) * (arithmetic(kernel.program) + kernel.reductions.length);
+    case 'gemm':
+      return 2 * sizeOf(out.shape) * kernel.inputs[0]!.shape[2]!;
+    case 'conv': {
+      const [x, w, y] = convViews(kernel);
+      return 2 * sizeOf(y.shape) * w.shape[1]! * w.shape[2]! * w.shape[3]! * (x.shape[0]! > 0 ? 1 : 0);
+    }
+    case 'pool':
+      return sizeOf((kernel.mode === 'sumTranspose' ? kernel.inputs[0]! : out).shape) * kernel.kernel[0] * kernel.kernel[1];
+    case 'gridSample':
+      return 8 * sizeOf(out.shape);
+    case 'cholesky':
+      return sizeOf(out.shape) * Math.ceil(out.shape[2]! / 3);
+    case 'triangularSolve':
+      return sizeOf(out.shape) * out.shape[1]!;
+    case 'eigh':
+      return 9 * kernel.inputs[0]!.shape[0]! * kernel.inputs[0]!.shape[2]! ** 3;
+    case 'scatterAdd':
+      return sizeOf(kernel.inputs[1]!.shape);
+    case 'gather':
+    case 'sort':
+    case 'copy':
+      return 0;
+  }
+}
+
+function arithmetic({ instructions }: Program): number {
+  return instructions.filter(({ op }) => scalarRow(op).arity > 0).length;
+}
+
+/** Image, weights and result of a convolution, whichever of them is the output. */
+function convViews({ direction, inputs, outputs }: Extract<Kernel, { kind: 'conv' }>): [View, View, View] {
+  const [first, second] = [inputs[0]!, inputs[1]!];
+  const out = outputs[0]!;
+  if (direction === 'forward') return [first, second, out];
+  return direction === 'input' ? [out, second, first] : [first, out, second];
+}
+
+/** The plan as a listing: buffers that live outside it, then a line for each kernel with its shapes, bytes and floating-point operations. */
+export function printPlan(plan: Plan, { programs = false }: PrintOptions = {}): string {
+  const name = (buffer: number): string => plan.buffers[buffer]!.name || `%${buffer}`;
+  const operand = ({ buffer, dtype, shape }: View): string => `${name(buffer)}:${dtype}[${shape.join(',')}]`;
+  const rows = plan.kernels.map((kernel, i) => {
+    const { flops, bytes } = workOf(kernel);
+    return [
+      `${i}`,
+      titleOf(kernel),
+      kernel.outputs.map(operand).join(' '),
+      `← ${kernel.inputs.map(operand).join(' ') || 'nothing'}`,
+      count(flops, 'FLOP'),
+      count(bytes, 'B'),
+    ];
+  });
+  const lines = aligned(rows);
+  const listing = plan.kernels.flatMap((kernel, i) => [
+    lines[i]!,
+    ...(programs && (kernel.kind === 'map' || kernel.kind === 'reduce') ? programLines(kernel.program) : []),
+  ]);
+  const total = plan.kernels
+    .map(workOf)
+    .reduce((sum, work) => ({ flops: sum.flops + work.flops, bytes: sum.bytes + work.bytes }), { flops: 0, bytes: 0 });
+  const held = (buffers: readonly number[]): string =>
+    count(
+      buffers.reduce((sum, buffer) => sum + plan.buffers[buffer]!.length * dtypes[plan.buffers[buffer]!.dtype].bytes, 0),
+      'B',
+    );
+  return [
+    `plan: ${plan.kernels.length} kernels, ${count(total.flops, 'FLOP')}, ${count(total.bytes, 'B')} moved; fusion removed ${plan.fused} elementwise kernels`,
+    `memory: arena ${count(plan.arenaBytes, 'B')}; ${plan.inputs.length} inputs ${held(plan.inputs)}, ${plan.constants.length} constants ${held(plan.constants)}, ${plan.slots.length} slots ${held(plan.slots)}, ${plan.outputs.length} outputs ${held(plan.outputs)}`,
+    ...listing,
+  ].join('\n');
+}
+
+function titleOf(kernel: Kernel): string {
+  switch (kernel.kind) {
+    case 'map':
+      return `map ${operations(kernel.program)}`;
+    case 'reduce':
+      return `reduce ${[...new Set(kernel.reductions)].join('+')} ${operations(kernel.program)}`.trimEnd();
+    case 'conv':
+      return `conv ${kernel.direction}`;
+    case 'pool':
+      return `pool ${kernel.mode}`;
+    default:
+      return kernel.kind;
+  }
+}
+
+/** The ops of a program, each once with how often it occurs, the most frequent first. */
+function operations({ instructions }: Program): string {
+  const counts = new Map<string, number>();
+  for (const { op } of instructions) counts.set(op, (counts.get(op) ?? 0) + 1);
+  const sorted = [...counts].sort((a, b) => b[1] - a[1]).map(([op, times]) => (times > 1 ? `${op}×${times}` : op));
+  const shown = sorted.slice(0, 4).join(' ');
+  return sorted.length > 4 ? `${shown} …` : shown;
+}
+
+function programLines({ inputs, constants, instructions, results }: Program): string[] {
+  const value = (number: number): string => {
+    if (number < inputs) return `in${number}`;
+    if (number < inputs + constants.length) return `${constants[number - inputs]!.value}`;
+    return `v${number - inputs - constants.length}`;
+  };
+  return [
+    ...instructions.map(({ op, operands, register }, i) => `      v${i} (r${register}) = ${op}(${operands.map(value).join(', ')})`),
+    `      → ${results.map(value).join(', ')}`,
+  ];
+}
+
+function count(value: number, unit: string): string {
+  const scales = ['', 'K', 'M', 'G', 'T'];
+  let scaled = value;
+  let scale = 0;
+  while (scaled >= 1000 && scale < scales.length - 1) {
+    scaled /= 1000;
+    scale++;
+  }
+  return `${scale === 0 ? scaled : scaled.toPrecision(3)} ${scales[scale]}${unit}`;
+}
+
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.min(48, Math.max(...rows.map((row) => row[column]!.length))));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,245 @@
+import { type DType, isFloat } from '../dtype.ts';
+import { type Attributes, Node, type OpName, topologicalOrder } from '../graph.ts';
+import { type ScalarName, scalarRow } from '../scalar.ts';
+import { type Shape, sameShape, sizeOf } from '../shape.ts';
+import { attributesKey } from './key.ts';
+
+/**
+ * Rewrites the graph above `roots` into a smaller one of the same bits: equal subexpressions are shared, constants are folded where the
+ * arithmetic is exact or correctly rounded, movements are composed, and contractions get the rank that their kernels take.
+ * Nodes for which `stop` holds are kept as they are. Returns the new roots, in order.
+ */
+export function simplify(roots: readonly Node[], stop: (node: Node) => boolean): Node[] {
+  const shared = rebuild(roots, stop, (make, node, inputs) => make(node.op, inputs, node.attributes, node.shape, node.dtype));
+  return liftReshapes(shared, stop);
+}
+
+type Make = <Op extends OpName>(op: Op, inputs: readonly Node[], attributes: Attributes[Op], shape: Shape, dtype: DType) => Node;
+
+function rebuild(
+  roots: readonly Node[],
+  stop: (node: Node) => boolean,
+  build: (make: Make, node: Node, inputs: readonly Node[]) => Node,
+): Node[] {
+  const make = maker();
+  const replaced = new Map<Node, Node>();
+  // In order of creation, so that the new nodes are numbered as the user's code built them: the scheduler goes by it.
+  const order = topologicalOrder(roots, stop).sort((a, b) => a.id - b.id);
+  for (const node of order) {
+    const inputs = stop(node) ? [] : node.inputs.map((input) => replaced.get(input)!);
+    replaced.set(node, stop(node) ? node : build(make, node, inputs));
+  }
+  return roots.map((root) => replaced.get(root)!);
+}
+
+/** Builds nodes, each structure once, after the rewrites of its op. */
+function maker(): Make {
+  const made = new Map<string, Node>();
+  const make: Make = (op, inputs, attributes, shape, dtype) => {
+    const candidate = new Node(op, inputs, attributes, shape, dtype);
+    const rewritten = rewrite(candidate, make);
+    if (rewritten !== candidate) return rewritten;
+    if (candidate.is('customGradient')) return candidate;
+    const key = `${op}${attributesKey(candidate)}${inputs.map((input) => input.id).join(',')}:${dtype}[${shape.join(',')}]`;
+    const existing = made.get(key);
+    if (existing) return existing;
+    made.set(key, candidate);
+    return candidate;
+  };
+  return make;
+}
+
+function rewrite(node: Node, make: Make): Node {
+  const [x] = node.inputs;
+  if (!x) return node;
+  const { shape, dtype } = node;
+  switch (node.op) {
+    case 'stopGradient':
+    case 'customGradient':
+      return x;
+    case 'cast':
+      return rewriteCast(node, x, make);
+    case 'reshape':
+    case 'expand':
+      if (sameShape(shape, x.shape)) return x;
+      if (x.is('full')) return make('full', [], x.attributes, shape, dtype);
+      return x.op === node.op ? make(node.op, x.inputs, { shape }, shape, dtype) : node;
+    case 'permute':
+      return rewritePermute(node as Node<'permute'>, x, make);
+    case 'slice':
+    case 'flip':
+      return x.is('full') ? make('full', [], x.attributes, shape, dtype) : node;
+    case 'scalar':
+      return rewriteScalar(node as Node<'scalar'>, make);
+    case 'concat':
+      return node.inputs.length === 1 ? x : node;
+    default:
+      return atKernelRank(node, make);
+  }
+}
+
+function rewriteCast(node: Node, x: Node, make: Make): Node {
+  if (x.dtype === node.dtype) return x;
+  if (x.is('full'))
+    return make(
+      'full',
+      [],
+      { value: rounded(scalarRow(isFloat(node.dtype) ? 'toFloat' : 'toInt').reference(x.attributes.value, 0, 0), node.dtype) },
+      node.shape,
+      node.dtype,
+    );
+  // Widening to i32 on the way to a float loses nothing and is not needed.
+  const [inner] = x.inputs;
+  if (x.op === 'cast' && inner && inner.dtype === 'u8' && x.dtype === 'i32')
+    return make('cast', [inner], { dtype: node.dtype }, node.shape, node.dtype);
+  return node;
+}
+
+function rewritePermute(node: Node<'permute'>, x: Node, make: Make): Node {
+  const { axes } = node.attributes;
+  if (axes.every((axis, i) => axis === i)) return x;
+  if (x.is('full')) return make('full', [], x.attributes, node.shape, node.dtype);
+  if (!x.is('permute')) return node;
+  const outer = x.attributes.axes;
+  return make('permute', x.inputs, { axes: axes.map((axis) => outer[axis]!) }, node.shape, node.dtype);
+}
+
+/** Ops whose result in double precision, rounded, is the correctly rounded one in single: constants may be folded. */
+const exactlyRounded: ReadonlySet<ScalarName> = new Set<ScalarName>([
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'maximum',
+  'minimum',
+  'neg',
+  'abs',
+  'sign',
+  'floor',
+  'ceil',
+  'round',
+  'trunc',
+  'sqrt',
+  'relu',
+  'equal',
+  'notEqual',
+  'less',
+  'lessEqual',
+  'where',
+  'bitAnd',
+  'bitOr',
+  'bitXor',
+  'shiftLeft',
+  'shiftRight',
+]);
+
+function rounded(value: number, dtype: DType): number {
+  return dtype === 'f32' ? Math.fround(value) : isFloat(dtype) ? value : value | 0;
+}
+
+function constantOf(node: Node | undefined): number | null {
+  return node?.is('full') ? node.attributes.value : null;
+}
+
+function rewriteScalar(node: Node<'scalar'>, make: Make): Node {
+  const { fn } = node.attributes;
+  const [x, y, z] = node.inputs;
+  const [a, b, c] = [constantOf(x), constantOf(y), constantOf(z)];
+  const row = scalarRow(fn);
+  if (exactlyRounded.has(fn) && node.inputs.every((input) => input.op === 'full')) {
+    const evaluate = !isFloat(node.inputs.at(-1)!.dtype) && row.integer ? row.integer : row.reference;
+    return make('full', [], { value: rounded(evaluate(a ?? 0, b ?? 0, c ?? 0), node.dtype) }, node.shape, node.dtype);
+  }
+  // x·1 = x/1 = x−0 = x and x·(−1) = −x, to the bit.
+  if ((fn === 'mul' || fn === 'div') && b === 1) return x!;
+  if (fn === 'mul' && a === 1) return y!;
+  if (fn === 'mul' && b === -1) return make('scalar', [x!], { fn: 'neg' }, node.shape, node.dtype);
+  if (fn === 'mul' && a === -1) return make('scalar', [y!], { fn: 'neg' }, node.shape, node.dtype);
+  if (fn === 'sub' && Object.is(b, 0)) return x!;
+  if (fn === 'neg' && x!.is('scalar') && x!.attributes.fn === 'neg') return x!.inputs[0]!;
+  if (fn === 'where' && a !== null) return a !== 0 ? y! : z!;
+  return beforeExpand(node, make);
+}
+
+/** op(expand(x), expand(y)) = expand(op(x, y)): computed once for each value, not once for each copy. */
+function beforeExpand(node: Node<'scalar'>, make: Make): Node {
+  const expanded = node.inputs.filter((input) => input.op !== 'full');
+  const source = expanded[0]?.op === 'expand' ? expanded[0].inputs[0]!.shape : null;
+  if (!source || !expanded.every((input) => input.op === 'expand' && sameShape(input.inputs[0]!.shape, source))) return node;
+  const inputs = node.inputs.map((input) =>
+    input.is('full') ? make('full', [], input.attributes, source, input.dtype) : input.inputs[0]!,
+  );
+  const small = make('scalar', inputs, node.attributes, source, node.dtype);
+  return make('expand', [small], { shape: node.shape }, node.shape, node.dtype);
+}
+
+/** Kernels for contraction, indexing, linear algebra and sorting take one batch axis: reshapes around the node give it. */
+function atKernelRank(node: Node, make: Make): Node {
+  const inputs = (shapes: readonly Shape[]): Node[] =>
+    node.inputs.map((input, i) => make('reshape', [input], { shape: shapes[i]! }, shapes[i]!, input.dtype));
+  const back = (result: Node): Node => make('reshape', [result], { shape: node.shape }, node.shape, node.dtype);
+  const { op, shape } = node;
+  if (op === 'matmul' || op === 'cholesky' || op === 'eigh' || op === 'triangularSolve') {
+    if (shape.length === 3) return node;
+    const batch = sizeOf(shape.slice(0, -2));
+    return back(
+      make(
+        op,
+        inputs(node.inputs.map((input) => [batch, ...input.shape.slice(-2)])),
+        node.attributes,
+        [batch, ...shape.slice(-2)],
+        node.dtype,
+      ),
+    );
+  }
+  if (node.is('argsort')) {
+    if (shape.length === 2) return node;
+    const last = shape.at(-1) ?? 1;
+    const flat = [sizeOf(shape.slice(0, -1)), last];
+    return back(make('argsort', inputs([flat]), node.attributes, flat, node.dtype));
+  }
+  if (node.is('gather') || node.is('scatterAdd')) {
+    const { axis } = node.attributes;
+    if (shape.length === 3 && axis === 1) return node;
+    const around = (full: Shape): Shape => [sizeOf(full.slice(0, axis)), full[axis]!, sizeOf(full.slice(axis + 1))];
+    const shapes = node.inputs.map((input) => around(input.shape));
+    return back(make(node.op, inputs(shapes), { ...node.attributes, axis: 1 }, around(shape), node.dtype));
+  }
+  return node;
+}
+
+/**
+ * reshape(f(x)) = f(reshape(x)): an elementwise chain that ends in a reshape, and goes on elementwise behind it, becomes one chain. Done
+ * where nothing else needs the unshaped value.
+ */
+function liftReshapes(roots: readonly Node[], stop: (node: Node) => boolean): Node[] {
+  const users = new Map<Node, Node[]>();
+  for (const node of topologicalOrder(roots, stop)) {
+    if (!stop(node)) for (const input of node.inputs) users.set(input, [...(users.get(input) ?? []), node]);
+  }
+  const kept = new Set(roots);
+  const elementwise = (node: Node): boolean => !stop(node) && (node.op === 'scalar' || node.op === 'cast');
+  const liftable = (node: Node): boolean => elementwise(node) && !kept.has(node) && users.get(node)?.length === 1;
+  const wanted = (node: Node): boolean =>
+    node.op === 'reshape' &&
+    !stop(node) &&
+    !kept.has(node) &&
+    liftable(node.inputs[0]!) &&
+    users.get(node)!.every((user) => elementwise(user) || user.op === 'reduce');
+  // Chains are followed in the old graph, whose uses are counted, while the new one is built.
+  const lift = (make: Make, old: Node, fresh: Node, shape: Shape): Node => {
+    const inputs = old.inputs.map((input, i) => {
+      const freshInput = fresh.inputs[i]!;
+      return liftable(input) && freshInput.op === input.op && freshInput.inputs.length === input.inputs.length
+        ? lift(make, input, freshInput, shape)
+        : make('reshape', [freshInput], { shape }, shape, freshInput.dtype);
+    });
+    return make(fresh.op, inputs, fresh.attributes, shape, fresh.dtype);
+  };
+  return rebuild(roots, stop, (make, node, inputs) => {
+    const [x] = inputs;
+    const old = node.inputs[0];
+    if (x && old && wanted(node) && x.op === old.op && x.inputs.length === old.inputs.length) return lift(make, old, x, node.shape);
+    return make(node.op, inputs, node.attributes, node.shape, node.dtype);
+  });
+}

@@ -1,0 +1,53 @@
+import { TensegrityError } from './errors.ts';
+
+/**
+ * Element types. `f32` is computed everywhere, `f64` on the cpu backend (audits, gradient checks),
+ * `i32` and `u8` hold indices, labels, masks and images.
+ */
+export type DType = 'f32' | 'f64' | 'i32' | 'u8';
+
+export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** An array in ordinary memory: row-major, `data.length` is the product of `shape`. */
+export interface HostArray {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: TypedArray;
+}
+
+interface DTypeRow {
+  readonly bytes: number;
+  /** Rank in type promotion: the higher one wins. */
+  readonly rank: number;
+  readonly float: boolean;
+  readonly allocate: (length: number) => TypedArray;
+  readonly over: (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray;
+}
+
+export const dtypes: { readonly [D in DType]: DTypeRow } = {
+  u8: { bytes: 1, rank: 0, float: false, allocate: (n) => new Uint8Array(n), over: (b, o, n) => new Uint8Array(b, o, n) },
+  i32: { bytes: 4, rank: 1, float: false, allocate: (n) => new Int32Array(n), over: (b, o, n) => new Int32Array(b, o, n) },
+  f32: { bytes: 4, rank: 2, float: true, allocate: (n) => new Float32Array(n), over: (b, o, n) => new Float32Array(b, o, n) },
+  f64: { bytes: 8, rank: 3, float: true, allocate: (n) => new Float64Array(n), over: (b, o, n) => new Float64Array(b, o, n) },
+};
+
+/** The wider of two element types, in the order u8 < i32 < f32 < f64. */
+export function promote(a: DType, b: DType): DType {
+  return dtypes[a].rank >= dtypes[b].rank ? a : b;
+}
+
+export function isFloat(dtype: DType): boolean {
+  return dtypes[dtype].float;
+}
+
+/** The element type that a typed array holds. @throws TensegrityError `dtype` for one the engine does not know. */
+export function dtypeOf(data: TypedArray): DType {
+  if (data instanceof Float32Array) return 'f32';
+  if (data instanceof Float64Array) return 'f64';
+  if (data instanceof Int32Array) return 'i32';
+  if (data instanceof Uint8Array) return 'u8';
+  throw new TensegrityError(
+    'dtype',
+    `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${Object.prototype.toString.call(data)}`,
+  );
+}

@@ -1,0 +1,31 @@
+/**
+ * Every error the package throws on bad input. The message names what was wrong and what would be right;
+ * `code` is stable and meant for programs, `details` carries the values that the message quotes.
+ */
+export type ErrorCode =
+  | 'shape' // shapes that do not fit together
+  | 'dtype' // an element type that an operation or a backend cannot take
+  | 'argument' // any other argument outside its documented range
+  | 'disposed' // reading a tensor whose memory was given back
+  | 'stale' // reading an expression whose slots have been updated since it was built
+  | 'backend' // a backend that is missing here, or cannot do what was asked
+  | 'format' // a file or buffer that is not what it claims to be
+  | 'data' // a data set that is absent or has the wrong content
+  | 'storage'; // a disk that is full, read-only, or a path that is missing
+
+export class TensegrityError extends Error {
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'TensegrityError';
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** Throws a {@link TensegrityError} unless `condition` holds. */
+export function check(condition: unknown, code: ErrorCode, message: () => string): asserts condition {
+  if (!condition) throw new TensegrityError(code, message());
+}

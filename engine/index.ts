@@ -1,0 +1,41 @@
+export { grad, hessianVectorProduct, jvp, type Variable, vjp } from './autodiff.ts';
+export type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
+export { type Compiled, compile, type Tree } from './compile.ts';
+export type { Plan } from './compiler/plan.ts';
+export { type PrintOptions, printPlan } from './compiler/print.ts';
+export type { DType, HostArray, TypedArray } from './dtype.ts';
+export { type ErrorCode, TensegrityError } from './errors.ts';
+export { type ConvolutionOptions, conv2d, type Pair } from './ops/conv.ts';
+export { arange, eye, full, linspace, type NestedArray, ones, type TensorOptions, tensor, zeros } from './ops/create.ts';
+export { customGradient, stopGradient } from './ops/gradient.ts';
+export { argsort, oneHot, type SortOptions, scatterAdd, sort, take, takeAlongAxis, topK } from './ops/indexing.ts';
+export { cholesky, eigh, lowerTriangle, type TriangularSolveOptions, trace, triangularSolve } from './ops/linalg.ts';
+export { matmul } from './ops/matmul.ts';
+export { broadcast, concat, diagonal, pad, type SliceIndex, stack } from './ops/movement.ts';
+export {
+  type AveragePoolOptions,
+  adaptiveAveragePool2d,
+  averagePool2d,
+  maxPool2d,
+  maxPool2dWithIndices,
+  type PoolOptions,
+} from './ops/pool.ts';
+export {
+  bernoulli,
+  foldIn,
+  type Key,
+  key,
+  permutation,
+  type RandomOptions,
+  randint,
+  randn,
+  randomBits,
+  split,
+  uniform,
+} from './ops/random.ts';
+export type { VarianceOptions } from './ops/reduce.ts';
+export { affineGrid, type GridSampleOptions, gridSample } from './ops/sample.ts';
+export { type BackendName, type BackendOptions, backend, memoryBytes, realize, useBackend } from './runtime.ts';
+export type { Shape } from './shape.ts';
+export { Slot, slot } from './slot.ts';
+export { type Nested, type Operand, Tensor } from './tensor.ts';

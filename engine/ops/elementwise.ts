@@ -1,0 +1,103 @@
+import { type DType, isFloat, promote } from '../dtype.ts';
+import { TensegrityError } from '../errors.ts';
+import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
+import { broadcastShapes } from '../shape.ts';
+import { Tensor } from '../tensor.ts';
+import { full } from './create.ts';
+import { expand } from './movement.ts';
+import { apply, type Rule } from './rule.ts';
+
+/** The type that operands are brought to (`null`: left as they are), and the type of the result. */
+const typings: { readonly [T in ScalarTyping]: (operands: DType) => { readonly operand: DType; readonly result: DType } } = {
+  same: (dtype) => ({ operand: widened(dtype), result: widened(dtype) }),
+  float: (dtype) => ({ operand: floating(dtype), result: floating(dtype) }),
+  compare: (dtype) => ({ operand: widened(dtype), result: 'u8' }),
+  bits: () => ({ operand: 'i32', result: 'i32' }),
+  select: (dtype) => ({ operand: dtype, result: dtype }),
+  toFloat: (dtype) => ({ operand: dtype, result: 'f32' }),
+  toInt: (dtype) => ({ operand: dtype, result: 'i32' }),
+};
+
+function widened(dtype: DType): DType {
+  return dtype === 'u8' ? 'i32' : dtype;
+}
+
+function floating(dtype: DType): DType {
+  return isFloat(dtype) ? dtype : 'f32';
+}
+
+/** Elementwise ops, all of them rows of the scalar table: operands have one shape (broadcasting is an `expand` before). */
+export const scalarRule: Rule<'scalar'> = {
+  infer: (inputs, { fn }) => {
+    const row = scalarRow(fn);
+    const valued = row.typing === 'select' ? inputs.slice(1) : inputs;
+    const dtype = valued.map((input) => input.dtype).reduce(promote);
+    return { shape: inputs[0]!.shape, dtype: typings[row.typing](dtype).result };
+  },
+  vjp: ({ g, inputs, output, attributes: { fn } }) => {
+    const { derivative, arity } = scalarRow(fn);
+    if (!derivative) return inputs.map(() => null);
+    const [a, b, c] = inputs;
+    const cotangents = derivative(g, output, a!, b ?? a!, c ?? a!);
+    // A cotangent has its operand's type: this is where a cast's derivative casts back.
+    return cotangents
+      .slice(0, arity)
+      .map((cotangent, i) => (isFloat(inputs[i]!.dtype) && cotangent ? cast(cotangent, inputs[i]!.dtype) : null));
+  },
+};
+
+/** Conversions are scalar ops whose result type is not implied by their operand's: they carry it. */
+export const castRule: Rule<'cast'> = {
+  infer: (inputs, { dtype }) => ({ shape: inputs[0]!.shape, dtype }),
+  vjp: ({ g, inputs }) => [isFloat(inputs[0]!.dtype) && isFloat(g.dtype) ? cast(g, inputs[0]!.dtype) : null],
+};
+
+/**
+ * Applies a row of the scalar table to operands, which are promoted to one type and broadcast to one shape. A plain number takes the
+ * type of the tensors beside it.
+ * @throws TensegrityError `shape` where the shapes do not broadcast.
+ */
+export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]): Tensor {
+  const row = scalarRow(fn);
+  const valued = row.typing === 'select' ? operands.slice(1) : operands;
+  const { operand: dtype } = typings[row.typing](commonType(valued));
+  if (row.typing === 'bits') requireIntegers(fn, operands);
+  const tensors = operands.map((operand, i) => {
+    if (row.typing === 'select' && i === 0)
+      return typeof operand === 'number' ? full([], operand, 'i32') : isFloat(operand.dtype) ? operand.notEqual(0) : operand;
+    return typeof operand === 'number' ? full([], operand, dtype) : cast(operand, dtype);
+  });
+  const shape = broadcastShapes(
+    tensors.map((tensor) => tensor.shape),
+    fn,
+  );
+  return apply(
+    'scalar',
+    tensors.map((tensor) => expand(tensor, shape)),
+    { fn },
+  );
+}
+
+function commonType(operands: readonly (Tensor | number)[]): DType {
+  const tensors = operands.filter((operand): operand is Tensor => operand instanceof Tensor);
+  const numbers = operands.filter((operand): operand is number => typeof operand === 'number');
+  const dtype = tensors.length > 0 ? tensors.map((tensor) => tensor.dtype).reduce(promote) : 'f32';
+  return isFloat(dtype) || numbers.every(Number.isInteger) ? dtype : 'f32';
+}
+
+function requireIntegers(fn: string, operands: readonly (Tensor | number)[]): void {
+  for (const operand of operands) {
+    if (operand instanceof Tensor && isFloat(operand.dtype)) {
+      throw new TensegrityError('dtype', `${fn}: takes integers (i32 or u8), got ${operand.dtype}; convert with .cast('i32')`, {
+        dtype: operand.dtype,
+      });
+    }
+  }
+}
+
+/** `x` as another element type. To integers: towards zero, saturating, NaN to 0. */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  if (x.dtype === dtype) return x;
+  const inRange = dtype === 'u8' && x.dtype !== 'u8' ? scalar('minimum', scalar('maximum', x, 0), 255) : x;
+  return apply('cast', [inRange], { dtype });
+}

@@ -1,0 +1,44 @@
+import { check } from '../errors.ts';
+import { sameShape, show } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { apply, type Rule } from './rule.ts';
+
+export const stopGradientRule: Rule<'stopGradient'> = {
+  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
+  vjp: null,
+};
+
+/** `x`, with a gradient of zero. */
+export function stopGradient(x: Tensor): Tensor {
+  return apply('stopGradient', [x], {});
+}
+
+export const customGradientRule: Rule<'customGradient'> = {
+  infer: ([value]) => ({ shape: value!.shape, dtype: value!.dtype }),
+  vjp: ({ g, attributes: { vjp } }) => [null, ...vjp(g)],
+};
+
+/**
+ * `value`, with a derivative of your own: `vjp(g)` gives the cotangents of `inputs` (null for none).
+ * @throws TensegrityError `shape` if a cotangent does not have its input's shape.
+ */
+export function customGradient(value: Tensor, inputs: readonly Tensor[], vjp: (g: Tensor) => readonly (Tensor | null)[]): Tensor {
+  return apply('customGradient', [value, ...inputs], {
+    vjp: (g) => {
+      const cotangents = vjp(g);
+      check(
+        cotangents.length === inputs.length,
+        'shape',
+        () => `customGradient: ${inputs.length} inputs need as many cotangents, got ${cotangents.length}`,
+      );
+      cotangents.forEach((cotangent, i) => {
+        check(
+          cotangent === null || sameShape(cotangent.shape, inputs[i]!.shape),
+          'shape',
+          () => `customGradient: input ${i} has shape ${show(inputs[i]!.shape)}, its cotangent ${show(cotangent!.shape)}`,
+        );
+      });
+      return cotangents;
+    },
+  });
+}

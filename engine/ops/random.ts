@@ -1,0 +1,112 @@
+import type { DType } from '../dtype.ts';
+import { check } from '../errors.ts';
+import { checkShape, type Shape, show, sizeOf } from '../shape.ts';
+import { Tensor } from '../tensor.ts';
+import { arange, tensor } from './create.ts';
+import { scalar } from './elementwise.ts';
+import { argsort } from './indexing.ts';
+import { concat, narrow } from './movement.ts';
+
+/**
+ * What random numbers are a pure function of: a seed (a whole number), or two 32-bit words (i32 [2]), which may come from a slot so that
+ * a replayed plan draws anew. The same key gives the same bits on every backend and for any number of threads.
+ */
+export type Key = number | Tensor;
+
+/** The two words of a key. A seed's words are its high and low 32 bits. @throws TensegrityError `argument`. */
+export function key(seed: Key): Tensor {
+  if (seed instanceof Tensor) {
+    check(
+      seed.dtype === 'i32' && seed.rank === 1 && seed.shape[0] === 2,
+      'argument',
+      () => `key: must be a whole number, or two words i32 [2]; got ${seed.dtype} ${show(seed.shape)}`,
+    );
+    return seed;
+  }
+  check(Number.isSafeInteger(seed), 'argument', () => `key: a seed must be a whole number within ±2^53, got ${seed}`);
+  return tensor(new Int32Array([Math.floor(seed / 2 ** 32), seed | 0]));
+}
+
+/** Another key, independent of this one's draws for all purposes, for each whole number `data`. */
+export function foldIn(from: Key, data: number | Tensor): Tensor {
+  const [high, low] = words(key(from));
+  // Counters of a draw start at 0; these count down from the other end.
+  const counter = data instanceof Tensor ? data.cast('i32').mul(-2).sub(2) : tensor(new Int32Array([-2 * data - 2])).squeeze();
+  const first = scalar('threefry', high, low, counter).reshape([1]);
+  const second = scalar('threefry', high, low, counter.add(1)).reshape([1]);
+  return concat([first, second]);
+}
+
+/** `count` independent keys. */
+export function split(from: Key, count: number): Tensor[] {
+  return Array.from({ length: count }, (_, i) => foldIn(from, i));
+}
+
+function words(pair: Tensor): [Tensor, Tensor] {
+  return [narrow(pair, 0, 0, 1).squeeze(), narrow(pair, 0, 1, 1).squeeze()];
+}
+
+/**
+ * Uniform 32-bit words, as i32: Threefry-2x32 of (0, position), its two words combined by xor, as in JAX's partitionable `random.bits`.
+ */
+export function randomBits(from: Key, shape: Shape): Tensor {
+  checkShape(shape, 'randomBits');
+  const [high, low] = words(key(from));
+  const count = sizeOf(shape);
+  check(count <= 2 ** 31 - 1, 'argument', () => `randomBits: at most 2^31 − 1 numbers to a key, got ${count}`);
+  return scalar('threefry', high, low, arange(count)).reshape(shape);
+}
+
+export interface RandomOptions {
+  readonly key: Key;
+  readonly dtype?: DType;
+}
+
+/** Uniform on [low, high): 24 random bits each (a float's worth). */
+export function uniform(
+  shape: Shape,
+  { key: from, low = 0, high = 1, dtype = 'f32' }: RandomOptions & { readonly low?: number; readonly high?: number },
+): Tensor {
+  const unit = scalar('shiftRight', randomBits(from, shape), 8)
+    .cast(dtype)
+    .mul(2 ** -24);
+  return unit.mul(high - low).add(low);
+}
+
+/** Standard normal: √2·erf⁻¹ of a uniform on the open interval (−1, 1), whose 2²⁴ values are symmetric about 0. */
+export function randn(shape: Shape, { key: from, dtype = 'f32' }: RandomOptions): Tensor {
+  // (2k+1)/2²⁴ − 1 for k = 0 … 2²⁴−1 in steps of 2⁻²³ never reaches ±1 and is exact in f32.
+  const symmetric = scalar('shiftRight', randomBits(from, shape), 9)
+    .cast(dtype)
+    .mul(2 ** -22)
+    .add(2 ** -23 - 1);
+  return symmetric.erfInverse().mul(Math.SQRT2);
+}
+
+/** 1 with probability p, else 0; u8. */
+export function bernoulli(shape: Shape, { key: from, p }: { readonly key: Key; readonly p: number }): Tensor {
+  return uniform(shape, { key: from }).less(p);
+}
+
+/** Whole numbers from `low` (included) to `high` (excluded), i32. The bias is below (high − low)/2²⁴. */
+export function randint(
+  shape: Shape,
+  { key: from, low = 0, high }: { readonly key: Key; readonly low?: number; readonly high: number },
+): Tensor {
+  check(
+    Number.isInteger(low) && Number.isInteger(high) && high > low,
+    'argument',
+    () => `randint: needs whole numbers low < high, got ${low} and ${high}`,
+  );
+  return uniform(shape, { key: from })
+    .mul(high - low)
+    .floor()
+    .minimum(high - low - 1)
+    .cast('i32')
+    .add(low);
+}
+
+/** A random order of 0 … n−1, i32: the positions that sort random words (ties, of chance 2⁻³² a pair, keep their order). */
+export function permutation(n: number, { key: from }: { readonly key: Key }): Tensor {
+  return argsort(randomBits(from, [n]));
+}

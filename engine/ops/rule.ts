@@ -1,0 +1,31 @@
+import type { DType } from '../dtype.ts';
+import { type Attributes, Node, type OpName } from '../graph.ts';
+import type { Shape } from '../shape.ts';
+import { Tensor } from '../tensor.ts';
+import { ruleOf } from './rules.ts';
+
+/** What a primitive is to the graph: its shape rule and its derivative. */
+export interface Rule<Op extends OpName> {
+  /** The result's shape and element type. @throws TensegrityError naming the op, the shapes and what would fit. */
+  readonly infer: (inputs: readonly Node[], attributes: Attributes[Op]) => { readonly shape: Shape; readonly dtype: DType };
+  /**
+   * Vector-Jacobian product: cotangents of `inputs`, given the cotangent `g` of `output`; `null` where the output does not depend on an
+   * input, or is constant almost everywhere in it. `null` as a whole: the gradient ends here.
+   */
+  readonly vjp: ((context: VjpContext<Op>) => readonly (Tensor | null)[]) | null;
+}
+
+export interface VjpContext<Op extends OpName> {
+  readonly g: Tensor;
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor;
+  readonly attributes: Attributes[Op];
+}
+
+/** Builds a node by its rule; nothing is computed. */
+export function apply<Op extends OpName>(op: Op, inputs: readonly Tensor[], attributes: Attributes[Op]): Tensor {
+  const nodes = inputs.map((input) => input.node);
+  const rule: Rule<Op> = ruleOf(op);
+  const { shape, dtype } = rule.infer(nodes, attributes);
+  return new Tensor(new Node(op, nodes, attributes, shape, dtype));
+}

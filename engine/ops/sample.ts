@@ -1,0 +1,113 @@
+import { vjp } from '../autodiff.ts';
+import { isFloat } from '../dtype.ts';
+import { check } from '../errors.ts';
+import { show } from '../shape.ts';
+import type { Tensor } from '../tensor.ts';
+import { arange } from './create.ts';
+import { takeAlongAxis } from './indexing.ts';
+import { narrow, stack } from './movement.ts';
+import { apply, type Rule } from './rule.ts';
+
+export interface GridSampleOptions {
+  /** What is outside the image: 0, or the nearest border pixel. */
+  readonly padding?: 'zeros' | 'border';
+  /** Whether −1 and 1 are the centres of the corner pixels, or the image's edges (unless given). */
+  readonly alignCorners?: boolean;
+}
+
+export const gridSampleRule: Rule<'gridSample'> = {
+  infer: ([x, grid]) => {
+    const fits = x!.shape.length === 4 && grid!.shape.length === 4 && grid!.shape[3] === 2 && grid!.shape[0] === x!.shape[0];
+    check(
+      fits,
+      'shape',
+      () => `gridSample: takes images [N, C, H, W] and a grid [N, OH, OW, 2], got ${show(x!.shape)} and ${show(grid!.shape)}`,
+    );
+    check(
+      isFloat(x!.dtype) && x!.dtype === grid!.dtype,
+      'dtype',
+      () => `gridSample: takes images and grid of one float type, got ${x!.dtype} and ${grid!.dtype}`,
+    );
+    return { shape: [x!.shape[0]!, x!.shape[1]!, grid!.shape[1]!, grid!.shape[2]!], dtype: x!.dtype };
+  },
+  // The kernel is a fast form of `sampleByGather`, whose derivatives of every order come from gather and arithmetic.
+  vjp: ({ g, inputs: [x, grid], attributes }) => vjp(sampleByGather(x!, grid!, attributes), [x!, grid!], g),
+};
+
+/**
+ * Bilinear samples of images x [N, C, H, W] at grid [N, OH, OW, 2] of (x, y) pairs, where −1 and 1 are the image's edges; → [N, C, OH, OW].
+ * As PyTorch's `grid_sample`.
+ */
+export function gridSample(x: Tensor, grid: Tensor, { padding = 'zeros', alignCorners = false }: GridSampleOptions = {}): Tensor {
+  return apply('gridSample', [x, grid], { padding, alignCorners });
+}
+
+/** The same function composed of gather and arithmetic: Σ over the four neighbours of weight × pixel. */
+export function sampleByGather(x: Tensor, grid: Tensor, { padding, alignCorners }: Required<GridSampleOptions>): Tensor {
+  const [n, c, h, w] = [x.shape[0]!, x.shape[1]!, x.shape[2]!, x.shape[3]!];
+  const [rows, columns] = [grid.shape[1]!, grid.shape[2]!];
+  const across = coordinate(narrow(grid, -1, 0, 1).squeeze(-1), w, padding, alignCorners);
+  const down = coordinate(narrow(grid, -1, 1, 1).squeeze(-1), h, padding, alignCorners);
+  const left = across.floor();
+  const top = down.floor();
+  const pixels = x.reshape([n, c, h * w]);
+  const corners = [0, 1].flatMap((dy) =>
+    [0, 1].map((dx) => {
+      const column = left.add(dx);
+      const row = top.add(dy);
+      const weight = across.sub(column).abs().neg().add(1).mul(down.sub(row).abs().neg().add(1));
+      const inside = column.greaterEqual(0).logicalAnd(column.less(w)).logicalAnd(row.greaterEqual(0)).logicalAnd(row.less(h));
+      const index = row
+        .maximum(0)
+        .minimum(h - 1)
+        .mul(w)
+        .add(column.maximum(0).minimum(w - 1))
+        .cast('i32');
+      const spread = index.reshape([n, 1, rows * columns]).expand([n, c, rows * columns]);
+      const values = takeAlongAxis(pixels, spread, 2).reshape([n, c, rows, columns]);
+      return inside.where(weight, 0).unsqueeze(1).mul(values);
+    }),
+  );
+  return corners.reduce((sum, corner) => sum.add(corner));
+}
+
+/** From [−1, 1] to pixels; `border` clips to the image, and lets no gradient through where it clips. */
+function coordinate(x: Tensor, size: number, padding: 'zeros' | 'border', alignCorners: boolean): Tensor {
+  const pixel = alignCorners ? x.add(1).mul((size - 1) / 2) : x.add(1).mul(size).sub(1).div(2);
+  if (padding === 'zeros') return pixel;
+  const inside = pixel.greater(0).logicalAnd(pixel.less(size - 1));
+  return inside.where(
+    pixel,
+    pixel
+      .stopGradient()
+      .maximum(0)
+      .minimum(size - 1),
+  );
+}
+
+/**
+ * The grid of an affine map: theta [N, 2, 3] takes output positions (x, y, 1) in [−1, 1] to input positions; → [N, OH, OW, 2] for
+ * `size` = [OH, OW]. As PyTorch's `affine_grid`.
+ */
+export function affineGrid(
+  theta: Tensor,
+  size: readonly [number, number],
+  { alignCorners = false }: { readonly alignCorners?: boolean } = {},
+): Tensor {
+  check(
+    theta.rank === 3 && theta.shape[1] === 2 && theta.shape[2] === 3,
+    'shape',
+    () => `affineGrid: theta must be [N, 2, 3], got ${show(theta.shape)}`,
+  );
+  const [rows, columns] = size;
+  const axis = (length: number): Tensor => {
+    const i = arange(length, theta.dtype);
+    if (!alignCorners) return i.mul(2).add(1).div(length).sub(1);
+    return length === 1 ? i : i.mul(2 / (length - 1)).sub(1);
+  };
+  const x = axis(columns).reshape([1, 1, columns]);
+  const y = axis(rows).reshape([1, rows, 1]);
+  const coefficient = (row: number, column: number): Tensor => theta.slice(null, row, column).reshape([theta.shape[0]!, 1, 1]);
+  const mapped = [0, 1].map((row) => coefficient(row, 0).mul(x).add(coefficient(row, 1).mul(y)).add(coefficient(row, 2)));
+  return stack(mapped, -1);
+}

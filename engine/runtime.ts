@@ -1,0 +1,230 @@
+import type { Backend, Executable, Storage } from './backends/backend.ts';
+import { type Build, buildPlan } from './compiler/compiler.ts';
+import { structuralKey } from './compiler/key.ts';
+import type { DType, TypedArray } from './dtype.ts';
+import { check, TensegrityError } from './errors.ts';
+import { type Node, topologicalOrder } from './graph.ts';
+import { show, sizeOf } from './shape.ts';
+import { currentScope, type Slot } from './slot.ts';
+import type { Tensor } from './tensor.ts';
+
+/** Options of the backends, by name. */
+export interface BackendOptions {
+  readonly wasm: { readonly threads?: number; readonly deterministic?: boolean };
+  readonly cpu: Record<never, never>;
+  readonly webgpu: Record<never, never>;
+}
+export type BackendName = keyof BackendOptions;
+
+const factories: { readonly [Name in BackendName]: (options: BackendOptions[Name]) => Promise<Backend> } = {
+  wasm: async (options) => (await import('./backends/wasm/index.ts')).createWasmBackend(options),
+  cpu: async () => (await import('./backends/cpu/index.ts')).createCpuBackend(),
+  webgpu: async () => (await import('./backends/webgpu/index.ts')).createWebGpuBackend(),
+};
+
+let active: Promise<Backend> | null = null;
+
+/**
+ * Chooses where plans run: a name, or a backend of your own making. Slots move to it when they are next used.
+ * @throws TensegrityError `backend` saying why it does not work here.
+ */
+export async function useBackend<Name extends BackendName>(name: Name | Backend, options?: BackendOptions[Name]): Promise<Backend> {
+  const created = typeof name === 'string' ? createBackend(name, options) : Promise.resolve(name);
+  const backend = await created;
+  active = created;
+  return backend;
+}
+
+function createBackend<Name extends BackendName>(name: Name, options: BackendOptions[Name] | undefined): Promise<Backend> {
+  const factory = factories[name];
+  if (!factory)
+    throw new TensegrityError('backend', `useBackend: there is no backend '${name}'; there are ${Object.keys(factories).join(', ')}`);
+  return factory(options ?? {});
+}
+
+/** The backend in use: the one chosen, else wasm, else cpu. */
+export function backend(): Promise<Backend> {
+  active ??= createBackend('wasm', {}).catch(() => createBackend('cpu', {}));
+  return active;
+}
+
+/** Plans that have been built and prepared, by structure and backend. The least recently used go first. */
+const cache = new Map<
+  string,
+  { executable: Executable; backend: Backend; inputPositions: readonly number[]; slotPositions: readonly number[] }
+>();
+const CACHE_SIZE = 256;
+
+/** Runs one at a time, so that updates happen in the order in which they were asked for. */
+let queue: Promise<unknown> = Promise.resolve();
+export function inTurn<T>(task: () => Promise<T>): Promise<T> {
+  const result = queue.then(task, task);
+  queue = result.catch(() => undefined);
+  return result;
+}
+
+function known(node: Node): boolean {
+  return node.storage !== null || node.op === 'slot';
+}
+
+/** @throws TensegrityError for nodes whose value cannot be had: disposed, stale, or of a trace. */
+export function checkReadable(order: readonly Node[], epoch: number): void {
+  for (const node of order) {
+    if (node.disposed)
+      throw new TensegrityError(
+        'disposed',
+        `a tensor of shape ${show(node.shape)} was disposed and is needed again; keep it until its last use`,
+      );
+    if (node.is('placeholder') && node.attributes.epoch !== epoch) {
+      throw new TensegrityError(
+        'stale',
+        `argument ${node.attributes.position} of a compiled function was used outside of it; return what you need from the function`,
+      );
+    }
+    if (!node.is('slot')) continue;
+    const { slot, version, epoch: built } = node.attributes;
+    if (built !== epoch) {
+      throw new TensegrityError(
+        'stale',
+        `an expression of slot ${slot.name} crosses the border of a compiled function; read slot.value inside the function that uses it`,
+      );
+    }
+    if (version !== slot.version) {
+      throw new TensegrityError(
+        'stale',
+        `slot ${slot.name} has been updated since this expression was built (version ${version}, now ${slot.version}); build it anew from slot.value, or read it before the update`,
+      );
+    }
+  }
+}
+
+/** Computes what is not known yet of `tensors`, together with every pending assignment, in one plan. */
+async function compute(tensors: readonly Tensor[]): Promise<void> {
+  const scope = currentScope();
+  const updates = [...scope.assigned];
+  const wanted = tensors.map((x) => x.node).filter((node, i, all) => node.storage === null && !node.disposed && all.indexOf(node) === i);
+  checkReadable(
+    tensors.map((x) => x.node).filter((node) => node.disposed),
+    scope.epoch,
+  );
+  if (wanted.length === 0 && updates.length === 0) return;
+  const roots = [...wanted, ...updates.map(([, value]) => value.node)];
+  const order = topologicalOrder(roots, known);
+  checkReadable(order, scope.epoch);
+
+  const target = await backend();
+  // A cached plan was built from another graph of this structure: leaves are bound by their place in the walk.
+  const sources = order.filter((node) => node.storage !== null);
+  const slots = distinctSlots(
+    order,
+    updates.map(([slot]) => slot),
+  );
+  const key = `${target.name} ${structuralKey(order, wanted, updates)}`;
+  let entry = cache.get(key);
+  if (entry && entry.backend !== target) {
+    entry.executable.dispose();
+    cache.delete(key);
+    entry = undefined;
+  }
+  if (!entry) {
+    const build = buildPlan({
+      outputs: wanted,
+      updates: updates.map(([slot, value]) => ({ slot, value: value.node })),
+      isConstant: () => false,
+      ...bindingsOf(target),
+    });
+    checkDTypes(build, target);
+    entry = {
+      executable: await target.prepare(build.plan, []),
+      backend: target,
+      inputPositions: build.inputs.map((node) => sources.indexOf(node)),
+      slotPositions: build.slots.map((slot) => slots.indexOf(slot)),
+    };
+  }
+  cache.delete(key);
+  cache.set(key, entry);
+  evict();
+
+  const inputs = entry.inputPositions.map((position) => sources[position]!.storage!);
+  const buffers = await Promise.all(entry.slotPositions.map((position) => slots[position]!.bufferOn(target)));
+  const outputs = await entry.executable.run(inputs, buffers);
+  wanted.forEach((node, i) => {
+    node.storage = outputs[i]!;
+  });
+  scope.assigned.clear();
+  for (const [slot] of updates) slot.updated();
+}
+
+/** Slots in the order in which a walk meets them, then those that are only written. */
+function distinctSlots(order: readonly Node[], written: readonly Slot[]): Slot[] {
+  const slots = new Set<Slot>();
+  for (const node of order) if (node.is('slot')) slots.add(node.attributes.slot);
+  for (const slot of written) slots.add(slot);
+  return [...slots];
+}
+
+export function checkDTypes(build: Build, target: Backend): void {
+  for (const { dtype } of build.plan.buffers) {
+    if (!target.dtypes.includes(dtype)) {
+      throw new TensegrityError(
+        'dtype',
+        `backend ${target.name} does not compute with ${dtype}; it has ${target.dtypes.join(', ')}. Use .cast('f32'), or useBackend('cpu')`,
+      );
+    }
+  }
+}
+
+/** How many buffers a kernel may touch on a backend. */
+export function bindingsOf({ maxBindings }: Backend): { bindings?: number } {
+  return maxBindings === undefined ? {} : { bindings: maxBindings };
+}
+
+function evict(): void {
+  for (const [key, entry] of cache) {
+    if (cache.size <= CACHE_SIZE) break;
+    entry.executable.dispose();
+    cache.delete(key);
+  }
+}
+
+/**
+ * Computes tensors and runs pending assignments of slots, all in one plan. What it computes becomes a constant: graph that led there is
+ * let go, so gradients do not reach behind it.
+ */
+export async function realize(...tensors: readonly Tensor[]): Promise<void> {
+  await inTurn(() => compute(tensors));
+  for (const { node } of tensors) cutHistory(node);
+}
+
+function cutHistory(node: Node): void {
+  if (node.op === 'leaf' || node.op === 'slot') return;
+  // A realised node is a leaf from here on: the one place where a node changes, and only in what led to it.
+  Object.assign(node, { op: 'leaf', inputs: [], attributes: {} });
+}
+
+/** The elements of a tensor, computed if they must be. */
+export async function read(tensor: Tensor): Promise<TypedArray> {
+  await inTurn(() => compute([tensor]));
+  const { storage, dtype, shape, op } = tensor.node;
+  if (op === 'slot') return (tensor.node as Node<'slot'>).attributes.slot.data();
+  check(storage, 'disposed', () => 'a tensor was disposed and is needed again');
+  return fetchStorage(storage, dtype, sizeOf(shape));
+}
+
+async function fetchStorage(storage: Storage, dtype: DType, length: number): Promise<TypedArray> {
+  if (ArrayBuffer.isView(storage)) return storage.slice();
+  return storage.backend.read(storage, dtype, length);
+}
+
+/** Gives a tensor's memory back. */
+export function release(tensor: Tensor): void {
+  const { node } = tensor;
+  if (node.storage && !ArrayBuffer.isView(node.storage)) node.storage.backend.free(node.storage);
+  node.storage = null;
+  node.disposed = true;
+}
+
+/** Memory of the engine now: the backend's bytes (slots, arenas, plans). */
+export async function memoryBytes(): Promise<number> {
+  return (await backend()).bytes;
+}

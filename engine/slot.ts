@@ -1,0 +1,163 @@
+import type { Backend, DeviceBuffer } from './backends/backend.ts';
+import { type DType, dtypes, type HostArray, type TypedArray } from './dtype.ts';
+import { check } from './errors.ts';
+import { Node } from './graph.ts';
+import { type Shape, sameShape, show, sizeOf } from './shape.ts';
+import { Tensor } from './tensor.ts';
+
+/**
+ * Updates that have been assigned and not yet run, and the trace they belong to. A trace's leaves carry its epoch, so that an
+ * expression which leaks out of a trace, or into one, is found.
+ */
+export interface Scope {
+  readonly epoch: number;
+  readonly assigned: Map<Slot, Tensor>;
+  readonly leaves: Map<Slot, Tensor>;
+}
+
+let epochs = 0;
+export function newScope(): Scope {
+  return { epoch: epochs++, assigned: new Map(), leaves: new Map() };
+}
+
+let current = newScope();
+export function currentScope(): Scope {
+  return current;
+}
+
+/** Runs `body` with a scope of its own, and puts the old one back. */
+export function withScope<T>(scope: Scope, body: () => T): T {
+  const outer = current;
+  current = scope;
+  try {
+    return body();
+  } finally {
+    current = outer;
+  }
+}
+
+/**
+ * Mutable state: a parameter, an optimiser's moment, a running statistic, a counter. `value` is its value as an expression, `assign`
+ * gives it a new one, which takes effect with the next plan that runs (`realize`, reading a tensor, or a call of a compiled function).
+ * An expression built from a slot means the value the slot had then; once the slot is updated, reading the expression is an error.
+ */
+export class Slot {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Counts the updates. */
+  version = 0;
+  #host: TypedArray | null;
+  #device: DeviceBuffer | null = null;
+
+  constructor(initial: HostArray, name = 'slot') {
+    check(
+      initial.data.length === sizeOf(initial.shape),
+      'shape',
+      () => `slot ${name}: ${initial.data.length} elements do not fill ${show(initial.shape)}`,
+    );
+    this.name = name;
+    this.shape = initial.shape;
+    this.dtype = initial.dtype;
+    this.#host = initial.data.slice();
+  }
+
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** The slot's value as an expression; after `assign`, the assigned one. */
+  get value(): Tensor {
+    const scope = currentScope();
+    const assigned = scope.assigned.get(this);
+    if (assigned) return assigned;
+    let leaf = scope.leaves.get(this);
+    if (!leaf) {
+      leaf = new Tensor(new Node('slot', [], { slot: this, version: this.version, epoch: scope.epoch }, this.shape, this.dtype));
+      scope.leaves.set(this, leaf);
+    }
+    return leaf;
+  }
+
+  /** The slot's next value: an expression of its shape and type. @throws TensegrityError `shape`, `dtype`. */
+  assign(value: Tensor): void {
+    check(
+      sameShape(value.shape, this.shape),
+      'shape',
+      () => `assign: slot ${this.name} has shape ${show(this.shape)}, the value ${show(value.shape)}`,
+    );
+    check(
+      value.dtype === this.dtype,
+      'dtype',
+      () => `assign: slot ${this.name} is ${this.dtype}, the value ${value.dtype}; convert with .cast('${this.dtype}')`,
+    );
+    currentScope().assigned.set(this, value);
+  }
+
+  /** Replaces the value at once, from ordinary memory. */
+  set(data: TypedArray): void {
+    check(data.length === this.size, 'shape', () => `set: slot ${this.name} has ${this.size} elements, got ${data.length}`);
+    const copy = dtypes[this.dtype].allocate(data.length);
+    copy.set(data);
+    this.#freeDevice();
+    this.#host = copy;
+    this.updated();
+  }
+
+  /** The value now, in ordinary memory of the caller's. Assignments that have not run do not count. */
+  async data(): Promise<TypedArray> {
+    if (this.#device) return this.#device.backend.read(this.#device, this.dtype, this.size);
+    check(this.#host, 'disposed', () => `slot ${this.name} has been disposed`);
+    return this.#host.slice();
+  }
+
+  async toHost(): Promise<HostArray> {
+    return { dtype: this.dtype, shape: this.shape, data: await this.data() };
+  }
+
+  /** The slot's memory on a backend; moves it there if it is elsewhere. Called by the runtime. */
+  async bufferOn(backend: Backend): Promise<DeviceBuffer> {
+    if (this.#device?.backend === backend) return this.#device;
+    const data = await this.data();
+    const buffer = backend.allocate(data.byteLength);
+    backend.write(buffer, data);
+    this.#freeDevice();
+    this.#device = buffer;
+    this.#host = null;
+    return buffer;
+  }
+
+  /** The memory, if it is on `backend` already. */
+  residentOn(backend: Backend): DeviceBuffer | null {
+    return this.#device?.backend === backend ? this.#device : null;
+  }
+
+  /** Brings the value back to ordinary memory, so that its backend can be disposed. */
+  async toOrdinaryMemory(): Promise<void> {
+    if (!this.#device) return;
+    this.#host = await this.data();
+    this.#freeDevice();
+  }
+
+  /** Expressions built before no longer mean the slot's value. Called by the runtime after a plan that wrote the slot. */
+  updated(): void {
+    this.version++;
+    currentScope().leaves.delete(this);
+  }
+
+  /** Gives the memory back; reading the slot afterwards is an error. */
+  dispose(): void {
+    this.#freeDevice();
+    this.#host = null;
+  }
+
+  #freeDevice(): void {
+    if (this.#device) this.#device.backend.free(this.#device);
+    this.#device = null;
+  }
+}
+
+/** A slot that holds a copy of `initial`. */
+export function slot(initial: HostArray, name?: string): Slot {
+  return new Slot(initial, name);
+}
