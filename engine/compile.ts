@@ -3,8 +3,8 @@ import { buildPlan } from './compiler/compiler.ts';
 import type { Plan } from './compiler/plan.ts';
 import { type PrintOptions, printPlan } from './compiler/print.ts';
 import { check, TensegrityError } from './errors.ts';
-import { leafNode, Node, topologicalOrder } from './graph.ts';
-import { backend, bindingsOf, checkDTypes, checkReadable, inTurn, realize } from './runtime.ts';
+import { Node, topologicalOrder } from './graph.ts';
+import { backend, bindingsOf, checkDTypes, checkReadable, inTurn, realize, settle } from './runtime.ts';
 import { show } from './shape.ts';
 import { newScope, type Slot, withScope } from './slot.ts';
 import { Tensor } from './tensor.ts';
@@ -69,8 +69,8 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
       for (const slot of updated) slot.updated();
       return rebuild(
         leaves.map(({ shape, dtype }, i) => {
-          const node = leafNode(new Uint8Array(0), shape, dtype);
-          node.storage = outputs[i]!;
+          const node = new Node('leaf', [], {}, shape, dtype);
+          settle(node, outputs[i]!);
           return new Tensor(node);
         }),
       );

@@ -57,7 +57,7 @@ export type OpName = keyof Attributes;
 
 let nextId = 1;
 
-/** A node of the lazy graph. Immutable but for `storage`, its value once it is known. */
+/** A node of the lazy graph. Immutable, but that its value becomes known (`storage`), and then may stand for what led to it. */
 export class Node<Op extends OpName = OpName> {
   readonly id: number;
   readonly op: Op;
@@ -75,6 +75,11 @@ export class Node<Op extends OpName = OpName> {
     this.attributes = attributes;
     this.shape = shape;
     this.dtype = dtype;
+  }
+
+  /** Lets go of what led to the value: from here on the node is a leaf. */
+  forgetHistory(): void {
+    Object.assign(this, { op: 'leaf', inputs: [], attributes: {} });
   }
 
   /** Narrows the node to one op, with that op's attributes. */

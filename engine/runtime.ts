@@ -1,11 +1,12 @@
 import type { Backend, Executable, Storage } from './backends/backend.ts';
+import { freeNow, freeWhenCollected } from './collect.ts';
 import { type Build, buildPlan } from './compiler/compiler.ts';
 import { structuralKey } from './compiler/key.ts';
 import type { DType, TypedArray } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { type Node, topologicalOrder } from './graph.ts';
 import { show, sizeOf } from './shape.ts';
-import { currentScope, type Slot } from './slot.ts';
+import { currentScope, type Scope, type Slot } from './slot.ts';
 import type { Tensor } from './tensor.ts';
 
 /** Options of the backends, by name. */
@@ -101,6 +102,16 @@ export function checkReadable(order: readonly Node[], epoch: number): void {
 /** Computes what is not known yet of `tensors`, together with every pending assignment, in one plan. */
 async function compute(tensors: readonly Tensor[]): Promise<void> {
   const scope = currentScope();
+  try {
+    await computeIn(scope, tensors);
+  } catch (error) {
+    // An assignment that cannot run must not stand in the way of all that is read later.
+    scope.assigned.clear();
+    throw error;
+  }
+}
+
+async function computeIn(scope: Scope, tensors: readonly Tensor[]): Promise<void> {
   const updates = [...scope.assigned];
   const wanted = tensors.map((x) => x.node).filter((node, i, all) => node.storage === null && !node.disposed && all.indexOf(node) === i);
   checkReadable(
@@ -148,11 +159,15 @@ async function compute(tensors: readonly Tensor[]): Promise<void> {
   const inputs = entry.inputPositions.map((position) => sources[position]!.storage!);
   const buffers = await Promise.all(entry.slotPositions.map((position) => slots[position]!.bufferOn(target)));
   const outputs = await entry.executable.run(inputs, buffers);
-  wanted.forEach((node, i) => {
-    node.storage = outputs[i]!;
-  });
+  wanted.forEach((node, i) => settle(node, outputs[i]!));
   scope.assigned.clear();
   for (const [slot] of updates) slot.updated();
+}
+
+/** Gives a node its value. Device memory goes back when the node is collected. */
+export function settle(node: Node, storage: Storage): void {
+  node.storage = storage;
+  if (!ArrayBuffer.isView(storage)) freeWhenCollected(node, storage);
 }
 
 /** Slots in the order in which a walk meets them, then those that are only written. */
@@ -193,13 +208,7 @@ function evict(): void {
  */
 export async function realize(...tensors: readonly Tensor[]): Promise<void> {
   await inTurn(() => compute(tensors));
-  for (const { node } of tensors) cutHistory(node);
-}
-
-function cutHistory(node: Node): void {
-  if (node.op === 'leaf' || node.op === 'slot') return;
-  // A realised node is a leaf from here on: the one place where a node changes, and only in what led to it.
-  Object.assign(node, { op: 'leaf', inputs: [], attributes: {} });
+  for (const { node } of tensors) if (node.op !== 'slot') node.forgetHistory();
 }
 
 /** The elements of a tensor, computed if they must be. */
@@ -219,7 +228,7 @@ async function fetchStorage(storage: Storage, dtype: DType, length: number): Pro
 /** Gives a tensor's memory back. */
 export function release(tensor: Tensor): void {
   const { node } = tensor;
-  if (node.storage && !ArrayBuffer.isView(node.storage)) node.storage.backend.free(node.storage);
+  if (node.storage && !ArrayBuffer.isView(node.storage)) freeNow(node.storage);
   node.storage = null;
   node.disposed = true;
 }

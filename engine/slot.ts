@@ -1,4 +1,5 @@
 import type { Backend, DeviceBuffer } from './backends/backend.ts';
+import { freeNow, freeWhenCollected } from './collect.ts';
 import { type DType, dtypes, type HostArray, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import { Node } from './graph.ts';
@@ -12,12 +13,12 @@ import { Tensor } from './tensor.ts';
 export interface Scope {
   readonly epoch: number;
   readonly assigned: Map<Slot, Tensor>;
-  readonly leaves: Map<Slot, Tensor>;
+  readonly leaves: WeakMap<Slot, Tensor>;
 }
 
 let epochs = 0;
 export function newScope(): Scope {
-  return { epoch: epochs++, assigned: new Map(), leaves: new Map() };
+  return { epoch: epochs++, assigned: new Map(), leaves: new WeakMap() };
 }
 
 let current = newScope();
@@ -122,6 +123,7 @@ export class Slot {
     const buffer = backend.allocate(data.byteLength);
     backend.write(buffer, data);
     this.#freeDevice();
+    freeWhenCollected(this, buffer);
     this.#device = buffer;
     this.#host = null;
     return buffer;
@@ -152,7 +154,7 @@ export class Slot {
   }
 
   #freeDevice(): void {
-    if (this.#device) this.#device.backend.free(this.#device);
+    if (this.#device) freeNow(this.#device);
     this.#device = null;
   }
 }

@@ -1,10 +1,10 @@
 import { dtypes } from '../dtype.ts';
 import { type Node, topologicalOrder } from '../graph.ts';
-import { sizeOf } from '../shape.ts';
+import { sameShape, sizeOf } from '../shape.ts';
 import type { Slot } from '../slot.ts';
-import { type Draft, fuse } from './fuse.ts';
-import { contiguous, isContiguous, type Located, locator } from './layout.ts';
-import { lower } from './lower.ts';
+import { type Draft, fuse, isElementwise } from './fuse.ts';
+import { contiguous, isContiguous, locator } from './layout.ts';
+import { type LoweringContext, lower } from './lower.ts';
 import { paddedBytes, placeBuffers } from './memory.ts';
 import type { BufferKind, BufferSpec, Kernel, Plan, View } from './plan.ts';
 import { schedule } from './schedule.ts';
@@ -52,7 +52,7 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
 
   const results = roots.slice(0, outputs.length);
   const written = updates.map(({ slot }, i) => ({ slot, value: roots[outputs.length + i]! }));
-  const inPlace = chooseInPlace(written, results, drafts, locate);
+  const inPlace = chooseInPlace(written, results, drafts, { locate, isVirtual });
   const copies: { readonly from: Node; readonly to: number; readonly staged: boolean }[] = [];
   results.forEach((node, i) => {
     const direct = !isSource(node) && locate(node).base === node && results.indexOf(node) === i;
@@ -162,8 +162,9 @@ function chooseInPlace(
   updates: readonly { slot: Slot; value: Node }[],
   results: readonly Node[],
   drafts: readonly Draft[],
-  locate: (node: Node) => Located,
+  context: Pick<LoweringContext, 'locate' | 'isVirtual'>,
 ): Map<Node, Slot> {
+  const { locate } = context;
   const chosen = new Map<Node, Slot>();
   const producer = new Map<Node, Draft>();
   for (const draft of drafts) for (const node of draft.nodes) producer.set(node, draft);
@@ -202,7 +203,7 @@ function chooseInPlace(
       continue;
     const others = (readers.get(slot) ?? []).filter((reader) => reader !== draft);
     const own = [...draft.reads].some((base) => base.is('slot') && base.attributes.slot === slot);
-    if (own && !readsInPlace(draft, slot, locate)) continue;
+    if (own && !readsInPlace(draft, slot, context)) continue;
     if (others.some((reader) => reaches(reader, draft))) continue;
     before.set(draft, [...(before.get(draft) ?? []), ...others]);
     chosen.set(value, slot);
@@ -210,20 +211,17 @@ function chooseInPlace(
   return chosen;
 }
 
-/** Whether an elementwise kernel reads a slot only as it lies in memory. */
-function readsInPlace(draft: Draft, slot: Slot, locate: (node: Node) => Located): boolean {
+/** Whether a kernel is elementwise and reads a slot only as it lies in memory. */
+function readsInPlace(draft: Draft, slot: Slot, { locate, isVirtual }: Pick<LoweringContext, 'locate' | 'isVirtual'>): boolean {
   const seen = new Set<Node>();
   const visit = (node: Node): boolean => {
     if (seen.has(node)) return true;
     seen.add(node);
+    if (isVirtual(node) || draft.nodes.includes(node)) return node.inputs.every(visit);
     const { base, layout } = locate(node);
-    if (base.is('slot') && base.attributes.slot === slot)
-      return isContiguous(layout) && sizeOf(layout.shape) === slot.size && layout.shape.length === draft.nodes[0]!.shape.length;
-    if (isSource(node)) return true;
-    return node.inputs.every(visit);
+    return !base.is('slot') || base.attributes.slot !== slot || (isContiguous(layout) && sameShape(layout.shape, slot.shape));
   };
-  const elementwise = draft.nodes.every((node) => node.op === 'scalar' || node.op === 'cast');
-  return elementwise && draft.nodes.every((node) => node.inputs.every(visit));
+  return draft.nodes.every((node) => isElementwise(node) && node.inputs.every(visit));
 }
 
 /** Orders the kernels; the last `finals` of them run at the end. Kernels that read a slot run before the one that writes it. */

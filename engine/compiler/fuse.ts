@@ -199,7 +199,9 @@ function mergeDrafts(drafts: readonly Draft[], virtual: ReadonlySet<Node>, locat
   function canMerge(earlier: Draft, later: Draft): boolean {
     const node = later.nodes[0]!;
     const own = [...later.reads].filter((base) => earlier.nodes.includes(base));
-    const shared = [...later.reads].filter((base) => earlier.reads.has(base) && sizeOf(base.shape) > 1);
+    // Sharing pays where it saves reading something as large as the space that is walked.
+    const space = sizeOf(node.op === 'reduce' ? node.inputs[0]!.shape : node.shape);
+    const shared = [...later.reads].filter((base) => earlier.reads.has(base) && sizeOf(base.shape) * 2 > space);
     if (own.length === 0 && shared.length === 0) return false;
     if (new Set([...earlier.reads, ...later.reads]).size + earlier.nodes.length + 1 > bindings) return false;
     // A value of the same kernel can be used only where it is computed: at the same position.
@@ -213,7 +215,6 @@ function mergeDrafts(drafts: readonly Draft[], virtual: ReadonlySet<Node>, locat
 
   /** Whether `later` needs `earlier` through a kernel between them, which then could run neither before nor after both. */
   function dependsThrough(later: Draft, earlier: Draft): boolean {
-    const limit = Math.min(...earlier.nodes.map((node) => position.get(node)!));
     const seen = new Set<Draft>([later]);
     const stack: Draft[] = [];
     const push = (base: Node): void => {
@@ -227,8 +228,6 @@ function mergeDrafts(drafts: readonly Draft[], virtual: ReadonlySet<Node>, locat
     while (stack.length > 0) {
       const draft = stack.pop()!;
       if (draft === earlier) return true;
-      // Nothing that runs wholly before `earlier` can need it.
-      if (Math.max(...draft.nodes.map((node) => position.get(node)!)) < limit) continue;
       draft.reads.forEach(push);
     }
     return false;

@@ -4,6 +4,7 @@ import { check } from '../errors.ts';
 import { normalizeAxes, normalizeAxis, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { arange } from './create.ts';
+import { customGradient } from './gradient.ts';
 import { apply, type Rule } from './rule.ts';
 
 export type Axes = number | readonly number[] | undefined;
@@ -127,9 +128,13 @@ export interface VarianceOptions {
  * NaN where the count does not exceed `correction`, as PyTorch has it.
  */
 export function variance(x: Tensor, axes?: Axes, { keepdims = false, correction = 1 }: VarianceOptions = {}): Tensor {
-  const centred = x.sub(mean(x, axes, true));
   const divisor = Math.max(0, countOf(x, axes) - correction);
-  return sum(centred.square(), axes, keepdims).div(divisor);
+  const centred = x.sub(mean(x, axes, true));
+  const squares = sum(centred.square(), axes, true).div(divisor);
+  // d var = 2/divisor·Σ(x−μ)(dx−dμ) = 2/divisor·Σ(x−μ)dx, because Σ(x−μ) = 0: no gradient need go through the mean.
+  const result = isFloat(x.dtype) ? customGradient(squares, [x], (g) => [x.sub(mean(x, axes, true)).mul(g.mul(2 / divisor))]) : squares;
+  const folded = normalizeAxes(axes, x.rank, 'variance');
+  return keepdims ? result : result.reshape(x.shape.filter((_, axis) => !folded.includes(axis)));
 }
 
 /** The square root of {@link variance}. */
