@@ -1,0 +1,227 @@
+/**
+ * Convolution in all three directions by implicit GEMM. In each, every pixel of a *target* image gathers taps of a
+ * *source* image; only the part that a block needs is ever laid out (packed from a slab, see slab.ts).
+ *
+ *   forward  target y, source x:   y[o, pixel] = Σ w[o, tap] · x[tap, pixel]
+ *   weight   target y, source x:   w[o, tap]   = Σ y[o, pixel] · x[pixel, tap]
+ *   input    target x, source y:   x[c, pixel] = Σ w[c, tap] · y[tap, pixel]
+ *
+ * A tap is (source channel, u, v). The same tables, in another order, give all three products. Along an axis, target
+ * position a + i·targetStep reads source position i·sourceStep + (base + u·delta)/divisor, where that divides:
+ *
+ *            targetStep  sourceStep  base     delta      divisor    phases a
+ *   forward  1           stride      −pad     dilation   1          0
+ *   input    stride      1           a + pad  −dilation  stride     0 … stride − 1
+ *
+ * so the strided input gradient is a set of dense convolutions, one for each phase, not one over dilated zeros.
+ *
+ *   for each group
+ *     for each band of target rows, or of whole images     (as many as the slab holds)
+ *       for each block of source channels                  slab ← source, zero-padded
+ *         for each phase
+ *           for each block of pixels                       product (product.ts)
+ */
+import { fillTable, padTable, product, productBytes, tableLength } from './product';
+import { copySlab } from './slab';
+import { parameter, pointer, shape, stride, viewAt } from './view';
+
+const forward: i32 = 0;
+const input: i32 = 1;
+const weight: i32 = 2;
+const parameters: i32 = 8;
+
+/** What a slab holds, in elements, unless a single row of a single channel needs more. Mirrored in workspace.ts. */
+const slabLength: i32 = 131072;
+
+// @ts-ignore: decorator
+@inline
+function divideUp(a: i32, b: i32): i32 {
+  return (a + b - 1) / b;
+}
+
+/** Rounds towards −∞. */
+// @ts-ignore: decorator
+@inline
+function divideDown(a: i32, b: i32): i32 {
+  return a < 0 ? -divideUp(-a, b) : a / b;
+}
+
+/**
+ * The taps along one axis that a phase has: where each is in the kernel and in the source, in elements. A source
+ * position q counts from the slab's first; it lies at `(q % step · phase + q / step) · pitch`.
+ */
+function axisTaps(
+  kernelTable: usize, sourceTable: usize, size: i32, base: i32, delta: i32, divisor: i32,
+  kernelStride: i32, first: i32, step: i32, phase: i32, pitch: i32,
+): i32 {
+  let count: usize = 0;
+  for (let u = 0; u < size; u++, base += delta) {
+    if (base % divisor != 0) continue;
+    const position = base / divisor - first;
+    store<i32>(kernelTable + (count << 2), u * kernelStride);
+    store<i32>(sourceTable + (count << 2), (position % step * phase + position / step) * pitch);
+    count++;
+  }
+  return <i32>count;
+}
+
+/** All taps of `channels` channels: start + channel · channelStride + rows[u] + columns[v], in bytes. */
+function fillTaps(
+  table: usize, start: i32, channels: i32, channelStride: i32, rows: usize, height: i32, columns: usize, width: i32,
+): void {
+  const first = table;
+  for (let c = 0; c < channels; c++, start += channelStride) {
+    for (let u = 0; u < height; u++) {
+      const row = start + load<i32>(rows + (<usize>u << 2));
+      for (let v = 0; v < width; v++, table += 4) store<i32>(table, row + load<i32>(columns + (<usize>v << 2)) << 2);
+    }
+  }
+  padTable(first, channels * height * width);
+}
+
+/** Pixels `first` to `first + count` of images of `height × width`, in row-major order, in bytes. */
+function fillPixels(
+  table: usize, first: i32, count: i32, height: i32, width: i32,
+  start: usize, imageStride: i32, rowStride: i32, columnStride: i32,
+): void {
+  let j = first % width, i = first / width % height, n = first / width / height;
+  for (let p = 0; p < count; p++) {
+    store<u32>(table + (<usize>p << 2), <u32>start + (n * imageStride + i * rowStride + j * columnStride << 2));
+    if (++j == width) {
+      j = 0;
+      if (++i == height) {
+        i = 0;
+        n++;
+      }
+    }
+  }
+  padTable(table, count);
+}
+
+export function conv(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+  const direction = parameter(command, 0);
+  const strideH = parameter(command, 1), strideW = parameter(command, 2);
+  const padH = parameter(command, 3), padW = parameter(command, 4);
+  const dilationH = parameter(command, 5), dilationW = parameter(command, 6);
+  const groups = parameter(command, 7);
+  const isInput = direction == input, isWeight = direction == weight;
+  const source = viewAt(command, parameters, 0);
+  const target = viewAt(command, parameters, isWeight ? 1 : 2);
+  const kernel = viewAt(command, parameters, isWeight ? 2 : 1);
+  const kernelH = shape(kernel, 2), kernelW = shape(kernel, 3);
+  const images = shape(target, 0);
+  const height = shape(target, 2), width = shape(target, 3);
+  const sourceH = shape(source, 2), sourceW = shape(source, 3);
+  const sourceRow = stride(source, 2), sourceColumn = stride(source, 3);
+  const targetChannels = shape(target, 1) / groups, sourceChannels = shape(source, 1) / groups;
+  const kernelTarget = stride(kernel, isInput ? 1 : 0), kernelSource = stride(kernel, isInput ? 0 : 1);
+
+  // The table at the top.
+  const targetStepH = isInput ? strideH : 1, targetStepW = isInput ? strideW : 1;
+  const sourceStepH = isInput ? 1 : strideH, sourceStepW = isInput ? 1 : strideW;
+  const deltaH = isInput ? -dilationH : dilationH, deltaW = isInput ? -dilationW : dilationW;
+  const reachH = dilationH * (kernelH - 1), reachW = dilationW * (kernelW - 1);
+  const firstH = isInput ? divideDown(padH - reachH, strideH) : -padH;
+  const firstW = isInput ? divideDown(padW - reachW, strideW) : -padW;
+  const spanH = (isInput ? (padH + strideH - 1) / strideH : reachH - padH) - firstH + 1;
+  const spanW = (isInput ? (padW + strideW - 1) / strideW : reachW - padW) - firstW + 1;
+  const rows = divideUp(height, targetStepH), columns = divideUp(width, targetStepW);
+
+  // No slab where no padding is read and neighbouring pixels are neighbours already (or there is one tap only).
+  const direct =
+    firstH >= 0 && firstW >= 0 &&
+    (rows - 1) * sourceStepH + firstH + spanH <= sourceH && (columns - 1) * sourceStepW + firstW + spanW <= sourceW &&
+    (sourceStepW * sourceColumn == 1 || kernelH * kernelW == 1);
+  const phase = divideUp((columns - 1) * sourceStepW + spanW, sourceStepW);
+  const pitch = phase * sourceStepW;
+  const tapStep = direct ? 1 : sourceStepW, tapPitch = direct ? sourceColumn : 1;
+  const rowPitch = direct ? sourceRow : pitch;
+  const pixelPitch = direct ? sourceStepW * sourceColumn : 1;
+
+  // How many source channels, target rows and images a block has.
+  const taps = kernelH * kernelW;
+  let blockChannels = max(1, min(sourceChannels, tableLength / taps));
+  if (!direct) blockChannels = max(1, min(blockChannels, slabLength / (pitch * ((min(rows, 8) - 1) * sourceStepH + spanH))));
+  blockChannels = max(1, divideUp(sourceChannels, max(1, divideUp(sourceChannels, blockChannels))));
+  let blockRows = max(1, min(rows, tableLength / max(1, columns)));
+  if (!direct) blockRows = min(blockRows, max(1, (slabLength / (pitch * blockChannels) - spanH) / sourceStepH + 1));
+  let blockImages = 1;
+  if (blockRows >= rows) {
+    blockImages = max(1, tableLength / max(1, rows * columns));
+    if (!direct) blockImages = max(1, min(blockImages, slabLength / (pitch * blockChannels * ((rows - 1) * sourceStepH + spanH))));
+  }
+
+  const kernelRows = workspace + productBytes;
+  const targetRows = kernelRows + (<usize>(targetChannels + 8) << 2);
+  const sourcePixels = targetRows + (<usize>(targetChannels + 8) << 2);
+  const targetPixels = sourcePixels + ((tableLength + 8) << 2);
+  const kernelTaps = targetPixels + ((tableLength + 8) << 2);
+  const sourceTaps = kernelTaps + (<usize>(max(tableLength, taps) + 8) << 2);
+  const kernelAxis = sourceTaps + (<usize>(max(tableLength, taps) + 8) << 2);
+  const sourceAxis = kernelAxis + (<usize>(kernelH + kernelW) << 2);
+  const slab = sourceAxis + (<usize>(kernelH + kernelW) << 2);
+  const axisW = <usize>kernelH << 2;
+
+  for (let group = 0; group < groups; group++) {
+    const kernelBase = pointer(kernel, bases) + <usize>(group * (isInput ? sourceChannels : targetChannels) * stride(kernel, 0) << 2);
+    const targetBase = pointer(target, bases) + <usize>(group * targetChannels * stride(target, 1) << 2);
+    fillTable(kernelRows, targetChannels, kernelBase, kernelTarget << 2);
+    fillTable(targetRows, targetChannels, targetBase, stride(target, 1) << 2);
+    let band = 0;
+    for (let n = 0; n == 0 || n < images; n += blockImages) {
+      const bandImages = min(blockImages, images - n);
+      for (let row = 0; row == 0 || row < rows; row += blockRows, band++) {
+        if (isWeight ? thread != 0 : band % threads != thread) continue;
+        const bandRows = min(blockRows, rows - row);
+        const slabRows = (bandRows - 1) * sourceStepH + spanH;
+        const channelPitch = direct ? stride(source, 1) : slabRows * pitch;
+        for (let channel = 0; channel == 0 || channel < sourceChannels; channel += blockChannels) {
+          const channels = min(blockChannels, sourceChannels - channel);
+          const imagePitch = direct ? stride(source, 0) : channels * channelPitch;
+          const from = pointer(source, bases) + <usize>(n * stride(source, 0) + (group * sourceChannels + channel) * stride(source, 1) << 2);
+          let base = slab;
+          if (direct) base = from + <usize>((row * sourceStepH + firstH) * sourceRow + firstW * sourceColumn << 2);
+          else copySlab(
+            slab, from, bandImages, channels, slabRows, phase, sourceStepW, row * sourceStepH + firstH, firstW, sourceH, sourceW,
+            stride(source, 0), stride(source, 1), sourceRow, sourceColumn,
+          );
+          for (let phaseH = 0; phaseH < targetStepH; phaseH++) {
+            const baseH = isInput ? phaseH + padH : -padH;
+            const tapsH = axisTaps(kernelAxis, sourceAxis, kernelH, baseH, deltaH, targetStepH, stride(kernel, 2), firstH, 1, 0, rowPitch);
+            const pixelRows = min(row + bandRows, divideUp(height - phaseH, targetStepH)) - row;
+            for (let phaseW = 0; phaseW < targetStepW; phaseW++) {
+              const baseW = isInput ? phaseW + padW : -padW;
+              const tapsW = axisTaps(
+                kernelAxis + axisW, sourceAxis + axisW, kernelW, baseW, deltaW, targetStepW, stride(kernel, 3), firstW, tapStep, phase, tapPitch,
+              );
+              const steps = channels * tapsH * tapsW;
+              fillTaps(kernelTaps, channel * kernelSource, channels, kernelSource, kernelAxis, tapsH, kernelAxis + axisW, tapsW);
+              fillTaps(sourceTaps, 0, channels, channelPitch, sourceAxis, tapsH, sourceAxis + axisW, tapsW);
+              const pixelColumns = divideUp(width - phaseW, targetStepW);
+              const pixels = bandImages * max(0, pixelRows) * pixelColumns;
+              const offset = n * stride(target, 0) + (row * targetStepH + phaseH) * stride(target, 2) + phaseW * stride(target, 3);
+              for (let pixel = 0; pixel == 0 || pixel < pixels; pixel += tableLength) {
+                const count = min(tableLength, pixels - pixel);
+                if (count > 0) {
+                  fillPixels(sourcePixels, pixel, count, pixelRows, pixelColumns, base, imagePitch, sourceStepH * rowPitch, pixelPitch);
+                  fillPixels(
+                    targetPixels, pixel, count, pixelRows, pixelColumns,
+                    <usize>(offset << 2), stride(target, 0), targetStepH * stride(target, 2), targetStepW * stride(target, 3),
+                  );
+                }
+                if (isWeight) product(
+                  targetChannels, steps, count,
+                  targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, n + row + pixel > 0, workspace,
+                );
+                else product(
+                  targetChannels, count, steps,
+                  kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, channel > 0, workspace,
+                );
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/** `out[b] = a[b] · b[b]`, any strides: tables of strided addresses for the blocked product. Threads split rows or columns. */
+import { tileColumns, tileRows } from './microkernel';
+import { fillTable, product, productBytes, tableBytes, tableLength } from './product';
+import { pointer, shape, stride, viewAt } from './view';
+
+export function gemm(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+  let a = viewAt(command, 0, 0), b = viewAt(command, 0, 1);
+  const out = viewAt(command, 0, 2);
+  let batches = shape(out, 1), rows = shape(out, 2), columns = shape(out, 3);
+  const steps = shape(a, 3);
+  if (rows == 0 || columns == 0) return;
+  let aRow = stride(a, 2), aStep = stride(a, 3), bStep = stride(b, 2), bColumn = stride(b, 3);
+  let cRow = stride(out, 2), cColumn = stride(out, 3);
+  let aBatch = stride(a, 1), bBatch = stride(b, 1);
+  const cBatch = stride(out, 1);
+
+  // A batch of products with one right-hand side is one tall product.
+  if (bBatch == 0 && aBatch == rows * aRow && cBatch == rows * cRow) {
+    rows *= batches;
+    batches = 1;
+  }
+  let pa = pointer(a, bases), pb = pointer(b, bases), pc = pointer(out, bases);
+  // Tiles store along the columns: where the rows are what is contiguous, (A·B)ᵀ = Bᵀ·Aᵀ.
+  if (cColumn != 1 && cRow == 1) {
+    let t = rows; rows = columns; columns = t;
+    t = cRow; cRow = cColumn; cColumn = t;
+    t = aRow; aRow = bColumn; bColumn = t;
+    t = aStep; aStep = bStep; bStep = t;
+    t = aBatch; aBatch = bBatch; bBatch = t;
+    const p = pa; pa = pb; pb = p;
+  }
+  // Each thread takes a run of whole tiles of the longer side.
+  let row0 = 0, row1 = rows, column0 = 0, column1 = columns;
+  if (rows >= columns) {
+    const share = shareOf(rows, tileRows, threads);
+    row0 = min(rows, share * thread);
+    row1 = min(rows, row0 + share);
+  } else {
+    const share = shareOf(columns, tileColumns, threads);
+    column0 = min(columns, share * thread);
+    column1 = min(columns, column0 + share);
+  }
+
+  const aRows = workspace + productBytes;
+  const aSteps = aRows + tableBytes;
+  const bSteps = aSteps + tableBytes;
+  const bColumns = bSteps + tableBytes;
+  const cRows = bColumns + tableBytes;
+  const cColumns = cRows + tableBytes;
+  for (let batch = 0; batch < batches; batch++) {
+    for (let column = column0; column < column1; column += tableLength) {
+      const width = min(tableLength, column1 - column);
+      fillTable(bColumns, width, pb + <usize>(column * bColumn << 2), bColumn << 2);
+      fillTable(cColumns, width, <usize>(column * cColumn << 2), cColumn << 2);
+      for (let row = row0; row < row1; row += tableLength) {
+        const height = min(tableLength, row1 - row);
+        fillTable(aRows, height, pa + <usize>(row * aRow << 2), aRow << 2);
+        fillTable(cRows, height, pc + <usize>(row * cRow << 2), cRow << 2);
+        for (let step = 0; step == 0 || step < steps; step += tableLength) {
+          const depth = min(tableLength, steps - step);
+          fillTable(aSteps, depth, <usize>(step * aStep << 2), aStep << 2);
+          fillTable(bSteps, depth, <usize>(step * bStep << 2), bStep << 2);
+          product(height, width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, step > 0, workspace);
+        }
+      }
+    }
+    pa += <usize>(aBatch << 2);
+    pb += <usize>(bBatch << 2);
+    pc += <usize>(cBatch << 2);
+  }
+}
+
+/** A thread's share of `count`: whole tiles. */
+// @ts-ignore: decorator
+@inline
+function shareOf(count: i32, tile: i32, threads: i32): i32 {
+  const tiles = (count + tile - 1) / tile;
+  return (tiles + threads - 1) / threads * tile;
+}

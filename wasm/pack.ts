@@ -1,0 +1,65 @@
+/**
+ * Packing: a panel of `width` lanes is copied, step by step, into consecutive memory, as the register tiles read it.
+ * The element of lane `i` at step `k` lies at address `lanes[i] + depths[k]`: two tables describe a strided matrix, its
+ * transpose, and the patches of an image alike.
+ *
+ *   lanes  → i₀ i₁ … i₇ │ i₈ …            panel 0: k₀ (i₀ … i₇), k₁ (i₀ … i₇), …    panel 1: k₀ (i₈ …
+ *   depths → k₀ k₁ k₂ …
+ */
+
+// @ts-ignore: decorator
+@inline
+function at(table: usize, index: usize): usize {
+  return <usize>load<u32>(table + (index << 2));
+}
+
+/** Whether four entries of a table follow each other in memory. */
+// @ts-ignore: decorator
+@inline
+function consecutive(table: usize): bool {
+  const steps = i32x4.sub(v128.load(table), v128.load32_splat(table));
+  return i32x4.all_true(i32x4.eq(steps, i32x4(0, 4, 8, 12)));
+}
+
+/** Packs four lanes of a panel whose steps are `pitch` bytes apart. */
+function packQuad(to: usize, pitch: usize, lanes: usize, depths: usize, depth: i32): void {
+  const end = depths + (<usize>depth << 2);
+  const p0 = at(lanes, 0), p1 = at(lanes, 1), p2 = at(lanes, 2), p3 = at(lanes, 3);
+  if (consecutive(lanes)) {
+    for (; depths != end; depths += 4, to += pitch) v128.store(to, v128.load(p0 + at(depths, 0)));
+    return;
+  }
+  while (depths != end) {
+    if (depths + 16 <= end && consecutive(depths)) {
+      // Four lanes of four consecutive steps: a 4×4 transposition.
+      const k = at(depths, 0);
+      const r0 = v128.load(p0 + k), r1 = v128.load(p1 + k), r2 = v128.load(p2 + k), r3 = v128.load(p3 + k);
+      const low01 = i32x4.shuffle(r0, r1, 0, 4, 1, 5), low23 = i32x4.shuffle(r2, r3, 0, 4, 1, 5);
+      const high01 = i32x4.shuffle(r0, r1, 2, 6, 3, 7), high23 = i32x4.shuffle(r2, r3, 2, 6, 3, 7);
+      v128.store(to, i64x2.shuffle(low01, low23, 0, 2));
+      v128.store(to + pitch, i64x2.shuffle(low01, low23, 1, 3));
+      v128.store(to + 2 * pitch, i64x2.shuffle(high01, high23, 0, 2));
+      v128.store(to + 3 * pitch, i64x2.shuffle(high01, high23, 1, 3));
+      depths += 16;
+      to += 4 * pitch;
+    } else {
+      const k = at(depths, 0);
+      let r = v128.load32_zero(p0 + k);
+      r = v128.load32_lane(p1 + k, r, 1);
+      r = v128.load32_lane(p2 + k, r, 2);
+      r = v128.load32_lane(p3 + k, r, 3);
+      v128.store(to, r);
+      depths += 4;
+      to += pitch;
+    }
+  }
+}
+
+/** Packs one panel of 4, 6 or 8 lanes. In a panel of six the two quads overlap. */
+// @ts-ignore: decorator
+@inline
+export function packPanel(to: usize, width: i32, lanes: usize, depths: usize, depth: i32): void {
+  const pitch = <usize>width << 2;
+  packQuad(to, pitch, lanes, depths, depth);
+  if (width > 4) packQuad(to + pitch - 16, pitch, lanes + pitch - 16, depths, depth);
+}
