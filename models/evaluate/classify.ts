@@ -1,0 +1,218 @@
+import { compile, grad, tensor, type HostArray, type Tensor } from '../../engine/index.ts';
+import { dtypes, isFloat } from '../../engine/dtype.ts';
+import { check } from '../../engine/errors.ts';
+import { show } from '../../engine/shape.ts';
+import { takeRows } from '../data/images.ts';
+import { permutation } from '../data/permutation.ts';
+import { crossEntropy, normalize } from '../nn/functional.ts';
+import { Linear } from '../nn/layers.ts';
+import { Adam } from '../optim/rules.ts';
+
+/** Features [n, d], of floats, and their labels [n], whole numbers from 0. */
+export interface LabelledFeatures {
+  readonly features: HostArray;
+  readonly labels: HostArray;
+}
+
+export interface Classification {
+  /** The share of test samples that are right. */
+  readonly accuracy: number;
+  /** The class of each test sample. */
+  readonly predictions: Int32Array;
+}
+
+/** @throws TensegrityError `shape`, `dtype`, `argument`: what the splits must be, and the number of classes. */
+function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: string): { classes: number; width: number } {
+  const width = train.features.shape[1]!;
+  for (const { features, labels } of [train, test]) {
+    check(
+      features.shape.length === 2 && features.shape[1] === width && features.shape[0]! > 0 && labels.shape.length === 1 && labels.shape[0] === features.shape[0],
+      'shape',
+      () => `${what}: takes features [n, ${width}] and labels [n], got ${show(features.shape)} and ${show(labels.shape)}`,
+    );
+    check(isFloat(features.dtype) && !isFloat(labels.dtype), 'dtype', () => `${what}: takes float features and integer labels, got ${features.dtype} and ${labels.dtype}`);
+  }
+  let [least, most] = [0, 0];
+  for (const { labels } of [train, test]) {
+    for (const label of labels.data) [least, most] = [Math.min(least, label), Math.max(most, label)];
+  }
+  check(least >= 0, 'argument', () => `${what}: labels must be from 0, got ${least}`);
+  return { classes: most + 1, width };
+}
+
+function score(predictions: Int32Array, { labels }: LabelledFeatures): Classification {
+  const right = predictions.reduce((count, label, i) => count + (label === labels.data[i] ? 1 : 0), 0);
+  return { accuracy: right / predictions.length, predictions };
+}
+
+/** Rows from `start` on, at most `count`. A view: nothing is copied. */
+function rows({ shape, dtype, data }: HostArray, start: number, count: number): HostArray {
+  const [n, d] = [shape[0]!, shape[1]!];
+  const stop = Math.min(n, start + count);
+  return { dtype, shape: [stop - start, d], data: data.subarray(start * d, stop * d) };
+}
+
+/** The result of `each` for chunks of `size` rows, in order. */
+async function inChunks<T>(array: HostArray, size: number, each: (chunk: HostArray) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let start = 0; start < array.shape[0]!; start += size) results.push(await each(rows(array, start, size)));
+  return results;
+}
+
+/** Each dimension less its mean, over its (unbiased) deviation + 1e-6: a function of the training features, for both splits. */
+function standardizer({ shape, data }: HostArray): (features: HostArray) => HostArray {
+  const [n, d] = [shape[0]!, shape[1]!];
+  const mean = new Float64Array(d);
+  const squares = new Float64Array(d);
+  for (let at = 0; at < data.length; at++) mean[at % d]! += data[at]! / n;
+  for (let at = 0; at < data.length; at++) squares[at % d]! += (data[at]! - mean[at % d]!) ** 2;
+  const deviation = squares.map((sum) => Math.sqrt(sum / Math.max(1, n - 1)) + 1e-6);
+  return (features) => {
+    const scaled = dtypes[features.dtype].allocate(features.data.length);
+    for (let at = 0; at < scaled.length; at++) scaled[at] = (features.data[at]! - mean[at % d]!) / deviation[at % d]!;
+    return { ...features, data: scaled };
+  };
+}
+
+export interface LinearProbeOptions {
+  /** 30, unless given. */
+  readonly epochs?: number;
+  /** 1000, unless given; the last batch of an epoch holds what is left. */
+  readonly batchSize?: number;
+  /** Of the first epoch; 1e-2, unless given. */
+  readonly learningRate?: number;
+  /** Towards which it falls, exponentially, epoch by epoch; 1e-6, unless given. */
+  readonly finalLearningRate?: number;
+  /** 0, unless given. */
+  readonly weightDecay?: number;
+  /** Draws the classifier and the order of the samples; 0, unless given. */
+  readonly seed?: number;
+  readonly onEpoch?: (epoch: number) => void;
+}
+
+/**
+ * The linear probe: a linear classifier trained on frozen features, standardised by the training set's mean and deviation, with Adam and
+ * cross-entropy. The network never sees the labels. (ssl-methods.md §4 and §7; Z. Zhang et al., ICML 2016, introduced probes)
+ * @returns accuracy and predictions on the test set.
+ * @throws TensegrityError `shape`, `dtype`, `argument` for features and labels that do not fit.
+ */
+export async function linearProbe(train: LabelledFeatures, test: LabelledFeatures, options: LinearProbeOptions = {}): Promise<Classification> {
+  const { epochs = 30, batchSize = 1000, learningRate = 1e-2, finalLearningRate = 1e-6, weightDecay = 0, seed = 0, onEpoch } = options;
+  const { classes, width } = checkSplits(train, test, 'linearProbe');
+  check(Number.isInteger(epochs) && epochs >= 1 && Number.isInteger(batchSize) && batchSize >= 1, 'argument', () => `linearProbe: epochs and batchSize must be whole numbers ≥ 1, got ${epochs} and ${batchSize}`);
+  const standardized = standardizer(train.features);
+  const features = standardized(train.features);
+  const count = features.shape[0]!;
+
+  const classifier = new Linear(width, classes, { key: seed, dtype: features.dtype });
+  const parameters = classifier.parameters();
+  const optimizer = new Adam(parameters, { learningRate, weightDecay });
+  const step = compile((x: Tensor, labels: Tensor, rate: Tensor): Tensor => {
+    const loss = crossEntropy(classifier.forward(x), labels);
+    optimizer.step(grad(loss, parameters), rate);
+    return loss;
+  });
+  const predict = compile((x: Tensor): Tensor => classifier.forward(x).argmax(1));
+  try {
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const rate = tensor(learningRate * (finalLearningRate / learningRate) ** (epoch / epochs), { dtype: features.dtype });
+      const order = permutation(count, seed, epoch);
+      for (let start = 0; start < count; start += batchSize) {
+        const chosen = order.subarray(start, start + batchSize);
+        const loss = await step(tensor(takeRows(features, chosen)), tensor(takeRows(train.labels, chosen), { dtype: 'i32' }), rate);
+        loss.dispose();
+      }
+      onEpoch?.(epoch);
+    }
+    const predicted = await inChunks(standardized(test.features), batchSize, async (chunk) => {
+      using classesOf = await predict(tensor(chunk));
+      return classesOf.data();
+    });
+    return score(Int32Array.from(predicted.flatMap((chunk) => [...chunk])), test);
+  } finally {
+    step.dispose();
+    predict.dispose();
+    optimizer.dispose();
+    classifier.dispose();
+  }
+}
+
+export interface NearestNeighboursOptions {
+  /** 20, unless given; no more than the bank has. */
+  readonly k?: number;
+  /** T of the weights exp(similarity/T); .07, unless given. */
+  readonly temperature?: number;
+}
+
+export interface NearestNeighboursResult extends Classification {
+  /** The votes [test samples, classes]. */
+  readonly scores: Float64Array;
+}
+
+/** Similarities computed at once: at most so many numbers. */
+const SIMILARITIES = 2 ** 22;
+
+/**
+ * k nearest neighbours by cosine: each of the k most similar training samples votes for its class with weight exp(similarity/T).
+ * (Z. Wu et al., CVPR 2018, §3.4; they and DINO use k = 200, T = .07 to .1)
+ * @returns accuracy and predictions on the test set, and the votes. Of equal similarities the first in the bank counts as nearer.
+ * @throws TensegrityError `shape`, `dtype`, `argument` for features and labels that do not fit, or k outside 1 … n.
+ */
+export async function nearestNeighbours(train: LabelledFeatures, test: LabelledFeatures, { k = 20, temperature = 0.07 }: NearestNeighboursOptions = {}): Promise<NearestNeighboursResult> {
+  const { classes } = checkSplits(train, test, 'nearestNeighbours');
+  const count = train.features.shape[0]!;
+  check(Number.isInteger(k) && k >= 1 && k <= count, 'argument', () => `nearestNeighbours: k must be a whole number from 1 to ${count}, the size of the bank, got ${k}`);
+  check(temperature > 0, 'argument', () => `nearestNeighbours: temperature must be above 0, got ${temperature}`);
+  const bank = normalize(tensor(train.features)).transpose();
+  // The bank is an argument, so that it is normalised once and not copied into a plan.
+  const similar = compile((queries: Tensor, columns: Tensor): Tensor => normalize(queries).matmul(columns));
+  const chunk = Math.max(1, Math.floor(SIMILARITIES / count));
+  const scores = new Float64Array(test.features.shape[0]! * classes);
+  try {
+    let row = 0;
+    await inChunks(test.features, chunk, async (queries) => {
+      using similarities = await similar(tensor(queries), bank);
+      const values = await similarities.data();
+      for (let start = 0; start < values.length; start += count, row++) {
+        const nearest = largest(values.subarray(start, start + count), k);
+        for (const i of nearest) scores[row * classes + train.labels.data[i]!]! += Math.exp(values[start + i]! / temperature);
+      }
+    });
+  } finally {
+    similar.dispose();
+    bank.dispose();
+  }
+  const predictions = Int32Array.from({ length: test.features.shape[0]! }, (_, i) => {
+    const votes = scores.subarray(i * classes, (i + 1) * classes);
+    return votes.reduce((best, vote, label) => (vote > votes[best]! ? label : best), 0);
+  });
+  return { ...score(predictions, test), scores };
+}
+
+/** The positions of the k largest values; of equals, the first. A heap whose root is the least of those kept. */
+function largest(values: ArrayLike<number>, k: number): Int32Array {
+  const kept = new Int32Array(k);
+  // Whether value i is to go before value j: it is smaller, or as large and further back.
+  const worse = (i: number, j: number): boolean => values[i]! < values[j]! || (values[i]! === values[j]! && i > j);
+  const sink = (from: number): void => {
+    const moving = kept[from]!;
+    let at = from;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= k) break;
+      if (child + 1 < k && worse(kept[child + 1]!, kept[child]!)) child++;
+      if (!worse(kept[child]!, moving)) break;
+      kept[at] = kept[child]!;
+      at = child;
+    }
+    kept[at] = moving;
+  };
+  for (let i = 0; i < k; i++) kept[i] = i;
+  for (let at = Math.floor(k / 2) - 1; at >= 0; at--) sink(at);
+  for (let i = k; i < values.length; i++) {
+    if (!(values[i]! > values[kept[0]!]!)) continue;
+    kept[0] = i;
+    sink(0);
+  }
+  return kept;
+}

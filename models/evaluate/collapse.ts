@@ -1,0 +1,106 @@
+import { eye, realize, tensor, type HostArray, type Tensor } from '../../engine/index.ts';
+import { check } from '../../engine/errors.ts';
+import { normalize, standardize } from '../nn/functional.ts';
+import { checkEmbedding, checkViews, offDiagonal } from '../regularizers/statistics.ts';
+import { alphaReQ, covarianceSpectrum, effectiveRank, rankMe } from './spectral.ts';
+
+/** The mean over dimensions of the standard deviation over samples of z [n, d]: 0 at collapse, and VICReg's γ or more when trained by it. */
+export function embeddingDeviation(z: Tensor): Tensor {
+  checkEmbedding(z, 'embeddingDeviation');
+  return z.std(0).mean();
+}
+
+/**
+ * √d·mean_j std(z̄_j) of rows scaled to length 1: 1 where directions are spread evenly, 0 where all are the same.
+ * (X. Chen & K. He, CVPR 2021, §4.1, there std = 1/√d)
+ */
+export function normalizedDeviation(z: Tensor): Tensor {
+  checkEmbedding(z, 'normalizedDeviation');
+  return normalize(z).std(0).mean().mul(Math.sqrt(z.shape[1]!));
+}
+
+/** The mean of |corr(z_i, z_j)| over i ≠ j for z [n, d], d ≥ 2; a dimension that does not vary correlates with nothing. */
+export function meanOffDiagonalCorrelation(z: Tensor): Tensor {
+  checkEmbedding(z, 'meanOffDiagonalCorrelation');
+  const [n, d] = [z.shape[0]!, z.shape[1]!];
+  check(d >= 2, 'shape', () => 'meanOffDiagonalCorrelation: needs at least 2 dimensions, got 1');
+  // Scaled by the largest deviation, so that an ε that guards against 0/0 is as small as the type allows.
+  const scale = z.std(0).max();
+  const { normalized } = standardize(z.div(scale.equal(0).where(1, scale)), 0, z.dtype === 'f64' ? 1e-30 : 1e-14);
+  return offDiagonal(normalized.transpose().matmul(normalized).div(n))
+    .abs()
+    .sum()
+    .div(d * (d - 1));
+}
+
+/** mean ‖x̄ − ȳ‖^`exponent` of pairs [n, d], rows scaled to length 1: how close positives are. (T. Wang & P. Isola, ICML 2020) */
+export function alignment(x: Tensor, y: Tensor, exponent = 2): Tensor {
+  checkViews(x, y, 'alignment', 1);
+  const squared = normalize(x).sub(normalize(y)).square().sum(1);
+  return (exponent === 2 ? squared : squared.pow(exponent / 2)).mean();
+}
+
+/** ln of the mean of e^(−t‖x̄_i − x̄_j‖²) over pairs i < j, rows scaled to length 1: how evenly they cover the sphere; it makes a matrix [n, n]. (ICML 2020) */
+export function uniformity(z: Tensor, t = 2): Tensor {
+  checkEmbedding(z, 'uniformity');
+  const n = z.shape[0]!;
+  const rows = normalize(z);
+  // ‖x − y‖² = 2 − 2⟨x, y⟩ on the sphere; the largest is t·4, so nothing underflows for ordinary t.
+  const pairs = rows.matmul(rows.transpose()).sub(1).mul(2 * t).exp();
+  return eye(n).where(0, pairs).sum().div(n * (n - 1)).log();
+}
+
+/** What tells a healthy embedding from a collapsed one, of z [n, d]. */
+export interface CollapseMetrics {
+  /** {@link embeddingDeviation}. */
+  readonly deviation: number;
+  /** {@link normalizedDeviation}: 1 healthy, 0 collapsed. */
+  readonly normalizedDeviation: number;
+  /** RankMe as published, of the un-centred embeddings. */
+  readonly rankMe: number;
+  readonly rankMeCentred: number;
+  readonly effectiveRank: number;
+  /** NaN where the spectrum has fewer than two positive eigenvalues. */
+  readonly alphaReQ: number;
+  readonly uniformity: number;
+  /** NaN for one dimension. */
+  readonly meanOffDiagonalCorrelation: number;
+  /** Eigenvalues of the covariance, in descending order. */
+  readonly spectrum: readonly number[];
+}
+
+export interface CollapseOptions {
+  /** Uniformity, which takes n² pairs, is of so many first rows at most; 2048, unless given. */
+  readonly pairs?: number;
+}
+
+/**
+ * All collapse metrics of embeddings [n, d], in memory. RankMe and its kin take about 2nd² + 16d³ operations on the calling thread: for d in the
+ * thousands, give a sample of rows.
+ * @throws TensegrityError `shape` for fewer than 2 samples.
+ */
+export async function collapseMetrics(z: HostArray, { pairs = 2048 }: CollapseOptions = {}): Promise<CollapseMetrics> {
+  const embedding = tensor(z);
+  checkEmbedding(embedding, 'collapseMetrics');
+  const [n, d] = [z.shape[0]!, z.shape[1]!];
+  const graph = {
+    deviation: embeddingDeviation(embedding),
+    normalizedDeviation: normalizedDeviation(embedding),
+    uniformity: uniformity(embedding.slice([0, Math.min(n, pairs)])),
+    ...(d >= 2 && { meanOffDiagonalCorrelation: meanOffDiagonalCorrelation(embedding) }),
+  };
+  await realize(...Object.values(graph));
+  const spectrum = covarianceSpectrum(z);
+  const positive = spectrum.filter((value) => value > spectrum[0]! * 1e-14).length;
+  return {
+    deviation: await graph.deviation.item(),
+    normalizedDeviation: await graph.normalizedDeviation.item(),
+    uniformity: await graph.uniformity.item(),
+    meanOffDiagonalCorrelation: (await graph.meanOffDiagonalCorrelation?.item()) ?? NaN,
+    rankMe: rankMe(z),
+    rankMeCentred: rankMe(z, { centred: true }),
+    effectiveRank: effectiveRank(z),
+    alphaReQ: positive >= 2 ? alphaReQ(z) : NaN,
+    spectrum: [...spectrum],
+  };
+}

@@ -1,0 +1,77 @@
+/** Self-supervised representation learning on the engine. Nothing here needs Node: files are in `io/node.ts` and `data/node.ts`. */
+export { channelStatistics, type ImageDataset, type ImageSplit, normalizeImages, takeRows, takeSplit } from './data/images.ts';
+export { inflateIdx, parseIdx } from './data/idx.ts';
+export { type CifarVersion, parseCifar } from './data/cifar.ts';
+export { type Batch, balancedSubset, batches, batchesPerEpoch, type LoaderOptions, prefetch } from './data/loader.ts';
+export {
+  type Classification,
+  type LabelledFeatures,
+  linearProbe,
+  type LinearProbeOptions,
+  nearestNeighbours,
+  type NearestNeighboursOptions,
+  type NearestNeighboursResult,
+} from './evaluate/classify.ts';
+export {
+  alignment,
+  type CollapseMetrics,
+  collapseMetrics,
+  type CollapseOptions,
+  embeddingDeviation,
+  meanOffDiagonalCorrelation,
+  normalizedDeviation,
+  uniformity,
+} from './evaluate/collapse.ts';
+export {
+  alphaReQ,
+  type AlphaReQOptions,
+  covarianceSpectrum,
+  effectiveRank,
+  lidar,
+  type LiDAROptions,
+  rankMe,
+  singularValues,
+  type SpectralOptions,
+} from './evaluate/spectral.ts';
+export { parseNpy, serializeNpy } from './io/npy.ts';
+export { parseSafetensors, type Safetensors, serializeSafetensors } from './io/safetensors.ts';
+export { barlowTwins, type BarlowTwinsLoss, type BarlowTwinsOptions } from './methods/barlowTwins.ts';
+export { type Method, type MethodLoss, type MethodName, methodNamed, methods } from './methods/index.ts';
+export type { ChoiceOption, MethodOption, NumberOption } from './methods/options.ts';
+export { vicreg, type VICRegDialect, vicregDialects, type VICRegLoss, type VICRegOptions } from './methods/vicreg.ts';
+export { wmse, type WMSEDistance, type WMSELoss, type WMSEOptions } from './methods/wmse.ts';
+export * as functional from './nn/functional.ts';
+export { deriveKey, type HostKey, type Initializer, type InitializeOptions, kaimingNormal, kaimingUniform } from './nn/initialize.ts';
+export { BatchNorm1d, BatchNorm2d, type BatchNormOptions, Conv2d, LayerNorm, Linear } from './nn/layers.ts';
+export { type Layer, type Mode, Module, Parameter, Sequential } from './nn/module.ts';
+export {
+  Encoder,
+  type EncoderName,
+  type EncoderOptions,
+  encoders,
+  Expander,
+  MLP,
+  type MLPOptions,
+  ResNet,
+  type ResNetName,
+  type ResNetOptions,
+  SmallConvNet,
+} from './nn/networks.ts';
+export { type LoadOptions, readSlots, type StateDict, writeSlots } from './nn/state.ts';
+export { moveAverage } from './optim/ema.ts';
+export { Optimizer, type ParameterGroup, type UpdateContext, type UpdateRule } from './optim/optimizer.ts';
+export { Adam, type AdamHyper, AdamW, LARS, type LARSHyper, type OptimizerOptions, SGD, type SGDHyper } from './optim/rules.ts';
+export { targetMomentum, type WarmupCosine, warmupCosine } from './optim/schedule.ts';
+export { crossCorrelation } from './regularizers/crossCorrelation.ts';
+export { covariance, invariance, variance, type VarianceHinge } from './regularizers/information.ts';
+export { centre, covarianceMatrix, offDiagonal } from './regularizers/statistics.ts';
+export {
+  choleskyWhitening,
+  inverseSquareRoot,
+  iterativeWhitening,
+  type IterativeWhiteningOptions,
+  type WhiteningName,
+  type WhiteningOptions,
+  whitenings,
+  zcaWhitening,
+} from './regularizers/whitening.ts';

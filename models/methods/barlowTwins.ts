@@ -1,0 +1,29 @@
+import { diagonal, type Tensor } from '../../engine/index.ts';
+import { crossCorrelation } from '../regularizers/crossCorrelation.ts';
+import { offDiagonal } from '../regularizers/statistics.ts';
+
+export interface BarlowTwinsOptions {
+  /** Weight λ of the off-diagonal part; .0051, unless given (solo-learn: .005). */
+  readonly offDiagonal?: number;
+  /** Factor of the whole loss; 1, unless given (solo-learn: .025, .1 on CIFAR). */
+  readonly scale?: number;
+  /** Added to the variance inside the root; 1e-5, unless given. */
+  readonly epsilon?: number;
+}
+
+/** The loss, and its parts before their weights: loss = scale·(onDiagonal + λ·offDiagonal). */
+export type BarlowTwinsLoss = Readonly<Record<'loss' | 'onDiagonal' | 'offDiagonal', Tensor>>;
+
+/**
+ * Barlow Twins of two views' embeddings [n, d]: their cross-correlation C is to be the identity, Σ(C_ii − 1)² + λ·Σ_{i≠j} C_ij².
+ * (J. Zbontar et al., ICML 2021, Eq. 1; facebookresearch/barlowtwins:main.py)
+ * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples.
+ */
+export function barlowTwins(za: Tensor, zb: Tensor, { offDiagonal: lambda = 0.0051, scale = 1, epsilon = 1e-5 }: BarlowTwinsOptions = {}): BarlowTwinsLoss {
+  const correlation = crossCorrelation(za, zb, { epsilon });
+  const parts = {
+    onDiagonal: diagonal(correlation).sub(1).square().sum(),
+    offDiagonal: offDiagonal(correlation).square().sum(),
+  };
+  return { loss: parts.onDiagonal.add(parts.offDiagonal.mul(lambda)).mul(scale), ...parts };
+}

@@ -1,0 +1,67 @@
+import { check } from '../../engine/errors.ts';
+
+/** A number in [least, most]; whole where `whole`. `default: null` stands for what the description says. */
+export interface NumberOption {
+  readonly kind: 'number';
+  readonly description: string;
+  readonly default: number | null;
+  readonly least: number;
+  readonly most: number;
+  readonly whole: boolean;
+}
+
+/** One of a list of names. */
+export interface ChoiceOption<Choice extends string = string> {
+  readonly kind: 'choice';
+  readonly description: string;
+  readonly default: Choice;
+  readonly choices: readonly Choice[];
+}
+
+export type MethodOption = NumberOption | ChoiceOption;
+
+/** The values that a table of options stands for; an option without default may be absent. */
+export type OptionValues<Table extends Readonly<Record<string, MethodOption>>> = {
+  readonly [Name in keyof Table]?: Table[Name] extends ChoiceOption<infer Choice> ? Choice : number;
+};
+
+export function number(
+  value: number | null,
+  description: string,
+  { least = 0, most = Infinity, whole = false }: Partial<Pick<NumberOption, 'least' | 'most' | 'whole'>> = {},
+): NumberOption {
+  return { kind: 'number', description, default: value, least, most, whole };
+}
+
+export function choice<Choice extends string>(choices: readonly Choice[], value: NoInfer<Choice>, description: string): ChoiceOption<Choice> {
+  return { kind: 'choice', description, default: value, choices };
+}
+
+/**
+ * Values checked against a table, its defaults filled in.
+ * @throws TensegrityError `argument` naming an unknown option, or a value outside its range and what would be right.
+ */
+export function resolveOptions<Table extends Readonly<Record<string, MethodOption>>>(table: Table, given: Readonly<Record<string, unknown>>, what: string): OptionValues<Table> {
+  for (const name of Object.keys(given)) {
+    check(Object.hasOwn(table, name), 'argument', () => `${what}: there is no option '${name}'; there are ${Object.keys(table).join(', ')}`);
+  }
+  const entries = Object.entries(table).flatMap(([name, option]) => {
+    const value = given[name] ?? option.default;
+    if (value === null) return [];
+    checkValue(option, value, `${what}: ${name}`);
+    return [[name, value] as const];
+  });
+  // Every value has just been checked against its row of the table.
+  return Object.fromEntries(entries) as OptionValues<Table>;
+}
+
+function checkValue(option: MethodOption, value: unknown, what: string): void {
+  if (option.kind === 'choice') {
+    check(typeof value === 'string' && option.choices.includes(value), 'argument', () => `${what} must be one of ${option.choices.join(', ')}, got ${String(value)}`);
+    return;
+  }
+  const { least, most, whole } = option;
+  const range = `${whole ? 'a whole number' : 'a number'} ≥ ${least}${most === Infinity ? '' : ` and ≤ ${most}`}`;
+  const fits = typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most && (!whole || Number.isInteger(value));
+  check(fits, 'argument', () => `${what} must be ${range}, got ${String(value)}`);
+}

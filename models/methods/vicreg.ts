@@ -1,0 +1,53 @@
+import type { Tensor } from '../../engine/index.ts';
+import { check } from '../../engine/errors.ts';
+import { covariance, invariance, variance, type VarianceHinge } from '../regularizers/information.ts';
+import { checkViews } from '../regularizers/statistics.ts';
+
+/**
+ * What each dialect makes of the invariance (mean over samples and dimensions) and of the sums over both views of variance and covariance term.
+ * - official (facebookresearch/vicreg:main_vicreg.py; lightly): s, (v+v')/2, c+c'
+ * - paper (ICLR 2022, Eq. 5–6): s = Σ‖z−z'‖²/n, v+v', c+c'
+ * - solo-learn (solo/losses/vicreg.py): s, v+v', c+c'
+ * - vicregl (facebookresearch/VICRegL:main_vicregl.py): s, and means over views of both
+ */
+const dialects = {
+  official: () => ({ invariance: 1, variance: 0.5, covariance: 1 }),
+  paper: (d: number) => ({ invariance: d, variance: 1, covariance: 1 }),
+  'solo-learn': () => ({ invariance: 1, variance: 1, covariance: 1 }),
+  vicregl: () => ({ invariance: 1, variance: 0.5, covariance: 0.5 }),
+} as const satisfies Record<string, (d: number) => Record<'invariance' | 'variance' | 'covariance', number>>;
+
+export type VICRegDialect = keyof typeof dialects;
+export const vicregDialects = Object.keys(dialects) as readonly VICRegDialect[];
+
+export interface VICRegOptions extends VarianceHinge {
+  /** Weight λ of the invariance; 25, unless given. */
+  readonly invariance?: number;
+  /** Weight μ of the variance; 25, unless given. */
+  readonly variance?: number;
+  /** Weight ν of the covariance; 1, unless given. */
+  readonly covariance?: number;
+  /** Whose loss of this name it is; the official code's, unless given. */
+  readonly dialect?: VICRegDialect;
+}
+
+/** The loss, and its parts before their weights: loss = λ·invariance + μ·variance + ν·covariance. */
+export type VICRegLoss = Readonly<Record<'loss' | 'invariance' | 'variance' | 'covariance', Tensor>>;
+
+/**
+ * VICReg of two views' embeddings [n, d]: the views agree, every dimension varies, no two dimensions vary together.
+ * (A. Bardes, J. Ponce, Y. LeCun, ICLR 2022; facebookresearch/vicreg:main_vicreg.py)
+ * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for an unknown dialect.
+ */
+export function vicreg(za: Tensor, zb: Tensor, options: VICRegOptions = {}): VICRegLoss {
+  const { invariance: lambda = 25, variance: mu = 25, covariance: nu = 1, dialect = 'official', ...hinge } = options;
+  checkViews(za, zb, 'vicreg');
+  check(Object.hasOwn(dialects, dialect), 'argument', () => `vicreg: there is no dialect '${dialect}'; there are ${vicregDialects.join(', ')}`);
+  const factors = dialects[dialect](za.shape[1]!);
+  const parts = {
+    invariance: invariance(za, zb).mul(factors.invariance),
+    variance: variance(za, hinge).add(variance(zb, hinge)).mul(factors.variance),
+    covariance: covariance(za).add(covariance(zb)).mul(factors.covariance),
+  };
+  return { loss: parts.invariance.mul(lambda).add(parts.variance.mul(mu)).add(parts.covariance.mul(nu)), ...parts };
+}

@@ -1,0 +1,73 @@
+import { permutation, split, stack, type Key, type Tensor } from '../../engine/index.ts';
+import { check } from '../../engine/errors.ts';
+import { sameShape, show } from '../../engine/shape.ts';
+import { cosineSimilarity, meanSquaredError } from '../nn/functional.ts';
+import { checkViews } from '../regularizers/statistics.ts';
+import { whitenings, type WhiteningName } from '../regularizers/whitening.ts';
+
+/** Distances of whitened pairs: 2 − 2·cos, in [0, 4], or the mean squared error where the norm is off. */
+const distances = {
+  normalized: (a: Tensor, b: Tensor): Tensor => cosineSimilarity(a, b).mean().mul(-2).add(2),
+  mse: meanSquaredError,
+} as const;
+
+export type WMSEDistance = keyof typeof distances;
+export const wmseDistances = Object.keys(distances) as readonly WMSEDistance[];
+export const whiteningNames = Object.keys(whitenings) as readonly WhiteningName[];
+
+export interface WMSEOptions {
+  /** Samples that are whitened together; the whole batch, unless given. At least d + 1, better 2d. It divides the batch. */
+  readonly subBatch?: number;
+  /** How often the batch is divided anew; 1, unless given. */
+  readonly iterations?: number;
+  /** `normalized` (2 − 2·cos, the default) or `mse`. */
+  readonly distance?: WMSEDistance;
+  /** Shrinks the covariance to (1−ε)Σ + εI; 0, unless given. Try 1e-4 where Cholesky fails. */
+  readonly epsilon?: number;
+  /** `cholesky` (the default), `zca` or `iterative`. */
+  readonly whitening?: WhiteningName;
+  /** What the divisions are drawn from; in a compiled step, a tensor that changes with each call. 0, unless given. */
+  readonly key?: Key;
+  /** The divisions themselves, i32 [iterations, n], instead of drawing them: each row is an order of 0 … n−1. */
+  readonly permutations?: Tensor;
+}
+
+/** The loss; it has no parts. */
+export type WMSELoss = Readonly<Record<'loss', Tensor>>;
+
+/**
+ * W-MSE of two views' embeddings [n, d]: each view is whitened by itself, in sub-batches of one shared random division, and the pairs compared;
+ * mean over divisions. Whitening alone prevents collapse: there is no stop-gradient and no negative.
+ * (A. Ermolov et al., ICML 2021, Eq. 5–6; htdt/self-supervised:methods/w_mse.py)
+ * @throws TensegrityError `shape` for views of different shapes, a sub-batch of d samples or fewer at ε = 0, or one that does not divide the
+ * batch; `argument` for options outside their range.
+ */
+export function wmse(za: Tensor, zb: Tensor, options: WMSEOptions = {}): WMSELoss {
+  const { subBatch = za.shape[0]!, iterations = 1, distance = 'normalized', epsilon = 0, whitening = 'cholesky', key = 0, permutations } = options;
+  checkViews(za, zb, 'wmse');
+  const [n, d] = [za.shape[0]!, za.shape[1]!];
+  check(Object.hasOwn(whitenings, whitening), 'argument', () => `wmse: there is no whitening '${whitening}'; there are ${whiteningNames.join(', ')}`);
+  check(Object.hasOwn(distances, distance), 'argument', () => `wmse: there is no distance '${distance}'; there are ${wmseDistances.join(', ')}`);
+  check(Number.isInteger(iterations) && iterations >= 1, 'argument', () => `wmse: iterations must be a whole number ≥ 1, got ${iterations}`);
+  check(
+    Number.isInteger(subBatch) && subBatch >= 1 && n % subBatch === 0,
+    'shape',
+    () => `wmse: sub-batches of ${subBatch} do not divide the batch of ${n}; choose a whole number that does, above ${d}`,
+  );
+  check(
+    !permutations || sameShape(permutations.shape, [iterations, n]),
+    'shape',
+    () => `wmse: permutations must be [iterations, n] = [${iterations}, ${n}], got ${show(permutations!.shape)}`,
+  );
+
+  // Whitening commutes with the order of the rows that are whitened together, so of a whole batch all divisions are one.
+  const orders: (Tensor | null)[] =
+    subBatch === n
+      ? [null]
+      : permutations
+        ? Array.from({ length: iterations }, (_, i) => permutations.slice(i))
+        : split(key, iterations).map((from) => permutation(n, { key: from }));
+  const whiten = (z: Tensor, order: Tensor | null): Tensor =>
+    whitenings[whitening]((order ? z.take(order) : z).reshape([n / subBatch, subBatch, d]), { epsilon }).reshape([n, d]);
+  return { loss: stack(orders.map((order) => distances[distance](whiten(za, order), whiten(zb, order)))).mean() };
+}

@@ -1,0 +1,106 @@
+import { arange, bernoulli, customGradient, matmul, type Key, type Operand, type Tensor } from '../../engine/index.ts';
+import { isFloat } from '../../engine/dtype.ts';
+import { check } from '../../engine/errors.ts';
+import { show } from '../../engine/shape.ts';
+
+/** max(x, 0). */
+export function relu(x: Tensor): Tensor {
+  return x.relu();
+}
+
+/** x where positive, else `slope`·x. (A. Maas et al., ICML 2013) */
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  return x.greater(0).where(x, x.mul(slope));
+}
+
+/** x where positive, else α·(eˣ − 1). (D.-A. Clevert et al., ICLR 2016) */
+export function elu(x: Tensor, alpha = 1): Tensor {
+  const positive = x.greater(0);
+  // The branch not taken is computed at 0, so that it does not overflow.
+  return positive.where(x, positive.where(0, x).expm1().mul(alpha));
+}
+
+/** x·Φ(x) with the exact normal distribution function, as PyTorch's default. (D. Hendrycks & K. Gimpel, arXiv 1606.08415) */
+export function gelu(x: Tensor): Tensor {
+  return x.mul(x.mul(Math.SQRT1_2).erf().add(1).mul(0.5));
+}
+
+/** x·σ(x), also called swish. */
+export function silu(x: Tensor): Tensor {
+  return x.mul(x.sigmoid());
+}
+
+/** ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|), which does not overflow. */
+export function softplus(x: Tensor): Tensor {
+  return x.maximum(0).add(x.abs().neg().exp().log1p());
+}
+
+/** Zeroes elements with probability p and scales the others by 1/(1−p); the same key drops the same elements. @throws TensegrityError `argument` unless 0 ≤ p < 1. */
+export function dropout(x: Tensor, { p, key }: { readonly p: number; readonly key: Key }): Tensor {
+  check(p >= 0 && p < 1, 'argument', () => `dropout: p must be from 0 to below 1, got ${p}`);
+  return p === 0 ? x : bernoulli(x.shape, { key, p }).where(0, x.mul(1 / (1 - p)));
+}
+
+/** x [..., in] · weightᵀ + bias, for weight [out, in]. */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
+  const product = matmul(x, weight.transpose());
+  return bias ? product.add(bias) : product;
+}
+
+/** Rows scaled to Euclidean length 1: x / max(‖x‖, ε) along `axis`, as PyTorch's `normalize`. A zero row stays zero. */
+export function normalize(x: Tensor, axis = -1, epsilon = 1e-12): Tensor {
+  return x.div(x.norm(axis, true).maximum(epsilon));
+}
+
+/** ⟨x, y⟩ / (‖x‖‖y‖) along the last axis. */
+export function cosineSimilarity(x: Tensor, y: Tensor, epsilon?: number): Tensor {
+  return normalize(x, -1, epsilon).mul(normalize(y, -1, epsilon)).sum(-1);
+}
+
+/** The mean of (x − y)² over all elements. */
+export function meanSquaredError(x: Tensor, y: Operand): Tensor {
+  return x.sub(y).square().mean();
+}
+
+export interface Standardized {
+  /** (x − mean)/√(variance + ε), of the shape of x. */
+  readonly normalized: Tensor;
+  /** Over the axes, which keep size 1. */
+  readonly mean: Tensor;
+  /** The biased variance (÷ count) over the axes, which keep size 1. */
+  readonly variance: Tensor;
+}
+
+/** x less its mean, over its standard deviation (biased, ε inside the root), over `axes`: the core of batch and layer normalisation. */
+export function standardize(x: Tensor, axes: number | readonly number[], epsilon: number): Standardized {
+  const mean = x.mean(axes, true);
+  const centred = x.sub(mean);
+  const variance = centred.square().mean(axes, true);
+  const scale = variance.add(epsilon).rsqrt();
+  // x̂ = (x − μ)/√(σ² + ε):  x̄ = (g − mean g − x̂·mean(g·x̂))/√(σ² + ε): two sums, where differentiating step by step takes four.
+  // (S. Ioffe & C. Szegedy, ICML 2015, §3, simplified.) It is made of x̂ itself, so that higher derivatives follow.
+  const normalized: Tensor = customGradient(centred.mul(scale), [x], (g) => [
+    g.sub(g.mean(axes, true)).sub(normalized.mul(g.mul(normalized).mean(axes, true))).mul(scale),
+  ]);
+  return { normalized, mean, variance };
+}
+
+/**
+ * Mean cross-entropy −log softmax(logits)[label], for logits [n, classes] and labels [n] (integers from 0 to classes − 1).
+ * `labelSmoothing` s in [0, 1] mixes the label with the uniform distribution: (1−s)·one-hot + s/classes, as PyTorch's.
+ * @throws TensegrityError `shape`, `dtype`, `argument`.
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor, { labelSmoothing = 0 }: { readonly labelSmoothing?: number } = {}): Tensor {
+  const [n, classes] = logits.shape;
+  check(
+    logits.rank === 2 && labels.rank === 1 && labels.shape[0] === n,
+    'shape',
+    () => `crossEntropy: takes logits [n, classes] and labels [n], got ${show(logits.shape)} and ${show(labels.shape)}`,
+  );
+  check(!isFloat(labels.dtype), 'dtype', () => `crossEntropy: labels must be integers, got ${labels.dtype}; convert with .cast('i32')`);
+  check(labelSmoothing >= 0 && labelSmoothing <= 1, 'argument', () => `crossEntropy: labelSmoothing must be from 0 to 1, got ${labelSmoothing}`);
+  const logProbabilities = logits.logSoftmax(-1);
+  const chosen = labels.unsqueeze(-1).equal(arange(classes!)).where(logProbabilities, 0).sum().div(n!);
+  if (labelSmoothing === 0) return chosen.neg();
+  return chosen.mul(1 - labelSmoothing).add(logProbabilities.mean().mul(labelSmoothing)).neg();
+}

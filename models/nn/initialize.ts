@@ -1,0 +1,77 @@
+import { dtypes, type DType, type HostArray } from '../../engine/dtype.ts';
+import { check } from '../../engine/errors.ts';
+import { threefry2x32 } from '../../engine/scalar.ts';
+import { sizeOf, type Shape } from '../../engine/shape.ts';
+
+/** What initial values are a pure function of: a seed (a whole number), or the two 32-bit words of a key. */
+export type HostKey = number | readonly [high: number, low: number];
+
+/** How a layer draws its parameters. */
+export interface InitializeOptions {
+  /** The same key gives the same values on every machine. */
+  readonly key: HostKey;
+  /** f32, unless given; f64 for gradient checks on the cpu backend. */
+  readonly dtype?: DType;
+}
+
+function words(key: HostKey): readonly [number, number] {
+  if (typeof key !== 'number') return key;
+  check(Number.isSafeInteger(key), 'argument', () => `key: a seed must be a whole number within ±2^53, got ${key}`);
+  return [Math.floor(key / 2 ** 32) | 0, key | 0];
+}
+
+/** Another key, independent of this one's draws, for each whole number `data` ≥ 0: the engine's `foldIn` in ordinary memory. */
+export function deriveKey(key: HostKey, data: number): HostKey {
+  const [high, low] = words(key);
+  const bits = (counter: number): number => threefry2x32(high, low, 0, counter).reduce((a, b) => a ^ b);
+  return [bits(-2 * data - 2), bits(-2 * data - 1)];
+}
+
+/** Fills an array of `shape` in steps of two elements, one Threefry block each. */
+function fill({ key, dtype = 'f32' }: InitializeOptions, shape: Shape, pair: (x0: number, x1: number) => readonly [number, number]): HostArray {
+  const [high, low] = words(key);
+  const data = dtypes[dtype].allocate(sizeOf(shape));
+  for (let i = 0; i < data.length; i += 2) {
+    const [first, second] = pair(...threefry2x32(high, low, 0, i / 2));
+    data[i] = first;
+    if (i + 1 < data.length) data[i + 1] = second;
+  }
+  return { dtype, shape, data };
+}
+
+/** Uniform on [−bound, bound), 24 random bits each. */
+function uniform(options: InitializeOptions, shape: Shape, bound: number): HostArray {
+  const scale = (word: number): number => ((word >>> 8) * 2 ** -23 - 1) * bound;
+  return fill(options, shape, (x0, x1) => [scale(x0), scale(x1)]);
+}
+
+/** Normal of mean 0, by Box and Muller (1958): √(−2 ln u)·(cos 2πv, sin 2πv) of u in (0, 1], v in [0, 1). */
+function normal(options: InitializeOptions, shape: Shape, deviation: number): HostArray {
+  return fill(options, shape, (x0, x1) => {
+    const radius = deviation * Math.sqrt(-2 * Math.log(((x0 >>> 0) + 1) * 2 ** -32));
+    const angle = 2 * Math.PI * (x1 >>> 0) * 2 ** -32;
+    return [radius * Math.cos(angle), radius * Math.sin(angle)];
+  });
+}
+
+/** An array of one value. */
+export function constant(shape: Shape, value: number, dtype: DType = 'f32'): HostArray {
+  return { dtype, shape, data: dtypes[dtype].allocate(sizeOf(shape)).fill(value) };
+}
+
+/** Draws the values of a weight [out, in, …] or of the bias [out] beside it, given the weight's fans. */
+export type Initializer = (shape: Shape, fans: { readonly input: number; readonly output: number }, options: InitializeOptions) => HostArray;
+
+/** The fans of a weight [out, in, …window]: how many inputs feed an output, and how many outputs an input feeds. */
+export function fansOf([output, input, ...window]: Shape): { readonly input: number; readonly output: number } {
+  return { input: input! * sizeOf(window), output: output! * sizeOf(window) };
+}
+
+/**
+ * PyTorch's default for Linear and Conv2d, weight and bias alike: Kaiming uniform with a = √5,
+ * whose bound √(2/(1+a²))·√(3/fan_in) is 1/√fan_in. (K. He et al., ICCV 2015; torch/nn/modules/linear.py)
+ */
+export const kaimingUniform: Initializer = (shape, { input }, options) => uniform(options, shape, input > 0 ? 1 / Math.sqrt(input) : 0);
+
+/** torchvision's for the convolutions of ResNet: normal of deviation √(2/fan_out). (torchvision/models/resnet.py) */
+export const kaimingNormal: Initializer = (shape, { output }, options) => normal(options, shape, Math.sqrt(2 / output));

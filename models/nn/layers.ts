@@ -1,0 +1,155 @@
+import { conv2d, slot, type ConvolutionOptions, type DType, type Pair, type Slot, type Tensor } from '../../engine/index.ts';
+import { check } from '../../engine/errors.ts';
+import { sameShape, show, sizeOf, type Shape } from '../../engine/shape.ts';
+import { linear, standardize } from './functional.ts';
+import { constant, deriveKey, fansOf, kaimingUniform, type Initializer, type InitializeOptions } from './initialize.ts';
+import { Module, Parameter, type Mode } from './module.ts';
+
+interface WeightedOptions extends InitializeOptions {
+  /** true, unless given. */
+  readonly bias?: boolean;
+  /** PyTorch's default, {@link kaimingUniform}, unless given. */
+  readonly initialize?: Initializer;
+}
+
+function weightAndBias(shape: Shape, options: WeightedOptions): { weight: Parameter; bias: Parameter | null } {
+  const fans = fansOf(shape);
+  const draw = options.initialize ?? kaimingUniform;
+  const part = (partShape: Shape, i: number, from: Initializer): Parameter =>
+    new Parameter(from(partShape, fans, { ...options, key: deriveKey(options.key, i) }), ['weight', 'bias'][i]);
+  return { weight: part(shape, 0, draw), bias: (options.bias ?? true) ? part([shape[0]!], 1, kaimingUniform) : null };
+}
+
+/** x [..., in] → x·weightᵀ + bias [..., out]; weight [out, in], bias [out]. */
+export class Linear extends Module {
+  readonly weight: Parameter;
+  readonly bias: Parameter | null;
+
+  constructor(inputs: number, outputs: number, options: WeightedOptions) {
+    super();
+    ({ weight: this.weight, bias: this.bias } = weightAndBias([outputs, inputs], options));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return linear(x, this.weight.value, this.bias?.value);
+  }
+}
+
+/** x [N, in, H, W] → [N, out, OH, OW]; weight [out, in/groups, KH, KW], bias [out]. */
+export class Conv2d extends Module {
+  readonly weight: Parameter;
+  readonly bias: Parameter | null;
+  readonly options: ConvolutionOptions;
+
+  constructor(inputs: number, outputs: number, kernel: Pair, { stride = 1, padding = 0, dilation = 1, groups = 1, ...options }: WeightedOptions & ConvolutionOptions) {
+    super();
+    const [rows, columns] = typeof kernel === 'number' ? [kernel, kernel] : kernel;
+    check(inputs % groups === 0 && outputs % groups === 0, 'argument', () => `Conv2d: ${inputs} and ${outputs} channels do not divide into ${groups} groups`);
+    ({ weight: this.weight, bias: this.bias } = weightAndBias([outputs, inputs / groups, rows, columns], options));
+    this.options = { stride, padding, dilation, groups };
+  }
+
+  override forward(x: Tensor): Tensor {
+    const y = conv2d(x, this.weight.value, this.options);
+    return this.bias ? y.add(this.bias.value.reshape([-1, 1, 1])) : y;
+  }
+}
+
+export interface BatchNormOptions {
+  /** Added to the variance; 1e-5, unless given. */
+  readonly epsilon?: number;
+  /** The weight of the new batch in the running statistics; .1, unless given. */
+  readonly momentum?: number;
+  /** Whether there is a scale and a shift to train; true, unless given. */
+  readonly affine?: boolean;
+  readonly dtype?: DType;
+}
+
+/**
+ * Normalises each channel (axis 1) over all other axes: y = (x − μ)/√(σ² + ε)·weight + bias. In training, μ and σ² are the batch's, σ² biased,
+ * and the running statistics move towards them, σ² unbiased, when the plan runs; in evaluation they are the running ones.
+ * (S. Ioffe & C. Szegedy, ICML 2015; as PyTorch's.) @throws TensegrityError `shape`, and in training for one value to a channel.
+ */
+abstract class BatchNorm extends Module {
+  readonly weight: Parameter | null;
+  readonly bias: Parameter | null;
+  readonly runningMean: Slot;
+  readonly runningVar: Slot;
+  readonly epsilon: number;
+  readonly momentum: number;
+  protected abstract readonly ranks: readonly number[];
+
+  constructor(channels: number, { epsilon = 1e-5, momentum = 0.1, affine = true, dtype = 'f32' }: BatchNormOptions = {}) {
+    super();
+    this.weight = affine ? new Parameter(constant([channels], 1, dtype), 'weight') : null;
+    this.bias = affine ? new Parameter(constant([channels], 0, dtype), 'bias') : null;
+    this.runningMean = slot(constant([channels], 0, dtype), 'running_mean');
+    this.runningVar = slot(constant([channels], 1, dtype), 'running_var');
+    this.epsilon = epsilon;
+    this.momentum = momentum;
+  }
+
+  override forward(x: Tensor, { train = false }: Mode = {}): Tensor {
+    const channels = this.runningMean.size;
+    check(
+      this.ranks.includes(x.rank) && x.shape[1] === channels,
+      'shape',
+      () => `${this.constructor.name}: takes ${channels} channels in axis 1 of ${this.ranks.join(' or ')} axes, got ${show(x.shape)}`,
+    );
+    const alongChannels = (statistic: Tensor): Tensor => statistic.reshape([channels, ...x.shape.slice(2).map(() => 1)]);
+    const normalized = train
+      ? this.#normalizeBatch(x)
+      : x.sub(alongChannels(this.runningMean.value)).mul(alongChannels(this.runningVar.value.add(this.epsilon).rsqrt()));
+    const scaled = this.weight ? normalized.mul(alongChannels(this.weight.value)) : normalized;
+    return this.bias ? scaled.add(alongChannels(this.bias.value)) : scaled;
+  }
+
+  #normalizeBatch(x: Tensor): Tensor {
+    const channels = x.shape[1]!;
+    const count = x.size / Math.max(1, channels);
+    check(count > 1, 'shape', () => `${this.constructor.name}: training needs more than one value to a channel, got ${show(x.shape)}; use a larger batch, or evaluation mode`);
+    const { normalized, mean, variance } = standardize(x, x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis])), this.epsilon);
+    this.#move(this.runningMean, mean);
+    this.#move(this.runningVar, variance.mul(count / (count - 1)));
+    return normalized;
+  }
+
+  /** running ← (1 − momentum)·running + momentum·batch; twice in one step composes. */
+  #move(running: Slot, batch: Tensor): void {
+    running.assign(running.value.mul(1 - this.momentum).add(batch.reshape(running.shape).stopGradient().mul(this.momentum)));
+  }
+}
+
+/** Batch normalisation of [N, C] or [N, C, L]. See {@link BatchNormOptions}. */
+export class BatchNorm1d extends BatchNorm {
+  protected override readonly ranks = [2, 3];
+}
+
+/** Batch normalisation of [N, C, H, W]. See {@link BatchNormOptions}. */
+export class BatchNorm2d extends BatchNorm {
+  protected override readonly ranks = [4];
+}
+
+/** Normalises over the last axes, which have shape `shape`: (x − μ)/√(σ² + ε)·weight + bias. (J. L. Ba et al., arXiv 1607.06450; as PyTorch's.) */
+export class LayerNorm extends Module {
+  readonly weight: Parameter | null;
+  readonly bias: Parameter | null;
+  readonly shape: Shape;
+  readonly epsilon: number;
+
+  constructor(shape: number | Shape, { epsilon = 1e-5, affine = true, dtype = 'f32' }: Omit<BatchNormOptions, 'momentum'> = {}) {
+    super();
+    this.shape = typeof shape === 'number' ? [shape] : shape;
+    check(this.shape.length > 0 && sizeOf(this.shape) > 0, 'argument', () => `LayerNorm: needs at least one axis with elements, got ${show(this.shape)}`);
+    this.weight = affine ? new Parameter(constant(this.shape, 1, dtype), 'weight') : null;
+    this.bias = affine ? new Parameter(constant(this.shape, 0, dtype), 'bias') : null;
+    this.epsilon = epsilon;
+  }
+
+  override forward(x: Tensor): Tensor {
+    check(sameShape(x.shape.slice(-this.shape.length), this.shape), 'shape', () => `LayerNorm: the last axes must be ${show(this.shape)}, got ${show(x.shape)}`);
+    const { normalized } = standardize(x, this.shape.map((_, axis) => axis - this.shape.length), this.epsilon);
+    const scaled = this.weight ? normalized.mul(this.weight.value) : normalized;
+    return this.bias ? scaled.add(this.bias.value) : scaled;
+  }
+}

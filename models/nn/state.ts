@@ -1,0 +1,46 @@
+import type { Slot } from '../../engine/slot.ts';
+import { isFloat, type HostArray } from '../../engine/dtype.ts';
+import { TensegrityError } from '../../engine/errors.ts';
+import { sameShape, show } from '../../engine/shape.ts';
+
+/** Named arrays: what a state dict holds. */
+export type StateDict = Readonly<Record<string, HostArray>>;
+
+export interface LoadOptions {
+  /** Unless false, every slot must be given and every array must be wanted. */
+  readonly strict?: boolean;
+  /** Prefixes of names that may be left over: `['fc.']` accepts a classifier head and ignores it. */
+  readonly ignore?: readonly string[];
+}
+
+/** Reads named slots. */
+export async function readSlots(slots: Iterable<readonly [name: string, slot: Slot]>): Promise<Record<string, HostArray>> {
+  return Object.fromEntries(await Promise.all([...slots].map(async ([name, slot]) => [name, await slot.toHost()] as const)));
+}
+
+/**
+ * Writes named arrays into named slots; floats of another width are rounded. All is checked before anything is written.
+ * @throws TensegrityError `format` naming every missing and left-over name, shape and type that does not fit.
+ */
+export function writeSlots(slots: Iterable<readonly [name: string, slot: Slot]>, state: StateDict, what: string, { strict = true, ignore = [] }: LoadOptions = {}): void {
+  const wanted = new Map(slots);
+  const present = [...wanted].flatMap(([name, slot]) => (Object.hasOwn(state, name) ? [{ name, slot, array: state[name]! }] : []));
+  const missing = [...wanted.keys()].filter((name) => !Object.hasOwn(state, name));
+  const leftOver = Object.keys(state).filter((name) => !wanted.has(name) && !ignore.some((prefix) => name.startsWith(prefix)) && !name.endsWith('num_batches_tracked'));
+  const misfits = present.filter(({ slot, array }) => !sameShape(slot.shape, array.shape) || isFloat(slot.dtype) !== isFloat(array.dtype));
+
+  const faults = [
+    ...(strict && missing.length > 0 ? [`missing: ${list(missing)}`] : []),
+    ...(strict && leftOver.length > 0 ? [`left over: ${list(leftOver)}`] : []),
+    ...misfits.map(({ name, slot, array }) => `${name} must be ${slot.dtype} ${show(slot.shape)}, got ${array.dtype} ${show(array.shape)}`),
+  ];
+  if (faults.length > 0) {
+    throw new TensegrityError('format', `${what}: the state does not fit; ${faults.join('; ')}`, { missing, leftOver, misfits: misfits.map(({ name }) => name) });
+  }
+  for (const { slot, array } of present) slot.set(array.data);
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, 8).join(', ');
+  return names.length > 8 ? `${shown} and ${names.length - 8} more` : shown;
+}

@@ -1,0 +1,134 @@
+import { slot, type HostArray, type Operand, type Slot, type Tensor } from '../../engine/index.ts';
+import { check } from '../../engine/errors.ts';
+import { sameShape, show } from '../../engine/shape.ts';
+import { constant } from '../nn/initialize.ts';
+import { readSlots, writeSlots, type StateDict } from '../nn/state.ts';
+
+/** What an update is made of, for one parameter. */
+export interface UpdateContext<Hyper> {
+  readonly parameter: Tensor;
+  readonly gradient: Tensor;
+  /** The running averages of this parameter, by name; zeros at first. */
+  readonly moments: Readonly<Record<string, Tensor>>;
+  /** Which step this is, from 1: a scalar of the parameter's type. */
+  readonly step: Tensor;
+  readonly learningRate: Operand;
+  readonly hyper: Hyper;
+}
+
+/** An optimisation method: a pure function from a parameter, its gradient and its moments to their next values. */
+export interface UpdateRule<Hyper> {
+  /** The hyperparameters, where not given. */
+  readonly defaults: Required<Hyper>;
+  /** Names of the moments it keeps. */
+  readonly moments: (hyper: Required<Hyper>) => readonly string[];
+  readonly update: (context: UpdateContext<Required<Hyper>>) => { readonly parameter: Tensor; readonly moments?: Readonly<Record<string, Tensor>> };
+}
+
+/** Parameters that share hyperparameters. */
+export type ParameterGroup<Hyper> = Partial<Hyper> & {
+  readonly parameters: readonly Slot[];
+  /** Factor of the learning rate for this group; 1, unless given. */
+  readonly learningRateScale?: number;
+};
+
+interface Entry<Hyper> {
+  readonly parameter: Slot;
+  readonly moments: Readonly<Record<string, Slot>>;
+  readonly hyper: Required<Hyper>;
+  readonly scale: number;
+}
+
+/**
+ * Moves parameters along gradients by an {@link UpdateRule}. It holds the rule's moments and a step counter in slots, so a step is part of the
+ * compiled plan that computes the gradients, and is saved and restored with it.
+ */
+export class Optimizer<Hyper> {
+  readonly #rule: UpdateRule<Hyper>;
+  readonly #entries: readonly Entry<Hyper>[];
+  readonly #counters: ReadonlyMap<string, Slot>;
+  readonly #learningRate: number;
+
+  /**
+   * @param groups parameters, or groups of them with hyperparameters of their own.
+   * @param options the learning rate that `step` uses unless it is given one, and the groups' common hyperparameters.
+   */
+  constructor(rule: UpdateRule<Hyper>, groups: readonly (Slot | ParameterGroup<Hyper>)[], { learningRate, ...common }: Partial<Hyper> & { readonly learningRate: number }) {
+    this.#rule = rule;
+    this.#learningRate = learningRate;
+    this.#entries = groups.flatMap((group) => {
+      const { parameters, learningRateScale = 1, ...own } = 'parameters' in group ? group : { parameters: [group] };
+      const hyper: Required<Hyper> = { ...rule.defaults, ...common, ...own };
+      return parameters.map((parameter) => {
+        const moment = (name: string): Slot => slot(constant(parameter.shape, 0, parameter.dtype), `${name} of ${parameter.name}`);
+        return { parameter, hyper, scale: learningRateScale, moments: Object.fromEntries(rule.moments(hyper).map((name) => [name, moment(name)])) };
+      });
+    });
+    // One counter for each element type that occurs, so that bias corrections are as exact as the parameters.
+    const dtypes = new Set(this.#entries.map(({ parameter }) => parameter.dtype));
+    this.#counters = new Map([...dtypes].map((dtype) => [dtype, slot(constant([], 0, dtype), 'step')]));
+  }
+
+  /** What is trained, in the order in which `step` takes gradients. */
+  get parameters(): Slot[] {
+    return this.#entries.map(({ parameter }) => parameter);
+  }
+
+  /**
+   * Assigns every parameter and moment its next value, which takes effect with the plan that runs.
+   * @param gradients one for each of `parameters`, of its shape.
+   * @param learningRate a number, or a tensor of shape [], so that a schedule does not compile anew.
+   * @throws TensegrityError `shape` for a gradient that does not fit, `argument` for a wrong number of them.
+   */
+  step(gradients: readonly Tensor[], learningRate: Operand = this.#learningRate): void {
+    check(gradients.length === this.#entries.length, 'argument', () => `step: ${this.#entries.length} parameters need as many gradients, got ${gradients.length}`);
+    for (const counter of this.#counters.values()) counter.assign(counter.value.add(1));
+    this.#entries.forEach(({ parameter, moments, hyper, scale }, i) => {
+      const gradient = gradients[i]!;
+      check(sameShape(gradient.shape, parameter.shape), 'shape', () => `step: parameter ${i} (${parameter.name}) has shape ${show(parameter.shape)}, its gradient ${show(gradient.shape)}`);
+      const next = this.#rule.update({
+        parameter: parameter.value,
+        gradient: gradient.cast(parameter.dtype),
+        moments: Object.fromEntries(Object.entries(moments).map(([name, moment]) => [name, moment.value])),
+        step: this.#counters.get(parameter.dtype)!.value,
+        learningRate: scaled(learningRate, scale, parameter),
+        hyper,
+      });
+      parameter.assign(next.parameter);
+      for (const [name, moment] of Object.entries(moments)) {
+        const value = next.moments?.[name];
+        if (value) moment.assign(value);
+      }
+    });
+  }
+
+  /** The optimiser's own slots: 'step', and '0.momentum', … by the position of the parameter. */
+  *namedSlots(): Generator<[name: string, slot: Slot]> {
+    const [...counters] = this.#counters;
+    for (const [dtype, counter] of counters) yield [counters.length === 1 ? 'step' : `step.${dtype}`, counter];
+    for (const [i, { moments }] of this.#entries.entries()) {
+      for (const [name, moment] of Object.entries(moments)) yield [`${i}.${name}`, moment];
+    }
+  }
+
+  /** Step counter and moments now. */
+  stateDict(): Promise<Record<string, HostArray>> {
+    return readSlots(this.namedSlots());
+  }
+
+  /** @throws TensegrityError `format` naming what is missing, left over or of the wrong shape; nothing has been changed then. */
+  loadStateDict(state: StateDict): void {
+    writeSlots(this.namedSlots(), state, 'optimiser');
+  }
+
+  /** Gives the memory of its slots back. */
+  dispose(): void {
+    for (const [, own] of this.namedSlots()) own.dispose();
+  }
+}
+
+function scaled(learningRate: Operand, scale: number, { dtype }: Slot): Operand {
+  const rate = typeof learningRate === 'number' ? learningRate : learningRate.cast(dtype);
+  if (scale === 1) return rate;
+  return typeof rate === 'number' ? rate * scale : rate.mul(scale);
+}

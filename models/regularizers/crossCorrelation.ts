@@ -1,0 +1,14 @@
+import type { Tensor } from '../../engine/index.ts';
+import { standardize } from '../nn/functional.ts';
+import { checkViews } from './statistics.ts';
+
+/**
+ * The cross-correlation matrix [d, d] of two views [n, d]: C = bn(Za)ᵀ·bn(Zb)/n, where bn has biased variance, ε inside the root and no affine
+ * part, so |C_ij| ≤ 1. (J. Zbontar et al., ICML 2021, Eq. 2; facebookresearch/barlowtwins:main.py)
+ * @throws TensegrityError `shape` for fewer than 2 samples.
+ */
+export function crossCorrelation(za: Tensor, zb: Tensor, { epsilon = 1e-5 }: { readonly epsilon?: number } = {}): Tensor {
+  checkViews(za, zb, 'crossCorrelation');
+  const [a, b] = [za, zb].map((z) => standardize(z, 0, epsilon).normalized);
+  return a!.transpose().matmul(b!).div(za.shape[0]!);
+}

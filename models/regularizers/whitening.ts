@@ -1,0 +1,98 @@
+import { cholesky, customGradient, eigh, eye, trace, triangularSolve, type Tensor } from '../../engine/index.ts';
+import { isFloat } from '../../engine/dtype.ts';
+import { check } from '../../engine/errors.ts';
+import { show } from '../../engine/shape.ts';
+import { centre, covarianceOf } from './statistics.ts';
+
+export interface WhiteningOptions {
+  /** How much of the identity the covariance is given; 0, unless given. */
+  readonly epsilon?: number;
+  /** (1−ε)Σ + εI (`convex`, as published for W-MSE, the default), or Σ + εI (`additive`, as published for IterNorm). */
+  readonly shrinkage?: 'convex' | 'additive';
+  /** The divisor of the covariance is n less this: 1, unless given. */
+  readonly correction?: 0 | 1;
+}
+
+export interface IterativeWhiteningOptions extends WhiteningOptions {
+  /** Newton–Schulz steps; 5, unless given. */
+  readonly iterations?: number;
+}
+
+/** Centred rows and their shrunk covariance. @throws TensegrityError `shape`, `argument` where the covariance cannot have full rank. */
+function prepare(x: Tensor, what: string, { epsilon = 0, shrinkage = 'convex', correction = 1 }: WhiteningOptions): { centred: Tensor; sigma: Tensor } {
+  check(x.rank >= 2 && isFloat(x.dtype), 'shape', () => `${what}: takes floats [..., samples, dimensions], got ${x.dtype} ${show(x.shape)}`);
+  const [n, d] = [x.shape.at(-2)!, x.shape.at(-1)!];
+  check(epsilon >= 0 && epsilon <= 1, 'argument', () => `${what}: epsilon must be from 0 to 1, got ${epsilon}`);
+  check(
+    n >= 2 && (epsilon > 0 || n > d),
+    'shape',
+    () => `${what}: the covariance of ${n} samples of ${d} dimensions is singular; use at least ${Math.max(2, d + 1)} samples (2·${d} is advised), or epsilon > 0`,
+  );
+  const centred = centre(x);
+  const sigma = covarianceOf(centred, correction);
+  const shrunk = epsilon === 0 ? sigma : (shrinkage === 'convex' ? sigma.mul(1 - epsilon) : sigma).add(eye(d, x.dtype).mul(epsilon));
+  return { centred, sigma: shrunk };
+}
+
+/**
+ * Whitens rows by Cholesky: Σ = L·Lᵀ, y = L⁻¹(x − μ), for x [..., n, d]. Mean 0 and covariance I where ε = 0 and Σ has full rank.
+ * (A. Ermolov et al., ICML 2021, §3; htdt/self-supervised:methods/whitening.py)
+ * @throws TensegrityError `shape` for n ≤ d at ε = 0, whose covariance is singular. Rows that are dependent all the same give NaN.
+ */
+export function choleskyWhitening(x: Tensor, options: WhiteningOptions = {}): Tensor {
+  const { centred, sigma } = prepare(x, 'choleskyWhitening', options);
+  return triangularSolve(cholesky(sigma), centred.transpose()).transpose();
+}
+
+/**
+ * Whitens rows by the symmetric root: y = (x − μ)·Σ^−½, for x [..., n, d]: of all whitenings the nearest to x. (A. Kessy et al., 2018, ZCA)
+ * @throws TensegrityError `shape` for n ≤ d at ε = 0.
+ */
+export function zcaWhitening(x: Tensor, options: WhiteningOptions = {}): Tensor {
+  const { centred, sigma } = prepare(x, 'zcaWhitening', options);
+  return centred.matmul(inverseSquareRoot(sigma));
+}
+
+/**
+ * A^−½ of symmetric positive definite A [..., d, d], by eigendecomposition.
+ *
+ * Its derivative is written in closed form: with A = VΛVᵀ and s = √λ, Ā = V(K ∘ VᵀGV)Vᵀ, where K_ij = −1/(s_i·s_j·(s_i + s_j)) is the divided
+ * difference (λ_i^−½ − λ_j^−½)/(λ_i − λ_j) without its cancellation. So equal eigenvalues, where those of eigh do not exist, are no exception.
+ * (Daleckiĭ & Kreĭn 1965; N. Higham, Functions of Matrices, Th. 3.11)
+ */
+export function inverseSquareRoot(a: Tensor): Tensor {
+  const { values, vectors } = eigh(a);
+  const roots = values.sqrt();
+  const transposed = vectors.transpose();
+  const value = vectors.div(roots.unsqueeze(-2)).matmul(transposed);
+  return customGradient(value, [a], (g) => {
+    const [row, column] = [roots.unsqueeze(-1), roots.unsqueeze(-2)];
+    const kernel = row.mul(column).mul(row.add(column)).reciprocal().neg();
+    const symmetric = g.add(g.transpose()).mul(0.5);
+    return [vectors.matmul(kernel.mul(transposed.matmul(symmetric).matmul(vectors))).matmul(transposed)];
+  });
+}
+
+/**
+ * Whitens rows approximately by Newton–Schulz, without a decomposition, for x [..., n, d]: Σ_N = Σ/tr Σ, P₀ = I, P ← (3P − P³·Σ_N)/2,
+ * y = (x − μ)·P/√tr Σ, which tends to ZCA. (L. Huang et al., "Iterative Normalization", CVPR 2019, Alg. 1)
+ * @throws TensegrityError `shape` for n ≤ d at ε = 0, `argument` for iterations that are no whole number ≥ 0.
+ */
+export function iterativeWhitening(x: Tensor, { iterations = 5, ...options }: IterativeWhiteningOptions = {}): Tensor {
+  check(Number.isInteger(iterations) && iterations >= 0, 'argument', () => `iterativeWhitening: iterations must be a whole number ≥ 0, got ${iterations}`);
+  const { centred, sigma } = prepare(x, 'iterativeWhitening', options);
+  const total = trace(sigma).unsqueeze(-1).unsqueeze(-1);
+  const normalized = sigma.div(total);
+  let p = eye(sigma.shape.at(-1)!, x.dtype).expand(sigma.shape);
+  for (let step = 0; step < iterations; step++) p = p.mul(1.5).sub(p.matmul(p).matmul(p).matmul(normalized).mul(0.5));
+  return centred.matmul(p).div(total.sqrt());
+}
+
+/** The whitenings, by name. */
+export const whitenings = {
+  cholesky: choleskyWhitening,
+  zca: zcaWhitening,
+  iterative: iterativeWhitening,
+} as const;
+
+export type WhiteningName = keyof typeof whitenings;
