@@ -7,7 +7,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/global-setup.ts'],
+    globalSetup: ['test/support/global-setup.ts', 'test/support/swiftshader.ts'],
     setupFiles: ['test/support/setup.ts'],
     testTimeout: 60_000,
   },

@@ -4,8 +4,9 @@
  */
 import type { KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
-import { check, TensegrityError } from '../../errors.ts';
+import { check } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
+import { checkArray, checkCount, checkRoom, foreignBuffer } from '../storage.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
 import { copy } from './copy.ts';
@@ -73,7 +74,7 @@ class CpuBackend implements Backend {
   }
 
   allocate(bytes: number): CpuBuffer {
-    check(!this.#disposed, 'disposed', () => 'the cpu backend was disposed of; create another with createCpuBackend()');
+    this.#checkAlive();
     this.bytes += bytes;
     return new CpuBuffer(this, bytes);
   }
@@ -88,7 +89,7 @@ class CpuBackend implements Backend {
 
   free(buffer: DeviceBuffer): void {
     const owned = this.#own(buffer);
-    if (!owned.freed) this.bytes -= owned.bytes;
+    if (!owned.freed && !this.#disposed) this.bytes -= owned.bytes;
     owned.freed = true;
   }
 
@@ -97,8 +98,8 @@ class CpuBackend implements Backend {
     const buffers: TypedArray[] = plan.buffers.map(({ kind, dtype, offset, length }) =>
       kind === 'scratch' ? dtypes[dtype].over(arena.memory, offset, length) : dtypes[dtype].allocate(0),
     );
-    const bind = (numbers: readonly number[], values: readonly Storage[], what: string) => {
-      check(values.length === numbers.length, 'argument', () => `the plan has ${numbers.length} ${what}, ${values.length} were given`);
+    const bind = (numbers: readonly number[], values: readonly Storage[], what: 'inputs' | 'constants' | 'slots') => {
+      checkCount(values, numbers, what);
       numbers.forEach((number, k) => {
         const { dtype, length } = plan.buffers[number]!;
         buffers[number] = this.#resolve(values[k]!, dtype, length);
@@ -132,7 +133,7 @@ class CpuBackend implements Backend {
         return plan.outputs.map((number) => (plan.buffers[number]!.kind === 'output' ? buffers[number]! : buffers[number]!.slice()));
       },
       dispose: () => {
-        if (!arena.freed) this.bytes -= constantBytes;
+        if (!arena.freed && !this.#disposed) this.bytes -= constantBytes;
         this.free(arena);
       },
     };
@@ -143,35 +144,27 @@ class CpuBackend implements Backend {
     this.bytes = 0;
   }
 
+  #checkAlive(): void {
+    check(!this.#disposed, 'backend', () => "the cpu backend was disposed of; create another with useBackend('cpu')");
+  }
+
   /** The elements that a storage holds, in place. */
   #resolve(storage: Storage, dtype: DType, length: number): TypedArray {
     if (!ArrayBuffer.isView(storage)) return this.#open(storage, dtype, length);
-    check(
-      dtypeOf(storage) === dtype && storage.length === length,
-      'dtype',
-      () => `the plan wants ${length} elements of ${dtype}, got ${storage.length} of ${dtypeOf(storage)}`,
-    );
+    checkArray(storage, dtype, length);
     return storage;
   }
 
   #open(buffer: DeviceBuffer, dtype: DType, length: number): TypedArray {
-    const { memory, freed } = this.#own(buffer);
-    check(!freed, 'disposed', () => 'this memory was given back');
-    const bytes = length * dtypes[dtype].bytes;
-    check(
-      bytes <= memory.byteLength,
-      'argument',
-      () => `${length} elements of ${dtype} are ${bytes} bytes, but the buffer has ${memory.byteLength}`,
-    );
-    return dtypes[dtype].over(memory, 0, length);
+    this.#checkAlive();
+    const owned = this.#own(buffer);
+    checkRoom(owned, dtype, length);
+    return dtypes[dtype].over(owned.memory, 0, length);
   }
 
   #own(buffer: DeviceBuffer): CpuBuffer {
     if (buffer instanceof CpuBuffer && buffer.backend === this) return buffer;
-    throw new TensegrityError(
-      'backend',
-      `this memory belongs to another backend (${buffer.backend.name}); read it there, and write it here`,
-    );
+    throw foreignBuffer(buffer);
   }
 }
 

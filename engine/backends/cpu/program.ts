@@ -17,7 +17,8 @@ export function evaluate(program: Program, inputs: readonly Float64Array[], coun
   const values = [...inputs, ...program.constants.map(({ value, lane }) => new Float64Array(count).fill(rounding[lane](value)))];
   for (const instruction of program.instructions) {
     const result = registers[instruction.register]!;
-    const [a = result, b = result, c = result] = instruction.operands.map((operand) => values[operand]!);
+    // Operands that an op does not take repeat the last, so that Math.max may see a third.
+    const [a = result, b = a, c = b] = instruction.operands.map((operand) => values[operand]!);
     const row = scalarRow(instruction.op);
     const compute = (instruction.lane === 'i32' && row.integer) || row.reference;
     const round = rounding[resultLane(instruction)];

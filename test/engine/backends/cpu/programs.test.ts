@@ -119,6 +119,28 @@ describe('map', () => {
   });
 });
 
+describe('ops of two operands', () => {
+  it('see no third, whatever the register held', async () => {
+    const steps = program(
+      2,
+      [],
+      [
+        ['exp', 'f32', 0],
+        ['maximum', 'f32', 0, 1],
+      ],
+    );
+    const reused = { ...steps, registers: 1, instructions: steps.instructions.map((instruction) => ({ ...instruction, register: 0 })) };
+    const shape = [2];
+    const [out] = await runKernel(
+      backend,
+      { kind: 'map', shape, program: reused },
+      [host('f32', shape, [-1, -2]), host('f32', shape, [-3, NaN])],
+      [{ dtype: 'f32', shape }],
+    );
+    expect([...out!]).toEqual([-1, NaN]);
+  });
+});
+
 describe('reduce', () => {
   const all: ReduceKernel['reductions'] = ['sum', 'prod', 'max', 'min', 'argmax', 'argmin'];
   const fold = async (dtype: 'f32' | 'i32' | 'u8', shape: number[], values: number[]) => {

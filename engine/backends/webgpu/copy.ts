@@ -1,0 +1,26 @@
+import type { MapKernel, Program, View } from '../../compiler/plan.ts';
+import { map } from './map.ts';
+import type { Emitter } from './shader.ts';
+
+const identity: Program = { inputs: 1, constants: [], instructions: [], registers: 0, results: [0] };
+
+/** A fill and each window are maps: of a constant, and of the identity. */
+export const copy: Emitter<'copy'> = ({ fill, inputs, outputs }, plan) => {
+  const maps = inputs.map(
+    (input, k): MapKernel => ({ kind: 'map', shape: input.shape, program: identity, inputs: [input], outputs: [outputs[k]!] }),
+  );
+  return [...(fill === null ? [] : [fillMap(outputs[0]!, fill, plan.buffers[outputs[0]!.buffer]!.length)]), ...maps].flatMap((kernel) =>
+    map(kernel, plan),
+  );
+};
+
+function fillMap({ buffer, dtype }: View, value: number, length: number): MapKernel {
+  const program: Program = {
+    inputs: 0,
+    constants: [{ value, lane: dtype === 'u8' ? 'i32' : dtype }],
+    instructions: [],
+    registers: 0,
+    results: [0],
+  };
+  return { kind: 'map', shape: [length], program, inputs: [], outputs: [{ buffer, dtype, shape: [length], strides: [1], offset: 0 }] };
+}

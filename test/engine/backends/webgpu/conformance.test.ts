@@ -1,0 +1,353 @@
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Backend } from '../../../../engine/backends/backend.ts';
+import { createCpuBackend } from '../../../../engine/backends/cpu/index.ts';
+import { createWebGpuBackend } from '../../../../engine/backends/webgpu/index.ts';
+import type { Plan, Reduction, View } from '../../../../engine/compiler/plan.ts';
+import { planFaults } from '../../../../engine/compiler/validate.ts';
+import type { DType, HostArray, TypedArray } from '../../../../engine/dtype.ts';
+import { type ScalarName, scalarRow, scalars } from '../../../../engine/scalar.ts';
+import { contiguousStrides, sizeOf } from '../../../../engine/shape.ts';
+import { capability } from '../../../support/capabilities.ts';
+import {
+  buffer,
+  contiguous,
+  host,
+  identity,
+  type KernelBody,
+  noise,
+  planOf,
+  program,
+  runPlan,
+  type Slab,
+  singleKernelPlan,
+} from '../plans.ts';
+
+const opened: Backend | Error = await createWebGpuBackend().catch((error: Error) => error);
+const available = !(opened instanceof Error);
+
+describe.runIf(capability('webgpu', available, available ? '' : opened.message))('webgpu computes what cpu computes', () => {
+  const gpu = opened as Backend;
+  const cpu = createCpuBackend({ poison: true });
+  afterAll(() => gpu.dispose());
+
+  /** Runs a plan on both, and compares: integers exactly, floats to `tolerance` relative to 1 or the value, whichever is larger. */
+  async function agree(plan: Plan, inputs: readonly TypedArray[], tolerance = 0): Promise<void> {
+    expect(planFaults(plan)).toEqual([]);
+    const [expected, actual] = [await runPlan(cpu, plan, inputs), await runPlan(gpu, plan, inputs)];
+    for (const [k, array] of expected.entries()) {
+      expect(actual[k]!.length).toBe(array.length);
+      for (let i = 0; i < array.length; i++) {
+        const [want, got] = [array[i]!, actual[k]![i]!];
+        const close = Object.is(want, got) || want === got || Math.abs(want - got) <= tolerance * Math.max(1, Math.abs(want));
+        if (!close) throw new Error(`output ${k}, element ${i}: cpu ${want}, webgpu ${got}`);
+      }
+    }
+  }
+
+  const single = (body: KernelBody, inputs: readonly HostArray[], outputs: readonly Slab[], tolerance = 0) =>
+    agree(
+      singleKernelPlan(body, inputs, outputs),
+      inputs.map(({ data }) => data),
+      tolerance,
+    );
+
+  const specials = [NaN, Infinity, -Infinity, 0, -0, 1, -1, 0.5, -0.5, 2, 3, -3, 1.5, 2.5, -2.5, 1e-4, -1e-4, 0.99999, 3e9, -3e9];
+  const floats = [...specials, ...noise(100).map((x) => 4 * x), ...noise(40, 2).map((x) => 100 * x)].map(Math.fround);
+  const integers = [0, 1, -1, 2, 7, 31, 32, 33, 65537, 2147483647, -2147483648, ...noise(40).map((x) => x * 2 ** 31)].map(Math.trunc);
+  /** Units in the last place of f32 that an op may be off; the others, and all on integers, agree exactly. */
+  const loose: { readonly [Op in ScalarName]?: number } = {
+    div: 4,
+    sqrt: 4,
+    exp: 4,
+    expm1: 8,
+    log: 4,
+    log1p: 4,
+    sin: 8,
+    cos: 8,
+    tanh: 8,
+    sigmoid: 8,
+    erf: 8,
+    erfInverse: 32,
+    pow: 600,
+  };
+
+  async function op(name: ScalarName, lane: 'f32' | 'i32', values: readonly number[]): Promise<void> {
+    const { arity, typing } = scalarRow(name);
+    const pairs = values.flatMap((a, k) =>
+      Array.from({ length: arity > 1 ? 20 : 1 }, (_, j) => [a, values[(k * 7 + j) % values.length]!, values[(k + j) % values.length]!]),
+    );
+    const shape = [pairs.length];
+    const inputs = [0, 1, 2].slice(0, arity).map((k) => {
+      const condition = typing === 'select' && k === 0;
+      return host(
+        condition ? 'u8' : lane,
+        shape,
+        pairs.map((pair) => (condition ? +(pair[0]! > 0) : pair[k]!)),
+      );
+    });
+    const body = program(arity, [], [[name, typing === 'toFloat' ? 'f32' : lane, ...inputs.keys()]]);
+    const dtype = typing === 'compare' ? 'u8' : typing === 'toInt' ? 'i32' : typing === 'toFloat' ? 'f32' : lane;
+    await single({ kind: 'map', shape, program: body }, inputs, [{ dtype, shape }], (loose[name] ?? 0) * 2 ** -24);
+  }
+
+  const names = Object.keys(scalars) as ScalarName[];
+  const takes = (name: ScalarName, lane: 'f32' | 'i32') => {
+    const { typing } = scalarRow(name);
+    return lane === 'f32' ? typing !== 'bits' : !['float', 'toInt'].includes(typing);
+  };
+  // Far from 0, sine and cosine are only as good as the GPU's own.
+  const near = (name: ScalarName) =>
+    name === 'sin' || name === 'cos' ? floats.filter((x) => !(Math.abs(x) > 1e5 && Math.abs(x) < Infinity)) : floats;
+  it.each(names.filter((name) => takes(name, 'f32')))('map: %s of floats', (name) => op(name, 'f32', near(name)));
+  it.each(names.filter((name) => takes(name, 'i32')))('map: %s of integers', (name) => op(name, 'i32', integers));
+
+  it('map: threefry, to the bit, and the words of Random123', async () => {
+    const shape = [200];
+    const keys = [
+      { value: 0x13198a2e, lane: 'i32' },
+      { value: 0x03707344, lane: 'i32' },
+    ] as const;
+    const bits = program(0, keys, [
+      ['index', 'i32'],
+      ['threefry', 'i32', 0, 1, 2],
+    ]);
+    await single({ kind: 'map', shape, program: bits }, [], [{ dtype: 'i32', shape }]);
+    const zeros = program(0, [{ value: 0, lane: 'i32' }], [['threefry', 'i32', 0, 0, 0]]);
+    const [out] = await runPlan(gpu, singleKernelPlan({ kind: 'map', shape: [1], program: zeros }, [], [{ dtype: 'i32', shape: [1] }]), []);
+    expect(out![0]).toBe(0x6b200159 ^ 0x99ba4efe);
+  });
+
+  it('map: constants that WGSL cannot write', async () => {
+    const values = [NaN, Infinity, -Infinity, -0, 1e-40, 3.4e38, 0.1];
+    const body = program(
+      0,
+      values.map((value) => ({ value, lane: 'f32' as const })),
+      [],
+      values.map((_, k) => k),
+    );
+    // Small, so that no output is the ninth binding.
+    await single(
+      { kind: 'map', shape: [], program: body },
+      [],
+      values.map(() => ({ dtype: 'f32' as const, shape: [] })),
+      1e-38,
+    );
+  });
+
+  /** A view of a shape inside a buffer of its own: permuted, flipped, spread out, or (for inputs) broadcast. */
+  const layout = (rank: number, broadcast: boolean) =>
+    fc.record({
+      order: fc.shuffledSubarray([...Array(rank).keys()], { minLength: rank }),
+      flips: fc.array(fc.boolean(), { minLength: rank, maxLength: rank }),
+      gap: fc.nat(2),
+      still: broadcast ? fc.array(fc.boolean(), { minLength: rank, maxLength: rank }) : fc.constant(Array<boolean>(rank).fill(false)),
+    });
+  type Layout = { order: number[]; flips: boolean[]; gap: number; still: boolean[] };
+  function arranged(
+    number: number,
+    dtype: DType,
+    shape: readonly number[],
+    { order, flips, gap, still }: Layout,
+  ): { view: View; length: number } {
+    const strides = Array<number>(shape.length).fill(0);
+    let length = gap + 1;
+    let offset = gap;
+    for (const axis of order) {
+      if (still[axis]) continue;
+      strides[axis] = (flips[axis] ? -1 : 1) * (length - gap);
+      length = gap + (length - gap) * Math.max(1, shape[axis]!);
+    }
+    for (const [axis, stride] of strides.entries()) if (stride < 0) offset -= stride * Math.max(0, shape[axis]! - 1);
+    return { view: { buffer: number, dtype, shape, strides, offset }, length };
+  }
+  const extents = fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 3, maxLength: 3 });
+  const dtype = fc.constantFrom<DType>('f32', 'i32', 'u8');
+  const data = (type: DType, length: number) =>
+    host(
+      type,
+      [length],
+      noise(length, length + 1).map((x) => 100 * x),
+    ).data;
+  // Each run compiles a shader: for a CPU that plays GPU 20 ms, or half a second where threads meet at barriers.
+  const runs = { numRuns: 15 };
+  const fewRuns = { numRuns: 5 };
+
+  it('map: any layout and type', async () => {
+    await fc.assert(
+      fc.asyncProperty(extents, dtype, layout(3, true), layout(3, false), async (shape, type, from, to) => {
+        const [source, target] = [arranged(0, type, shape, from), arranged(1, type, shape, to)];
+        const body = program(1, [], [['add', type === 'f32' ? 'f32' : 'i32', 0, 0]]);
+        // Filled first, so that bytes which the map leaves alone are the same on both sides.
+        const zero = contiguous(2, { dtype: type, shape: [0] });
+        const fill = { kind: 'copy', fill: 7, inputs: [zero], outputs: [{ ...zero, buffer: 1 }] } as const;
+        const plan = planOf(
+          [buffer('input', type, source.length), buffer('output', type, target.length), buffer('input', type, 0)],
+          [fill, { kind: 'map', shape, program: body, inputs: [source.view], outputs: [target.view] }],
+        );
+        await agree(plan, [data(type, source.length), data(type, 0)]);
+      }),
+      runs,
+    );
+  });
+
+  it('reduce: every fold, type and layout', async () => {
+    const some = fc.subarray<Reduction>(['sum', 'max', 'min', 'argmax', 'argmin'], { minLength: 2, maxLength: 2 });
+    await fc.assert(
+      fc.asyncProperty(extents, fc.nat(3), dtype, layout(3, true), some, async (shape, reduced, type, from, reductions) => {
+        const source = arranged(0, type, shape, from);
+        const kept = shape.slice(0, 3 - reduced);
+        const outputs = reductions.map((reduction) => ({ dtype: reduction.startsWith('arg') ? ('i32' as const) : type, shape: kept }));
+        const plan = planOf(
+          [buffer('input', type, source.length), ...outputs.map((slab) => buffer('output', slab.dtype, sizeOf(kept)))],
+          [
+            {
+              kind: 'reduce',
+              shape,
+              reduced,
+              program: { ...identity, results: reductions.map(() => 0) },
+              reductions,
+              inputs: [source.view],
+              outputs: outputs.map((slab, k) => contiguous(k + 1, slab)),
+            },
+          ],
+        );
+        await agree(plan, [data(type, source.length)], 1e-6);
+      }),
+      fewRuns,
+    );
+  });
+
+  it('reduce: NaN, ties, products, and long sums', async () => {
+    const values = host('f32', [3, 4], [1, NaN, 3, NaN, 2, 5, 5, -1, -0, 0, -Infinity, Infinity]);
+    const reductions: Reduction[] = ['max', 'min', 'argmax', 'argmin', 'prod'];
+    const outputs = reductions.map((reduction) => ({
+      dtype: reduction.startsWith('arg') ? ('i32' as const) : ('f32' as const),
+      shape: [3],
+    }));
+    await single(
+      { kind: 'reduce', shape: [3, 4], reduced: 1, program: { ...identity, results: [0, 0, 0, 0, 0] }, reductions },
+      [values],
+      outputs,
+    );
+    const long = host(
+      'f32',
+      [2, 50_000],
+      noise(100_000).map((x) => 1 + x),
+    );
+    const square = program(1, [], [['mul', 'f32', 0, 0]]);
+    await single(
+      { kind: 'reduce', shape: [2, 50_000], reduced: 1, program: square, reductions: ['sum'] },
+      [long],
+      [{ dtype: 'f32', shape: [2] }],
+      3e-7,
+    );
+  });
+
+  it('gemm: any shape, transposed or not', async () => {
+    const extent = fc.integer({ min: 0, max: 40 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 3 }),
+        extent,
+        extent,
+        extent,
+        fc.boolean(),
+        fc.boolean(),
+        async (batch, rows, inner, columns, transposeA, transposeB) => {
+          const matrix = (number: number, m: number, n: number, transposed: boolean): View => {
+            const shape = [batch, m, n];
+            return { buffer: number, dtype: 'f32', shape, strides: transposed ? [m * n, 1, m] : contiguousStrides(shape), offset: 0 };
+          };
+          const views = [
+            matrix(0, rows, inner, transposeA),
+            matrix(1, inner, columns, transposeB),
+            matrix(2, rows, columns, false),
+          ] as const;
+          const specs = views.map((view, k) => buffer(k === 2 ? 'output' : 'input', 'f32', sizeOf(view.shape)));
+          await agree(
+            planOf(specs, [{ kind: 'gemm', inputs: [views[0], views[1]], outputs: [views[2]] }]),
+            [data('f32', specs[0]!.length), data('f32', specs[1]!.length)].map((array) => array.map((x) => x / 100)),
+            1e-5,
+          );
+        },
+      ),
+      fewRuns,
+    );
+  });
+
+  it('copy: a fill, then windows, of every type', async () => {
+    for (const type of ['f32', 'i32', 'u8'] as const) {
+      const windows = [
+        [1, 1],
+        [5, -1],
+      ].map(([offset = 0, stride = 0]): View => ({ buffer: 1, dtype: type, shape: [2], strides: [stride], offset }));
+      const whole = contiguous(0, { dtype: type, shape: [2] });
+      const plan = planOf(
+        [buffer('input', type, 2), buffer('output', type, 7)],
+        [{ kind: 'copy', fill: 9, inputs: [whole, whole], outputs: windows }],
+      );
+      await agree(plan, [host(type, [2], [1, 2]).data]);
+    }
+  });
+});
+
+describe.runIf(available)('the webgpu backend', () => {
+  const two = (number: number): View => contiguous(number, { dtype: 'f32', shape: [2] });
+  const double = program(1, [{ value: 2, lane: 'f32' }], [['mul', 'f32', 0, 1]]);
+  const map = (from: number, to: number) =>
+    ({ kind: 'map', shape: [2], program: double, inputs: [two(from)], outputs: [two(to)] }) as const;
+
+  it('updates slots in place, keeps constants, shares scratch, and counts its bytes', async () => {
+    const gpu = await createWebGpuBackend();
+    const slot = gpu.allocate(8);
+    gpu.write(slot, Float32Array.of(1, 3));
+    const scratch = [0, 8, 0].map((offset) => buffer('scratch', 'f32', 2, offset));
+    const kernels = [map(0, 0), map(1, 3), map(3, 4), map(4, 5), map(5, 2)];
+    const plan = planOf([buffer('slot', 'f32', 2), buffer('constant', 'f32', 2), buffer('output', 'f32', 2), ...scratch], kernels, 16);
+    expect(planFaults(plan)).toEqual([]);
+    const constant = Float32Array.of(5, 6);
+    const executable = await gpu.prepare(plan, [constant]);
+    constant.fill(0);
+    // The slot, the constant, and two of three scratch buffers.
+    expect(gpu.bytes).toBe(32);
+    for (let run = 0; run < 2; run++) {
+      const [out] = await executable.run([], [slot]);
+      if (out === undefined || ArrayBuffer.isView(out)) throw new Error('expected a buffer');
+      expect(await gpu.read(out, 'f32', 2)).toEqual(Float32Array.of(80, 96));
+      gpu.free(out);
+    }
+    expect(await gpu.read(slot, 'f32', 2)).toEqual(Float32Array.of(4, 12));
+    executable.dispose();
+    gpu.free(slot);
+    expect(gpu.bytes).toBe(0);
+    await expect(executable.run([], [slot])).rejects.toMatchObject({ code: 'disposed' });
+    gpu.dispose();
+    expect(() => gpu.allocate(4)).toThrow('disposed');
+  });
+
+  it('says what it cannot do yet', async () => {
+    const gpu = await createWebGpuBackend();
+    const plan = singleKernelPlan(
+      { kind: 'sort', descending: false },
+      [{ dtype: 'f32', shape: [1, 2] }],
+      [{ dtype: 'i32', shape: [1, 2] }],
+    );
+    await expect(gpu.prepare(plan, [])).rejects.toThrow('the webgpu backend has no sort yet: complete in a later release; use wasm');
+    const many = Array.from({ length: 20 }, () => ({ dtype: 'f32' as const, shape: [1] }));
+    await expect(
+      gpu.prepare(
+        singleKernelPlan({ kind: 'map', shape: [1], program: { ...identity, inputs: 19, results: [0] } }, many.slice(1), [many[0]!]),
+        [],
+      ),
+    ).rejects.toThrow('a kernel of 20 buffers');
+    gpu.dispose();
+  });
+});
+
+describe('without a GPU', () => {
+  it('says why, with a typed error', async () => {
+    const gpu = { requestAdapter: async () => null } as unknown as GPU;
+    await expect(createWebGpuBackend({ gpu })).rejects.toMatchObject({ code: 'backend', message: expect.stringContaining('found no GPU') });
+  });
+});
