@@ -11,10 +11,10 @@ interface Dawn {
  */
 async function findGpu(): Promise<GPU> {
   if (globalThis.navigator?.gpu) return globalThis.navigator.gpu;
-  // Named by a variable, so that bundlers for the web leave it alone.
+  // Named by a variable, and marked, so that bundlers for the web leave it alone.
   const packageName = 'webgpu';
   try {
-    const dawn: Dawn = await import(packageName);
+    const dawn: Dawn = await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
     return dawn.create([]);
   } catch (cause) {
     throw new TensegrityError(

@@ -6,6 +6,7 @@ import { createWebGpuBackend } from '../../../../engine/backends/webgpu/index.ts
 import type { Plan, Reduction, View } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import type { DType, HostArray, TypedArray } from '../../../../engine/dtype.ts';
+import { grad, randn, tensor, useBackend } from '../../../../engine/index.ts';
 import { type ScalarName, scalarRow, scalars } from '../../../../engine/scalar.ts';
 import { contiguousStrides, sizeOf } from '../../../../engine/shape.ts';
 import { capability } from '../../../support/capabilities.ts';
@@ -324,6 +325,26 @@ describe.runIf(available)('the webgpu backend', () => {
     await expect(executable.run([], [slot])).rejects.toMatchObject({ code: 'disposed' });
     gpu.dispose();
     expect(() => gpu.allocate(4)).toThrow('disposed');
+  });
+
+  it('runs what tensors compile to, gradients too', async () => {
+    const results: number[][] = [];
+    for (const name of ['cpu', 'webgpu'] as const) {
+      const backend = await useBackend(name);
+      const weights = randn([2, 3], { key: 1 });
+      const loss = tensor([
+        [1, 2],
+        [3, 4],
+      ])
+        .matmul(weights)
+        .relu()
+        .square()
+        .mean();
+      const [gradient] = grad(loss, [weights]);
+      results.push([await loss.item(), ...(await gradient!.data())]);
+      backend.dispose();
+    }
+    for (const [k, value] of results[0]!.entries()) expect(results[1]![k]).toBeCloseTo(value, 5);
   });
 
   it('says what it cannot do yet', async () => {
