@@ -42,7 +42,7 @@ function isSource(node: Node): boolean {
 /** Graph → plan: simplify → fuse → schedule → memory. */
 export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BINDINGS }: Request): Build {
   const roots = simplify([...outputs, ...updates.map(({ value }) => value)], isSource);
-  const locate = locator();
+  const locate = locator(isSource);
   const { drafts, isVirtual, fused } = fuse(roots, isSource, locate, bindings);
   const assembly = new Assembly(isConstant);
 

@@ -1,0 +1,54 @@
+import type { Backend } from '../../engine/backends/backend.ts';
+import { createCpuBackend } from '../../engine/backends/cpu/index.ts';
+import { type DType, dtypes, type HostArray, type TypedArray } from '../../engine/dtype.ts';
+import { type BackendName, useBackend } from '../../engine/index.ts';
+import { sizeOf } from '../../engine/shape.ts';
+import { capability } from '../support/capabilities.ts';
+
+/** The reference, which fills what it has not written with NaN, so that a plan which reads too early is found. */
+export const reference: Backend = createCpuBackend({ poison: true });
+
+/** The backends that compute in f32 here. */
+export const backends: readonly Backend[] = [reference, ...(await others('wasm'))];
+
+async function others(...names: readonly BackendName[]): Promise<Backend[]> {
+  const found = await Promise.allSettled(names.map((name) => useBackend(name)));
+  return found.flatMap((result, i) => {
+    const name = names[i]!;
+    if (capability(name, result.status === 'fulfilled', result.status === 'rejected' ? String(result.reason) : '')) {
+      return result.status === 'fulfilled' ? [result.value] : [];
+    }
+    return [];
+  });
+}
+
+/** Elements of a shape, rounded to their type. */
+export function host(shape: readonly number[], values: ArrayLike<number>, dtype: DType = 'f64'): HostArray {
+  const data = dtypes[dtype].allocate(sizeOf(shape));
+  data.set(values);
+  return { dtype, shape, data };
+}
+
+/**
+ * The largest difference, relative to the largest finite magnitude of `expected` (or to 1, if that is larger than `floor` allows). NaN must meet
+ * NaN and infinities their equals: otherwise the error is infinite.
+ */
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor = 0): number {
+  if (actual.length !== expected.length) return Infinity;
+  let scale = floor;
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) if (Number.isFinite(expected[i])) scale = Math.max(scale, Math.abs(expected[i]!));
+  for (let i = 0; i < expected.length; i++) {
+    const [a, b] = [actual[i]!, expected[i]!];
+    if (Object.is(a, b) || a === b) continue;
+    const difference = Math.abs(a - b);
+    if (!Number.isFinite(difference)) return Infinity;
+    worst = Math.max(worst, difference);
+  }
+  return worst === 0 ? 0 : worst / scale;
+}
+
+/** The bits of an array, so that NaN equals NaN and −0 differs from 0. */
+export function bits(data: TypedArray): string {
+  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('hex');
+}
