@@ -3,8 +3,8 @@ import { isFloat, type HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 
-/** Named arrays: what a state dict holds. */
-export type StateDict = Readonly<Record<string, HostArray>>;
+/** Named arrays: what a state dict holds, and what `parseSafetensors` gives. */
+export type StateDict = Readonly<Record<string, HostArray>> | ReadonlyMap<string, HostArray>;
 
 export interface LoadOptions {
   /** Unless false, every slot must be given and every array must be wanted. */
@@ -24,9 +24,13 @@ export async function readSlots(slots: Iterable<readonly [name: string, slot: Sl
  */
 export function writeSlots(slots: Iterable<readonly [name: string, slot: Slot]>, state: StateDict, what: string, { strict = true, ignore = [] }: LoadOptions = {}): void {
   const wanted = new Map(slots);
-  const present = [...wanted].flatMap(([name, slot]) => (Object.hasOwn(state, name) ? [{ name, slot, array: state[name]! }] : []));
-  const missing = [...wanted.keys()].filter((name) => !Object.hasOwn(state, name));
-  const leftOver = Object.keys(state).filter((name) => !wanted.has(name) && !ignore.some((prefix) => name.startsWith(prefix)) && !name.endsWith('num_batches_tracked'));
+  const given: ReadonlyMap<string, HostArray> = state instanceof Map ? state : new Map(Object.entries(state));
+  const present = [...wanted].flatMap(([name, slot]) => {
+    const array = given.get(name);
+    return array ? [{ name, slot, array }] : [];
+  });
+  const missing = [...wanted.keys()].filter((name) => !given.has(name));
+  const leftOver = [...given.keys()].filter((name) => !wanted.has(name) && !ignore.some((prefix) => name.startsWith(prefix)) && !name.endsWith('num_batches_tracked'));
   const misfits = present.filter(({ slot, array }) => !sameShape(slot.shape, array.shape) || isFloat(slot.dtype) !== isFloat(array.dtype));
 
   const faults = [
