@@ -98,8 +98,8 @@ export const scalars = {
     g.mul(a.equal(0).where(0, a.equal(0).where(1, a).log()).mul(y)),
   ]),
   // d max(a,b) = [a>b]·da + [a<b]·db, halves at a tie; NaN in either operand gives NaN
-  maximum: row(6, 2, 'same', 1, Math.max, (g, _y, a, b) => pickDerivative(g, a.greater(b), a.equal(b), b.greater(a))),
-  minimum: row(7, 2, 'same', 1, Math.min, (g, _y, a, b) => pickDerivative(g, a.less(b), a.equal(b), b.less(a))),
+  maximum: row(6, 2, 'same', 1, (a, b) => Math.max(a, b), (g, _y, a, b) => pickDerivative(g, a.greater(b), a.equal(b), b.greater(a))),
+  minimum: row(7, 2, 'same', 1, (a, b) => Math.min(a, b), (g, _y, a, b) => pickDerivative(g, a.less(b), a.equal(b), b.less(a))),
 
   // d(−a) = −da
   neg: row(
