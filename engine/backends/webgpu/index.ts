@@ -45,6 +45,7 @@ class WebGpuBackend implements Backend, Host {
   readonly pipelines: Pipelines;
   /** Kept, not used: see {@link OpenDevice}. */
   readonly gpu: GPU;
+  readonly maxBindings: number;
   bytes = 0;
   /** Why the device cannot be used any more. */
   #lost: string | null = null;
@@ -53,6 +54,7 @@ class WebGpuBackend implements Backend, Host {
     this.device = device;
     this.gpu = gpu;
     this.pipelines = new Pipelines(device);
+    this.maxBindings = device.limits.maxStorageBuffersPerShaderStage;
     device.lost.then(({ reason, message }) => {
       const why = message || reason;
       this.#end(
