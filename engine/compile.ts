@@ -4,10 +4,11 @@ import type { Plan } from './compiler/plan.ts';
 import { type PrintOptions, printPlan } from './compiler/print.ts';
 import { check, TensegrityError } from './errors.ts';
 import { Node, topologicalOrder } from './graph.ts';
-import { backend, bindingsOf, checkDTypes, checkReadable, inTurn, realize, settle } from './runtime.ts';
+import { backend, bindingsOf, checkDTypes, checkReadable, compute, settle, storageOn } from './runtime.ts';
 import { show } from './shape.ts';
 import { newScope, type Slot, withScope } from './slot.ts';
 import { Tensor } from './tensor.ts';
+import { inTurn } from './turn.ts';
 
 /** What a compiled function may return: tensors, in arrays and records of any depth. */
 export type Tree = Tensor | readonly Tree[] | { readonly [name: string]: Tree };
@@ -43,28 +44,30 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
 ): Compiled<Arguments, Result> {
   const specializations = new Map<string, Specialization<Result>>();
 
+  /** To be called in its turn, so that no trace is made twice. */
   const specialize = async (args: Arguments): Promise<Specialization<Result>> => {
+    args.forEach((x, i) => {
+      check(x instanceof Tensor, 'argument', () => `compile: argument ${i} must be a Tensor; wrap a number with tensor()`);
+    });
     const target = await backend();
     const key = args.map((x) => `${x.dtype}${show(x.shape)}`).join(' ');
     const cached = specializations.get(key);
     if (cached?.backend === target) return cached;
-    cached?.executable.dispose();
     const traced = await trace(fn, args, target);
+    cached?.executable.dispose();
     specializations.set(key, traced);
     return traced;
   };
 
-  const call = async (...args: Arguments): Promise<Result> => {
-    const unknown = args.filter((x) => x.node.storage === null);
-    if (unknown.length > 0) await realize(...unknown);
-    const { positions, slots, updated, rebuild, leaves, backend: target, executable } = await specialize(args);
-    return inTurn(async () => {
-      const inputs = positions.map((position) => {
-        const { storage } = args[position]!.node;
-        check(storage, 'disposed', () => `argument ${position} of a compiled function was disposed`);
-        return storage;
-      });
-      const buffers = await Promise.all(slots.map((slot) => slot.residentOn(target) ?? slot.bufferOn(target)));
+  const call = (...args: Arguments): Promise<Result> =>
+    inTurn(async () => {
+      const { positions, slots, updated, rebuild, leaves, backend: target, executable } = await specialize(args);
+      // Arguments are realised, and assignments from outside take effect, as before every plan.
+      const unknown = args.filter(({ node }) => node.storage === null);
+      await compute(unknown);
+      for (const { node } of unknown) if (node.op !== 'slot') node.forgetHistory();
+      const inputs = await Promise.all(positions.map((position) => storageOn(target, args[position]!.node)));
+      const buffers = await Promise.all(slots.map((slot) => slot.bufferOn(target)));
       const outputs = await executable.run(inputs, buffers);
       for (const slot of updated) slot.updated();
       return rebuild(
@@ -75,9 +78,8 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
         }),
       );
     });
-  };
 
-  const plan = async (...args: Arguments): Promise<Plan> => (await specialize(args)).plan;
+  const plan = (...args: Arguments): Promise<Plan> => inTurn(async () => (await specialize(args)).plan);
   return Object.assign(call, {
     plan,
     explain: async (args: Arguments, options?: PrintOptions) => printPlan(await plan(...args), options),
@@ -97,8 +99,6 @@ async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
   const placeholders = args.map((x, position) => new Node('placeholder', [], { position, epoch: scope.epoch }, x.shape, x.dtype));
   // The placeholders stand for the arguments one by one, so they have the same types.
   const result = withScope(scope, () => fn(...(placeholders.map((node) => new Tensor(node)) as unknown as Arguments)));
-  if (result instanceof Promise)
-    throw new TensegrityError('argument', 'compile: the function must not be async; reading tensors inside it is not possible');
   const { leaves, rebuild } = flatten(result);
   const updates = [...scope.assigned].map(([slot, value]) => ({ slot, value: value.node }));
   const order = topologicalOrder([...leaves, ...updates.map(({ value }) => value)], (node) => node.storage !== null);
@@ -106,7 +106,7 @@ async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
 
   const build = buildPlan({ outputs: leaves, updates, isConstant: (node) => node.op !== 'placeholder', ...bindingsOf(target) });
   checkDTypes(build, target);
-  const constants = build.constants.map((node) => node.storage!);
+  const constants = await Promise.all(build.constants.map((node) => storageOn(target, node)));
   return {
     plan: build.plan,
     // Every input of the plan is a placeholder: values from outside are constants.
@@ -132,12 +132,24 @@ function flatten<Result extends Tree>(tree: Result): { leaves: Node[]; rebuild: 
       const parts = part.map(visit);
       return (values) => parts.map((rebuildPart) => rebuildPart(values));
     }
+    requireRecord(part);
     const parts = Object.entries(part).map(([name, value]) => [name, visit(value)] as const);
     return (values) => Object.fromEntries(parts.map(([name, rebuildPart]) => [name, rebuildPart(values)]));
   };
   const rebuild = visit(tree);
   // The rebuilt tree has the structure of `tree`, with tensors for tensors.
   return { leaves, rebuild: (values) => rebuild(values) as Result };
+}
+
+/** @throws TensegrityError `argument`, since types do not hold in plain JavaScript. */
+function requireRecord(part: unknown): void {
+  if (part instanceof Promise)
+    throw new TensegrityError('argument', 'compile: the function must not be async; reading tensors inside it is not possible');
+  check(
+    typeof part === 'object' && part !== null,
+    'argument',
+    () => `compile: the function must return tensors, in arrays and records of any depth; got ${typeof part} ${String(part)}`,
+  );
 }
 
 function isList(part: Tree): part is readonly Tree[] {

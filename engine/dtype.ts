@@ -1,4 +1,5 @@
-import { TensegrityError } from './errors.ts';
+import { check, TensegrityError } from './errors.ts';
+import { checkShape, show, sizeOf } from './shape.ts';
 
 /**
  * Element types. `f32` is computed everywhere, `f64` on the cpu backend (audits, gradient checks),
@@ -49,5 +50,16 @@ export function dtypeOf(data: TypedArray): DType {
   throw new TensegrityError(
     'dtype',
     `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${Object.prototype.toString.call(data)}`,
+  );
+}
+
+/** @throws TensegrityError `shape` unless the elements fill the shape, `dtype` unless they are of the type named. */
+export function checkHostArray({ dtype, shape, data }: HostArray, op: string): void {
+  checkShape(shape, op);
+  check(dtypeOf(data) === dtype, 'dtype', () => `${op}: the elements are ${dtypeOf(data)}, but named ${dtype}`);
+  check(
+    data.length === sizeOf(shape),
+    'shape',
+    () => `${op}: ${data.length} elements do not fill the shape ${show(shape)}, which has ${sizeOf(shape)}`,
   );
 }

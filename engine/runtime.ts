@@ -1,13 +1,14 @@
 import type { Backend, Executable, Storage } from './backends/backend.ts';
-import { freeNow, freeWhenCollected } from './collect.ts';
+import { free, freeWhenCollected } from './collect.ts';
 import { type Build, buildPlan } from './compiler/compiler.ts';
 import { structuralKey } from './compiler/key.ts';
-import type { DType, TypedArray } from './dtype.ts';
+import type { TypedArray } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { type Node, topologicalOrder } from './graph.ts';
 import { show, sizeOf } from './shape.ts';
 import { currentScope, type Scope, type Slot } from './slot.ts';
 import type { Tensor } from './tensor.ts';
+import { inTurn } from './turn.ts';
 
 /** Options of the backends, by name. */
 export interface BackendOptions {
@@ -56,14 +57,6 @@ const cache = new Map<
 >();
 const CACHE_SIZE = 256;
 
-/** Runs one at a time, so that updates happen in the order in which they were asked for. */
-let queue: Promise<unknown> = Promise.resolve();
-export function inTurn<T>(task: () => Promise<T>): Promise<T> {
-  const result = queue.then(task, task);
-  queue = result.catch(() => undefined);
-  return result;
-}
-
 function known(node: Node): boolean {
   return node.storage !== null || node.op === 'slot';
 }
@@ -82,7 +75,7 @@ export function checkReadable(order: readonly Node[], epoch: number): void {
         `argument ${node.attributes.position} of a compiled function was used outside of it; return what you need from the function`,
       );
     }
-    if (!node.is('slot')) continue;
+    if (!node.is('slot') || node.storage !== null) continue;
     const { slot, version, epoch: built } = node.attributes;
     if (built !== epoch) {
       throw new TensegrityError(
@@ -99,30 +92,33 @@ export function checkReadable(order: readonly Node[], epoch: number): void {
   }
 }
 
-/** Computes what is not known yet of `tensors`, together with every pending assignment, in one plan. */
-async function compute(tensors: readonly Tensor[]): Promise<void> {
+/** Computes what is not known yet of `tensors`, together with every pending assignment, in one plan. To be called in its turn. */
+export async function compute(tensors: readonly Tensor[]): Promise<void> {
   const scope = currentScope();
+  const nodes = [...new Set(tensors.map((x) => x.node))];
+  const wanted = nodes.filter((node) => node.storage === null);
+  checkReadable(topologicalOrder(wanted, known), scope.epoch);
+  const updates = [...scope.assigned];
+  if (wanted.length === 0 && updates.length === 0) return;
   try {
-    await computeIn(scope, tensors);
+    await run(wanted, updates, scope.epoch);
   } catch (error) {
-    // An assignment that cannot run must not stand in the way of all that is read later.
-    scope.assigned.clear();
+    // Assignments that cannot run must not stand in the way of all that is read later.
+    forget(scope, updates);
     throw error;
   }
+  forget(scope, updates);
+  for (const [slot] of updates) slot.updated();
 }
 
-async function computeIn(scope: Scope, tensors: readonly Tensor[]): Promise<void> {
-  const updates = [...scope.assigned];
-  const wanted = tensors.map((x) => x.node).filter((node, i, all) => node.storage === null && !node.disposed && all.indexOf(node) === i);
-  checkReadable(
-    tensors.map((x) => x.node).filter((node) => node.disposed),
-    scope.epoch,
-  );
-  if (wanted.length === 0 && updates.length === 0) return;
-  const roots = [...wanted, ...updates.map(([, value]) => value.node)];
-  const order = topologicalOrder(roots, known);
-  checkReadable(order, scope.epoch);
+/** Takes updates off the list, but not those that have been assigned anew in the meantime. */
+function forget({ assigned }: Scope, updates: readonly (readonly [Slot, Tensor])[]): void {
+  for (const [slot, value] of updates) if (assigned.get(slot) === value) assigned.delete(slot);
+}
 
+async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, Tensor])[], epoch: number): Promise<void> {
+  const order = topologicalOrder([...wanted, ...updates.map(([, value]) => value.node)], known);
+  checkReadable(order, epoch);
   const target = await backend();
   // A cached plan was built from another graph of this structure: leaves are bound by their place in the walk.
   const sources = order.filter((node) => node.storage !== null);
@@ -156,12 +152,20 @@ async function computeIn(scope: Scope, tensors: readonly Tensor[]): Promise<void
   cache.set(key, entry);
   evict();
 
-  const inputs = entry.inputPositions.map((position) => sources[position]!.storage!);
+  const inputs = await Promise.all(entry.inputPositions.map((position) => storageOn(target, sources[position]!)));
   const buffers = await Promise.all(entry.slotPositions.map((position) => slots[position]!.bufferOn(target)));
   const outputs = await entry.executable.run(inputs, buffers);
   wanted.forEach((node, i) => settle(node, outputs[i]!));
-  scope.assigned.clear();
-  for (const [slot] of updates) slot.updated();
+}
+
+/** A node's value where a backend can read it: what another backend made is brought to ordinary memory, once. */
+export async function storageOn(target: Backend, node: Node): Promise<Storage> {
+  const { storage, dtype, shape } = node;
+  check(storage, 'disposed', () => `a tensor of shape ${show(shape)} was disposed and is needed again; keep it until its last use`);
+  if (ArrayBuffer.isView(storage) || storage.backend === target) return storage;
+  node.storage = await storage.backend.read(storage, dtype, sizeOf(shape));
+  free(storage);
+  return node.storage;
 }
 
 /** Gives a node its value. Device memory goes back when the node is collected. */
@@ -173,7 +177,7 @@ export function settle(node: Node, storage: Storage): void {
 /** Slots in the order in which a walk meets them, then those that are only written. */
 function distinctSlots(order: readonly Node[], written: readonly Slot[]): Slot[] {
   const slots = new Set<Slot>();
-  for (const node of order) if (node.is('slot')) slots.add(node.attributes.slot);
+  for (const node of order) if (node.is('slot') && node.storage === null) slots.add(node.attributes.slot);
   for (const slot of written) slots.add(slot);
   return [...slots];
 }
@@ -212,28 +216,24 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
 }
 
 /** The elements of a tensor, computed if they must be. */
-export async function read(tensor: Tensor): Promise<TypedArray> {
-  await inTurn(() => compute([tensor]));
-  const { storage, dtype, shape, op } = tensor.node;
-  if (op === 'slot') return (tensor.node as Node<'slot'>).attributes.slot.data();
-  check(storage, 'disposed', () => 'a tensor was disposed and is needed again');
-  return fetchStorage(storage, dtype, sizeOf(shape));
-}
-
-async function fetchStorage(storage: Storage, dtype: DType, length: number): Promise<TypedArray> {
-  if (ArrayBuffer.isView(storage)) return storage.slice();
-  return storage.backend.read(storage, dtype, length);
+export function read(tensor: Tensor): Promise<TypedArray> {
+  return inTurn(async () => {
+    await compute([tensor]);
+    const { storage, dtype, shape } = tensor.node;
+    check(storage, 'disposed', () => `a tensor of shape ${show(shape)} was disposed while it was read`);
+    return ArrayBuffer.isView(storage) ? storage.slice() : storage.backend.read(storage, dtype, sizeOf(shape));
+  });
 }
 
 /** Gives a tensor's memory back. */
 export function release(tensor: Tensor): void {
   const { node } = tensor;
-  if (node.storage && !ArrayBuffer.isView(node.storage)) freeNow(node.storage);
+  if (node.storage && !ArrayBuffer.isView(node.storage)) free(node.storage);
   node.storage = null;
   node.disposed = true;
 }
 
 /** Memory of the engine now: the backend's bytes (slots, arenas, plans). */
-export async function memoryBytes(): Promise<number> {
-  return (await backend()).bytes;
+export function memoryBytes(): Promise<number> {
+  return inTurn(async () => (await backend()).bytes);
 }

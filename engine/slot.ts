@@ -1,10 +1,11 @@
 import type { Backend, DeviceBuffer } from './backends/backend.ts';
-import { freeNow, freeWhenCollected } from './collect.ts';
-import { type DType, dtypes, type HostArray, type TypedArray } from './dtype.ts';
+import { free, freeWhenCollected } from './collect.ts';
+import { checkHostArray, type DType, dtypes, type HostArray, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import { Node } from './graph.ts';
 import { type Shape, sameShape, show, sizeOf } from './shape.ts';
 import { Tensor } from './tensor.ts';
+import { inTurn } from './turn.ts';
 
 /**
  * Updates that have been assigned and not yet run, and the trace they belong to. A trace's leaves carry its epoch, so that an
@@ -52,11 +53,7 @@ export class Slot {
   #device: DeviceBuffer | null = null;
 
   constructor(initial: HostArray, name = 'slot') {
-    check(
-      initial.data.length === sizeOf(initial.shape),
-      'shape',
-      () => `slot ${name}: ${initial.data.length} elements do not fill ${show(initial.shape)}`,
-    );
+    checkHostArray(initial, `slot ${name}`);
     this.name = name;
     this.shape = initial.shape;
     this.dtype = initial.dtype;
@@ -73,7 +70,7 @@ export class Slot {
     const assigned = scope.assigned.get(this);
     if (assigned) return assigned;
     let leaf = scope.leaves.get(this);
-    if (!leaf) {
+    if (!leaf || leaf.node.disposed) {
       leaf = new Tensor(new Node('slot', [], { slot: this, version: this.version, epoch: scope.epoch }, this.shape, this.dtype));
       scope.leaves.set(this, leaf);
     }
@@ -105,8 +102,12 @@ export class Slot {
     this.updated();
   }
 
-  /** The value now, in ordinary memory of the caller's. Assignments that have not run do not count. */
-  async data(): Promise<TypedArray> {
+  /** The value after the plans asked for before, in ordinary memory of the caller's. Assignments that no plan has run do not count. */
+  data(): Promise<TypedArray> {
+    return inTurn(() => this.#current());
+  }
+
+  async #current(): Promise<TypedArray> {
     if (this.#device) return this.#device.backend.read(this.#device, this.dtype, this.size);
     check(this.#host, 'disposed', () => `slot ${this.name} has been disposed`);
     return this.#host.slice();
@@ -116,10 +117,10 @@ export class Slot {
     return { dtype: this.dtype, shape: this.shape, data: await this.data() };
   }
 
-  /** The slot's memory on a backend; moves it there if it is elsewhere. Called by the runtime. */
+  /** The slot's memory on a backend; moves it there if it is elsewhere. Called by the runtime, in its turn. */
   async bufferOn(backend: Backend): Promise<DeviceBuffer> {
     if (this.#device?.backend === backend) return this.#device;
-    const data = await this.data();
+    const data = await this.#current();
     const buffer = backend.allocate(data.byteLength);
     backend.write(buffer, data);
     this.#freeDevice();
@@ -129,16 +130,13 @@ export class Slot {
     return buffer;
   }
 
-  /** The memory, if it is on `backend` already. */
-  residentOn(backend: Backend): DeviceBuffer | null {
-    return this.#device?.backend === backend ? this.#device : null;
-  }
-
   /** Brings the value back to ordinary memory, so that its backend can be disposed. */
-  async toOrdinaryMemory(): Promise<void> {
-    if (!this.#device) return;
-    this.#host = await this.data();
-    this.#freeDevice();
+  toOrdinaryMemory(): Promise<void> {
+    return inTurn(async () => {
+      if (!this.#device) return;
+      this.#host = await this.#current();
+      this.#freeDevice();
+    });
   }
 
   /** Expressions built before no longer mean the slot's value. Called by the runtime after a plan that wrote the slot. */
@@ -154,7 +152,7 @@ export class Slot {
   }
 
   #freeDevice(): void {
-    if (this.#device) freeNow(this.#device);
+    if (this.#device) free(this.#device);
     this.#device = null;
   }
 }

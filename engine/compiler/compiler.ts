@@ -53,32 +53,33 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
   const results = roots.slice(0, outputs.length);
   const written = updates.map(({ slot }, i) => ({ slot, value: roots[outputs.length + i]! }));
   const inPlace = chooseInPlace(written, results, drafts, { locate, isVirtual });
-  const copies: { readonly from: Node; readonly to: number; readonly staged: boolean }[] = [];
-  results.forEach((node, i) => {
-    const direct = !isSource(node) && locate(node).base === node && results.indexOf(node) === i;
-    const buffer = direct ? assembly.define(node, 'output', `out${i}`) : assembly.buffer('output', node, `out${i}`);
-    assembly.outputs.push(buffer);
-    if (!direct) copies.push({ from: node, to: buffer, staged: false });
-  });
-  for (const { slot, value } of written) {
-    if (inPlace.get(value) === slot) assembly.defineAs(value, assembly.slot(slot));
-    else copies.push({ from: value, to: assembly.slot(slot), staged: isSource(locate(value).base) });
-  }
-
   const context = { locate, isVirtual, bufferOf: (node: Node) => assembly.bufferOf(node) };
-  const kernels = drafts.map((draft) => lower(draft, context));
   const reading = (node: Node): View => {
     const { base, layout } = locate(node);
     return { buffer: assembly.bufferOf(base), dtype: node.dtype, shape: layout.shape, strides: layout.strides, offset: layout.offset };
   };
   const target = (node: Node, buffer: number): View => ({ buffer, dtype: node.dtype, ...contiguous(node.shape) });
   const copy = (from: View, to: View): Kernel => ({ kind: 'copy', fill: null, inputs: [from], outputs: [to] });
-  // The old value of another slot is set aside first: that slot may be about to change, too.
-  const finals = copies.map(({ from, to, staged }) => {
-    if (!staged) return copy(reading(from), target(from, to));
-    const aside = target(from, assembly.buffer('scratch', from, ''));
-    kernels.push(copy(reading(from), aside));
-    return copy(aside, target(from, to));
+
+  // Whatever is stored gets its buffer first: only then is it known where copies read.
+  const direct = results.map((node, i) => !isSource(node) && locate(node).base === node && results.indexOf(node) === i);
+  results.forEach((node, i) => {
+    assembly.outputs.push(direct[i] ? assembly.define(node, 'output', `out${i}`) : assembly.buffer('output', node, `out${i}`));
+  });
+  for (const { slot, value } of written) if (inPlace.get(value) === slot) assembly.defineAs(value, assembly.slot(slot));
+
+  const kernels = drafts.map((draft) => lower(draft, context));
+  results.forEach((node, i) => {
+    if (!direct[i]) kernels.push(copy(reading(node), target(node, assembly.outputs[i]!)));
+  });
+  // Slots that are not updated in place change at the end. The old value of another one, which may change too, is set aside before.
+  const finals = written.flatMap(({ slot, value }) => {
+    if (inPlace.get(value) === slot) return [];
+    const to = target(value, assembly.slot(slot));
+    if (!isSource(locate(value).base)) return [copy(reading(value), to)];
+    const aside = target(value, assembly.buffer('scratch', value, ''));
+    kernels.push(copy(reading(value), aside));
+    return [copy(aside, to)];
   });
 
   const order = scheduleKernels([...kernels, ...finals], assembly.specs, finals.length);
@@ -136,7 +137,8 @@ class Assembly {
   }
 
   source(node: Node): void {
-    if (node.is('slot')) {
+    // A slot's value that has been read is known, whatever the slot holds by now.
+    if (node.is('slot') && node.storage === null) {
       this.#buffers.set(node, this.slot(node.attributes.slot));
     } else if (this.#isConstant(node)) {
       this.define(node, 'constant', `const${this.constantNodes.push(node) - 1}`);

@@ -1,7 +1,7 @@
-import { type DType, dtypeOf, dtypes, type HostArray, type TypedArray } from '../dtype.ts';
+import { checkHostArray, type DType, dtypeOf, dtypes, type HostArray, type TypedArray } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { leafNode } from '../graph.ts';
-import { checkShape, type Shape, show, sizeOf } from '../shape.ts';
+import { checkShape, type Shape, sizeOf } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
 import type { Rule } from './rule.ts';
 
@@ -34,12 +34,7 @@ function unreachable(op: string): never {
  */
 export function tensor(data: NestedArray | TypedArray | HostArray, options: TensorOptions = {}): Tensor {
   const host = toHostArray(data, options);
-  checkShape(host.shape, 'tensor');
-  check(
-    host.data.length === sizeOf(host.shape),
-    'shape',
-    () => `tensor: ${host.data.length} elements do not fill the shape ${show(host.shape)}, which has ${sizeOf(host.shape)}`,
-  );
+  checkHostArray(host, 'tensor');
   return new Tensor(leafNode(host.data, host.shape, host.dtype));
 }
 
