@@ -49,7 +49,7 @@ export abstract class Module {
   }
 
   /** The values of all slots now, by PyTorch's names and in its layouts (NCHW, OIHW, [out, in]). */
-  stateDict(): Promise<Record<string, HostArray>> {
+  stateDict(): Promise<Map<string, HostArray>> {
     return readSlots(this.namedSlots());
   }
 

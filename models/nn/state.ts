@@ -14,8 +14,8 @@ export interface LoadOptions {
 }
 
 /** Reads named slots. */
-export async function readSlots(slots: Iterable<readonly [name: string, slot: Slot]>): Promise<Record<string, HostArray>> {
-  return Object.fromEntries(await Promise.all([...slots].map(async ([name, slot]) => [name, await slot.toHost()] as const)));
+export async function readSlots(slots: Iterable<readonly [name: string, slot: Slot]>): Promise<Map<string, HostArray>> {
+  return new Map(await Promise.all([...slots].map(async ([name, slot]) => [name, await slot.toHost()] as const)));
 }
 
 /**

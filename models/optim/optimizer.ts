@@ -112,7 +112,7 @@ export class Optimizer<Hyper> {
   }
 
   /** Step counter and moments now. */
-  stateDict(): Promise<Record<string, HostArray>> {
+  stateDict(): Promise<Map<string, HostArray>> {
     return readSlots(this.namedSlots());
   }
 

@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { grad, hessianVectorProduct, ones, tensor, useBackend, type Tensor } from '../../../engine/index.ts';
+import { scalarRow } from '../../../engine/scalar.ts';
+import { crossEntropy, dropout, elu, gelu, leakyRelu, normalize, relu, silu, softplus, standardize } from '../../../models/nn/functional.ts';
+import { property } from '../../support/property.ts';
+import { expectClose, expectError, expectGradient, f64, gaussian, normalMatrix, seeds, sizes, values } from '../support.ts';
+
+beforeAll(async () => {
+  await useBackend('cpu');
+});
+
+/** Value and slope at −∞, 0 and +∞ as they should be, in closed form. */
+const activations: Record<string, { readonly of: (x: Tensor) => Tensor; readonly reference: (x: number) => number; readonly slopeAt0: number }> = {
+  relu: { of: relu, reference: (x) => Math.max(0, x), slopeAt0: 0 },
+  leakyRelu: { of: (x) => leakyRelu(x, 0.1), reference: (x) => (x > 0 ? x : 0.1 * x), slopeAt0: 0.1 },
+  elu: { of: (x) => elu(x, 1.5), reference: (x) => (x > 0 ? x : 1.5 * Math.expm1(x)), slopeAt0: 1.5 },
+  silu: { of: silu, reference: (x) => x / (1 + Math.exp(-x)), slopeAt0: 0.5 },
+  softplus: { of: softplus, reference: (x) => (x > 30 ? x : Math.log1p(Math.exp(x))), slopeAt0: 0.5 },
+  gelu: { of: gelu, reference: (x) => (x * (1 + scalarRow('erf').reference(x * Math.SQRT1_2, 0, 0))) / 2, slopeAt0: 0.5 },
+};
+
+describe.each(Object.entries(activations))('%s', (_name, { of, reference, slopeAt0 }) => {
+  it('is its formula and has its gradient, without overflow', () =>
+    property([fc.array(fc.double({ min: -6, max: 6, noNaN: true }).filter((x) => Math.abs(x) > 1e-3), { minLength: 1, maxLength: 6 })], async (xs) => {
+      const [y] = await values(of(f64(xs)));
+      xs.forEach((x, i) => expect(y![i]).toBeCloseTo(reference(x), 12));
+      await expectGradient((x) => of(x).sum(), { dtype: 'f64', shape: [xs.length], data: Float64Array.from(xs) }, 1e-6, 1);
+    }));
+
+  it('has PyTorch’s slope at 0, and finite ones far out', async () => {
+    const x = f64([0, 1000, -1000]);
+    const [gradient] = await values(...grad(of(x).sum(), [x]));
+    expect(gradient![0]).toBeCloseTo(slopeAt0, 12);
+    expect(gradient![1]).toBeCloseTo(1, 12);
+    expect(Number.isFinite(gradient![2])).toBe(true);
+  });
+});
+
+describe('standardize', () => {
+  it('has the first and second derivative of its formula', () =>
+    property([sizes([2, 6], [1, 4]), seeds], async ({ n, d }, seed) => {
+      const [x, weights, direction] = [normalMatrix(seed, n, d), normalMatrix(seed + 1, n, d), normalMatrix(seed + 2, n, d)];
+      const plain = (z: Tensor): Tensor => z.sub(z.mean(0)).div(z.variance(0, { correction: 0 }).add(1e-2).sqrt());
+      const loss = (f: (z: Tensor) => Tensor): Tensor => f(x).mul(weights).add(f(x).square().mul(weights)).sum();
+      const custom = (z: Tensor): Tensor => standardize(z, 0, 1e-2).normalized;
+      await expectClose(custom(x), plain(x), 1e-12);
+      await expectClose(grad(loss(custom), [x])[0]!, grad(loss(plain), [x])[0]!, 1e-9);
+      await expectClose(hessianVectorProduct(loss(custom), [x], [direction])[0]!, hessianVectorProduct(loss(plain), [x], [direction])[0]!, 1e-8);
+    }));
+});
+
+describe('normalize', () => {
+  it('makes rows of length 1 whose gradient is at right angles to them', () =>
+    property([sizes([1, 6], [2, 5]), seeds], async ({ n, d }, seed) => {
+      const z = normalMatrix(seed, n, d);
+      await expectClose(normalize(z).norm(1), ones([n], 'f64'), 1e-12);
+      const [gradient] = grad(normalize(z).mul(normalMatrix(seed + 1, n, d)).sum(), [z]);
+      await expectClose(gradient!.mul(z).sum(1).abs().max(), f64(0), 1e-10, 1);
+    }));
+
+  it('leaves a zero row zero, with a finite gradient', async () => {
+    const z = f64([[0, 0, 0]]);
+    const [y, gradient] = await values(normalize(z), ...grad(normalize(z).sum(), [z]));
+    expect([...y!]).toEqual([0, 0, 0]);
+    expect(gradient!.every(Number.isFinite)).toBe(true);
+  });
+});
+
+describe('crossEntropy', () => {
+  it('is −mean log softmax at the label, mixed with all labels', () =>
+    property([sizes([1, 6], [1, 5]), seeds, fc.constantFrom(0, 0.1, 1)], async ({ n, d }, seed, labelSmoothing) => {
+      const logits = normalMatrix(seed, n, d).mul(10);
+      const labels = Int32Array.from({ length: n }, (_, i) => (seed + 7 * i) % d);
+      const [loss, log] = await values(crossEntropy(logits, tensor(labels), { labelSmoothing }), logits.logSoftmax(1));
+      const expected = [...labels].reduce((sum, label, i) => {
+        const row = log!.subarray(i * d, (i + 1) * d);
+        return sum - (1 - labelSmoothing) * row[label]! - (labelSmoothing / d) * row.reduce((total, value) => total + value, 0);
+      }, 0);
+      expect(loss![0]).toBeCloseTo(expected / n, 10);
+      await expectGradient((x) => crossEntropy(x, tensor(labels), { labelSmoothing }), gaussian(seed, [n, d]), 1e-6, 1);
+    }));
+
+  it('stays finite where probabilities vanish, and says what is wrong', async () => {
+    expect(await crossEntropy(f64([[1e4, 0]]), tensor(Int32Array.of(1))).item()).toBe(1e4);
+    expectError(() => crossEntropy(f64([[1, 2]]), f64([1])), 'dtype', /integers/);
+    expectError(() => crossEntropy(f64([[1, 2]]), tensor(Int32Array.of(0, 1))), 'shape', /\[1, 2\] and \[2\]/);
+    expectError(() => crossEntropy(f64([[1, 2]]), tensor(Int32Array.of(0)), { labelSmoothing: 2 }), 'argument', /from 0 to 1/);
+    expectError(() => dropout(ones([2]), { p: 1, key: 0 }), 'argument', /below 1/);
+  });
+});
