@@ -5,36 +5,42 @@
  */
 
 /** Parameter `index` of a command. */
-// @ts-ignore: decorator
 @inline
 export function parameter(command: usize, index: i32): i32 {
   return load<i32>(command + (<usize>index << 2));
 }
 
 /** View `index` of a command that has `parameters` parameters. */
-// @ts-ignore: decorator
 @inline
 export function viewAt(command: usize, parameters: i32, index: i32): usize {
   return command + (<usize>parameters << 2) + <usize>index * 40;
 }
 
+/** The address of a buffer's first byte. */
+@inline
+export function base(bases: usize, buffer: u32): usize {
+  return <usize>load<u32>(bases + (<usize>buffer << 2));
+}
+
 /** The address of a view's first element. */
-// @ts-ignore: decorator
 @inline
 export function pointer(view: usize, bases: usize): usize {
-  return <usize>load<u32>(bases + (<usize>load<u32>(view) << 2)) + <usize>load<u32>(view, 4);
+  return base(bases, load<u32>(view)) + <usize>load<u32>(view, 4);
 }
 
 /** The dimension of `axis`, 0 to 3. */
-// @ts-ignore: decorator
 @inline
 export function shape(view: usize, axis: i32): i32 {
   return load<i32>(view + (<usize>axis << 2), 8);
 }
 
 /** The stride of `axis`, 0 to 3, in elements. */
-// @ts-ignore: decorator
 @inline
 export function stride(view: usize, axis: i32): i32 {
   return load<i32>(view + (<usize>axis << 2), 24);
+}
+
+/** Where the share of `thread` begins among `total` pieces of work; it ends where that of `thread + 1` begins. */
+export function share(total: i32, thread: i32, threads: i32): i32 {
+  return <i32>((<i64>total * thread) / threads);
 }

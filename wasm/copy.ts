@@ -1,0 +1,135 @@
+import { base, share } from './view';
+
+/** Columns that a transposing copy moves together: their cache lines fit the first-level cache. */
+const STRIP = 16;
+
+/**
+ * Moves a strided window: `[element bytes, from buffer, byte offset, to buffer, byte offset, rank,
+ * (extent, from stride, to stride) ×rank]`, strides in bytes, the axis innermost in the destination last. If the axis
+ * before it is the innermost of the source, the two are transposed in tiles.
+ */
+export function copy(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+  const bytes = load<i32>(command);
+  const from = base(bases, load<u32>(command, 4)) + <usize>load<u32>(command, 8);
+  const to = base(bases, load<u32>(command, 12)) + <usize>load<u32>(command, 16);
+  const axes = command + 24;
+  // Two axes are moved at a time; the others are counted through.
+  const planes = load<i32>(command, 20) - 2;
+  const inner = axes + <usize>(planes * 12);
+  let count = 1;
+  for (let axis = 0; axis < planes; axis++) count *= extent(axes, axis);
+  const rows = extent(inner, 0);
+  const split = count < threads ? rows : 1;
+  const end = share(count * split, thread + 1, threads);
+  for (let i = share(count * split, thread, threads); i < end; ) {
+    let source = from;
+    let target = to;
+    const first = i % split;
+    for (let axis = planes - 1, position = i / split; axis >= 0; axis--) {
+      const index = <usize>(position % extent(axes, axis));
+      source += index * fromStride(axes, axis);
+      target += index * toStride(axes, axis);
+      position /= extent(axes, axis);
+    }
+    const some = split == 1 ? rows : min(rows - first, end - i);
+    source += <usize>first * fromStride(inner, 0);
+    target += <usize>first * toStride(inner, 0);
+    if (bytes == 4) copyPlane<u32>(inner, source, target, some);
+    else copyPlane<u8>(inner, source, target, some);
+    i += split == 1 ? 1 : some;
+  }
+}
+
+@inline
+function extent(axes: usize, axis: i32): i32 {
+  return load<i32>(axes + <usize>(axis * 12));
+}
+
+@inline
+function fromStride(axes: usize, axis: i32): usize {
+  return <usize>load<i32>(axes + <usize>(axis * 12), 4);
+}
+
+@inline
+function toStride(axes: usize, axis: i32): usize {
+  return <usize>load<i32>(axes + <usize>(axis * 12), 8);
+}
+
+function copyPlane<T>(axes: usize, from: usize, to: usize, rows: i32): void {
+  const columns = extent(axes, 1);
+  const fromRow = fromStride(axes, 0);
+  const toRow = toStride(axes, 0);
+  const fromColumn = fromStride(axes, 1);
+  const toColumn = toStride(axes, 1);
+  if (sizeof<T>() == 4 && fromRow == 4 && toColumn == 4 && fromColumn != 4) {
+    transpose(from, to, rows, columns, fromColumn, toRow);
+    return;
+  }
+  for (let row = 0; row < rows; row++, from += fromRow, to += toRow) {
+    if (fromColumn == sizeof<T>() && toColumn == sizeof<T>()) {
+      copyRow(from, to, <usize>columns * sizeof<T>());
+      continue;
+    }
+    let source = from;
+    let target = to;
+    for (let column = 0; column < columns; column++, source += fromColumn, target += toColumn) store<T>(target, load<T>(source));
+  }
+}
+
+@inline
+function copyRow(from: usize, to: usize, bytes: usize): void {
+  // A call into the runtime pays for itself only when the row is long.
+  if (bytes >= 512) {
+    memory.copy(to, from, bytes);
+    return;
+  }
+  const end = from + bytes;
+  for (; from + 16 <= end; from += 16, to += 16) v128.store(to, v128.load(from));
+  for (; from + 4 <= end; from += 4, to += 4) store<u32>(to, load<u32>(from));
+  for (; from < end; from++, to++) store<u8>(to, load<u8>(from));
+}
+
+/** to[row][column] = from[column][row]: strips of columns, within them tiles of 4×4. */
+function transpose(from: usize, to: usize, rows: i32, columns: i32, fromColumn: usize, toRow: usize): void {
+  for (let strip = 0; strip < columns; strip += STRIP) {
+    const stripEnd = min(columns, strip + STRIP);
+    for (let row = 0; row < rows; row += 4) {
+      let column = strip;
+      if (row + 4 <= rows) {
+        for (; column + 4 <= stripEnd; column += 4) {
+          const source = from + <usize>column * fromColumn + (<usize>row << 2);
+          const a = v128.load(source);
+          const b = v128.load(source + fromColumn);
+          const c = v128.load(source + 2 * fromColumn);
+          const d = v128.load(source + 3 * fromColumn);
+          const ab = i32x4.shuffle(a, b, 0, 4, 1, 5);
+          const cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
+          const AB = i32x4.shuffle(a, b, 2, 6, 3, 7);
+          const CD = i32x4.shuffle(c, d, 2, 6, 3, 7);
+          const target = to + <usize>row * toRow + (<usize>column << 2);
+          v128.store(target, i64x2.shuffle(ab, cd, 0, 2));
+          v128.store(target + toRow, i64x2.shuffle(ab, cd, 1, 3));
+          v128.store(target + 2 * toRow, i64x2.shuffle(AB, CD, 0, 2));
+          v128.store(target + 3 * toRow, i64x2.shuffle(AB, CD, 1, 3));
+        }
+      }
+      for (; column < stripEnd; column++) {
+        for (let i = row; i < min(rows, row + 4); i++) {
+          store<u32>(to + <usize>i * toRow + (<usize>column << 2), load<u32>(from + <usize>column * fromColumn + (<usize>i << 2)));
+        }
+      }
+    }
+  }
+}
+
+/** Sets every word of a buffer: `[buffer, bytes, word]`; the last bytes take the word's first ones. */
+export function fill(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+  const start = base(bases, load<u32>(command));
+  const vectors = load<i32>(command, 4) >> 4;
+  const value = v128.load32_splat(command, 8);
+  const end = start + (<usize>share(vectors, thread + 1, threads) << 4);
+  let at = start + (<usize>share(vectors, thread, threads) << 4);
+  for (; at < end; at += 16) v128.store(at, value);
+  if (thread + 1 < threads) return;
+  for (const last = start + <usize>load<u32>(command, 4); at < last; at++) store<u8>(at, load<u8>(command + 8 + ((at - start) & 3)));
+}

@@ -1,0 +1,47 @@
+import { parameter, pointer, shape, share, stride, viewAt } from './view';
+
+/**
+ * `[element bytes, what a missing element is]`; x [A, N, B], index [A, M, B] → out [A, M, B].
+ *
+ *   for a, for m                            a row of B, all at once where its index is one and both sides are contiguous
+ *     for b
+ */
+export function gather(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+  if (parameter(command, 0) == 4) gatherAs<u32>(command, bases, thread, threads);
+  else gatherAs<u8>(command, bases, thread, threads);
+}
+
+function gatherAs<T>(command: usize, bases: usize, thread: i32, threads: i32): void {
+  const missing = <T>parameter(command, 1);
+  const x = viewAt(command, 2, 0);
+  const index = viewAt(command, 2, 1);
+  const out = viewAt(command, 2, 2);
+  const positions = <u32>shape(x, 2);
+  const rows = shape(index, 2);
+  const inner = shape(index, 3);
+  const xStride = stride(x, 2);
+  const xInner = stride(x, 3);
+  const indexInner = stride(index, 3);
+  const outInner = stride(out, 3);
+  const whole = indexInner == 0 && xInner == 1 && outInner == 1;
+  const size = <i32>sizeof<T>();
+
+  const end = share(shape(index, 1) * rows, thread + 1, threads);
+  for (let i = share(shape(index, 1) * rows, thread, threads); i < end; i++) {
+    const a = i / rows;
+    const m = i % rows;
+    const source = pointer(x, bases) + <usize>(a * stride(x, 1) * size);
+    const picks = pointer(index, bases) + <usize>((a * stride(index, 1) + m * stride(index, 2)) << 2);
+    const target = pointer(out, bases) + <usize>((a * stride(out, 1) + m * stride(out, 2)) * size);
+    if (whole && load<u32>(picks) < positions) {
+      memory.copy(target, source + <usize>(load<i32>(picks) * xStride * size), <usize>(inner * size));
+      continue;
+    }
+    for (let b = 0; b < inner; b++) {
+      // One comparison finds indices below 0, too: unsigned, they are beyond every row.
+      const n = load<u32>(picks + <usize>((b * indexInner) << 2));
+      const value = n < positions ? load<T>(source + <usize>((<i32>n * xStride + b * xInner) * size)) : missing;
+      store<T>(target + <usize>(b * outInner * size), value);
+    }
+  }
+}

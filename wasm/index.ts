@@ -1,0 +1,42 @@
+/** The plan interpreter: walks the commands of an encoded plan. See `command.ts` for their form. */
+import { cholesky } from './cholesky';
+import * as kind from './command';
+import { conv } from './conv';
+import { copy, fill } from './copy';
+import { eigh } from './eigh';
+import { gather } from './gather';
+import { gemm } from './gemm';
+import { gridSample } from './gridSample';
+import { map } from './map';
+import { pool } from './pool';
+import { reduce } from './reduce';
+import { scatterAdd } from './scatterAdd';
+import { sort } from './sort';
+import { triangularSolve } from './triangularSolve';
+
+/** The first address that belongs to no one: what the host allocates lies above. */
+export const heapBase: usize = __heap_base;
+
+/** Runs the commands from `commands` to `end` as one of `threads` threads. */
+export function run(commands: usize, end: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+  for (let at = commands; at < end; at += <usize>load<u32>(at, 4) << 2) {
+    const command = at + 16;
+    switch (load<i32>(at)) {
+      case kind.MAP: map(command, bases, workspace, thread, threads); break;
+      case kind.REDUCE: reduce(command, bases, workspace, thread, threads); break;
+      case kind.GEMM: gemm(command, bases, workspace, thread, threads); break;
+      case kind.CONV: conv(command, bases, workspace, thread, threads); break;
+      case kind.POOL: pool(command, bases, workspace, thread, threads); break;
+      case kind.GATHER: gather(command, bases, workspace, thread, threads); break;
+      case kind.SCATTER_ADD: scatterAdd(command, bases, workspace, thread, threads); break;
+      case kind.GRID_SAMPLE: gridSample(command, bases, workspace, thread, threads); break;
+      case kind.CHOLESKY: cholesky(command, bases, workspace, thread, threads); break;
+      case kind.TRIANGULAR_SOLVE: triangularSolve(command, bases, workspace, thread, threads); break;
+      case kind.EIGH: eigh(command, bases, workspace, thread, threads); break;
+      case kind.SORT: sort(command, bases, workspace, thread, threads); break;
+      case kind.COPY: copy(command, bases, workspace, thread, threads); break;
+      case kind.FILL: fill(command, bases, workspace, thread, threads); break;
+      default: unreachable();
+    }
+  }
+}

@@ -1,0 +1,369 @@
+/**
+ * Transcendental functions on four f32 at once. Each is within a few units in the last place (the bounds are those of
+ * `test/engine/backends/wasm/math.test.ts`) and right on ±0, ±∞, NaN and subnormals.
+ * Polynomials: S. Moshier, Cephes (exp, log, sin, cos, tanh); N. Juffa (erf, erfInverse).
+ */
+
+@inline
+function splat(value: f32): v128 {
+  return f32x4.splat(value);
+}
+
+/** a·b + c, rounded once where the machine can. */
+@inline
+export function mulAdd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
+}
+
+/** −a·b + c. */
+@inline
+export function negatedMulAdd(a: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
+  return f32x4.sub(c, f32x4.mul(a, b));
+}
+
+@inline
+function withSignOf(magnitude: v128, sign: v128): v128 {
+  return v128.bitselect(sign, magnitude, splat(-0.0));
+}
+
+/** `x` within bounds; NaN stays. */
+@inline
+function clamp(x: v128, low: f32, high: f32): v128 {
+  return f32x4.pmin(f32x4.pmax(x, splat(low)), splat(high));
+}
+
+/** 2ⁿ for −126 ≤ n ≤ 127. */
+@inline
+function powerOfTwo(n: v128): v128 {
+  return i32x4.shl(i32x4.add(n, i32x4.splat(127)), 23);
+}
+
+/** x = n·ln 2 + r: n, rounded. */
+@inline
+function octaves(x: v128): v128 {
+  return f32x4.nearest(f32x4.mul(x, splat(1.4426950408889634)));
+}
+
+/** eʳ − 1, where x = n·ln 2 + r. */
+@inline
+function fraction(x: v128, n: v128): v128 {
+  const r = negatedMulAdd(n, splat(-2.12194440e-4), negatedMulAdd(n, splat(0.693359375), x));
+  let p = splat(1.9875691500e-4);
+  p = mulAdd(p, r, splat(1.3981999507e-3));
+  p = mulAdd(p, r, splat(8.3334519073e-3));
+  p = mulAdd(p, r, splat(4.1665795894e-2));
+  p = mulAdd(p, r, splat(1.6666665459e-1));
+  p = mulAdd(p, r, splat(5.0000001201e-1));
+  return mulAdd(f32x4.mul(p, r), r, r);
+}
+
+@inline
+export function exp(input: v128): v128 {
+  const x = clamp(input, -104, 89);
+  const n = octaves(x);
+  const p = f32x4.add(fraction(x, n), splat(1));
+  // 2ⁿ in two factors, so that results below and beyond the normal range are rounded once.
+  const whole = i32x4.trunc_sat_f32x4_s(n);
+  const half = i32x4.shr_s(whole, 1);
+  return f32x4.mul(f32x4.mul(p, powerOfTwo(half)), powerOfTwo(i32x4.sub(whole, half)));
+}
+
+@inline
+export function expm1(input: v128): v128 {
+  const x = clamp(input, -18, 89);
+  const n = octaves(x);
+  // 2·(2ⁿ⁻¹·p + (2ⁿ⁻¹ − ½)), since 2ⁿ may overflow where the result does not.
+  const scale = powerOfTwo(i32x4.sub(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(1)));
+  const half = mulAdd(scale, fraction(x, n), f32x4.sub(scale, splat(0.5)));
+  return withSignOf(f32x4.add(half, half), input);
+}
+
+@inline
+export function log(x: v128): v128 {
+  const tiny = f32x4.lt(x, splat(1.17549435e-38));
+  const normal = v128.bitselect(f32x4.mul(x, splat(8388608)), x, tiny);
+  // x = 2ᵉ·(1 + f) with √½ ≤ 1 + f < √2
+  const shifted = i32x4.sub(normal, i32x4.splat(0x3f3504f3));
+  const e = f32x4.convert_i32x4_s(i32x4.sub(i32x4.shr_s(shifted, 23), v128.and(tiny, i32x4.splat(23))));
+  const f = f32x4.sub(i32x4.add(v128.and(shifted, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3)), splat(1));
+  const square = f32x4.mul(f, f);
+  let p = splat(7.0376836292e-2);
+  p = mulAdd(p, f, splat(-1.1514610310e-1));
+  p = mulAdd(p, f, splat(1.1676998740e-1));
+  p = mulAdd(p, f, splat(-1.2420140846e-1));
+  p = mulAdd(p, f, splat(1.4249322787e-1));
+  p = mulAdd(p, f, splat(-1.6668057665e-1));
+  p = mulAdd(p, f, splat(2.0000714765e-1));
+  p = mulAdd(p, f, splat(-2.4999993993e-1));
+  p = mulAdd(p, f, splat(3.3333331174e-1));
+  p = mulAdd(f32x4.mul(p, square), f, f32x4.mul(e, splat(-2.12194440e-4)));
+  p = negatedMulAdd(square, splat(0.5), p);
+  const y = mulAdd(e, splat(0.693359375), f32x4.add(f, p));
+  // ln 0 = −∞, ln ∞ = ∞, and NaN below 0.
+  const finite = v128.and(f32x4.gt(x, splat(0)), f32x4.lt(x, splat(Infinity)));
+  const edge = v128.bitselect(splat(-Infinity), v128.bitselect(x, splat(NaN), f32x4.gt(x, splat(0))), f32x4.eq(x, splat(0)));
+  return v128.bitselect(y, edge, finite);
+}
+
+@inline
+export function log1p(x: v128): v128 {
+  const u = f32x4.add(x, splat(1));
+  const kept = f32x4.sub(u, splat(1));
+  // What rounding 1 + x lost, to first order; where it lost nothing the quotient may be 0/0.
+  const lost = v128.andnot(f32x4.div(f32x4.sub(kept, x), u), f32x4.eq(kept, x));
+  return withSignOf(f32x4.sub(log(u), lost), x);
+}
+
+/** 2/π in 32-bit digits, for angles that a double cannot reduce. */
+const TWO_OVER_PI: usize = memory.data<u32>([0, 0x28be60db, 0x9391054a, 0x7f09d5f4, 0x7d4d3770, 0x36d8a566, 0x4f10e410, 0x7f9458ea]);
+
+/** 32 bits of 2/π from bit `shift` of the digit at `at`. */
+@inline
+function digit(at: usize, shift: u64): u64 {
+  return (rotl<u64>(load<u64>(at), 32) << shift) >> 32;
+}
+
+/** An angle within half a turn of 0 with the sine and cosine of `x`, for |x| ≥ 2²⁸ (M. Payne and R. Hanek, 1983). */
+function reduceHuge(x: f64): f64 {
+  const bits = reinterpret<u32>(<f32>x);
+  const mantissa = <u64>((bits << 8) | 0x80000000);
+  const exponent = ((bits >> 23) & 0xff) - 126;
+  const at = TWO_OVER_PI + (<usize>(exponent >> 5) << 2);
+  const shift = <u64>(exponent & 31);
+  const low = (mantissa * digit(at + 8, shift)) >> 32;
+  const turns = ((mantissa * digit(at, shift)) << 32) + mantissa * digit(at + 4, shift) + low;
+  // A whole turn is 2⁶⁴, so that turns fall off the top; ½π·2⁻⁶².
+  return copysign(1.0, x) * <f64>(<i64>turns) * 3.4061215800304555e-19;
+}
+
+@inline
+function patchHuge(x: v128): v128 {
+  if (!v128.any_true(f64x2.ge(f64x2.abs(x), f64x2.splat(268435456)))) return x;
+  return patchLanes(x);
+}
+
+function patchLanes(x: v128): v128 {
+  const a = f64x2.extract_lane(x, 0);
+  const b = f64x2.extract_lane(x, 1);
+  // ∞ − ∞ is NaN, which is what the sine of ∞ is.
+  const first = abs(a) < 268435456 ? a : abs(a) < Infinity ? reduceHuge(a) : a - a;
+  const second = abs(b) < 268435456 ? b : abs(b) < Infinity ? reduceHuge(b) : b - b;
+  return f64x2.replace_lane(f64x2.splat(first), 1, second);
+}
+
+@inline
+function quarterTurns(x: v128): v128 {
+  return f64x2.nearest(f64x2.mul(x, f64x2.splat(0.6366197723675814)));
+}
+
+@inline
+function remainder(x: v128, n: v128): v128 {
+  const r = f64x2.sub(x, f64x2.mul(n, f64x2.splat(1.5707963109016418)));
+  return f32x4.demote_f64x2_zero(f64x2.sub(r, f64x2.mul(n, f64x2.splat(1.5893254773528197e-8))));
+}
+
+/** The low halves of two vectors. */
+@inline
+function join(low: v128, high: v128): v128 {
+  return i64x2.shuffle(low, high, 0, 2);
+}
+
+@inline
+function highHalf(x: v128): v128 {
+  return i64x2.shuffle(x, x, 1, 1);
+}
+
+/** sin(x + phase·π/2), the angle reduced in double: n·π/2 is exact in two parts up to |x| = 2²⁸. */
+@inline
+function sine(x: v128, phase: i32): v128 {
+  const low = patchHuge(f64x2.promote_low_f32x4(x));
+  const high = patchHuge(f64x2.promote_low_f32x4(highHalf(x)));
+  const nLow = quarterTurns(low);
+  const nHigh = quarterTurns(high);
+  const r = join(remainder(low, nLow), remainder(high, nHigh));
+  const n = join(i32x4.trunc_sat_f64x2_s_zero(nLow), i32x4.trunc_sat_f64x2_s_zero(nHigh));
+  const quadrant = i32x4.add(n, i32x4.splat(phase));
+  const z = f32x4.mul(r, r);
+  let s = splat(-1.9515295891e-4);
+  s = mulAdd(s, z, splat(8.3321608736e-3));
+  s = mulAdd(s, z, splat(-1.6666654611e-1));
+  s = withSignOf(mulAdd(f32x4.mul(s, z), r, r), r);
+  let c = splat(2.443315711809948e-5);
+  c = mulAdd(c, z, splat(-1.388731625493765e-3));
+  c = mulAdd(c, z, splat(4.166664568298827e-2));
+  c = f32x4.add(mulAdd(f32x4.mul(c, z), z, f32x4.mul(z, splat(-0.5))), splat(1));
+  const swapped = i32x4.shr_s(i32x4.shl(quadrant, 31), 31);
+  const negated = v128.and(i32x4.shl(quadrant, 30), splat(-0.0));
+  return v128.xor(v128.bitselect(c, s, swapped), negated);
+}
+
+@inline
+export function sin(x: v128): v128 {
+  return sine(x, 0);
+}
+
+@inline
+export function cos(x: v128): v128 {
+  return sine(x, 1);
+}
+
+@inline
+export function tanh(x: v128): v128 {
+  const t = f32x4.abs(x);
+  // tanh t = 1 − 2/(e²ᵗ + 1), which cancels near 0.
+  const large = f32x4.sub(splat(1), f32x4.div(splat(2), f32x4.add(exp(f32x4.add(t, t)), splat(1))));
+  const z = f32x4.mul(x, x);
+  let p = splat(-5.70498872745e-3);
+  p = mulAdd(p, z, splat(2.06390887954e-2));
+  p = mulAdd(p, z, splat(-5.37397155531e-2));
+  p = mulAdd(p, z, splat(1.33314422036e-1));
+  p = mulAdd(p, z, splat(-3.33332819422e-1));
+  const small = mulAdd(f32x4.mul(p, z), t, t);
+  return withSignOf(v128.bitselect(small, large, f32x4.lt(t, splat(0.625))), x);
+}
+
+@inline
+export function sigmoid(x: v128): v128 {
+  // e^(−|x|) never overflows: σ = 1/(1 + e) above 0, e/(1 + e) below.
+  const e = exp(v128.or(x, splat(-0.0)));
+  const numerator = v128.bitselect(e, splat(1), f32x4.lt(x, splat(0)));
+  return f32x4.div(numerator, f32x4.add(e, splat(1)));
+}
+
+@inline
+export function erf(x: v128): v128 {
+  const t = f32x4.pmin(f32x4.abs(x), splat(4));
+  const s = f32x4.mul(t, t);
+  let r = mulAdd(splat(-1.72853470e-5), t, splat(3.83197126e-4));
+  r = mulAdd(r, s, mulAdd(splat(-3.88396438e-3), t, splat(2.42546219e-2)));
+  r = mulAdd(r, t, splat(-1.06777877e-1));
+  r = mulAdd(r, t, splat(-6.34846687e-1));
+  r = mulAdd(r, t, splat(-1.28717512e-1));
+  r = f32x4.sub(mulAdd(r, t, splat(0)), t);
+  const large = f32x4.sub(splat(1), exp(r));
+  let p = splat(-5.96761703e-4);
+  p = mulAdd(p, s, splat(4.99119423e-3));
+  p = mulAdd(p, s, splat(-2.67681349e-2));
+  p = mulAdd(p, s, splat(1.12819925e-1));
+  p = mulAdd(p, s, splat(-3.76125336e-1));
+  p = mulAdd(p, s, splat(1.28379166e-1));
+  const small = mulAdd(p, t, t);
+  return withSignOf(v128.bitselect(large, small, f32x4.gt(t, splat(0.927734375))), x);
+}
+
+@inline
+export function erfInverse(x: v128): v128 {
+  const t = log(f32x4.mul(f32x4.sub(splat(1), x), f32x4.add(splat(1), x)));
+  let far = splat(3.03697567e-10);
+  far = mulAdd(far, t, splat(2.93243101e-8));
+  far = mulAdd(far, t, splat(1.22150334e-6));
+  far = mulAdd(far, t, splat(2.84108955e-5));
+  far = mulAdd(far, t, splat(3.93552968e-4));
+  far = mulAdd(far, t, splat(3.02698812e-3));
+  far = mulAdd(far, t, splat(4.83185798e-3));
+  far = mulAdd(far, t, splat(-2.64646143e-1));
+  far = mulAdd(far, t, splat(8.40016484e-1));
+  let near = splat(5.43877832e-9);
+  near = mulAdd(near, t, splat(1.43285448e-7));
+  near = mulAdd(near, t, splat(1.22774793e-6));
+  near = mulAdd(near, t, splat(1.12963626e-7));
+  near = mulAdd(near, t, splat(-5.61530760e-5));
+  near = mulAdd(near, t, splat(-1.47697632e-4));
+  near = mulAdd(near, t, splat(2.31468678e-3));
+  near = mulAdd(near, t, splat(1.15392581e-2));
+  near = mulAdd(near, t, splat(-2.32015476e-1));
+  near = mulAdd(near, t, splat(8.86226892e-1));
+  return f32x4.mul(x, v128.bitselect(far, near, f32x4.lt(t, splat(-6.125))));
+}
+
+/** aᵇ for two a ≥ 0, in double. */
+function power(a: v128, b: v128): v128 {
+  // a = 2ᵉ·m with √½ ≤ m < √2; ln m = 2·artanh z, z = (m − 1)/(m + 1)
+  const shifted = i64x2.sub(a, i64x2.splat(0x3fe6a09e00000000));
+  const exponent = i64x2.shr_s(shifted, 52);
+  const m = i64x2.add(v128.and(shifted, i64x2.splat(0x000fffffffffffff)), i64x2.splat(0x3fe6a09e00000000));
+  const z = f64x2.div(f64x2.sub(m, f64x2.splat(1)), f64x2.add(m, f64x2.splat(1)));
+  const s = f64x2.mul(z, z);
+  let p = f64x2.splat(2.885390081777927 / 13);
+  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 11));
+  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 9));
+  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 7));
+  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 5));
+  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 3));
+  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927));
+  const e = f64x2.convert_low_i32x4_s(i32x4.shuffle(exponent, exponent, 0, 2, 0, 2));
+  let logarithm = f64x2.add(f64x2.mul(p, z), e);
+  logarithm = v128.bitselect(f64x2.splat(-Infinity), logarithm, f64x2.eq(a, f64x2.splat(0)));
+  logarithm = v128.bitselect(f64x2.splat(Infinity), logarithm, f64x2.eq(a, f64x2.splat(Infinity)));
+  // 2ʸ = 2ⁿ·2ᶠ; beyond ±160 an f32 is 0 or ∞ anyway.
+  const y = f64x2.pmin(f64x2.pmax(f64x2.mul(b, logarithm), f64x2.splat(-160)), f64x2.splat(160));
+  const n = f64x2.nearest(y);
+  const f = f64x2.mul(f64x2.sub(y, n), f64x2.splat(0.6931471805599453));
+  let q = f64x2.splat(1.0 / 40320);
+  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 5040));
+  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 720));
+  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 120));
+  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 24));
+  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 6));
+  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(0.5));
+  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1));
+  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1));
+  const whole = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
+  return f32x4.demote_f64x2_zero(f64x2.mul(q, i64x2.shl(i64x2.add(whole, i64x2.splat(1023)), 52)));
+}
+
+/** aᵇ with every special case of IEEE 754. */
+@inline
+export function pow(a: v128, b: v128): v128 {
+  const magnitude = f32x4.abs(a);
+  const low = power(f64x2.promote_low_f32x4(magnitude), f64x2.promote_low_f32x4(b));
+  const high = power(f64x2.promote_low_f32x4(highHalf(magnitude)), f64x2.promote_low_f32x4(highHalf(b)));
+  const half = f32x4.mul(b, splat(0.5));
+  const whole = f32x4.eq(f32x4.nearest(b), b);
+  const odd = v128.andnot(whole, f32x4.eq(f32x4.nearest(half), half));
+  let y = v128.xor(join(low, high), v128.and(v128.and(a, odd), splat(-0.0)));
+  // Below 0 (but at −∞) there is no real power that is not whole.
+  const unreal = v128.andnot(v128.and(f32x4.lt(a, splat(0)), f32x4.gt(a, splat(-Infinity))), whole);
+  const unordered = v128.or(f32x4.ne(a, a), f32x4.ne(b, b));
+  y = v128.bitselect(splat(NaN), y, v128.or(unreal, unordered));
+  const unit = v128.and(f32x4.eq(a, splat(-1)), f32x4.eq(f32x4.abs(b), splat(Infinity)));
+  const one = v128.or(v128.or(f32x4.eq(a, splat(1)), f32x4.eq(b, splat(0))), unit);
+  return v128.bitselect(splat(1), y, one);
+}
+
+@inline
+function mix(x: v128, y: v128, rotation: i32): v128 {
+  return v128.xor(v128.or(i32x4.shl(y, rotation), i32x4.shr_u(y, 32 - rotation)), x);
+}
+
+/** Threefry-2x32-20 of the counter (0, c) under the key (a, b), its two words combined by xor. */
+@inline
+export function threefry(a: v128, b: v128, c: v128): v128 {
+  let first = a;
+  let second = b;
+  let third = v128.xor(v128.xor(a, b), i32x4.splat(0x1bd11bda));
+  let x = a;
+  let y = i32x4.add(c, b);
+  for (let group = 1; group <= 5; group++) {
+    if (group & 1) {
+      x = i32x4.add(x, y); y = mix(x, y, 13);
+      x = i32x4.add(x, y); y = mix(x, y, 15);
+      x = i32x4.add(x, y); y = mix(x, y, 26);
+      x = i32x4.add(x, y); y = mix(x, y, 6);
+    } else {
+      x = i32x4.add(x, y); y = mix(x, y, 17);
+      x = i32x4.add(x, y); y = mix(x, y, 29);
+      x = i32x4.add(x, y); y = mix(x, y, 16);
+      x = i32x4.add(x, y); y = mix(x, y, 24);
+    }
+    x = i32x4.add(x, second);
+    y = i32x4.add(y, i32x4.add(third, i32x4.splat(group)));
+    const rotated = first;
+    first = second;
+    second = third;
+    third = rotated;
+  }
+  return v128.xor(x, y);
+}

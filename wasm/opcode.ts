@@ -1,0 +1,68 @@
+/**
+ * The operations of a program, shared by the encoder (TypeScript) and the interpreter (AssemblyScript): this file is
+ * both. The first forty are the opcodes of `engine/scalar.ts`, for operands in f32.
+ */
+export const INDEX = 0;
+export const ADD = 1;
+export const SUB = 2;
+export const MUL = 3;
+export const DIV = 4;
+export const POW = 5;
+export const MAXIMUM = 6;
+export const MINIMUM = 7;
+export const NEG = 8;
+export const ABS = 9;
+export const SIGN = 10;
+export const FLOOR = 11;
+export const CEIL = 12;
+export const ROUND = 13;
+export const TRUNC = 14;
+export const SQRT = 15;
+export const EXP = 16;
+export const EXPM1 = 17;
+export const LOG = 18;
+export const LOG1P = 19;
+export const SIN = 20;
+export const COS = 21;
+export const TANH = 22;
+export const SIGMOID = 23;
+export const ERF = 24;
+export const ERF_INVERSE = 25;
+export const RELU = 26;
+export const EQUAL = 27;
+export const NOT_EQUAL = 28;
+export const LESS = 29;
+export const LESS_EQUAL = 30;
+export const WHERE = 31;
+export const BIT_AND = 32;
+export const BIT_OR = 33;
+export const BIT_XOR = 34;
+export const SHIFT_LEFT = 35;
+export const SHIFT_RIGHT = 36;
+export const THREEFRY = 37;
+export const TO_FLOAT = 38;
+export const TO_INT = 39;
+
+/** Added to an opcode whose operands are i32 where that differs from f32. */
+export const INTEGER = 64;
+
+/** Fused forms, which save a register's trip through memory. */
+export const FUSED = 128;
+
+/** How an element of a view is held: in four bytes, in one (unsigned), or nowhere: it is its own position. */
+export const WORD = 0;
+export const BYTE = 1;
+export const POSITION = 2;
+
+/** How a block of an input reaches the program: where it lies, loaded once for all blocks, or loaded for each. */
+export const DIRECT = 0;
+export const ONCE = 1;
+export const EACH = 2;
+
+/** Reductions that are no operation of two values: they keep a position too. */
+export const ARGMAX = 40;
+export const ARGMIN = 41;
+
+/** Which axes a reduction folds: the innermost ones, or ones with results side by side within them. */
+export const ROWS = 0;
+export const COLUMNS = 1;

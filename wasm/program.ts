@@ -1,0 +1,184 @@
+/**
+ * The block interpreter: runs a program over a strided iteration space, a block of some hundred elements at a time, so
+ * that every value stays in the first-level cache and each instruction is one tight loop over the block.
+ *
+ *   [rank, register bytes, inputs, constants, instructions, registers, shape ×rank,
+ *    inputs: [load, element, slot, buffer, byte offset, byte strides ×rank] …,
+ *    constants: [slot, bits] …, instructions: [opcode, result, a, b, c] …]
+ *
+ * Operands are slots of a table of addresses at the start of the workspace. The first `registers` slots are registers,
+ * which lie behind the table and never move; the others are streams, memory that the program reads (or writes) in
+ * place, whose addresses are set for every block. Loops run over whole groups of 16 elements: registers have the room,
+ * streams are only read beyond their end, where every buffer is followed by padding.
+ */
+import * as op from './opcode';
+import { operate } from './operation';
+import { base } from './view';
+
+/** Of the table of slots, and of the coordinates behind it. */
+const SLOTS: usize = 1024;
+const COORDINATES: usize = 128;
+
+let rank: i32 = 0;
+let shape: usize = 0;
+let inputs: usize = 0;
+let inputCount: i32 = 0;
+let instructions: usize = 0;
+let instructionsEnd: usize = 0;
+let bases: usize = 0;
+let slots: usize = 0;
+/** The position, in each dimension, of the first element of the block. */
+let coordinates: usize = 0;
+
+@inline
+function word(address: usize, index: i32): i32 {
+  return load<i32>(address + (<usize>index << 2));
+}
+
+/** The address in slot `index`. */
+@inline
+export function slot(index: i32): usize {
+  return <usize>load<u32>(slots + (<usize>index << 2));
+}
+
+@inline
+export function setSlot(index: i32, address: usize): void {
+  store<u32>(slots + (<usize>index << 2), <u32>address);
+}
+
+/** Makes a program ready for its first block. Returns the address behind it. */
+export function begin(program: usize, table: usize, workspace: usize): usize {
+  rank = word(program, 0);
+  const registerBytes = <usize>word(program, 1);
+  inputCount = word(program, 2);
+  const constantCount = word(program, 3);
+  const instructionCount = word(program, 4);
+  const registers = word(program, 5);
+  shape = program + 24;
+  inputs = shape + (<usize>rank << 2);
+  const constants = inputs + <usize>(inputCount * (5 + rank)) * 4;
+  instructions = constants + <usize>constantCount * 8;
+  instructionsEnd = instructions + <usize>instructionCount * 20;
+  bases = table;
+  slots = workspace;
+  coordinates = workspace + SLOTS;
+
+  for (let i = 0; i < registers; i++) setSlot(i, workspace + SLOTS + COORDINATES + <usize>i * registerBytes);
+  for (let at = constants; at < instructions; at += 8) fillWords(slot(word(at, 0)), i32x4.splat(word(at, 1)), registerBytes);
+  const elements = <i32>(registerBytes >> 2) - 16;
+  locate(0);
+  for (let i = 0, at = inputs; i < inputCount; i++, at += <usize>(5 + rank) << 2) {
+    if (word(at, 0) == op.ONCE) loadBlock(at, elements);
+  }
+  return instructionsEnd;
+}
+
+/** Computes the program's values for `count` elements from where `locate` pointed; they are in their slots then. */
+export function evaluate(count: i32): void {
+  for (let i = 0, at = inputs; i < inputCount; i++, at += <usize>(5 + rank) << 2) {
+    const mode = word(at, 0);
+    if (mode == op.DIRECT) setSlot(word(at, 2), address(at + 12));
+    else if (mode == op.EACH) loadBlock(at, count);
+  }
+  const bytes = <usize>((count + 15) & ~15) << 2;
+  for (let at = instructions; at < instructionsEnd; at += 20) {
+    operate(word(at, 0), slot(word(at, 1)), slot(word(at, 2)), slot(word(at, 3)), slot(word(at, 4)), bytes);
+  }
+}
+
+/** Where `window`, [buffer, byte offset, byte strides ×rank], has the first element of the block. */
+export function address(window: usize): usize {
+  let at = base(bases, load<u32>(window)) + <usize>load<u32>(window, 4);
+  for (let axis = 0; axis < rank; axis++) at += <usize>(word(coordinates, axis) * word(window + 8, axis));
+  return at;
+}
+
+/** Splits a row-major position into coordinates. */
+export function locate(position: i32): void {
+  for (let axis = rank - 1; axis > 0; axis--) {
+    const extent = word(shape, axis);
+    const quotient = position / extent;
+    store<i32>(coordinates + (<usize>axis << 2), position - quotient * extent);
+    position = quotient;
+  }
+  store<i32>(coordinates, position);
+}
+
+/** Continues in another space, which has its shape at `at`: that of a reduction's outputs. */
+export function enter(dimensions: i32, at: usize): void {
+  rank = dimensions;
+  shape = at;
+}
+
+@inline
+function loadBlock(input: usize, count: i32): void {
+  walk(input + 12, word(input, 1), slot(word(input, 2)), count, false);
+}
+
+/** Writes `count` words to where `window` has the elements of the block. */
+@inline
+export function storeBlock(window: usize, element: i32, words: usize, count: i32): void {
+  walk(window, element, words, count, true);
+}
+
+/** Moves `count` elements of the block from a window to contiguous words, or back, one innermost row after another. */
+function walk(window: usize, element: i32, words: usize, count: i32, storing: bool): void {
+  const cursor = coordinates + 64;
+  memory.copy(cursor, coordinates, 64);
+  const inner = rank - 1;
+  const extent = word(shape, inner);
+  const stride = <usize>word(window + 8, inner);
+  let i = word(cursor, inner);
+  let row = address(window) - <usize>i * stride;
+  while (true) {
+    const run = min(extent - i, count);
+    if (storing) storeRun(element, row + <usize>i * stride, stride, words, run);
+    else loadRun(element, row + <usize>i * stride, stride, words, run);
+    count -= run;
+    if (count <= 0) return;
+    words += <usize>run << 2;
+    i = 0;
+    for (let axis = inner - 1; axis >= 0; axis--) {
+      const at = cursor + (<usize>axis << 2);
+      const next = load<i32>(at) + 1;
+      const step = word(window + 8, axis);
+      row += <usize>step;
+      store<i32>(at, next);
+      if (next < word(shape, axis)) break;
+      row -= <usize>(next * step);
+      store<i32>(at, 0);
+    }
+  }
+}
+
+/** May write up to 12 bytes beyond the run, which the next run or the register's margin covers. */
+function loadRun(element: i32, from: usize, stride: usize, to: usize, run: i32): void {
+  const end = to + (<usize>run << 2);
+  if (element == op.WORD) {
+    if (stride == 4) for (; to < end; to += 16, from += 16) v128.store(to, v128.load(from));
+    else if (stride == 0) fillWords(to, v128.load32_splat(from), end - to);
+    else for (; to < end; to += 4, from += stride) store<u32>(to, load<u32>(from));
+  } else if (element == op.BYTE) {
+    if (stride == 1) for (; to < end; to += 16, from += 4) v128.store(to, i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(from))));
+    else for (; to < end; to += 4, from += stride) store<u32>(to, load<u8>(from));
+  } else {
+    for (; to < end; to += 4, from += stride) store<u32>(to, <u32>from);
+  }
+}
+
+/** Writes the run's bytes and no other. */
+function storeRun(element: i32, to: usize, stride: usize, from: usize, run: i32): void {
+  const end = from + (<usize>run << 2);
+  if (element == op.BYTE) {
+    for (; from < end; from += 4, to += stride) store<u8>(to, load<u8>(from));
+    return;
+  }
+  if (stride == 4) for (; from + 16 <= end; from += 16, to += 16) v128.store(to, v128.load(from));
+  for (; from < end; from += 4, to += stride) store<u32>(to, load<u32>(from));
+}
+
+/** Fills `bytes`, rounded up to whole vectors. */
+function fillWords(to: usize, value: v128, bytes: usize): void {
+  for (const end = to + bytes; to < end; to += 16) v128.store(to, value);
+}
+

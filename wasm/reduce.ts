@@ -1,0 +1,295 @@
+import * as op from './opcode';
+import { operate } from './operation';
+import { begin, enter, evaluate, locate, slot, storeBlock } from './program';
+import { share } from './view';
+
+/**
+ * Folds: `[mode, prefix, reduced, suffix, run, block, group, state offset, register bytes, results, outer rank,
+ * program…, outer shape ×rank, results: [opcode, element, slot, buffer, byte offset, byte strides ×rank] …]`.
+ *
+ * The iteration space is prefix × reduced × suffix, the innermost axis being the one with the smallest strides.
+ *
+ *   ROWS (suffix 1): a block is a piece of one row, or `group` whole short rows
+ *     for group of rows
+ *       for piece of the row                   run the program; fold each row's piece into its state
+ *   COLUMNS: a block is one step of `block` columns, or `group` steps of all columns
+ *     for prefix, for block of columns
+ *       for step in reduced by group           run the program; fold it into the states, lane by lane
+ *       fold the lanes of a group
+ *
+ * The state of a result is a register of words (an extremum, an integer, a partial sum in f32) and behind it two
+ * registers of doubles (sums and products of f32) or of positions. What is folded in which order never depends on the
+ * number of threads.
+ */
+let state: usize = 0;
+let line: usize = 0;
+let stage: usize = 0;
+let resultCount: i32 = 0;
+let results: usize = 0;
+let resultBytes: usize = 0;
+
+/** Partial sums in f32 are added to the doubles before rounding adds up. */
+const STEPS_IN_SINGLE = 16;
+
+export function reduce(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+  const mode = load<i32>(command);
+  const prefix = load<i32>(command, 4);
+  const reduced = load<i32>(command, 8);
+  const suffix = load<i32>(command, 12);
+  const run = load<i32>(command, 16);
+  const block = load<i32>(command, 20);
+  const group = load<i32>(command, 24);
+  const outerRank = load<i32>(command, 40);
+  state = workspace + load<u32>(command, 28);
+  line = load<u32>(command, 32);
+  resultCount = load<i32>(command, 36);
+  const program = command + 44;
+  const rank = load<i32>(program);
+  const outerShape = begin(program, bases, workspace);
+  results = outerShape + (<usize>outerRank << 2);
+  resultBytes = <usize>(5 + outerRank) << 2;
+  stage = state + <usize>resultCount * 3 * line;
+
+  const columns = (suffix + block - 1) / block;
+  const units = mode == op.ROWS ? (prefix + group - 1) / group : prefix * columns;
+  const end = share(units, thread + 1, threads);
+  for (let unit = share(units, thread, threads); unit < end; unit++) {
+    let position: i32;
+    let count: i32;
+    if (mode == op.ROWS) {
+      position = unit * group;
+      count = min(group, prefix - position);
+      clear(count);
+      for (let r = 0, piece = 0; r < reduced; r += piece) {
+        piece = min(block, run - (r % run));
+        locate(position * reduced + r);
+        evaluate(group > 1 ? count * reduced : piece);
+        for (let k = 0; k < resultCount; k++) foldRows(k, count, reduced, piece, r);
+      }
+    } else {
+      const first = (unit % columns) * block;
+      const outer = unit / columns;
+      count = min(block, suffix - first);
+      position = outer * suffix + first;
+      clear(group * count);
+      for (let r = 0, step = 0; r < reduced; r += group) {
+        const rows = min(group, reduced - r);
+        locate((outer * reduced + r) * suffix + first);
+        evaluate(rows * count);
+        for (let k = 0; k < resultCount; k++) foldLanes(k, rows * count, rows < group, r);
+        if (++step % STEPS_IN_SINGLE == 0) flush(group * count);
+      }
+      flush(group * count);
+      for (let k = 0; k < resultCount; k++) mergeGroup(k, count, group);
+    }
+    enter(outerRank, outerShape);
+    locate(position);
+    for (let k = 0; k < resultCount; k++) {
+      const result = results + <usize>k * resultBytes;
+      storeBlock(result + 12, load<i32>(result, 4), finish(k, count), count);
+    }
+    enter(rank, program + 24);
+  }
+}
+
+@inline
+function opcode(k: i32): i32 {
+  return load<i32>(results + <usize>k * resultBytes);
+}
+
+@inline
+function valuesOf(k: i32): usize {
+  return slot(load<i32>(results + <usize>k * resultBytes, 8));
+}
+
+/** The words of result `k`'s state; its doubles or positions are one `line` behind. */
+@inline
+function stateOf(k: i32): usize {
+  return state + <usize>k * 3 * line;
+}
+
+/** What a fold begins with, as a word. */
+function identity(code: i32): i32 {
+  switch (code) {
+    case op.MUL: return reinterpret<i32>(<f32>1);
+    case op.MAXIMUM:
+    case op.ARGMAX: return reinterpret<i32>(<f32>-Infinity);
+    case op.MINIMUM:
+    case op.ARGMIN: return reinterpret<i32>(<f32>Infinity);
+    case op.INTEGER + op.MUL: return 1;
+    case op.INTEGER + op.MAXIMUM:
+    case op.INTEGER + op.ARGMAX: return i32.MIN_VALUE;
+    case op.INTEGER + op.MINIMUM:
+    case op.INTEGER + op.ARGMIN: return i32.MAX_VALUE;
+    default: return 0;
+  }
+}
+
+/** Begins a fold in the first `count` lanes of every state. */
+function clear(count: i32): void {
+  for (let k = 0; k < resultCount; k++) {
+    const word = identity(opcode(k));
+    const wide = <f64>(opcode(k) == op.MUL);
+    const at = stateOf(k);
+    for (let i: usize = 0; i < <usize>count; i++) {
+      store<i32>(at + (i << 2), word);
+      store<f64>(at + line + (i << 3), wide);
+    }
+  }
+}
+
+/** Folds `count` values, lane by lane, into the state. `partial`: the last lanes of the group have no value. */
+function foldLanes(k: i32, count: i32, partial: bool, r: i32): void {
+  const code = opcode(k);
+  const at = stateOf(k);
+  const values = valuesOf(k);
+  if (code == op.MUL) {
+    for (let i = 0; i < count; i++) multiply(at, i, values + (<usize>i << 2));
+  } else if ((code & ~1 & ~op.INTEGER) == op.ARGMAX) {
+    for (let i = 0; i < count; i++) seek(code, at, i, values + (<usize>i << 2), 1, r);
+  } else {
+    combine(code, at, values, count, partial);
+  }
+}
+
+/** Folds lane `i` of each step of a group into lane `i` of the first. */
+function mergeGroup(k: i32, count: i32, group: i32): void {
+  const code = opcode(k);
+  const at = stateOf(k);
+  const wide = at + line;
+  for (let g = count; g < group * count; g += count) {
+    if (code != op.ADD && code != op.MUL) combine(code, at, at + (<usize>g << 2), count, true);
+    else for (let i = 0; i < count; i++) {
+      const to = wide + (<usize>i << 3);
+      const from = load<f64>(wide + (<usize>(g + i) << 3));
+      store<f64>(to, code == op.ADD ? load<f64>(to) + from : load<f64>(to) * from);
+    }
+  }
+}
+
+/** state[i] = state[i] ∘ values[i] by the operation that programs use; `exact`: and no lane beyond `count`. */
+function combine(code: i32, at: usize, values: usize, count: i32, exact: bool): void {
+  const whole = (count + 15) & ~15;
+  if (exact) {
+    memory.copy(stage, values, <usize>count << 2);
+    for (let i = count; i < whole; i++) store<i32>(stage + (<usize>i << 2), identity(code));
+    values = stage;
+  }
+  operate(code, at, at, values, values, <usize>whole << 2);
+}
+
+/** Adds the partial sums of `count` lanes to their doubles. */
+function flush(count: i32): void {
+  for (let k = 0; k < resultCount; k++) {
+    if (opcode(k) != op.ADD) continue;
+    let at = stateOf(k);
+    let wide = at + line;
+    for (const end = at + (<usize>count << 2); at < end; at += 16, wide += 32) {
+      const sums = v128.load(at);
+      v128.store(wide, f64x2.add(v128.load(wide), f64x2.promote_low_f32x4(sums)));
+      v128.store(wide, f64x2.add(v128.load(wide, 16), f64x2.promote_low_f32x4(i64x2.shuffle(sums, sums, 1, 1))), 16);
+      v128.store(at, i32x4.splat(0));
+    }
+  }
+}
+
+/** Folds `count` values of each of `rows` rows into lane `row` of the state. */
+function foldRows(k: i32, rows: i32, stride: i32, count: i32, r: i32): void {
+  const code = opcode(k);
+  const at = stateOf(k);
+  let values = valuesOf(k);
+  for (let row = 0; row < rows; row++, values += <usize>stride << 2) {
+    const word = at + (<usize>row << 2);
+    const wide = at + line + (<usize>row << 3);
+    switch (code) {
+      case op.ADD: {
+        const sums = foldRow<Sum>(code, values, count);
+        const pairs = f64x2.add(f64x2.promote_low_f32x4(sums), f64x2.promote_low_f32x4(i64x2.shuffle(sums, sums, 1, 1)));
+        store<f64>(wide, load<f64>(wide) + f64x2.extract_lane(pairs, 0) + f64x2.extract_lane(pairs, 1));
+        break;
+      }
+      case op.MUL: for (let i = 0; i < count; i++) multiply(at, row, values + (<usize>i << 2)); break;
+      case op.MAXIMUM: foldWord<Maximum>(code, word, values, count); break;
+      case op.MINIMUM: foldWord<Minimum>(code, word, values, count); break;
+      case op.INTEGER + op.ADD: foldWord<IntegerSum>(code, word, values, count); break;
+      case op.INTEGER + op.MUL: foldWord<IntegerProduct>(code, word, values, count); break;
+      case op.INTEGER + op.MAXIMUM: foldWord<IntegerMaximum>(code, word, values, count); break;
+      case op.INTEGER + op.MINIMUM: foldWord<IntegerMinimum>(code, word, values, count); break;
+      default: seek(code, at, row, values, count, r);
+    }
+  }
+}
+
+@unmanaged class Sum { @inline of(a: v128, b: v128): v128 { return f32x4.add(a, b); } }
+@unmanaged class Maximum { @inline of(a: v128, b: v128): v128 { return f32x4.max(a, b); } }
+@unmanaged class Minimum { @inline of(a: v128, b: v128): v128 { return f32x4.min(a, b); } }
+@unmanaged class IntegerSum { @inline of(a: v128, b: v128): v128 { return i32x4.add(a, b); } }
+@unmanaged class IntegerProduct { @inline of(a: v128, b: v128): v128 { return i32x4.mul(a, b); } }
+@unmanaged class IntegerMaximum { @inline of(a: v128, b: v128): v128 { return i32x4.max_s(a, b); } }
+@unmanaged class IntegerMinimum { @inline of(a: v128, b: v128): v128 { return i32x4.min_s(a, b); } }
+
+/** Four partial folds of `count` contiguous words. */
+function foldRow<Operation>(code: i32, from: usize, count: i32): v128 {
+  const operation = changetype<Operation>(0);
+  const neutral = i32x4.splat(identity(code));
+  let a = neutral;
+  let b = neutral;
+  let c = neutral;
+  let d = neutral;
+  const end = from + (<usize>count << 2);
+  for (; from + 64 <= end; from += 64) {
+    a = operation.of(a, v128.load(from));
+    b = operation.of(b, v128.load(from, 16));
+    c = operation.of(c, v128.load(from, 32));
+    d = operation.of(d, v128.load(from, 48));
+  }
+  for (; from + 16 <= end; from += 16) a = operation.of(a, v128.load(from));
+  const inside = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(<i32>(end - from) >> 2));
+  b = operation.of(b, v128.bitselect(v128.load(from), neutral, inside));
+  return operation.of(operation.of(a, b), operation.of(c, d));
+}
+
+function foldWord<Operation>(code: i32, word: usize, from: usize, count: i32): void {
+  const operation = changetype<Operation>(0);
+  let v = operation.of(foldRow<Operation>(code, from, count), v128.load32_splat(word));
+  v = operation.of(v, i64x2.shuffle(v, v, 1, 0));
+  v = operation.of(v, i32x4.shuffle(v, v, 1, 0, 3, 2));
+  v128.store_lane<i32>(word, v, 0);
+}
+
+/** A product of f32 is kept in double, so that it neither loses bits nor leaves the range on the way. */
+@inline
+function multiply(at: usize, lane: i32, value: usize): void {
+  const wide = at + line + (<usize>lane << 3);
+  store<f64>(wide, load<f64>(wide) * <f64>load<f32>(value));
+}
+
+/** Keeps in `lane` the first NaN, else the first extremum, and its position. */
+function seek(code: i32, at: usize, lane: i32, from: usize, count: i32, r: i32): void {
+  if (code & op.INTEGER) seekFirst<i32>(code & 1, at + (<usize>lane << 2), from, count, r);
+  else seekFirst<f32>(code & 1, at + (<usize>lane << 2), from, count, r);
+}
+
+@inline
+function seekFirst<T>(least: i32, word: usize, from: usize, count: i32, r: i32): void {
+  let best = load<T>(word);
+  for (let i = 0; i < count; i++) {
+    const value = load<T>(from + (<usize>i << 2));
+    if ((least ? value < best : value > best) || (value != value && best == best)) {
+      best = value;
+      store<i32>(word + line, r + i);
+    }
+  }
+  store<T>(word, best);
+}
+
+/** The results of a fold, as contiguous words. */
+function finish(k: i32, count: i32): usize {
+  const code = opcode(k);
+  const at = stateOf(k);
+  if ((code & ~1 & ~op.INTEGER) == op.ARGMAX) return at + line;
+  if (code == op.ADD || code == op.MUL) {
+    for (let i: usize = 0; i < <usize>count; i++) store<f32>(at + (i << 2), <f32>load<f64>(at + line + (i << 3)));
+  }
+  return at;
+}
