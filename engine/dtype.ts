@@ -21,15 +21,54 @@ interface DTypeRow {
   /** Rank in type promotion: the higher one wins. */
   readonly rank: number;
   readonly float: boolean;
+  /** Whether it has the number, but for rounding. */
+  readonly holds: (value: number) => boolean;
+  /** The nearest float; of an integer, the low bits. */
+  readonly round: (value: number) => number;
   readonly allocate: (length: number) => TypedArray;
   readonly over: (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray;
 }
 
+const anyNumber = () => true;
+const wholeFrom = (low: number, high: number) => (value: number) => Number.isInteger(value) && value >= low && value <= high;
+
 export const dtypes: { readonly [D in DType]: DTypeRow } = {
-  u8: { bytes: 1, rank: 0, float: false, allocate: (n) => new Uint8Array(n), over: (b, o, n) => new Uint8Array(b, o, n) },
-  i32: { bytes: 4, rank: 1, float: false, allocate: (n) => new Int32Array(n), over: (b, o, n) => new Int32Array(b, o, n) },
-  f32: { bytes: 4, rank: 2, float: true, allocate: (n) => new Float32Array(n), over: (b, o, n) => new Float32Array(b, o, n) },
-  f64: { bytes: 8, rank: 3, float: true, allocate: (n) => new Float64Array(n), over: (b, o, n) => new Float64Array(b, o, n) },
+  u8: {
+    bytes: 1,
+    rank: 0,
+    float: false,
+    holds: wholeFrom(0, 255),
+    round: (value) => value & 255,
+    allocate: (n) => new Uint8Array(n),
+    over: (b, o, n) => new Uint8Array(b, o, n),
+  },
+  i32: {
+    bytes: 4,
+    rank: 1,
+    float: false,
+    holds: wholeFrom(-(2 ** 31), 2 ** 31 - 1),
+    round: (value) => value | 0,
+    allocate: (n) => new Int32Array(n),
+    over: (b, o, n) => new Int32Array(b, o, n),
+  },
+  f32: {
+    bytes: 4,
+    rank: 2,
+    float: true,
+    holds: anyNumber,
+    round: Math.fround,
+    allocate: (n) => new Float32Array(n),
+    over: (b, o, n) => new Float32Array(b, o, n),
+  },
+  f64: {
+    bytes: 8,
+    rank: 3,
+    float: true,
+    holds: anyNumber,
+    round: (value) => value,
+    allocate: (n) => new Float64Array(n),
+    over: (b, o, n) => new Float64Array(b, o, n),
+  },
 };
 
 /** The wider of two element types, in the order u8 < i32 < f32 < f64. */

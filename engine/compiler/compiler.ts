@@ -41,8 +41,8 @@ function isSource(node: Node): boolean {
 
 /** Graph → plan: simplify → fuse → schedule → memory. */
 export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BINDINGS }: Request): Build {
-  const roots = simplify([...outputs, ...updates.map(({ value }) => value)], isSource);
-  const locate = locator(isSource);
+  const { roots, original } = simplify([...outputs, ...updates.map(({ value }) => value)], isSource);
+  const locate = locator();
   const { drafts, isVirtual, fused } = fuse(roots, isSource, locate, bindings);
   const assembly = new Assembly(isConstant);
 
@@ -94,7 +94,7 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
     arenaBytes: placed.arenaBytes,
     fused,
   };
-  return { plan, inputs: assembly.inputNodes, constants: assembly.constantNodes, slots: assembly.slotList };
+  return { plan, inputs: assembly.inputNodes.map(original), constants: assembly.constantNodes.map(original), slots: assembly.slotList };
 }
 
 /** Collects buffers. */
@@ -137,8 +137,7 @@ class Assembly {
   }
 
   source(node: Node): void {
-    // A slot's value that has been read is known, whatever the slot holds by now.
-    if (node.is('slot') && node.storage === null) {
+    if (node.is('slot')) {
       this.#buffers.set(node, this.slot(node.attributes.slot));
     } else if (this.#isConstant(node)) {
       this.define(node, 'constant', `const${this.constantNodes.push(node) - 1}`);

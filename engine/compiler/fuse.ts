@@ -3,10 +3,12 @@ import { sameShape, sizeOf } from '../shape.ts';
 import { isContiguous, isMovement, type Layout, type Located } from './layout.ts';
 import { costOf } from './program.ts';
 
-/** A kernel to be: the nodes whose values it stores. */
+/** A kernel to be. */
 export interface Draft {
-  /** In the order of the graph. All elementwise of one shape, or all folds of one shape over the same axes, or one other node. */
+  /** What it computes, in the order of the graph. All elementwise of one shape, or all folds of one shape over the same axes, or one other node. */
   readonly nodes: Node[];
+  /** What of it others need. */
+  readonly stored: readonly Node[];
   /** Bases that it reads from memory. */
   readonly reads: Set<Node>;
 }
@@ -50,7 +52,7 @@ export function fuse(roots: readonly Node[], isSource: (node: Node) => boolean, 
   const order = topologicalOrder(roots, isSource);
   const virtual = chooseVirtual(order, new Set(roots), isSource, locate, bindings);
   const drafts = draftKernels(order, roots, virtual, isSource, locate);
-  const merged = mergeDrafts(drafts, virtual, locate, bindings);
+  const merged = withoutPrivate(mergeDrafts(drafts, virtual, locate, bindings), roots, locate);
   const elementwise = order.filter((node) => !isSource(node) && isElementwise(node)).length;
   const kernels = merged.filter((draft) => isElementwise(draft.nodes[0]!)).length;
   return { drafts: merged, isVirtual: (node) => virtual.has(node), fused: elementwise - kernels };
@@ -84,6 +86,11 @@ function chooseVirtual(
     const large = [...chain.leaves.values()].filter(({ base }) => sizeOf(base.shape) * 2 > sizeOf(node.shape)).length;
     if (uses.length === 1 || (chain.cost <= RECOMPUTE.cost && large <= RECOMPUTE.largeInputs)) virtual.add(node);
   }
+  // A chain that one user had no room for is stored, and now read by those that had counted on computing it.
+  for (let before = -1; before !== virtual.size; ) {
+    before = virtual.size;
+    for (const node of chains.keys()) chains.set(node, chainOf(node, chains, virtual, locate, bindings));
+  }
   return virtual;
 }
 
@@ -99,24 +106,30 @@ function chainOf(
   let length = 1;
   let positional = false;
   const leaves = new Map<string, { base: Node; layout: Layout }>();
-  for (const input of new Set(node.inputs)) {
-    const chain = virtual.has(input) ? chains.get(input) : undefined;
-    if (chain) {
-      const added = [...chain.leaves.keys()].filter((key) => !leaves.has(key)).length;
-      if (leaves.size + added < bindings && length + chain.length <= CHAIN_LIMIT) {
-        cost += chain.cost;
-        length += chain.length;
-        positional ||= chain.positional;
-        for (const [key, leaf] of chain.leaves) leaves.set(key, leaf);
-        continue;
-      }
-      virtual.delete(input);
-    }
+  const read = (input: Node): void => {
     const located = locate(input);
-    if (located.base.op === 'full') continue;
+    if (located.base.op === 'full') return;
     if (isPosition(located)) positional = true;
     else leaves.set(leafKey(located), located);
-  }
+  };
+  const operands = [...new Set(node.inputs)];
+  for (const input of operands) if (!virtual.has(input)) read(input);
+  const chained = operands.filter((input) => virtual.has(input));
+  chained.forEach((input, i) => {
+    const chain = chains.get(input)!;
+    const added = [...chain.leaves.keys()].filter((key) => !leaves.has(key)).length;
+    // Of the operands that wait, each may turn out to be one more to read; the kernel writes one buffer, too.
+    const waiting = chained.length - 1 - i;
+    if (leaves.size + added + waiting < bindings && length + chain.length <= CHAIN_LIMIT) {
+      cost += chain.cost;
+      length += chain.length;
+      positional ||= chain.positional;
+      for (const [key, leaf] of chain.leaves) leaves.set(key, leaf);
+    } else {
+      virtual.delete(input);
+      read(input);
+    }
+  });
   return { cost, length, leaves, positional };
 }
 
@@ -164,7 +177,7 @@ function draftKernels(
     reads.set(node, bases);
     stack.push(...bases);
   }
-  return order.filter((node) => needed.has(node)).map((node) => ({ nodes: [node], reads: reads.get(node)! }));
+  return order.filter((node) => needed.has(node)).map((node) => ({ nodes: [node], stored: [node], reads: reads.get(node)! }));
 }
 
 /** Kernels that walk the same space may become one with several outputs, if they share something and no other kernel must run between. */
@@ -232,6 +245,12 @@ function mergeDrafts(drafts: readonly Draft[], virtual: ReadonlySet<Node>, locat
     }
     return false;
   }
+}
+
+/** Kernels that were merged may compute values for themselves alone: those are not stored. */
+function withoutPrivate(drafts: readonly Draft[], roots: readonly Node[], locate: (node: Node) => Located): Draft[] {
+  const needed = new Set([...roots.map((root) => locate(root).base), ...drafts.flatMap(({ reads }) => [...reads])]);
+  return drafts.map((draft) => ({ ...draft, stored: draft.nodes.filter((node) => needed.has(node)) }));
 }
 
 /** What two kernels must have in common to be one. */

@@ -98,17 +98,14 @@ export interface Located {
   readonly layout: Layout;
 }
 
-/**
- * Where a node's value is: the node that is in memory, and how to look at it. Movements are looked through as far as strides allow, but not
- * those that `isSource`: their value is in memory, and that of their input may not be.
- */
-export function locator(isSource: (node: Node) => boolean): (node: Node) => Located {
+/** Where a node's value is: the node that is in memory, and how to look at it. Movements are looked through as far as strides allow. */
+export function locator(): (node: Node) => Located {
   const memo = new Map<Node, Located>();
   const locate = (node: Node): Located => {
     const cached = memo.get(node);
     if (cached) return cached;
     let located: Located = { base: node, layout: contiguous(node.shape) };
-    if (isMovement(node) && !isSource(node)) {
+    if (isMovement(node)) {
       const inner = locate(node.inputs[0]!);
       const layout = moved(node, inner.layout);
       if (layout) located = { base: inner.base, layout };

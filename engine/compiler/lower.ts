@@ -12,9 +12,9 @@ export interface LoweringContext {
 }
 
 /** The kernel of a draft. */
-export function lower({ nodes }: Draft, context: LoweringContext): Kernel {
+export function lower({ nodes, stored }: Draft, context: LoweringContext): Kernel {
   const node = nodes[0]!;
-  if (isElementwise(node) || node.op === 'full' || node.op === 'arange') return lowerMap(nodes, context);
+  if (isElementwise(node) || node.op === 'full' || node.op === 'arange') return lowerMap(nodes, stored, context);
   if (node.op === 'reduce') return lowerReduce(nodes as Node<'reduce'>[], context);
   if (isMovement(node)) {
     const source = context.locate(node.inputs[0]!);
@@ -107,10 +107,10 @@ function window(output: View, shape: readonly number[], start: readonly number[]
   return { ...output, shape, offset: start.reduce((at, position, axis) => at + position * output.strides[axis]!, output.offset) };
 }
 
-function lowerMap(nodes: readonly Node[], context: LoweringContext): Kernel {
+function lowerMap(nodes: readonly Node[], stored: readonly Node[], context: LoweringContext): Kernel {
   const shape = nodes[0]!.shape;
-  const { program, inputs } = expression(nodes, nodes, context, (layout) => layout);
-  return { kind: 'map', shape, program, inputs, outputs: nodes.map((node) => whole(node, context)) };
+  const { program, inputs } = expression(stored, nodes, context, (layout) => layout);
+  return { kind: 'map', shape, program, inputs, outputs: stored.map((node) => whole(node, context)) };
 }
 
 function lowerReduce(nodes: readonly Node<'reduce'>[], context: LoweringContext): Kernel {
@@ -140,7 +140,7 @@ function lowerReduce(nodes: readonly Node<'reduce'>[], context: LoweringContext)
   };
 }
 
-/** The program that computes `results`, and the views it reads. `own` are values that this kernel itself stores. */
+/** The program that computes `results`, and the views it reads. `own` are values that this kernel itself computes. */
 function expression(
   results: readonly Node[],
   own: readonly Node[],

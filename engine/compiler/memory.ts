@@ -77,8 +77,8 @@ function joinInPlace(buffers: readonly BufferSpec[], kernels: readonly Kernel[],
         const onlyHere = kernel.inputs.every((other) => other.buffer !== input.buffer || covers(other));
         return (
           life &&
-          life !== own &&
           life.last === at &&
+          kernel.outputs.every((other) => lives[other.buffer] !== life) &&
           life.first < at &&
           covers(input) &&
           onlyHere &&

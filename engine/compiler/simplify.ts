@@ -1,4 +1,4 @@
-import { type DType, isFloat } from '../dtype.ts';
+import { type DType, dtypes, isFloat } from '../dtype.ts';
 import { type Attributes, Node, type OpName, topologicalOrder } from '../graph.ts';
 import { type ScalarName, scalarRow } from '../scalar.ts';
 import { type Shape, sameShape, sizeOf } from '../shape.ts';
@@ -7,11 +7,27 @@ import { attributesKey } from './key.ts';
 /**
  * Rewrites the graph above `roots` into a smaller one of the same bits: equal subexpressions are shared, constants are folded where the
  * arithmetic is exact or correctly rounded, movements are composed, and contractions get the rank that their kernels take.
- * Nodes for which `stop` holds are kept as they are. Returns the new roots, in order.
+ * Nodes for which `stop` holds are where the graph begins: nothing looks behind them.
  */
-export function simplify(roots: readonly Node[], stop: (node: Node) => boolean): Node[] {
-  const shared = rebuild(roots, stop, (make, node, inputs) => make(node.op, inputs, node.attributes, node.shape, node.dtype));
-  return liftReshapes(shared, stop);
+export function simplify(roots: readonly Node[], stop: (node: Node) => boolean): Simplified {
+  const originals = new Map<Node, Node>();
+  // A value in memory may have a history, which is for gradients: here another node stands for it, which has none.
+  const begin = (node: Node): Node => {
+    if (node.storage === null || node.op === 'leaf') return node;
+    const leaf = new Node('leaf', [], {}, node.shape, node.dtype);
+    leaf.storage = node.storage;
+    originals.set(leaf, node);
+    return leaf;
+  };
+  const shared = rebuild(roots, stop, (make, node, inputs) => make(node.op, inputs, node.attributes, node.shape, node.dtype), begin);
+  return { roots: liftReshapes(shared, stop), original: (source) => originals.get(source) ?? source };
+}
+
+export interface Simplified {
+  /** The new roots, in order. */
+  readonly roots: readonly Node[];
+  /** The node that a beginning of the new graph stands for. */
+  readonly original: (source: Node) => Node;
 }
 
 type Make = <Op extends OpName>(op: Op, inputs: readonly Node[], attributes: Attributes[Op], shape: Shape, dtype: DType) => Node;
@@ -20,14 +36,20 @@ function rebuild(
   roots: readonly Node[],
   stop: (node: Node) => boolean,
   build: (make: Make, node: Node, inputs: readonly Node[]) => Node,
+  begin = (node: Node): Node => node,
 ): Node[] {
   const make = maker();
   const replaced = new Map<Node, Node>();
   // In order of creation, so that the new nodes are numbered as the user's code built them: the scheduler goes by it.
   const order = topologicalOrder(roots, stop).sort((a, b) => a.id - b.id);
   for (const node of order) {
-    const inputs = stop(node) ? [] : node.inputs.map((input) => replaced.get(input)!);
-    replaced.set(node, stop(node) ? node : build(make, node, inputs));
+    const value = (): Node =>
+      build(
+        make,
+        node,
+        node.inputs.map((input) => replaced.get(input)!),
+      );
+    replaced.set(node, stop(node) ? begin(node) : value());
   }
   return roots.map((root) => replaced.get(root)!);
 }
@@ -84,7 +106,7 @@ function rewriteCast(node: Node, x: Node, make: Make): Node {
     return make(
       'full',
       [],
-      { value: rounded(scalarRow(isFloat(node.dtype) ? 'toFloat' : 'toInt').reference(x.attributes.value, 0, 0), node.dtype) },
+      { value: dtypes[node.dtype].round(scalarRow(isFloat(node.dtype) ? 'toFloat' : 'toInt').reference(x.attributes.value, 0, 0)) },
       node.shape,
       node.dtype,
     );
@@ -133,10 +155,6 @@ const exactlyRounded: ReadonlySet<ScalarName> = new Set<ScalarName>([
   'shiftRight',
 ]);
 
-function rounded(value: number, dtype: DType): number {
-  return dtype === 'f32' ? Math.fround(value) : isFloat(dtype) ? value : value | 0;
-}
-
 function constantOf(node: Node | undefined): number | null {
   return node?.is('full') ? node.attributes.value : null;
 }
@@ -148,7 +166,7 @@ function rewriteScalar(node: Node<'scalar'>, make: Make): Node {
   const row = scalarRow(fn);
   if (exactlyRounded.has(fn) && node.inputs.every((input) => input.op === 'full')) {
     const evaluate = !isFloat(node.inputs.at(-1)!.dtype) && row.integer ? row.integer : row.reference;
-    return make('full', [], { value: rounded(evaluate(a ?? 0, b ?? 0, c ?? 0), node.dtype) }, node.shape, node.dtype);
+    return make('full', [], { value: dtypes[node.dtype].round(evaluate(a ?? 0, b ?? 0, c ?? 0)) }, node.shape, node.dtype);
   }
   // x·1 = x/1 = x−0 = x and x·(−1) = −x, to the bit.
   if ((fn === 'mul' || fn === 'div') && b === 1) return x!;

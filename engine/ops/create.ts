@@ -83,7 +83,8 @@ function converted(host: HostArray, dtype: DType | undefined): HostArray {
 /** A tensor whose every element is `value`; it takes no memory until it must. */
 export function full(shape: Shape, value: number, dtype: DType = 'f32'): Tensor {
   checkShape(shape, 'full');
-  return Tensor.of('full', [], { value }, shape, dtype);
+  check(dtypes[dtype].holds(value), 'argument', () => `full: ${value} is not a value of ${dtype}; name another dtype`);
+  return Tensor.of('full', [], { value: dtypes[dtype].round(value) }, shape, dtype);
 }
 
 export function zeros(shape: Shape, dtype: DType = 'f32'): Tensor {

@@ -1,4 +1,4 @@
-import { type DType, isFloat, promote } from '../dtype.ts';
+import { type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
 import { broadcastShapes } from '../shape.ts';
@@ -65,7 +65,8 @@ export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]
   const tensors = operands.map((operand, i) => {
     if (row.typing === 'select' && i === 0)
       return typeof operand === 'number' ? full([], operand, 'i32') : isFloat(operand.dtype) ? operand.notEqual(0) : operand;
-    return typeof operand === 'number' ? full([], operand, dtype) : cast(operand, dtype);
+    if (typeof operand !== 'number') return cast(operand, dtype);
+    return full([], row.typing === 'bits' ? operand | 0 : operand, dtype);
   });
   const shape = broadcastShapes(
     tensors.map((tensor) => tensor.shape),
@@ -82,7 +83,9 @@ function commonType(operands: readonly (Tensor | number)[]): DType {
   const tensors = operands.filter((operand): operand is Tensor => operand instanceof Tensor);
   const numbers = operands.filter((operand): operand is number => typeof operand === 'number');
   const dtype = tensors.length > 0 ? tensors.map((tensor) => tensor.dtype).reduce(promote) : 'f32';
-  return isFloat(dtype) || numbers.every(Number.isInteger) ? dtype : 'f32';
+  // Numbers take the tensors' type if it has them; else the next that does.
+  const wider = [dtype, 'i32', 'f32'] as const;
+  return wider.find((candidate) => promote(dtype, candidate) === candidate && numbers.every(dtypes[candidate].holds)) ?? dtype;
 }
 
 function requireIntegers(fn: string, operands: readonly (Tensor | number)[]): void {

@@ -1,0 +1,315 @@
+/** Random programs: compiled as a whole, they give the bits that their nodes give when each is computed by itself. */
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { buildPlan } from '../../../engine/compiler/compiler.ts';
+import { planFaults } from '../../../engine/compiler/validate.ts';
+import type { HostArray, TypedArray } from '../../../engine/dtype.ts';
+import { topologicalOrder } from '../../../engine/graph.ts';
+import {
+  arange,
+  compile,
+  concat,
+  diagonal,
+  eye,
+  full,
+  realize,
+  type Slot,
+  slot,
+  sort,
+  Tensor,
+  take,
+  tensor,
+  uniform,
+  useBackend,
+} from '../../../engine/index.ts';
+import { sameShape, sizeOf } from '../../../engine/shape.ts';
+import { property } from '../../support/property.ts';
+import { host, reference } from '../support.ts';
+
+/** One step of a program: what it does, and numbers that its choices are made by. */
+interface Step {
+  readonly kind: keyof typeof kinds;
+  readonly choices: readonly number[];
+}
+
+/** Makes a tensor of what there is so far; `null` where the step does not fit. */
+type Builder = (pool: readonly Tensor[], choose: <T>(options: readonly T[]) => T) => Tensor | null;
+
+const constants = [0, 300, -0, 1, -1, 2, 0.5, 0.1, -3, Infinity, -Infinity, Number.NaN, 1e-40];
+const broadcasts = (x: Tensor, y: Tensor): boolean =>
+  Array.from({ length: Math.min(x.rank, y.rank) }, (_, i) => [x.shape.at(-1 - i)!, y.shape.at(-1 - i)!]).every(
+    ([a, b]) => a === b || a === 1 || b === 1,
+  );
+const small = (x: Tensor): Tensor | null => (x.size <= 400 && x.rank <= 5 ? x : null);
+const axesOf = (x: Tensor) => x.shape.map((_, axis) => axis);
+
+const kinds = {
+  unary: (pool, choose) => {
+    const x = choose(pool);
+    const name = choose(['neg', 'abs', 'sign', 'sqrt', 'exp', 'relu', 'floor', 'square', 'tanh', 'reciprocal', 'round', 'isNaN'] as const);
+    return x[name]();
+  },
+  binary: (pool, choose) => {
+    const x = choose(pool);
+    const y = choose(pool.filter((other) => broadcasts(x, other)));
+    const name = choose(['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'less', 'lessEqual', 'equal', 'notEqual'] as const);
+    return small(x[name](y));
+  },
+  constant: (pool, choose) => {
+    const [x, c] = [choose(pool), choose(constants)];
+    const name = choose(['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'less', 'equal'] as const);
+    return choose([true, false]) ? x[name](c) : tensor(c)[name](x);
+  },
+  full: (pool, choose) => full(choose(pool).shape, choose(constants), choose(['f32', 'f32', 'f64'])),
+  where: (pool, choose) => {
+    const x = choose(pool);
+    const y = choose(pool.filter((other) => broadcasts(x, other)));
+    const condition = choose(pool.filter((other) => broadcasts(x, other) && broadcasts(y, other)).concat(x.greater(0)));
+    return small(condition.where(choose([true, false]) ? y : choose(constants), x));
+  },
+  cast: (pool, choose) => choose(pool).cast(choose(['f32', 'i32', 'u8', 'f64'] as const)),
+  reshape: (pool, choose) => {
+    const x = choose(pool);
+    const flat = x.flatten();
+    const factors = [1, 2, 3, 4, 6].filter((factor) => x.size % factor === 0 && x.size > 0);
+    return choose([flat, x.unsqueeze(choose([0, -1])), x.squeeze(), x.size > 0 ? x.reshape([choose(factors), -1]) : flat]);
+  },
+  permute: (pool, choose) => {
+    const x = choose(pool);
+    const left = axesOf(x);
+    return x.permute(axesOf(x).map(() => left.splice(left.indexOf(choose(left)), 1)[0]!));
+  },
+  expand: (pool, choose) => {
+    const x = choose(pool);
+    return small(x.expand([...choose([[], [2], [0]]), ...x.shape.map((dimension) => (dimension === 1 ? choose([1, 3]) : dimension))]));
+  },
+  slice: (pool, choose) => {
+    const x = choose(pool);
+    return x.slice(
+      ...x.shape.map((dimension) =>
+        choose([null, null, dimension > 0 ? dimension - 1 : null, [1, null] as const, [null, null, 2] as const, [null, null, -1] as const]),
+      ),
+    );
+  },
+  flip: (pool, choose) => {
+    const x = choose(pool);
+    return x.flip(axesOf(x).filter(() => choose([true, false])));
+  },
+  pad: (pool, choose) => {
+    const x = choose(pool);
+    const counts = () => x.shape.map(() => choose([0, 1, 2, -1]));
+    const [before, after] = [counts(), counts()];
+    if (x.shape.some((dimension, axis) => dimension + Math.min(0, before[axis]!) + Math.min(0, after[axis]!) < 0)) return null;
+    return small(x.pad(before, after, choose([0, 1, -0.5])));
+  },
+  concat: (pool, choose) => {
+    const x = choose(pool);
+    if (x.rank === 0) return null;
+    const axis = choose(axesOf(x));
+    const fitting = pool.filter((y) => y.rank === x.rank && y.shape.every((dimension, i) => i === axis || dimension === x.shape[i]));
+    return small(concat([x, choose(fitting), x], axis));
+  },
+  reduce: (pool, choose) => {
+    const x = choose(pool);
+    const axes = choose([undefined, axesOf(x).filter(() => choose([true, false]))]);
+    const name = choose(['sum', 'prod', 'max', 'min', 'mean', 'logsumexp', 'norm'] as const);
+    return x[name](axes, choose([true, false]));
+  },
+  variance: (pool, choose) => choose(pool).variance(),
+  argument: (pool, choose) => {
+    const x = choose(pool);
+    const axis = choose([undefined, ...axesOf(x)]);
+    if (axis === undefined ? x.size === 0 : x.shape[axis] === 0) return null;
+    return choose([x.argmax(axis), x.argmin(axis)]);
+  },
+  matmul: (pool, choose) => {
+    const x = choose(pool.filter((y) => y.rank >= 1));
+    const fitting = pool.flatMap((y) => {
+      const right = y.rank >= 2 ? [y, y.transpose()] : [y];
+      return right.filter((z) => z.rank >= 1 && z.shape.at(z.rank === 1 ? 0 : -2) === x.shape.at(-1) && (x.rank < 3 || z.rank < 3));
+    });
+    const y = fitting.length > 0 ? choose(fitting) : null;
+    return y && small(x.cast('f32').matmul(y.cast('f32')));
+  },
+  index: (pool, choose) => {
+    const x = choose(pool);
+    if (x.rank === 0) return null;
+    return choose([
+      () => x.add(arange(x.shape.at(-1)!)),
+      () => x.reshape([-1]).mul(arange(x.size)).reshape(x.shape),
+      () => take(x, tensor([0, 1, -1], { dtype: 'i32' }), choose(axesOf(x))),
+      () => sort(x, { axis: choose(axesOf(x)) }).values,
+      () => (x.rank >= 2 && x.shape.at(-1) === x.shape.at(-2) ? diagonal(x).add(eye(x.shape.at(-1)!).sum()) : null),
+      () => x.add(uniform(x.shape, { key: 3 })),
+    ])();
+  },
+  softmax: (pool, choose) => {
+    const x = choose(pool);
+    return x.rank === 0 ? null : x.softmax(choose(axesOf(x)));
+  },
+} as const satisfies Record<string, Builder>;
+
+const steps: fc.Arbitrary<readonly Step[]> = fc.array(
+  fc.record({
+    kind: fc.constantFrom(...(Object.keys(kinds) as (keyof typeof kinds)[])),
+    choices: fc.array(fc.nat(64), { minLength: 8, maxLength: 8 }),
+  }),
+  { minLength: 1, maxLength: 24 },
+);
+const shapes = fc.array(
+  fc.integer({ min: 0, max: 3 }).map((n) => [1, 2, 3, 4][n]!),
+  { maxLength: 3 },
+);
+const values = fc.oneof(
+  { weight: 6, arbitrary: fc.double({ min: -4, max: 4, noNaN: true }) },
+  fc.constantFrom(0, -0, 1, -1, Infinity, -Infinity, Number.NaN, 1e-40, 3e38),
+);
+const arrays = shapes.chain((shape) =>
+  fc.array(values, { minLength: sizeOf(shape), maxLength: sizeOf(shape) }).map((data) => host(shape, data, 'f32')),
+);
+const programs = fc.record({
+  leaves: fc.array(arrays, { minLength: 1, maxLength: 3 }),
+  slots: fc.array(arrays, { maxLength: 3 }),
+  steps,
+  /** Which values come out, which become those of slots, and which are read on the way. */
+  wanted: fc.array(fc.nat(64), { minLength: 1, maxLength: 5 }),
+  assigned: fc.array(fc.nat(64), { minLength: 3, maxLength: 3 }),
+  readFirst: fc.array(fc.nat(64), { maxLength: 3 }),
+});
+type RandomProgram = typeof programs extends fc.Arbitrary<infer P> ? P : never;
+
+function chooser(choices: readonly number[]): <T>(options: readonly T[]) => T {
+  let at = 0;
+  return (options) => options[choices[at++ % choices.length]! % options.length]!;
+}
+
+interface Built {
+  readonly pool: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  readonly updates: readonly Tensor[];
+}
+
+/** Builds a program on these leaves; yields every tensor when it is made. */
+function* building(program: RandomProgram, leaves: readonly Tensor[], slots: readonly Tensor[]): Generator<Tensor, Built> {
+  const pool = [...leaves, ...slots];
+  for (const { kind, choices } of program.steps) {
+    const made = kinds[kind](pool, chooser(choices));
+    if (!made) continue;
+    yield made;
+    pool.push(made);
+  }
+  const last = (options: readonly Tensor[], i: number): Tensor => options[options.length - 1 - (i % options.length)]!;
+  const outputs = program.wanted.map((i) => last(pool, i));
+  // A slot takes any value of its shape: of another slot, of itself, of anything.
+  const updates = slots.map((old, k) => {
+    const fitting = pool.filter((x) => x.dtype === old.dtype && sameShape(x.shape, old.shape));
+    return last(fitting, program.assigned[k]!);
+  });
+  return { pool, outputs, updates };
+}
+
+function build(program: RandomProgram, leaves: readonly Tensor[], slots: readonly Tensor[]): Built {
+  const steps = building(program, leaves, slots);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** Builds it with every node computed by itself: what is right. */
+async function byNode(program: RandomProgram): Promise<{ outputs: number[][]; updates: number[][] }> {
+  const steps = building(program, program.leaves.map(leaf), program.slots.map(leaf));
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return { outputs: await read(value.outputs), updates: await read(value.updates) };
+    for (const node of topologicalOrder([value.node], ({ storage }) => storage !== null)) await realize(new Tensor(node));
+  }
+}
+
+const leaf = (x: HostArray): Tensor => tensor(x);
+
+/** As numbers, so that NaN equals NaN and 0 differs from −0. */
+function read(readable: readonly { data(): Promise<TypedArray> }[]): Promise<number[][]> {
+  return Promise.all(readable.map(async (x) => [...(await x.data())]));
+}
+
+describe('random programs', () => {
+  beforeAll(async () => {
+    await useBackend(reference);
+  });
+
+  const asSlots = (program: RandomProgram): Slot[] => program.slots.map((initial, i) => slot(initial, `slot${i}`));
+  const valuesOf = (slots: readonly Slot[]): Tensor[] => slots.map(({ value }) => value);
+
+  it('give the same bits in one plan as node by node', () =>
+    property(
+      [programs],
+      async (program) => {
+        const expected = await byNode(program);
+        const slots = asSlots(program);
+        const { outputs, updates } = build(program, program.leaves.map(leaf), valuesOf(slots));
+        slots.forEach((each, i) => each.assign(updates[i]!));
+        await realize(...outputs);
+        expect(await read(outputs)).toEqual(expected.outputs);
+        expect(await read(slots)).toEqual(expected.updates);
+      },
+      { numRuns: 800 },
+    ));
+
+  it('give the same bits compiled, in two calls', () =>
+    property(
+      [programs],
+      async (program) => {
+        const expected = await byNode(program);
+        const slots = asSlots(program);
+        const step = compile((...args: Tensor[]) => {
+          const { outputs, updates } = build(program, args, valuesOf(slots));
+          slots.forEach((each, i) => each.assign(updates[i]!));
+          return outputs;
+        });
+        for (const _ of [1, 2]) {
+          slots.forEach((each, i) => each.set(program.slots[i]!.data));
+          const outputs = await step(...program.leaves.map(leaf));
+          expect(await read(outputs)).toEqual(expected.outputs);
+          expect(await read(slots)).toEqual(expected.updates);
+        }
+        step.dispose();
+      },
+      { numRuns: 300 },
+    ));
+
+  it('give the same bits when some nodes have been read before', () =>
+    property(
+      [programs],
+      async (program) => {
+        const expected = await byNode(program);
+        const { pool, outputs } = build(program, program.leaves.map(leaf), program.slots.map(leaf));
+        for (const i of program.readFirst) await pool[i % pool.length]!.data();
+        await realize(...outputs);
+        expect(await read(outputs)).toEqual(expected.outputs);
+      },
+      { numRuns: 300 },
+    ));
+
+  it('make plans that keep every promise of the contract, with few buffers to a kernel or many', () =>
+    property(
+      [programs, fc.constantFrom(4, 8, 16, undefined)],
+      (program, bindings) => {
+        const slots = asSlots(program);
+        const { outputs, updates } = build(program, program.leaves.map(leaf), valuesOf(slots));
+        const { plan } = buildPlan({
+          outputs: outputs.map(({ node }) => node),
+          updates: slots.map((each, i) => ({ slot: each, value: updates[i]!.node })),
+          isConstant: () => false,
+          ...(bindings && { bindings }),
+        });
+        expect(planFaults(plan)).toEqual([]);
+        if (bindings === undefined) return;
+        for (const { kind, inputs, outputs: stored } of plan.kernels) {
+          if (kind === 'map' || kind === 'reduce')
+            expect(new Set([...inputs, ...stored].map((view) => view.buffer)).size).toBeLessThanOrEqual(bindings);
+        }
+      },
+      { numRuns: 800 },
+    ));
+});
