@@ -32,7 +32,11 @@ export function workspaceBytes(kernel: Kernel): number {
 }
 
 /** The part of each view that the three directions name source, target and kernel; see wasm/conv.ts. */
-function roles({ direction, inputs, outputs }: ConvKernel): { source: readonly number[]; target: readonly number[]; weight: readonly number[] } {
+function roles({ direction, inputs, outputs }: ConvKernel): {
+  source: readonly number[];
+  target: readonly number[];
+  weight: readonly number[];
+} {
   const [first, second, last] = [inputs[0]!.shape, inputs[1]!.shape, outputs[0]!.shape];
   return direction === 'weight' ? { source: first, target: second, weight: last } : { source: first, target: last, weight: second };
 }
@@ -41,7 +45,9 @@ function convTables(kernel: ConvKernel): number {
   const { target, weight } = roles(kernel);
   const [kernelHeight, kernelWidth] = [weight[2]!, weight[3]!];
   const taps = Math.max(tableLength, kernelHeight * kernelWidth);
-  return 2 * tableBytes(target[1]! / kernel.groups) + 2 * tableBytes(tableLength) + 2 * tableBytes(taps) + 2 * 4 * (kernelHeight + kernelWidth);
+  return (
+    2 * tableBytes(target[1]! / kernel.groups) + 2 * tableBytes(tableLength) + 2 * tableBytes(taps) + 2 * 4 * (kernelHeight + kernelWidth)
+  );
 }
 
 /** One row of target pixels, of one channel of one image. */

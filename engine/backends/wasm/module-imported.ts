@@ -1,0 +1,8 @@
+import relaxed from '../../../wasm/relaxed.wasm';
+import simd from '../../../wasm/simd.wasm';
+import type { Build } from './index.ts';
+
+/** The compiled module, where the platform compiles at deployment and forbids it afterwards. */
+export async function loadModule(build: Build): Promise<WebAssembly.Module> {
+  return build === 'relaxed' ? relaxed : simd;
+}
