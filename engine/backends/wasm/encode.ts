@@ -162,11 +162,11 @@ function encodeReduce(plan: Plan, kernel: KernelOf<'reduce'>): Command[] {
   const before = columns ? outerAxes.slice(0, beside) : outerAxes;
   const after = columns ? outerAxes.slice(beside) : [];
   const cut = { prefix: extentOf(before), folded: extentOf(foldedAxes), suffix: extentOf(after) };
-  const axes = collapse([...before, ...foldedAxes, ...after]);
+  // An empty fold locates no element, but what an extent of 0 would divide is worked out beforehand.
+  const axes = collapse(cut.folded === 0 ? [] : [...before, ...foldedAxes, ...after]);
   const { blocks, run, block, group } = columns ? cutColumns(axes, cut, ordered) : cutRows(axes, cut, inputs);
 
-  const empty = cut.folded === 0;
-  const encoded = encodeProgram(plan, program, empty ? [] : inputs, blocks, () => null);
+  const encoded = encodeProgram(plan, program, inputs, blocks, () => null);
   const outer = collapse(outerAxes);
   const firstOutput = inputs.length + positions.length;
   const results = outputs.flatMap((output, k) => {
