@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { grad, realize, type BackendName, type DType, type HostArray, type Slot, type Tensor, tensor, useBackend } from '../../engine/index.ts';
 import { dtypes, isFloat } from '../../engine/dtype.ts';
 import { type Case, type Recording, readRecording } from '../recordings/recordings.ts';
@@ -15,7 +15,7 @@ export type Precision = (typeof precisions)[number];
 /** One `describe` for each precision, on its backend. */
 export function atEachPrecision(body: (precision: Precision) => void): void {
   describe.each(precisions)('on $backend in $dtype', (precision) => {
-    it('starts its backend', async () => {
+    beforeAll(async () => {
       await useBackend(precision.backend);
     });
     body(precision);
