@@ -135,7 +135,7 @@ function reduceHuge(x: f64): f64 {
   const low = (mantissa * digit(at + 8, shift)) >> 32;
   const turns = ((mantissa * digit(at, shift)) << 32) + mantissa * digit(at + 4, shift) + low;
   // A whole turn is 2⁶⁴, so that turns fall off the top; ½π·2⁻⁶².
-  return copysign(1.0, x) * <f64>(<i64>turns) * 3.4061215800304555e-19;
+  return copysign(1.0, x) * <f64>(<i64>turns) * 3.4061215800865545e-19;
 }
 
 @inline
@@ -201,7 +201,8 @@ function sine(x: v128, phase: i32): v128 {
 
 @inline
 export function sin(x: v128): v128 {
-  return sine(x, 0);
+  // −0 would lose its sign to the angle's reduction.
+  return v128.bitselect(x, sine(x, 0), f32x4.eq(x, splat(0)));
 }
 
 @inline

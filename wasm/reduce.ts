@@ -251,10 +251,10 @@ function foldRow<Operation>(code: i32, from: usize, count: i32): v128 {
 
 function foldWord<Operation>(code: i32, word: usize, from: usize, count: i32): void {
   const operation = changetype<Operation>(0);
-  let v = operation.of(foldRow<Operation>(code, from, count), v128.load32_splat(word));
+  let v = foldRow<Operation>(code, from, count);
   v = operation.of(v, i64x2.shuffle(v, v, 1, 0));
   v = operation.of(v, i32x4.shuffle(v, v, 1, 0, 3, 2));
-  v128.store_lane<i32>(word, v, 0);
+  v128.store_lane<i32>(word, operation.of(v, v128.load32_splat(word)), 0);
 }
 
 /** A product of f32 is kept in double, so that it neither loses bits nor leaves the range on the way. */
