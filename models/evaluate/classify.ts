@@ -126,7 +126,7 @@ export async function linearProbe(train: LabelledFeatures, test: LabelledFeature
     }
     const predicted = await inChunks(standardized(test.features), batchSize, async (chunk) => {
       using classesOf = await predict(tensor(chunk));
-      return classesOf.data();
+      return await classesOf.data();
     });
     return score(Int32Array.from(predicted.flatMap((chunk) => [...chunk])), test);
   } finally {
