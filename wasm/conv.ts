@@ -15,13 +15,13 @@
  *
  * so the strided input gradient is a set of dense convolutions, one for each phase, not one over dilated zeros.
  *
- *   for each group
- *     for each band of target rows, or of whole images     (as many as the slab holds)
- *       for each block of source channels                  slab ← source, zero-padded
- *         for each phase
- *           for each block of pixels                       product (product.ts)
+ *   for each band of target rows, or of whole images       (as many as the slab holds)
+ *     for each block of groups or of a group's channels    slab ← source, zero-padded
+ *       for each phase
+ *         for each block of pixels                         tables of addresses
+ *           for each group                                 product (product.ts)
  */
-import { fillTable, padTable, product, productBytes, tableLength } from './product';
+import { fillTable, padTable, product, productBytes, tableLength, tiledSize } from './product';
 import { copySlab } from './slab';
 import { parameter, pointer, shape, stride, viewAt } from './view';
 
@@ -65,15 +65,15 @@ function axisTaps(
   return <i32>count;
 }
 
-/** All taps of `channels` channels: start + channel · channelStride + rows[u] + columns[v], in bytes. */
+/** All taps of `channels` channels, start + channel · channelStep + rows[u] + columns[v], in bytes; the last two are in elements. */
 function fillTaps(
-  table: usize, start: i32, channels: i32, channelStride: i32, rows: usize, height: i32, columns: usize, width: i32,
+  table: usize, start: i32, channels: i32, channelStep: i32, rows: usize, height: i32, columns: usize, width: i32,
 ): void {
   const first = table;
-  for (let c = 0; c < channels; c++, start += channelStride) {
+  for (let c = 0; c < channels; c++, start += channelStep) {
     for (let u = 0; u < height; u++) {
-      const row = start + load<i32>(rows + (<usize>u << 2));
-      for (let v = 0; v < width; v++, table += 4) store<i32>(table, row + load<i32>(columns + (<usize>v << 2)) << 2);
+      const row = start + (load<i32>(rows + (<usize>u << 2)) << 2);
+      for (let v = 0; v < width; v++, table += 4) store<i32>(table, row + (load<i32>(columns + (<usize>v << 2)) << 2));
     }
   }
   padTable(first, channels * height * width);
@@ -82,11 +82,12 @@ function fillTaps(
 /** Pixels `first` to `first + count` of images of `height × width`, in row-major order, in bytes. */
 function fillPixels(
   table: usize, first: i32, count: i32, height: i32, width: i32,
-  start: usize, imageStride: i32, rowStride: i32, columnStride: i32,
+  start: i32, imageStride: i32, rowStride: i32, columnStride: i32,
 ): void {
+  if (count <= 0) return;
   let j = first % width, i = first / width % height, n = first / width / height;
   for (let p = 0; p < count; p++) {
-    store<u32>(table + (<usize>p << 2), <u32>start + (n * imageStride + i * rowStride + j * columnStride << 2));
+    store<i32>(table + (<usize>p << 2), start + (n * imageStride + i * rowStride + j * columnStride << 2));
     if (++j == width) {
       j = 0;
       if (++i == height) {
@@ -151,6 +152,14 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
     if (!direct) blockImages = max(1, min(blockImages, slabLength / (pitch * blockChannels * ((rows - 1) * sourceStepH + spanH))));
   }
 
+  // Threads share weights by channel or group, and images by band. Bands stay as they are, and so does the order of sums.
+  if (isWeight && sourceChannels >= threads) blockChannels = min(blockChannels, divideUp(sourceChannels, threads));
+  let blockGroups = 1;
+  if (blockChannels == sourceChannels) {
+    const groupLength = pitch * blockChannels * ((blockRows - 1) * sourceStepH + spanH) * blockImages;
+    blockGroups = max(1, min(divideUp(groups, isWeight ? threads : 1), direct ? groups : slabLength / groupLength));
+  }
+
   const kernelRows = workspace + productBytes;
   const targetRows = kernelRows + (<usize>(targetChannels + 8) << 2);
   const sourcePixels = targetRows + (<usize>(targetChannels + 8) << 2);
@@ -162,28 +171,26 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
   const slab = sourceAxis + (<usize>(kernelH + kernelW) << 2);
   const axisW = <usize>kernelH << 2;
 
-  for (let group = 0; group < groups; group++) {
-    const kernelBase = pointer(kernel, bases) + <usize>(group * (isInput ? sourceChannels : targetChannels) * stride(kernel, 0) << 2);
-    const targetBase = pointer(target, bases) + <usize>(group * targetChannels * stride(target, 1) << 2);
-    fillTable(kernelRows, targetChannels, kernelBase, kernelTarget << 2);
-    fillTable(targetRows, targetChannels, targetBase, stride(target, 1) << 2);
-    let band = 0;
-    for (let n = 0; n == 0 || n < images; n += blockImages) {
-      const bandImages = min(blockImages, images - n);
-      for (let row = 0; row == 0 || row < rows; row += blockRows, band++) {
-        if (isWeight ? thread != 0 : band % threads != thread) continue;
-        const bandRows = min(blockRows, rows - row);
-        const slabRows = (bandRows - 1) * sourceStepH + spanH;
-        const channelPitch = direct ? stride(source, 1) : slabRows * pitch;
+  let band = 0;
+  for (let n = 0; n == 0 || n < images; n += blockImages) {
+    const bandImages = min(blockImages, images - n);
+    for (let row = 0; row == 0 || row < rows; row += blockRows, band++) {
+      if (!isWeight && band % threads != thread) continue;
+      const bandRows = min(blockRows, rows - row);
+      const slabRows = (bandRows - 1) * sourceStepH + spanH;
+      const channelPitch = direct ? stride(source, 1) : slabRows * pitch;
+      for (let group = 0; group < groups; group += blockGroups) {
+        const bandGroups = min(blockGroups, groups - group);
         for (let channel = 0; channel == 0 || channel < sourceChannels; channel += blockChannels) {
           const channels = min(blockChannels, sourceChannels - channel);
-          const imagePitch = direct ? stride(source, 0) : channels * channelPitch;
+          if (isWeight && (group / blockGroups + channel / blockChannels) % threads != thread) continue;
+          const imagePitch = direct ? stride(source, 0) : bandGroups * channels * channelPitch;
           const from = pointer(source, bases) + <usize>(n * stride(source, 0) + (group * sourceChannels + channel) * stride(source, 1) << 2);
           let base = slab;
           if (direct) base = from + <usize>((row * sourceStepH + firstH) * sourceRow + firstW * sourceColumn << 2);
           else copySlab(
-            slab, from, bandImages, channels, slabRows, phase, sourceStepW, row * sourceStepH + firstH, firstW, sourceH, sourceW,
-            stride(source, 0), stride(source, 1), sourceRow, sourceColumn,
+            slab, from, bandImages, bandGroups * channels, slabRows, phase, sourceStepW,
+            row * sourceStepH + firstH, firstW, sourceH, sourceW, stride(source, 0), stride(source, 1), sourceRow, sourceColumn,
           );
           for (let phaseH = 0; phaseH < targetStepH; phaseH++) {
             const baseH = isInput ? phaseH + padH : -padH;
@@ -195,28 +202,40 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
                 kernelAxis + axisW, sourceAxis + axisW, kernelW, baseW, deltaW, targetStepW, stride(kernel, 3), firstW, tapStep, phase, tapPitch,
               );
               const steps = channels * tapsH * tapsW;
-              fillTaps(kernelTaps, channel * kernelSource, channels, kernelSource, kernelAxis, tapsH, kernelAxis + axisW, tapsW);
-              fillTaps(sourceTaps, 0, channels, channelPitch, sourceAxis, tapsH, sourceAxis + axisW, tapsW);
+              fillTaps(kernelTaps, channel * kernelSource << 2, channels, kernelSource << 2, kernelAxis, tapsH, kernelAxis + axisW, tapsW);
+              // Few taps (of a first layer) fit the rows of the tiles better than their columns.
+              const wide = targetChannels > 1 && tiledSize(steps, targetChannels) < tiledSize(targetChannels, steps);
               const pixelColumns = divideUp(width - phaseW, targetStepW);
               const pixels = bandImages * max(0, pixelRows) * pixelColumns;
               const offset = n * stride(target, 0) + (row * targetStepH + phaseH) * stride(target, 2) + phaseW * stride(target, 3);
               for (let pixel = 0; pixel == 0 || pixel < pixels; pixel += tableLength) {
                 const count = min(tableLength, pixels - pixel);
-                if (count > 0) {
-                  fillPixels(sourcePixels, pixel, count, pixelRows, pixelColumns, base, imagePitch, sourceStepH * rowPitch, pixelPitch);
-                  fillPixels(
-                    targetPixels, pixel, count, pixelRows, pixelColumns,
-                    <usize>(offset << 2), stride(target, 0), targetStepH * stride(target, 2), targetStepW * stride(target, 3),
+                const later = isWeight ? n + row + pixel > 0 : channel > 0;
+                fillPixels(sourcePixels, pixel, count, pixelRows, pixelColumns, 0, imagePitch, sourceStepH * rowPitch, pixelPitch);
+                fillPixels(
+                  targetPixels, pixel, count, pixelRows, pixelColumns,
+                  offset << 2, stride(target, 0), targetStepH * stride(target, 2), targetStepW * stride(target, 3),
+                );
+                for (let g = 0; g < bandGroups; g++) {
+                  const kernelGroup = (group + g) * (isInput ? sourceChannels : targetChannels) * stride(kernel, 0);
+                  fillTable(kernelRows, targetChannels, pointer(kernel, bases) + <usize>(kernelGroup << 2), kernelTarget << 2);
+                  const targetGroup = (group + g) * targetChannels * stride(target, 1);
+                  fillTable(targetRows, targetChannels, pointer(target, bases) + <usize>(targetGroup << 2), stride(target, 1) << 2);
+                  const start = <i32>base + (g * channels * channelPitch << 2);
+                  fillTaps(sourceTaps, start, channels, channelPitch << 2, sourceAxis, tapsH, sourceAxis + axisW, tapsW);
+                  if (!isWeight) product(
+                    targetChannels, count, steps,
+                    kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, later, workspace,
+                  );
+                  else if (wide) product(
+                    steps, targetChannels, count,
+                    sourceTaps, sourcePixels, targetPixels, targetRows, kernelTaps, kernelRows, later, workspace,
+                  );
+                  else product(
+                    targetChannels, steps, count,
+                    targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, later, workspace,
                   );
                 }
-                if (isWeight) product(
-                  targetChannels, steps, count,
-                  targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, n + row + pixel > 0, workspace,
-                );
-                else product(
-                  targetChannels, count, steps,
-                  kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, channel > 0, workspace,
-                );
               }
             }
           }

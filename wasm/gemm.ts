@@ -1,6 +1,6 @@
 /** `out[b] = a[b] · b[b]`, any strides: tables of strided addresses for the blocked product. Threads split rows or columns. */
 import { tileColumns, tileRows } from './microkernel';
-import { fillTable, product, productBytes, tableBytes, tableLength } from './product';
+import { fillTable, product, productBytes, tableBytes, tableLength, tiledSize } from './product';
 import { pointer, shape, stride, viewAt } from './view';
 
 export function gemm(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
@@ -20,8 +20,10 @@ export function gemm(command: usize, bases: usize, workspace: usize, thread: i32
     batches = 1;
   }
   let pa = pointer(a, bases), pb = pointer(b, bases), pc = pointer(out, bases);
-  // Tiles store along the columns: where the rows are what is contiguous, (A·B)ᵀ = Bᵀ·Aᵀ.
-  if (cColumn != 1 && cRow == 1) {
+  // (A·B)ᵀ = Bᵀ·Aᵀ. Tiles store along the columns, so where the rows are what is contiguous the transpose is better; and
+  // where it fits the tiles better, as for a tall product of few columns; and a single column is a single row.
+  const fits = steps >= 32 && tiledSize(columns, rows) * 5 < tiledSize(rows, columns) * 4;
+  if (rows != 1 && (columns == 1 || fits || (cColumn != 1 && cRow == 1))) {
     let t = rows; rows = columns; columns = t;
     t = cRow; cRow = cColumn; cColumn = t;
     t = aRow; aRow = bColumn; bColumn = t;

@@ -4,7 +4,8 @@
  *   a: panel of `depth` steps, each 4 or 6 scalars      b: panel of `depth` steps, each 8 columns (two v128)
  *   rows: table of the tile's row addresses              column: byte offset of the tile's first column
  *
- * x86-64 has 16 vector registers: 6×8 takes 12 sums, 2 of b and 1 of a, and fills them where a fused multiply-add
+ * A tile at the lower edge repeats its last row, in `a` and in `rows`: all sums are read before any is written, so the
+ * copies write the same. x86-64 has 16 vector registers: 6×8 takes 12 sums, 2 of b and 1 of a, and fills them where a fused multiply-add
  * needs no temporary; without one, 4×8 is faster.
  */
 
@@ -23,10 +24,8 @@ export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
 
 // @ts-ignore: decorator
 @inline
-function storeRow(rows: usize, row: usize, column: usize, left: v128, right: v128, accumulate: bool): void {
-  const c = <usize>load<u32>(rows + (row << 2)) + column;
-  v128.store(c, accumulate ? f32x4.add(v128.load(c), left) : left);
-  v128.store(c, accumulate ? f32x4.add(v128.load(c, 16), right) : right, 16);
+function rowAt(rows: usize, row: usize): usize {
+  return <usize>load<u32>(rows + (row << 2));
 }
 
 export function tile6x8(depth: i32, a: usize, b: usize, rows: usize, column: usize, accumulate: bool): void {
@@ -53,17 +52,43 @@ export function tile6x8(depth: i32, a: usize, b: usize, rows: usize, column: usi
     c50 = multiplyAdd(s, b0, c50);
     c51 = multiplyAdd(s, b1, c51);
   }
-  storeRow(rows, 0, column, c00, c01, accumulate);
-  storeRow(rows, 1, column, c10, c11, accumulate);
-  storeRow(rows, 2, column, c20, c21, accumulate);
-  storeRow(rows, 3, column, c30, c31, accumulate);
-  storeRow(rows, 4, column, c40, c41, accumulate);
-  storeRow(rows, 5, column, c50, c51, accumulate);
+  const r0 = rowAt(rows, 0) + column;
+  const r1 = rowAt(rows, 1) + column;
+  const r2 = rowAt(rows, 2) + column;
+  const r3 = rowAt(rows, 3) + column;
+  const r4 = rowAt(rows, 4) + column;
+  const r5 = rowAt(rows, 5) + column;
+  if (accumulate) {
+    c00 = f32x4.add(v128.load(r0), c00);
+    c01 = f32x4.add(v128.load(r0, 16), c01);
+    c10 = f32x4.add(v128.load(r1), c10);
+    c11 = f32x4.add(v128.load(r1, 16), c11);
+    c20 = f32x4.add(v128.load(r2), c20);
+    c21 = f32x4.add(v128.load(r2, 16), c21);
+    c30 = f32x4.add(v128.load(r3), c30);
+    c31 = f32x4.add(v128.load(r3, 16), c31);
+    c40 = f32x4.add(v128.load(r4), c40);
+    c41 = f32x4.add(v128.load(r4, 16), c41);
+    c50 = f32x4.add(v128.load(r5), c50);
+    c51 = f32x4.add(v128.load(r5, 16), c51);
+  }
+  v128.store(r0, c00);
+  v128.store(r0, c01, 16);
+  v128.store(r1, c10);
+  v128.store(r1, c11, 16);
+  v128.store(r2, c20);
+  v128.store(r2, c21, 16);
+  v128.store(r3, c30);
+  v128.store(r3, c31, 16);
+  v128.store(r4, c40);
+  v128.store(r4, c41, 16);
+  v128.store(r5, c50);
+  v128.store(r5, c51, 16);
 }
 
 export function tile4x8(depth: i32, a: usize, b: usize, rows: usize, column: usize, accumulate: bool): void {
   let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00, c30 = c00, c31 = c00;
-  for (const end = a + <usize>(depth << 4); a != end; a += 16, b += 32) {
+  for (const end = a + <usize>depth * 16; a != end; a += 16, b += 32) {
     const b0 = v128.load(b), b1 = v128.load(b, 16);
     let s = v128.load32_splat(a);
     c00 = multiplyAdd(s, b0, c00);
@@ -78,8 +103,26 @@ export function tile4x8(depth: i32, a: usize, b: usize, rows: usize, column: usi
     c30 = multiplyAdd(s, b0, c30);
     c31 = multiplyAdd(s, b1, c31);
   }
-  storeRow(rows, 0, column, c00, c01, accumulate);
-  storeRow(rows, 1, column, c10, c11, accumulate);
-  storeRow(rows, 2, column, c20, c21, accumulate);
-  storeRow(rows, 3, column, c30, c31, accumulate);
+  const r0 = rowAt(rows, 0) + column;
+  const r1 = rowAt(rows, 1) + column;
+  const r2 = rowAt(rows, 2) + column;
+  const r3 = rowAt(rows, 3) + column;
+  if (accumulate) {
+    c00 = f32x4.add(v128.load(r0), c00);
+    c01 = f32x4.add(v128.load(r0, 16), c01);
+    c10 = f32x4.add(v128.load(r1), c10);
+    c11 = f32x4.add(v128.load(r1, 16), c11);
+    c20 = f32x4.add(v128.load(r2), c20);
+    c21 = f32x4.add(v128.load(r2, 16), c21);
+    c30 = f32x4.add(v128.load(r3), c30);
+    c31 = f32x4.add(v128.load(r3, 16), c31);
+  }
+  v128.store(r0, c00);
+  v128.store(r0, c01, 16);
+  v128.store(r1, c10);
+  v128.store(r1, c11, 16);
+  v128.store(r2, c20);
+  v128.store(r2, c21, 16);
+  v128.store(r3, c30);
+  v128.store(r3, c31, 16);
 }

@@ -9,16 +9,26 @@
 
 // @ts-ignore: decorator
 @inline
-function at(table: usize, index: usize): usize {
+export function at(table: usize, index: usize): usize {
   return <usize>load<u32>(table + (index << 2));
 }
 
 /** Whether four entries of a table follow each other in memory. */
 // @ts-ignore: decorator
 @inline
-function consecutive(table: usize): bool {
+export function consecutive(table: usize): bool {
   const steps = i32x4.sub(v128.load(table), v128.load32_splat(table));
   return i32x4.all_true(i32x4.eq(steps, i32x4(0, 4, 8, 12)));
+}
+
+/** Whether eight entries of a table follow each other in memory. */
+// @ts-ignore: decorator
+@inline
+export function consecutive8(table: usize): bool {
+  const first = v128.load32_splat(table);
+  const left = i32x4.eq(i32x4.sub(v128.load(table), first), i32x4(0, 4, 8, 12));
+  const right = i32x4.eq(i32x4.sub(v128.load(table, 16), first), i32x4(16, 20, 24, 28));
+  return i32x4.all_true(v128.and(left, right));
 }
 
 /** Packs four lanes of a panel whose steps are `pitch` bytes apart. */

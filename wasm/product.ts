@@ -12,7 +12,8 @@
  * So the bits of an element of C depend only on the order of its steps, never on which tile it falls in.
  */
 import { tile4x8, tile6x8, tileColumns, tileRows } from './microkernel';
-import { packPanel } from './pack';
+import { consecutive8, packPanel } from './pack';
+import { rowProduct } from './rowProduct';
 
 const blockColumns: i32 = 512;
 const blockDepth: i32 = 256;
@@ -42,6 +43,13 @@ export function padTable(table: usize, count: i32): void {
   v128.store(end, last, 16);
 }
 
+/** What the tiles of a product compute for one step, padding included: how well it fits them. */
+export function tiledSize(rows: i32, columns: i32): i32 {
+  const rest = rows % tileRows;
+  const height = rows - rest + (rest == 0 ? 0 : rest > 4 ? 6 : 4);
+  return height * (columns + tileColumns - 1 & -tileColumns);
+}
+
 // @ts-ignore: decorator
 @inline
 function runTile(rows: i32, depth: i32, a: usize, b: usize, cRows: usize, column: usize, accumulate: bool): void {
@@ -49,20 +57,36 @@ function runTile(rows: i32, depth: i32, a: usize, b: usize, cRows: usize, column
   else tile4x8(depth, a, b, cRows, column, accumulate);
 }
 
-/** Copies the part of a finished tile that exists to where it belongs. */
-function scatterTile(tile: usize, rows: i32, columns: i32, cRows: usize, cColumns: usize, accumulate: bool): void {
-  for (let i = 0; i < rows; i++, tile += 32) {
-    const row = <usize>load<u32>(cRows + (<usize>i << 2));
-    for (let j = 0; j < columns; j++) {
-      const c = row + <usize>load<u32>(cColumns + (<usize>j << 2));
-      const value = load<f32>(tile + (<usize>j << 2));
-      store<f32>(c, accumulate ? load<f32>(c) + value : value);
+/** Takes four columns of a finished tile to where they belong. At the edge, copies of the last column write the same. */
+// @ts-ignore: decorator
+@inline
+function scatterQuad(tile: usize, rows: i32, cRows: usize, cColumns: usize, accumulate: bool): void {
+  const c0 = <usize>load<u32>(cColumns), c1 = <usize>load<u32>(cColumns, 4);
+  const c2 = <usize>load<u32>(cColumns, 8), c3 = <usize>load<u32>(cColumns, 12);
+  for (const end = cRows + (<usize>rows << 2); cRows != end; cRows += 4, tile += 32) {
+    const row = <usize>load<u32>(cRows);
+    let sums = v128.load(tile);
+    if (accumulate) {
+      let c = v128.load32_zero(row + c0);
+      c = v128.load32_lane(row + c1, c, 1);
+      c = v128.load32_lane(row + c2, c, 2);
+      c = v128.load32_lane(row + c3, c, 3);
+      sums = f32x4.add(c, sums);
     }
+    v128.store32_lane(row + c0, sums, 0);
+    v128.store32_lane(row + c1, sums, 1);
+    v128.store32_lane(row + c2, sums, 2);
+    v128.store32_lane(row + c3, sums, 3);
   }
 }
 
+function scatterTile(tile: usize, rows: i32, columns: i32, cRows: usize, cColumns: usize, accumulate: bool): void {
+  scatterQuad(tile, rows, cRows, cColumns, accumulate);
+  if (columns > 4) scatterQuad(tile + 16, rows, cRows, cColumns + 16, accumulate);
+}
+
 /**
- * The tables of A's rows and of B's and C's columns must be padded (`padTable`). With no steps, C is zero unless
+ * The tables of rows and columns must be padded (`padTable`). With no steps, C is zero unless
  * `accumulate`.
  */
 export function product(
@@ -70,6 +94,12 @@ export function product(
   aRows: usize, aDepths: usize, bDepths: usize, bColumns: usize, cRows: usize, cColumns: usize,
   accumulate: bool, workspace: usize,
 ): void {
+  if (rows == 1) {
+    rowProduct(
+      columns, steps, <usize>load<u32>(aRows), aDepths, bDepths, bColumns, <usize>load<u32>(cRows), cColumns, accumulate, workspace,
+    );
+    return;
+  }
   const tileTable = workspace;
   const tile = workspace + 32;
   const panel = workspace + tileBytes;
@@ -97,24 +127,13 @@ export function product(
         for (let j = 0; j < width; j += tileColumns, b += panelStride) {
           const cLane = cColumns + step0 + (<usize>j << 2);
           const offset = <usize>load<u32>(cLane);
-          const whole = (height == tileRows || height == 4) && width - j >= tileColumns && adjacent(cLane);
-          if (whole) runTile(height, depth, panel, b, cLanes, offset, deeper);
+          if (width - j >= tileColumns && consecutive8(cLane)) runTile(height, depth, panel, b, cLanes, offset, deeper);
           else {
             runTile(height, depth, panel, b, tileTable, 0, false);
-            scatterTile(tile, height, min(tileColumns, width - j), cLanes, cLane, deeper);
+            scatterTile(tile, height, width - j, cLanes, cLane, deeper);
           }
         }
       }
     }
   }
-}
-
-/** Whether eight columns follow each other in memory. */
-// @ts-ignore: decorator
-@inline
-function adjacent(table: usize): bool {
-  const first = v128.load32_splat(table);
-  const left = i32x4.eq(i32x4.sub(v128.load(table), first), i32x4(0, 4, 8, 12));
-  const right = i32x4.eq(i32x4.sub(v128.load(table, 16), first), i32x4(16, 20, 24, 28));
-  return i32x4.all_true(v128.and(left, right));
 }
