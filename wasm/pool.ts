@@ -60,7 +60,7 @@ export function pool(command: usize, bases: usize, workspace: usize, thread: i32
           store<f32>(out, best);
         } else {
           let best: f32 = -Infinity;
-          let place = top * width + left;
+          let place = top < bottom && left < right ? top * width + left : -1;
           for (let h = top; h < bottom; h++) {
             let p = x + <usize>(h * fromRow + left * fromColumn);
             for (let w = left; w < right; w++, p += <usize>fromColumn) {
