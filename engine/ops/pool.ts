@@ -76,7 +76,7 @@ export function maxPool2d(x: Tensor, kernel: Pair, options: PoolOptions = {}): T
 export function maxPool2dWithIndices(x: Tensor, kernel: Pair, options: PoolOptions = {}): { values: Tensor; indices: Tensor } {
   const indices = apply('pool', [x], { ...windowOf('maxPool2d', kernel, options), mode: 'argmax' });
   const [n, c, h, w] = x.shape;
-  const flat = indices.reshape([n!, c!, -1]);
+  const flat = indices.reshape([n!, c!, indices.shape[2]! * indices.shape[3]!]);
   return { values: takeAlongAxis(x.reshape([n!, c!, h! * w!]), flat, 2).reshape(indices.shape), indices };
 }
 
