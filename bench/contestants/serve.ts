@@ -1,0 +1,77 @@
+import { writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { Reply, Request } from '../protocol.ts';
+import type { Work, WorkKind, WorkOf } from '../work.ts';
+
+export interface Runner {
+  /** Runs once and gives the magnitude of the result, by which contestants are compared. */
+  first(): number | Promise<number>;
+  run(): unknown;
+}
+
+/** How each kind of work is set up, or why it cannot be. */
+export type Contestant = { readonly [Kind in WorkKind]: ((work: WorkOf<Kind>) => Runner | Promise<Runner>) | string };
+
+export function unable(reason: string): Contestant {
+  return { matmul: reason, convolution: reason, step: reason, chain: reason, whitening: reason, replay: reason };
+}
+
+export class CannotError extends Error {}
+
+/** Short calls are timed in batches of about this many milliseconds, so that the clock does not count. */
+const batchMilliseconds = 2;
+
+async function timed(run: () => unknown, calls: number): Promise<number> {
+  const start = performance.now();
+  for (let call = 0; call < calls; call++) {
+    const result = run();
+    if (result instanceof Promise) await result;
+  }
+  return (performance.now() - start) / calls;
+}
+
+export async function sampleOf(run: () => unknown, milliseconds: number): Promise<number[]> {
+  const end = performance.now() + milliseconds;
+  const times = [await timed(run, 1)];
+  const calls = Math.max(1, Math.ceil(batchMilliseconds / times[0]!));
+  if (calls > 1) times.pop();
+  while (times.length === 0 || performance.now() < end) times.push(await timed(run, calls));
+  return times;
+}
+
+export function reply(message: Reply): void {
+  writeSync(3, `${JSON.stringify(message)}\n`);
+}
+
+/** Answers each line of standard input, one at a time, until it ends. */
+export async function answer(respond: (request: Request) => Promise<Reply>): Promise<void> {
+  for await (const line of createInterface({ input: process.stdin })) {
+    try {
+      reply(await respond(JSON.parse(line) as Request));
+    } catch (error) {
+      reply({ cannot: (error instanceof Error ? error.message : String(error)).split('\n')[0]!.slice(0, 120) });
+    }
+  }
+  process.exit(0);
+}
+
+/** The child's end: sets up what the parent asks for, and times it. */
+export async function serve(load: () => Promise<Contestant>): Promise<void> {
+  let contestant: Contestant | null = null;
+  let runner: Runner | null = null;
+  await answer(async (request) => {
+    if ('prepare' in request) {
+      contestant ??= await load();
+      const { work } = request.prepare;
+      // The table's type ties each row to its kind; here both are of the same kind.
+      const make = contestant[work.kind] as ((work: Work) => Runner | Promise<Runner>) | string;
+      if (typeof make === 'string') throw new CannotError(make);
+      runner = await make(work);
+      const start = performance.now();
+      const check = await runner.first();
+      return { prepared: { milliseconds: performance.now() - start, check } };
+    }
+    if (runner === null) throw new Error('asked for a sample before the work was prepared');
+    return { times: await sampleOf(runner.run, request.sample.milliseconds) };
+  });
+}

@@ -1,0 +1,147 @@
+import { Child, type Outcome } from './child.ts';
+import { type Contestant, limitsCommand } from './contestants.ts';
+import type { Rates } from './protocol.ts';
+import type { Case } from './suites.ts';
+import { type Demand, demandOf } from './work.ts';
+
+export interface Options {
+  /** How often each contestant has its turn. */
+  readonly rounds: number;
+  /** How long a turn lasts, at least one call. */
+  readonly sampleMilliseconds: number;
+  /** How long one call may take. */
+  readonly limitSeconds: number;
+  /** How long a contestant may take for all turns of a case together. */
+  readonly budgetSeconds: number;
+}
+
+export type Entry =
+  | {
+      readonly name: string;
+      /** Milliseconds a call. */
+      readonly median: number;
+      readonly fastest: number;
+      /** Half the distance between the quartiles, as a share of the median. */
+      readonly spread: number;
+      readonly samples: number;
+      /** The magnitude of its first result. */
+      readonly check: number;
+    }
+  | { readonly name: string; readonly cannot: string }
+  | { readonly name: string; readonly exceeded: number };
+
+export interface Measured {
+  readonly case: Case;
+  readonly demand: Demand | null;
+  readonly rates: Rates;
+  readonly entries: readonly Entry[];
+}
+
+/** To start a process and load a library in it. */
+const startSeconds = 60;
+
+interface Seat {
+  readonly contestant: Contestant;
+  readonly child: Child | null;
+  readonly times: number[];
+  check: number;
+  spentMilliseconds: number;
+  fault: { readonly cannot: string } | { readonly exceeded: number } | null;
+}
+
+export function quantile(sorted: readonly number[], share: number): number {
+  const position = share * (sorted.length - 1);
+  const [below, above] = [sorted[Math.floor(position)]!, sorted[Math.ceil(position)]!];
+  return below + (above - below) * (position - Math.floor(position));
+}
+
+export const median = (numbers: readonly number[]): number =>
+  quantile(
+    [...numbers].sort((a, b) => a - b),
+    0.5,
+  );
+
+function sit(contestant: Contestant): Seat {
+  const { command, environment } = contestant;
+  const seat = { contestant, times: [], check: Number.NaN, spentMilliseconds: 0 };
+  if ('missing' in command) return { ...seat, child: null, fault: { cannot: command.missing } };
+  return { ...seat, child: new Child(command, environment), fault: null };
+}
+
+/** Notes why a contestant goes no further, if it does not. */
+function settle(seat: Seat, outcome: Outcome, limitSeconds: number): void {
+  if ('exceeded' in outcome) seat.fault = { exceeded: limitSeconds };
+  else if ('cannot' in outcome) seat.fault = { cannot: outcome.cannot };
+}
+
+/** Sets a contestant up and runs it warm. One that is slow enough is not asked twice. */
+async function prepare(seat: Seat, measured: Case, demand: Demand | null, options: Options): Promise<void> {
+  const { child } = seat;
+  if (child === null) return;
+  const { limitSeconds, budgetSeconds, sampleMilliseconds } = options;
+  const first = await child.ask({ prepare: { work: measured.work, demand } }, (startSeconds + limitSeconds) * 1000);
+  settle(seat, first, limitSeconds);
+  if (!('prepared' in first)) return;
+  const { milliseconds, check } = first.prepared;
+  seat.check = check;
+  if (milliseconds > limitSeconds * 1000) seat.fault = { exceeded: limitSeconds };
+  // The first call compiles; it counts only where there is no time for another.
+  else if (milliseconds > (budgetSeconds * 1000) / 2) finish(seat, [milliseconds]);
+  else await turn(seat, { ...options, sampleMilliseconds: 2 * sampleMilliseconds }, false);
+}
+
+function finish(seat: Seat, times: readonly number[]): void {
+  seat.times.push(...times);
+  seat.spentMilliseconds = Number.POSITIVE_INFINITY;
+}
+
+async function turn(seat: Seat, { sampleMilliseconds, limitSeconds, budgetSeconds }: Options, counts: boolean): Promise<void> {
+  const { child, fault } = seat;
+  if (child === null || fault !== null || seat.spentMilliseconds > budgetSeconds * 1000) return;
+  const start = performance.now();
+  const outcome = await child.ask({ sample: { milliseconds: sampleMilliseconds } }, limitSeconds * 1000 + 10 * sampleMilliseconds);
+  seat.spentMilliseconds += performance.now() - start;
+  settle(seat, outcome, limitSeconds);
+  if (counts && 'times' in outcome) seat.times.push(...outcome.times);
+  // A warm-up that leaves no time for more is all there is.
+  if (!counts && 'times' in outcome && seat.spentMilliseconds > budgetSeconds * 1000) finish(seat, outcome.times);
+}
+
+function entryOf({ contestant: { name }, fault, times, check }: Seat): Entry {
+  if (fault !== null) return { name, ...fault };
+  const sorted = [...times].sort((a, b) => a - b);
+  const middle = quantile(sorted, 0.5);
+  const spread = (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / 2 / middle;
+  return { name, median: middle, fastest: sorted[0]!, spread, samples: sorted.length, check };
+}
+
+/** Measures one case: every contestant has its turn in every round, so that whatever else the machine does meets them alike. */
+export async function measure(measured: Case, contestants: readonly Contestant[], options: Options): Promise<Measured> {
+  const demand = demandOf(measured.work);
+  const invited = contestants.filter(({ only }) => only?.includes(measured.work.kind) ?? true);
+  const seats = invited.map(sit);
+  const limits = new Child(limitsCommand);
+  const rates: Rates[] = [];
+  const rate = (outcome: Outcome): void => {
+    if ('rates' in outcome) rates.push(outcome.rates);
+    else throw new Error(`the limits could not be measured: ${JSON.stringify(outcome)}`);
+  };
+  try {
+    for (const seat of seats) await prepare(seat, measured, demand, options);
+    await limits.ask({ prepare: { work: measured.work, demand } }, startSeconds * 1000);
+    for (let round = 0; round < options.rounds; round++) {
+      rate(await limits.ask({ sample: { milliseconds: options.sampleMilliseconds } }, startSeconds * 1000));
+      for (const seat of seats) await turn(seat, options, true);
+    }
+  } finally {
+    for (const { child } of seats) child?.stop();
+    limits.stop();
+  }
+  const overall = (name: keyof Rates): number => median(rates.map((entry) => entry[name]));
+  return {
+    case: measured,
+    demand,
+    rates: { relaxed: overall('relaxed'), simd: overall('simd'), copy: overall('copy') },
+    entries: seats.map(entryOf),
+  };
+}

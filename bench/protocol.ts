@@ -1,0 +1,26 @@
+import type { Demand, Work } from './work.ts';
+
+/** What the parent writes to a child's standard input, one JSON text a line. */
+export type Request =
+  | { readonly prepare: { readonly work: Work; readonly demand: Demand | null } }
+  /** Runs for about so many milliseconds, at least once. */
+  | { readonly sample: { readonly milliseconds: number } };
+
+/** What a child answers on descriptor 3, one JSON text a line: libraries print to standard output. */
+export type Reply =
+  /** The first call took so long, and gave a result of this magnitude. */
+  | { readonly prepared: { readonly milliseconds: number; readonly check: number } }
+  /** Milliseconds a call, each number over one call or one batch of short ones. */
+  | { readonly times: readonly number[] }
+  | { readonly rates: Rates }
+  | { readonly cannot: string };
+
+/** What the machine can do, a second. */
+export interface Rates {
+  /** Floating-point operations of a loop of fused multiply-adds on 128-bit registers. */
+  readonly relaxed: number;
+  /** The same of multiplications and additions, where they are not fused. */
+  readonly simd: number;
+  /** Bytes of a copy as large as the work's, read and written ones together. */
+  readonly copy: number;
+}

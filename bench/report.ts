@@ -1,0 +1,125 @@
+import type { Contestant } from './contestants.ts';
+import { type Entry, type Measured, median } from './measure.ts';
+
+/** Results that differ by more than this are not of the same computation. */
+const checkTolerance = 2e-3;
+
+type Timed = Extract<Entry, { median: number }>;
+const isTimed = (entry: Entry | undefined): entry is Timed => entry !== undefined && 'median' in entry;
+
+export interface Row extends Measured {
+  /** The least milliseconds that the machine allows each of our builds, and what binds. */
+  readonly limits: Readonly<Record<string, { readonly milliseconds: number; readonly binds: 'arithmetic' | 'copy' }>>;
+  /** Contestants whose first result is not that of ours. */
+  readonly differing: readonly string[];
+  /** How much longer the best JavaScript peer takes than our best, and the best native one; null where there is none. */
+  readonly overPeer: number | null;
+  readonly overNative: number | null;
+}
+
+function limitOf({ demand, rates }: Measured, { build }: Contestant): Row['limits'][string] | null {
+  if (demand === null || build === undefined) return null;
+  const arithmetic = (demand.flops / rates[build]) * 1000;
+  const copy = (demand.bytes / rates.copy) * 1000;
+  return arithmetic >= copy ? { milliseconds: arithmetic, binds: 'arithmetic' } : { milliseconds: copy, binds: 'copy' };
+}
+
+export function rowOf(measured: Measured, contestants: readonly Contestant[]): Row {
+  const withRole = (role: Contestant['role']): Timed[] =>
+    measured.entries.filter(
+      (entry): entry is Timed => isTimed(entry) && contestants.some(({ name, role: own }) => name === entry.name && own === role),
+    );
+  const ours = withRole('ours');
+  const fastest = (entries: readonly Timed[]): number => Math.min(...entries.map((entry) => entry.median));
+  const over = (entries: readonly Timed[]): number | null =>
+    entries.length === 0 || ours.length === 0 ? null : fastest(entries) / fastest(ours);
+  const reference = (ours[0] ?? measured.entries.find(isTimed))?.check;
+  const differs = (entry: Entry): boolean =>
+    isTimed(entry) && reference !== undefined && !(Math.abs(entry.check - reference) <= checkTolerance * Math.abs(reference));
+  return {
+    ...measured,
+    limits: Object.fromEntries(
+      contestants.flatMap((contestant) => {
+        const limit = limitOf(measured, contestant);
+        return limit === null ? [] : [[contestant.name, limit]];
+      }),
+    ),
+    differing: measured.entries.filter(differs).map(({ name }) => name),
+    overPeer: over(withRole('peer')),
+    overNative: over(withRole('native')),
+  };
+}
+
+export function duration(milliseconds: number): string {
+  if (milliseconds >= 1000) return `${(milliseconds / 1000).toPrecision(3)} s`;
+  if (milliseconds >= 1) return `${milliseconds.toPrecision(3)} ms`;
+  return `${(milliseconds * 1000).toPrecision(3)} µs`;
+}
+
+function cell(entry: Entry | undefined, differing: readonly string[]): string {
+  if (entry === undefined) return '';
+  if ('exceeded' in entry) return `> ${entry.exceeded} s`;
+  if ('cannot' in entry) return 'cannot';
+  return `${duration(entry.median)}${differing.includes(entry.name) ? ' ≠' : ''}`;
+}
+
+const ratio = (value: number | null): string => (value === null ? '–' : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}×`);
+
+/** What the limit is made of, and how near to it each of our builds comes. */
+function shares({ entries, limits }: Row, contestants: readonly Contestant[]): string[] {
+  return contestants
+    .filter(({ build }) => build !== undefined)
+    .map(({ name }) => {
+      const entry = entries.find((candidate) => candidate.name === name);
+      const limit = limits[name];
+      if (limit === undefined || !isTimed(entry)) return '–';
+      return `${((100 * limit.milliseconds) / entry.median).toFixed(0)}%${limit.binds === 'copy' ? ' copy' : ''}`;
+    });
+}
+
+export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]): string {
+  const present = contestants.filter(({ name }) => rows.some(({ entries }) => entries.some((entry) => entry.name === name)));
+  const builds = present.filter(({ build }) => build !== undefined);
+  const rated = (value: number, unit: string): string => `${(value / 1e9).toFixed(1)} ${unit}`;
+  const head = [
+    'case',
+    ...present.map(({ name }) => name),
+    'best peer',
+    'native',
+    ...builds.map(({ build }) => `of limit, ${build}`),
+    'copy',
+  ];
+  const body = rows.map((row) => [
+    row.case.name,
+    ...present.map(({ name }) =>
+      cell(
+        row.entries.find((entry) => entry.name === name),
+        row.differing,
+      ),
+    ),
+    ratio(row.overPeer),
+    ratio(row.overNative),
+    ...shares(row, present),
+    row.demand !== null && row.demand.bytes > 0 ? rated(row.rates.copy, 'GB/s') : '–',
+  ]);
+  const widths = head.map((_, column) => Math.max(...[head, ...body].map((line) => line[column]!.length)));
+  const lines = [head, ...body].map((line) =>
+    line.map((text, column) => (column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!))).join('  '),
+  );
+  const peak = (build: 'relaxed' | 'simd'): string => rated(median(rows.map(({ rates }) => rates[build])), 'GFLOP/s');
+  const limits = `  peak of 128-bit arithmetic: relaxed ${peak('relaxed')}, simd ${peak('simd')}`;
+  return [...lines, limits, ...notesOf(rows)].join('\n');
+}
+
+/** Each reason once, with the cases it holds for. */
+function notesOf(rows: readonly Row[]): string[] {
+  const notes = new Map<string, string[]>();
+  const note = (text: string, { case: { name } }: Row): void => {
+    notes.set(text, [...(notes.get(text) ?? []), name]);
+  };
+  for (const row of rows) {
+    for (const entry of row.entries) if ('cannot' in entry) note(`${entry.name} cannot: ${entry.cannot}`, row);
+    for (const name of row.differing) note(`${name} ≠: its first result differs from ours, so the times cannot be compared`, row);
+  }
+  return [...notes].map(([text, names]) => `  ${text} (${names.length > 3 ? `${names.length} cases` : names.join('; ')})`);
+}

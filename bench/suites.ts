@@ -1,0 +1,118 @@
+import type { ChainName, ConvolutionWork, Direction, Work } from './work.ts';
+
+export interface Case {
+  readonly suite: string;
+  readonly name: string;
+  readonly work: Work;
+  /** Whether `--quick` measures it. */
+  readonly quick: boolean;
+}
+
+const rows = (suite: string, cases: readonly (readonly [name: string, work: Work, quick?: 'quick'])[]): Case[] =>
+  cases.map(([name, work, quick]) => ({ suite, name, work, quick: quick === 'quick' }));
+
+const matmul = (m: number, k: number, n: number, transposeA = false, transposeB = false): Work => ({
+  kind: 'matmul',
+  m,
+  k,
+  n,
+  transposeA,
+  transposeB,
+});
+
+const chain = (name: ChainName, ...shape: readonly number[]): Work => ({ kind: 'chain', chain: name, shape });
+
+interface Layer {
+  readonly of: string;
+  readonly layer: Omit<ConvolutionWork, 'kind' | 'direction'>;
+  readonly quick?: boolean;
+}
+
+const layer = (
+  of: string,
+  batch: number,
+  inputs: number,
+  outputs: number,
+  size: number,
+  stride: number,
+  kernel = 3,
+  quick = false,
+): Layer => ({
+  of,
+  layer: { batch, inputs, outputs, size, kernel, stride, padding: (kernel - 1) / 2 },
+  quick,
+});
+
+const layers: readonly Layer[] = [
+  layer('small net', 256, 1, 32, 28, 2),
+  layer('small net', 256, 32, 64, 14, 2, 3, true),
+  layer('small net', 256, 64, 128, 7, 1),
+  layer('conv step', 256, 1, 32, 28, 1),
+  layer('conv step', 256, 32, 64, 28, 2),
+  layer('conv step', 256, 64, 128, 14, 2),
+  layer('conv step', 256, 128, 256, 7, 2),
+  layer('resnet18', 128, 3, 64, 32, 1),
+  layer('resnet18', 128, 64, 64, 32, 1),
+  layer('resnet18', 128, 64, 128, 32, 2),
+  layer('resnet18', 128, 64, 128, 32, 2, 1),
+  layer('resnet18', 128, 128, 128, 16, 1),
+  layer('resnet18', 128, 128, 256, 16, 2),
+  layer('resnet18', 128, 128, 256, 16, 2, 1),
+  layer('resnet18', 128, 256, 256, 8, 1),
+  layer('resnet18', 128, 256, 512, 8, 2),
+  layer('resnet18', 128, 256, 512, 8, 2, 1),
+  layer('resnet18', 128, 512, 512, 4, 1),
+];
+
+/** Images have no gradient, so a first layer goes two ways. */
+const directionsOf = ({ layer: { inputs } }: Layer): readonly Direction[] =>
+  inputs < 16 ? ['forward', 'weight'] : ['forward', 'input', 'weight'];
+
+const convolutions: readonly Case[] = layers.flatMap((entry) =>
+  directionsOf(entry).map((direction): Case => {
+    const { batch, inputs, outputs, size, kernel, stride } = entry.layer;
+    const name = `${entry.of} ${batch}×${inputs}→${outputs} ${kernel}×${kernel}/${stride} @${size} ${direction}`;
+    return { suite: 'conv', name, work: { kind: 'convolution', direction, ...entry.layer }, quick: entry.quick === true };
+  }),
+);
+
+/** Everything that is measured. A filter of the command line is part of `suite/name`. */
+export const cases: readonly Case[] = [
+  ...rows('matmul', [
+    ['256³', matmul(256, 256, 256)],
+    ['512³', matmul(512, 512, 512), 'quick'],
+    ['1024³', matmul(1024, 1024, 1024)],
+    ['256³ aᵀb', matmul(256, 256, 256, true, false)],
+    ['512³ aᵀb', matmul(512, 512, 512, true, false), 'quick'],
+    ['1024³ aᵀb', matmul(1024, 1024, 1024, true, false)],
+    ['256³ abᵀ', matmul(256, 256, 256, false, true)],
+    ['512³ abᵀ', matmul(512, 512, 512, false, true), 'quick'],
+    ['1024³ abᵀ', matmul(1024, 1024, 1024, false, true)],
+    ['256³ aᵀbᵀ', matmul(256, 256, 256, true, true)],
+    ['512³ aᵀbᵀ', matmul(512, 512, 512, true, true)],
+    ['1024³ aᵀbᵀ', matmul(1024, 1024, 1024, true, true)],
+    ['64³', matmul(64, 64, 64), 'quick'],
+    ['1×1024×1024', matmul(1, 1024, 1024), 'quick'],
+    ['10000×128×10', matmul(10_000, 128, 10), 'quick'],
+  ]),
+  ...rows('step', [
+    ['VICReg MLP', { kind: 'step', network: 'mlp' }, 'quick'],
+    ['VICReg conv', { kind: 'step', network: 'conv' }],
+    ['VICReg ResNet-18', { kind: 'step', network: 'resnet18' }],
+  ]),
+  ...rows('chain', [
+    ['SGD-momentum 64K', chain('sgdMomentum', 65_536), 'quick'],
+    ['SGD-momentum 8M', chain('sgdMomentum', 8_388_608), 'quick'],
+    ['AdamW 64K', chain('adamW', 65_536)],
+    ['AdamW 8M', chain('adamW', 8_388_608), 'quick'],
+    ['BN+ReLU 256×1024', chain('batchNormRelu', 256, 1024), 'quick'],
+    ['BN+ReLU 256×32×28×28', chain('batchNormRelu', 256, 32, 28, 28), 'quick'],
+    ['BN+ReLU and gradient 256×1024', chain('batchNormReluGradient', 256, 1024)],
+    ['BN+ReLU and gradient 256×32×28×28', chain('batchNormReluGradient', 256, 32, 28, 28), 'quick'],
+    ['softmax 256×256', chain('softmax', 256, 256)],
+    ['softmax 8192×1024', chain('softmax', 8192, 1024), 'quick'],
+  ]),
+  ...convolutions,
+  ...rows('whitening', [['4×(128×64), with gradient', { kind: 'whitening', groups: 4, samples: 128, dimensions: 64 }, 'quick']]),
+  ...rows('replay', [['100 tiny kernels', { kind: 'replay', kernels: 100 }, 'quick']]),
+];
