@@ -1,4 +1,7 @@
-/** Windows over the last two axes of x [N, C, H, W]. Threads take whole planes. */
+/**
+ * Windows over the last two axes of x [N, C, H, W]. Threads take whole planes. Where rows are contiguous, maxima and
+ * sums are taken in two steps, each over whole vectors: down the rows of a window into a line, then along the line.
+ */
 import { parameter, pointer, shape, stride, viewAt } from './view';
 
 const maximum: i32 = 0;
@@ -29,6 +32,15 @@ export function pool(command: usize, bases: usize, workspace: usize, thread: i32
       for (let h = 0; h < height; h++) {
         for (let w = 0; w < width; w++) store<f32>(y + <usize>(h * toRow + w * toColumn), 0);
       }
+    }
+    if (fromColumn == 4 && (mode == sum || mode == maximum)) {
+      for (let i = 0; i < rows; i++) {
+        const top = max(0, i * strideH - padH), bottom = min(height, i * strideH - padH + kernelH);
+        const start = x + <usize>(top * fromRow), out = y + <usize>(i * toRow);
+        if (mode == sum) poolRow(false, workspace, start, bottom - top, fromRow, width, padW, out, toColumn, columns, kernelW, strideW);
+        else poolRow(true, workspace, start, bottom - top, fromRow, width, padW, out, toColumn, columns, kernelW, strideW);
+      }
+      continue;
     }
     for (let i = 0; i < rows; i++) {
       const top = max(0, i * strideH - padH), bottom = min(height, i * strideH - padH + kernelH);
@@ -75,6 +87,67 @@ export function pool(command: usize, bases: usize, workspace: usize, thread: i32
           store<i32>(out, place);
         }
       }
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function fold(isMaximum: bool, a: v128, b: v128): v128 {
+  // f32x4.max keeps NaN.
+  return isMaximum ? f32x4.max(a, b) : f32x4.add(a, b);
+}
+
+/** One row of results. The line has `pad` neutral elements on either side, and room for a vector beyond. */
+// @ts-ignore: decorator
+@inline
+function poolRow(
+  isMaximum: bool, line: usize, x: usize, height: i32, rowStep: i32, width: i32, pad: i32,
+  out: usize, outStep: i32, columns: i32, kernel: i32, stride: i32,
+): void {
+  const neutral = f32x4.splat(isMaximum ? -Infinity : 0);
+  const inside = line + (<usize>pad << 2), end = inside + (<usize>width << 2);
+  for (let to = line; to < inside; to += 16) v128.store(to, neutral);
+  for (let to = inside; to < end; to += 16, x += 16) {
+    let best = neutral, from = x;
+    const left = <i32>(end - to) >> 2;
+    if (left >= 4) {
+      for (let h = 0; h < height; h++, from += <usize>rowStep) best = fold(isMaximum, best, v128.load(from));
+    } else {
+      for (let h = 0; h < height; h++, from += <usize>rowStep) {
+        let some = v128.load32_zero(from);
+        if (left > 1) some = v128.load32_lane(from + 4, some, 1);
+        if (left > 2) some = v128.load32_lane(from + 8, some, 2);
+        best = fold(isMaximum, best, some);
+      }
+    }
+    v128.store(to, best);
+  }
+  for (let to = end, stop = end + (<usize>pad << 2); to < stop; to += 16) v128.store(to, neutral);
+  const step = <usize>(stride << 2);
+  for (let j = 0; j < columns; j += 4, line += 4 * step) {
+    let best = neutral, from = line;
+    for (let v = 0; v < kernel; v++, from += 4) {
+      let quad: v128;
+      if (stride == 1) quad = v128.load(from);
+      else if (stride == 2) quad = i32x4.shuffle(v128.load(from), v128.load(from, 16), 0, 2, 4, 6);
+      else {
+        quad = v128.load32_zero(from);
+        quad = v128.load32_lane(from + step, quad, 1);
+        quad = v128.load32_lane(from + 2 * step, quad, 2);
+        quad = v128.load32_lane(from + 3 * step, quad, 3);
+      }
+      best = fold(isMaximum, best, quad);
+    }
+    if (outStep == 4 && columns - j >= 4) {
+      v128.store(out, best);
+      out += 16;
+    } else {
+      v128.store32_lane(out, best, 0);
+      if (columns - j > 1) v128.store32_lane(out + <usize>outStep, best, 1);
+      if (columns - j > 2) v128.store32_lane(out + <usize>(2 * outStep), best, 2);
+      if (columns - j > 3) v128.store32_lane(out + <usize>(3 * outStep), best, 3);
+      out += <usize>(4 * outStep);
     }
   }
 }

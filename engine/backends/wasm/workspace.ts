@@ -15,6 +15,11 @@ export function workspaceBytes(kernel: Kernel): number {
       return productBytes + 6 * tableBytes(tableLength);
     case 'conv':
       return productBytes + convTables(kernel) + 4 * Math.max(slabLength, smallestSlab(kernel));
+    case 'pool': {
+      // A row with its padding, and what whole vectors of results read beyond it.
+      const { kernel: size, stride, padding, inputs, outputs } = kernel;
+      return 4 * (Math.max(inputs[0]!.shape[3]!, outputs[0]!.shape[3]!) + 2 * padding[1] + size[1] + 8 * stride[1] + 16);
+    }
     case 'cholesky': {
       const size = kernel.inputs[0]!.shape[1]!;
       const pitch = Math.ceil(size / 32) * 32;
