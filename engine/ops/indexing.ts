@@ -6,7 +6,7 @@ import { arange } from './create.ts';
 import { narrow } from './movement.ts';
 import { apply, type Rule } from './rule.ts';
 
-// gather and scatterAdd are each other's transpose: ⟨gather(x, i), g⟩ = ⟨x, scatterAdd(g, i)⟩.
+// gather and scatterAdd are each other's transpose, for indices inside the axis: ⟨gather(x, i), g⟩ = ⟨x, scatterAdd(g, i)⟩.
 
 export const gatherRule: Rule<'gather'> = {
   infer: ([x, index]) => ({ shape: index!.shape, dtype: x!.dtype }),
@@ -18,7 +18,11 @@ export const scatterAddRule: Rule<'scatterAdd'> = {
     shape: updates!.shape.map((dimension, i) => (i === axis ? size : dimension)),
     dtype: updates!.dtype,
   }),
-  vjp: ({ g, inputs: [, index], attributes: { axis } }) => [takeAlongAxis(g, index!, axis), null],
+  // An update that is dropped has no influence, where gather would give NaN.
+  vjp: ({ g, inputs: [, index], attributes: { axis, size } }) => {
+    const inside = index!.greaterEqual(0).logicalAnd(index!.less(size));
+    return [inside.where(takeAlongAxis(g, index!, axis), 0), null];
+  },
 };
 
 /**

@@ -184,8 +184,8 @@ const elementwiseCases = [
   binary('mul', (x, y) => x * y, [normal, normal], { ...smooth, f32: 1e-7 }),
   binary('div', (x, y) => x / y, [normal, nonZero], { ...smooth, f32: 1e-7 }),
   binary('pow', (x, y) => (x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : x ** y), [positive, normal], { ...smooth, f32: 2e-6 }),
-  binary('maximum', Math.max, [distinct, offGrid], { ...smooth }),
-  binary('minimum', Math.min, [distinct, offGrid], { ...smooth }),
+  binary('maximum', Math.max, [halves, offGrid], { ...smooth }),
+  binary('minimum', Math.min, [halves, offGrid], { ...smooth }),
   binary(
     'remainder',
     (x, y) => x - y * Math.floor(x / y),
