@@ -1,0 +1,90 @@
+import { availableParallelism } from 'node:os';
+import { type BackendName, compile, tensor, useBackend } from '../../engine/index.ts';
+import { datasetNames, loadDataset } from '../../models/data/node.ts';
+import { type Command, columns } from '../options.ts';
+import { v8ReleaseRelaxedSimd } from '../relaxed.ts';
+
+interface Finding {
+  readonly works: boolean;
+  readonly detail: string;
+}
+
+/** Runs a small plan on a backend and checks what comes out. */
+async function tryBackend(name: BackendName): Promise<Finding> {
+  try {
+    const backend = await useBackend(name);
+    const square = compile((x) => x.matmul(x).sum());
+    const result = await (
+      await square(
+        tensor([
+          [1, 2],
+          [3, 4],
+        ]),
+      )
+    ).item();
+    square.dispose();
+    const detail = 'build' in backend ? `${String(backend.build)} build; ` : '';
+    backend.dispose();
+    return {
+      works: result === 54,
+      detail: result === 54 ? `${detail}element types ${backend.dtypes.join(', ')}` : `a product came out as ${result}, not 54`,
+    };
+  } catch (error) {
+    return { works: false, detail: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function tryDataset(name: string): Promise<Finding> {
+  try {
+    const { train, test } = await loadDataset(name, { download: null });
+    return {
+      works: true,
+      detail: `${train.images.shape[0]} training and ${test?.images.shape[0] ?? 0} test images of ${train.images.shape.slice(1).join('×')}`,
+    };
+  } catch (error) {
+    return {
+      works: false,
+      detail: (error instanceof Error ? error.message : String(error)).split('\n')[0]!.replace(/\. Any one of these brings it:$/, ''),
+    };
+  }
+}
+
+export const doctor: Command = {
+  summary: 'Say which backends and data sets work here, and why others do not',
+  usage: '[--json]',
+  options: {},
+  examples: [
+    ['tensegrity doctor', 'a list'],
+    ['tensegrity doctor --json', 'for programs'],
+  ],
+  run: async (input) => {
+    v8ReleaseRelaxedSimd();
+    const backends: Record<string, Finding> = {};
+    for (const name of ['wasm', 'cpu', 'webgpu'] as const) backends[name] = await tryBackend(name);
+    const datasets: Record<string, Finding> = {};
+    for (const name of datasetNames) datasets[name] = await tryDataset(name);
+    const platform = {
+      node: process.version,
+      system: `${process.platform} ${process.arch}`,
+      cores: availableParallelism(),
+      sharedMemory: typeof SharedArrayBuffer !== 'undefined',
+    };
+    if (input.flag('json')) {
+      console.log(JSON.stringify({ platform, backends, datasets }));
+      return;
+    }
+    const lines = (findings: Record<string, Finding>): string[] =>
+      columns(Object.entries(findings).map(([name, { works, detail }]) => [`${works ? '✓' : '✗'} ${name}`, detail] as const));
+    console.log(
+      [
+        `Node ${platform.node} on ${platform.system}, ${platform.cores} cores${platform.sharedMemory ? ', shared memory' : ', no shared memory'}`,
+        '',
+        'backends',
+        ...lines(backends),
+        '',
+        'data sets',
+        ...lines(datasets),
+      ].join('\n'),
+    );
+  },
+};

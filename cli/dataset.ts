@@ -1,0 +1,41 @@
+import type { ImageDataset } from '../models/data/images.ts';
+import { loadDataset } from '../models/data/node.ts';
+import type { Input, OptionTable } from './options.ts';
+
+export const datasetOptions: OptionTable = {
+  data: {
+    type: 'string',
+    value: 'NAME|FILE.npy',
+    help: 'fashion-mnist-subset (embedded, the default), fashion-mnist, mnist, cifar10, cifar100, or a .npy of images',
+  },
+  'data-dir': { type: 'string', value: 'FOLDER', help: 'where the data set is, or is downloaded to' },
+  labels: { type: 'string', value: 'FILE.npy', help: "classes of a .npy's images" },
+  'test-images': { type: 'string', value: 'FILE.npy', help: 'test images for a .npy' },
+  'test-labels': { type: 'string', value: 'FILE.npy', help: 'and their classes' },
+};
+
+/** Where a run's data comes from, as its folder remembers it. */
+export interface DataSource {
+  readonly data: string;
+  readonly folder?: string;
+  readonly labels?: string;
+  readonly testImages?: string;
+  readonly testLabels?: string;
+}
+
+export function dataSource(input: Input): DataSource {
+  const given = {
+    folder: input.text('data-dir'),
+    labels: input.text('labels'),
+    testImages: input.text('test-images'),
+    testLabels: input.text('test-labels'),
+  };
+  return {
+    data: input.text('data') ?? 'fashion-mnist-subset',
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  };
+}
+
+export function openDataset({ data, ...options }: DataSource): Promise<ImageDataset> {
+  return loadDataset(data, { ...options, onDownload: (address, path) => console.error(`downloading ${address} to ${path}`) });
+}

@@ -1,0 +1,37 @@
+import { methodNamed, methods } from '../models/methods/index.ts';
+import { type Input, type OptionTable, UsageError } from './options.ts';
+
+/** `subBatch` as `sub-batch`. */
+function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The options of all methods, from their own tables. */
+export const methodOptionTable: OptionTable = Object.fromEntries(
+  [...new Set(Object.values(methods).flatMap(({ options }) => Object.keys(options)))].map((name) => {
+    const owners = Object.entries(methods).flatMap(([method, { options }]) => {
+      const option = (options as Readonly<Record<string, (typeof options)[keyof typeof options]>>)[name];
+      return option
+        ? [{ method, option: option as { kind: string; description: string; default: unknown; choices?: readonly string[] } }]
+        : [];
+    });
+    const { option } = owners[0]!;
+    const help = `${owners.map(({ method }) => method).join(', ')}: ${option.description}${option.default === null ? '' : ` (${owners.map((owner) => owner.option.default).join(', ')})`}`;
+    return [kebab(name), { type: 'string', value: option.kind === 'choice' ? (option.choices ?? []).join('|') : 'X', help }] as const;
+  }),
+);
+
+/** The method's options that a call gives. @throws UsageError for one that belongs to another method. */
+export function readMethodOptions(input: Input, method: string): Record<string, number | string> {
+  const { options, title } = methodNamed(method);
+  const given: Record<string, number | string> = {};
+  const own = new Map(Object.entries(options).map(([name, option]) => [kebab(name), { name, kind: option.kind }]));
+  for (const flag of Object.keys(methodOptionTable)) {
+    const text = input.text(flag);
+    if (text === undefined) continue;
+    const option = own.get(flag);
+    if (!option) throw new UsageError(`${title} has no option --${flag}; it has ${[...own.keys()].map((name) => `--${name}`).join(', ')}`);
+    given[option.name] = option.kind === 'number' ? input.number(flag)! : text;
+  }
+  return given;
+}

@@ -1,0 +1,135 @@
+import { parseArgs } from 'node:util';
+import { TensegrityError } from '../engine/errors.ts';
+
+/** A wrong call of the command: exit code 2. */
+export class UsageError extends TensegrityError {
+  constructor(message: string) {
+    super('argument', message);
+  }
+}
+
+interface OptionRow {
+  readonly type: 'string' | 'boolean';
+  /** What the help shows for the value. */
+  readonly value?: string;
+  readonly help: string;
+}
+
+/** Options by name, as the help lists them. */
+export type OptionTable = Readonly<Record<string, OptionRow>>;
+
+export interface Command {
+  readonly summary: string;
+  /** After the command's name. */
+  readonly usage: string;
+  /** Positional arguments, how many are needed and how many taken. */
+  readonly positionals?: readonly [least: number, most: number];
+  readonly options: OptionTable;
+  readonly examples: readonly (readonly [line: string, what: string])[];
+  readonly run: (input: Input) => Promise<void>;
+}
+
+/** Options that every command has. */
+export const commonOptions: OptionTable = {
+  json: { type: 'boolean', help: 'print JSON, for programs' },
+  help: { type: 'boolean', help: 'print this' },
+  debug: { type: 'boolean', help: 'print the stack of an error' },
+};
+
+/** The words of a call, checked against a command's table. */
+export class Input {
+  readonly positionals: readonly string[];
+  readonly #values: Readonly<Record<string, string | boolean | undefined>>;
+
+  constructor(positionals: readonly string[], values: Readonly<Record<string, string | boolean | undefined>>) {
+    this.positionals = positionals;
+    this.#values = values;
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values[name];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  /** Undefined where the option was not given, so that a default further in holds. */
+  flag(name: string): boolean | undefined {
+    const value = this.#values[name];
+    return typeof value === 'boolean' ? value : undefined;
+  }
+
+  /** @throws UsageError for something that is no number. */
+  number(name: string): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = Number(text);
+    if (text.trim() === '' || Number.isNaN(value)) throw new UsageError(`--${name} takes a number, got '${text}'`);
+    return value;
+  }
+
+  /** One of a list of names. */
+  choice<Name extends string>(name: string, names: readonly Name[]): Name | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const found = names.find((candidate) => candidate === text);
+    if (found === undefined) throw new UsageError(`--${name} is one of ${names.join(', ')}; got '${text}'${suggestion(text, names)}`);
+    return found;
+  }
+}
+
+/** @throws UsageError naming the word that is wrong, with the nearest right one. */
+export function parseInput(words: readonly string[], name: string, { options, positionals: [least, most] = [0, 0] }: Command): Input {
+  const table = { ...options, ...commonOptions };
+  const config = Object.fromEntries(Object.entries(table).map(([option, { type }]) => [option, { type }]));
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs({ args: [...words], options: config, allowPositionals: true, allowNegative: true, strict: true });
+  } catch (cause) {
+    throw new UsageError(explain(cause, words, name, Object.keys(table)));
+  }
+  const { positionals, values } = parsed;
+  if (values['help'] !== true && (positionals.length < least || positionals.length > most)) {
+    const expected = most === 0 ? 'no files' : least === most ? `${least} files or names` : `${least} to ${most} files or names`;
+    throw new UsageError(
+      `${name} takes ${expected}, got ${positionals.length === 0 ? 'none' : positionals.join(' ')}; see tensegrity ${name} --help`,
+    );
+  }
+  return new Input(positionals, values as Record<string, string | boolean | undefined>);
+}
+
+function explain(cause: unknown, words: readonly string[], name: string, known: readonly string[]): string {
+  const option = words.map((word) => /^--(?:no-)?([^=]+)/.exec(word)?.[1]).find((given) => given !== undefined && !known.includes(given));
+  if (option !== undefined) return `${name} has no option --${option}${suggestion(option, known, '--')}; see tensegrity ${name} --help`;
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** The nearest of `names`, if one is near. */
+export function suggestion(word: string, names: readonly string[], prefix = ''): string {
+  const [best] = names.map((name) => ({ name, distance: editDistance(word, name) })).sort((a, b) => a.distance - b.distance);
+  return best && best.distance <= Math.max(2, word.length / 3) ? `; did you mean ${prefix}${best.name}?` : '';
+}
+
+/** Levenshtein's distance. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+/** What `--help` prints for a command. */
+export function helpOf(name: string, { summary, usage, options, examples }: Command): string {
+  const rows = Object.entries({ ...options, ...commonOptions }).map(
+    ([option, { value, help }]) => [`--${option}${value ? ` ${value}` : ''}`, help] as const,
+  );
+  return [`${summary}\n`, `usage: tensegrity ${name} ${usage}\n`, 'options:', ...columns(rows), '', 'examples:', ...columns(examples)].join(
+    '\n',
+  );
+}
+
+export function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}

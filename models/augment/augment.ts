@@ -1,0 +1,184 @@
+import { check } from '../../engine/errors.ts';
+import { foldIn, type Key, type Tensor, uniform } from '../../engine/index.ts';
+import { show } from '../../engine/shape.ts';
+import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, solarise, toGrey } from './color.ts';
+import { crop, gaussianBlur } from './geometry.ts';
+
+type Range = readonly [low: number, high: number];
+
+/** How a view of an image is made, as plain data. What is not named is not done. Each image draws its own parameters. */
+export interface Augmentation {
+  /** Random resized crop: the window's part of the area, and its width over its height (drawn evenly in logarithm). */
+  readonly crop?: { readonly scale: Range; readonly ratio?: Range };
+  /** Probability that left and right are exchanged. */
+  readonly flip?: number;
+  /** With probability p: factors from 1 ± brightness, contrast and saturation, and turns of the hue within ± hue, in this order. */
+  readonly jitter?: {
+    readonly brightness?: number;
+    readonly contrast?: number;
+    readonly saturation?: number;
+    readonly hue?: number;
+    readonly p: number;
+  };
+  /** Probability of grey. */
+  readonly grey?: number;
+  /** With probability p: Gaussian blur of a deviation from this range, in pixels. */
+  readonly blur?: { readonly sigma: Range; readonly p: number };
+  /** With probability p: what is brighter than the threshold (.5, unless given) is negated. */
+  readonly solarise?: { readonly p: number; readonly threshold?: number };
+}
+
+/** Images [N, C, H, W] in [0, 1] → the same shape and range; the same key gives the same views. */
+export type Augment = (images: Tensor, key: Key) => Tensor;
+
+/** `count` independent draws from [0, 1) for each of `n` images, each of shape [n, 1, 1, 1]. */
+function draws(n: number, count: number, key: Key): Tensor[] {
+  const all = uniform([count, n, 1, 1, 1], { key });
+  return Array.from({ length: count }, (_, i) => all.slice(i));
+}
+
+/** From [0, 1) to [low, high). */
+function within(draw: Tensor, [low, high]: Range): Tensor {
+  return draw.mul(high - low).add(low);
+}
+
+/** From [0, 1) to [−extent, extent), and 0 for the images that are not chosen. */
+function about(draw: Tensor, extent: number, chosen: Tensor): Tensor {
+  return chosen.where(within(draw, [-extent, extent]), 0);
+}
+
+const WHOLE: Range = [1, 1];
+const RATIO: Range = [3 / 4, 4 / 3];
+
+/** What is done, in this order. A step that the configuration does not ask for is null, and costs nothing. */
+const steps: { readonly [Name in string]: (config: Augmentation) => Augment | null } = {
+  cropAndFlip: ({ crop: cropping, flip = 0 }) => {
+    if (!cropping && flip === 0) return null;
+    const { scale = WHOLE, ratio = cropping ? RATIO : WHOLE } = cropping ?? {};
+    return (images, key) => {
+      const [area, aspect, x, y, flipped] = draws(images.shape[0]!, 5, key).map((draw) => draw.flatten()) as [
+        Tensor,
+        Tensor,
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
+      const surface = within(area, scale);
+      const widthOverHeight = within(aspect, [Math.log(ratio[0]), Math.log(ratio[1])]).exp();
+      const width = surface.mul(widthOverHeight).sqrt().minimum(1);
+      const height = surface.div(widthOverHeight).sqrt().minimum(1);
+      const centre = (draw: Tensor, extent: Tensor): Tensor => within(draw, [-1, 1]).mul(extent.neg().add(1));
+      return crop(images, { width, height, x: centre(x, width), y: centre(y, height), flip: flipped.less(flip) });
+    };
+  },
+  jitter: ({ jitter }) => {
+    if (!jitter) return null;
+    const { brightness = 0, contrast = 0, saturation = 0, hue = 0, p } = jitter;
+    const adjustments = [
+      { extent: brightness, apply: adjustBrightness, neutral: 1 },
+      { extent: contrast, apply: adjustContrast, neutral: 1 },
+      { extent: saturation, apply: adjustSaturation, neutral: 1 },
+      { extent: hue, apply: adjustHue, neutral: 0 },
+    ];
+    return (images, key) => {
+      const [chance, ...drawn] = draws(images.shape[0]!, 1 + adjustments.length, key);
+      const chosen = chance!.less(p);
+      return adjustments.reduce(
+        (view, { extent, apply, neutral }, i) => (extent === 0 ? view : apply(view, about(drawn[i]!, extent, chosen).add(neutral))),
+        images,
+      );
+    };
+  },
+  grey: ({ grey = 0 }) =>
+    grey === 0
+      ? null
+      : (images, key) => {
+          const [chance] = draws(images.shape[0]!, 1, key);
+          return toGrey(images, chance!.less(grey));
+        },
+  blur: ({ blur }) =>
+    blur
+      ? (images, key) => {
+          const [chance, drawn] = draws(images.shape[0]!, 2, key);
+          return gaussianBlur(images, chance!.less(blur.p).where(within(drawn!, blur.sigma), 0).flatten());
+        }
+      : null,
+  solarise: ({ solarise: options }) =>
+    options
+      ? (images, key) => {
+          const [chance] = draws(images.shape[0]!, 1, key);
+          return solarise(images, chance!.less(options.p), options.threshold);
+        }
+      : null,
+};
+
+/**
+ * The augmentation that a configuration describes, as a function that builds graph. Each step draws from a key of its own, so that leaving
+ * one out does not change the others.
+ * @throws TensegrityError `argument` for a range or a probability that makes no sense; `shape` for images that are not [N, C, H, W].
+ */
+export function augmentation(config: Augmentation): Augment {
+  checkAugmentation(config);
+  const chosen = Object.values(steps).map((step) => step(config));
+  return (images, key) => {
+    check(images.rank === 4, 'shape', () => `augmentation: takes images [N, C, H, W], got ${show(images.shape)}`);
+    return chosen.reduce<Tensor>((view, step, i) => step?.(view, foldIn(key, i)) ?? view, images);
+  };
+}
+
+function checkAugmentation({ crop: cropping, flip, jitter, grey, blur, solarise: solarising }: Augmentation): void {
+  for (const [name, p] of Object.entries({ flip, jitter: jitter?.p, grey, blur: blur?.p, solarise: solarising?.p })) {
+    check(
+      p === undefined || (p >= 0 && p <= 1),
+      'argument',
+      () => `augmentation: the probability of ${name} must be from 0 to 1, got ${p}`,
+    );
+  }
+  const ranges = {
+    'crop scale': [cropping?.scale, 1],
+    'crop ratio': [cropping?.ratio, Infinity],
+    'blur sigma': [blur?.sigma, Infinity],
+  } as const;
+  for (const [name, [range, most]] of Object.entries(ranges)) {
+    if (!range) continue;
+    const [low, high] = range;
+    check(
+      low > 0 && low <= high && high <= most,
+      'argument',
+      () => `augmentation: ${name} must be [low, high] with 0 < low ≤ high${most === 1 ? ' ≤ 1' : ''}, got [${low}, ${high}]`,
+    );
+  }
+  const extents = { brightness: 1, contrast: 1, saturation: 1, hue: 0.5 } as const;
+  for (const [name, most] of Object.entries(extents) as [keyof typeof extents, number][]) {
+    const extent = jitter?.[name] ?? 0;
+    check(extent >= 0 && extent <= most, 'argument', () => `augmentation: ${name} must be from 0 to ${most}, got ${extent}`);
+  }
+}
+
+const imagenet = {
+  crop: { scale: [0.08, 1] },
+  flip: 0.5,
+  jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.2, hue: 0.1, p: 0.8 },
+  grey: 0.2,
+} as const satisfies Augmentation;
+
+const SIGMA: Range = [0.1, 2];
+
+/** The two views' augmentations, by the name that the command and run folders use. */
+export const augmentations = {
+  /** ssl-methods.md §7: for small grey images. */
+  reference: repeated({ crop: { scale: [0.3, 1] }, flip: 0.5, jitter: { brightness: 0.4, contrast: 0.4, p: 0.8 } }),
+  /** VICReg's code (facebookresearch/vicreg:augmentations.py): the first view is always blurred, the second is sometimes solarised. */
+  vicreg: [
+    { ...imagenet, blur: { sigma: SIGMA, p: 1 } },
+    { ...imagenet, blur: { sigma: SIGMA, p: 0.1 }, solarise: { p: 0.2 } },
+  ],
+  /** VICReg's paper, appendix C.1: both views alike. */
+  symmetric: repeated({ ...imagenet, blur: { sigma: SIGMA, p: 0.5 }, solarise: { p: 0.1 } }),
+} as const satisfies Record<string, readonly [Augmentation, Augmentation]>;
+
+function repeated(config: Augmentation): readonly [Augmentation, Augmentation] {
+  return [config, config];
+}
+
+export type AugmentationName = keyof typeof augmentations;

@@ -1,0 +1,202 @@
+import { check } from '../../engine/errors.ts';
+import { compile, type DType, foldIn, grad, key, type Slot, type Tensor, tensor } from '../../engine/index.ts';
+import { augmentation, augmentations } from '../augment/index.ts';
+import type { ImageDataset } from '../data/images.ts';
+import { batches, batchesPerEpoch } from '../data/loader.ts';
+import { embeddingDeviation, meanOffDiagonalCorrelation, normalizedDeviation } from '../evaluate/collapse.ts';
+import { methodNamed } from '../methods/index.ts';
+import { deriveKey } from '../nn/initialize.ts';
+import type { Module } from '../nn/module.ts';
+import { type Encoder, encoders } from '../nn/networks.ts';
+import { readSlots, type StateDict, writeSlots } from '../nn/state.ts';
+import { warmupCosine } from '../optim/schedule.ts';
+import { optimizers, type Stepper, type TrainingConfig } from './config.ts';
+
+/** What one step measured. */
+export interface StepRecord {
+  /** Steps done, this one included. */
+  readonly step: number;
+  /** From 0. */
+  readonly epoch: number;
+  readonly learningRate: number;
+  readonly loss: number;
+  /** The loss's parts, unweighted, by name. */
+  readonly parts: Readonly<Record<string, number>>;
+  /** Mean deviation of the first view's embedding over its dimensions: near 0 when it collapses. */
+  readonly deviation: number;
+  /** The same of its normalised rows, times √d: 1 healthy, 0 collapsed. */
+  readonly normalizedDeviation: number;
+  readonly correlation: number;
+}
+
+/** Where a run stands; `tensors` are all of its slots. */
+export interface TrainerState {
+  readonly step: number;
+  readonly epoch: number;
+  readonly batch: number;
+  readonly tensors: ReadonlyMap<string, import('../../engine/index.ts').HostArray>;
+}
+
+/** The encoder of a configuration, as it is before training: the same seed gives the same weights. */
+export function initialEncoder({ encoder, stem, seed }: Pick<TrainingConfig, 'encoder' | 'stem' | 'seed'>, channels: number): Encoder {
+  return encoders[encoder]({ key: deriveKey(seed, 0), inputs: channels, stem });
+}
+
+/** Images as they are stored, [N, C, H, W]: u8 to [0, 1], floats as they are. */
+export function toUnit(images: Tensor): Tensor {
+  return images.dtype === 'u8' ? images.cast('f32').div(255) : images;
+}
+
+/** (x − mean)/deviation by channel, of images [N, C, H, W]. */
+export function standardizeChannels(images: Tensor, { mean, deviation }: Pick<ImageDataset, 'mean' | 'deviation'>): Tensor {
+  const channel = (values: readonly number[]): Tensor => tensor(values).reshape([values.length, 1, 1]);
+  return images.sub(channel(mean)).div(channel(deviation));
+}
+
+/**
+ * A self-supervised training run: two views of each image, the method's loss, its gradient, and the optimiser's step, in one compiled plan.
+ * Everything is a function of the configuration and the data: the order of the images, the views and the initial weights are drawn from the
+ * seed, so a run that is stopped and continued has the bits of one that was not.
+ */
+export class Trainer {
+  readonly config: TrainingConfig;
+  readonly encoder: Encoder;
+  readonly head: Module;
+  /** All steps of the run. */
+  readonly steps: number;
+  readonly stepsPerEpoch: number;
+  readonly #dataset: ImageDataset;
+  readonly #optimizer: Stepper;
+  readonly #compiled: ReturnType<Trainer['_compile']>;
+  #step = 0;
+
+  /** @throws TensegrityError `argument` for a configuration that makes no sense, or a batch larger than the data. */
+  constructor(config: TrainingConfig, dataset: ImageDataset) {
+    this.config = config;
+    this.#dataset = dataset;
+    const [count, channels] = dataset.train.images.shape as [number, number];
+    this.stepsPerEpoch = batchesPerEpoch(count, { batchSize: config.batchSize });
+    this.steps = this.stepsPerEpoch * config.epochs;
+    const method = methodNamed(config.method);
+    this.encoder = initialEncoder(config, channels);
+    this.head = method.head(this.encoder.width, config.widths, { key: deriveKey(config.seed, 1) });
+    const parameters = [...this.encoder.parameters(), ...this.head.parameters()];
+    this.#optimizer = optimizers[config.optimizer](parameters, config);
+    this.#compiled = this._compile();
+  }
+
+  /** @internal */
+  _compile() {
+    const { config, encoder, head } = this;
+    const loss = methodNamed(config.method).configure(config.methodOptions);
+    const [first, second] = augmentations[config.augmentation].map((settings) => augmentation(settings)) as [
+      ReturnType<typeof augmentation>,
+      ReturnType<typeof augmentation>,
+    ];
+    return compile((images: Tensor, step: Tensor, learningRate: Tensor) => {
+      const draws = foldIn(foldIn(key(config.seed), 2), step);
+      const embed = (augment: typeof first, i: number): Tensor => {
+        const view = standardizeChannels(augment(toUnit(images), foldIn(draws, i)), this.#dataset);
+        return head.forward(encoder.forward(view, { train: true }), { train: true });
+      };
+      const [za, zb] = [embed(first, 0), embed(second, 1)];
+      const parts = loss(za, zb, foldIn(draws, 2));
+      this.#optimizer.step(grad(parts.loss, this.#optimizer.parameters), learningRate);
+      const z = za.stopGradient();
+      return {
+        parts,
+        deviation: embeddingDeviation(z),
+        normalizedDeviation: normalizedDeviation(z),
+        correlation: meanOffDiagonalCorrelation(z),
+      };
+    });
+  }
+
+  /** Steps done. */
+  get step(): number {
+    return this.#step;
+  }
+
+  /** Every slot, by name: `encoder.…`, `head.…`, `optimizer.…`. */
+  *namedSlots(): Generator<[name: string, slot: Slot]> {
+    yield* this.encoder.namedSlots('encoder.');
+    yield* this.head.namedSlots('head.');
+    for (const [name, slot] of this.#optimizer.namedSlots()) yield [`optimizer.${name}`, slot];
+  }
+
+  /** Trains to the end, or until the consumer stops asking; a later call goes on from there. */
+  async *run(): AsyncGenerator<StepRecord, void, undefined> {
+    const { config } = this;
+    while (this.#step < this.steps) {
+      const epoch = Math.floor(this.#step / this.stepsPerEpoch);
+      for (const batch of batches(this.#dataset.train, config, epoch, this.#step % this.stepsPerEpoch)) {
+        yield await this.#advance(tensor(batch.images), epoch);
+      }
+    }
+  }
+
+  async #advance(images: Tensor, epoch: number): Promise<StepRecord> {
+    const { config, steps } = this;
+    const learningRate = warmupCosine(this.#step, { base: config.learningRate, steps, warmup: config.warmup * steps });
+    const { parts, ...health } = await this.#compiled(images, scalarOf(this.#step, 'i32'), scalarOf(learningRate, 'f32'));
+    this.#step++;
+    const { loss, ...rest } = await numbers(parts);
+    const { deviation, normalizedDeviation: normalized, correlation } = await numbers(health);
+    return {
+      step: this.#step,
+      epoch,
+      learningRate,
+      loss: loss!,
+      parts: rest,
+      deviation: deviation!,
+      normalizedDeviation: normalized!,
+      correlation: correlation!,
+    };
+  }
+
+  /** The plan of a step, for batches of the configured size. */
+  async explain(): Promise<string> {
+    const { images } = this.#dataset.train;
+    const batch = tensor({
+      dtype: images.dtype,
+      shape: [this.config.batchSize, ...images.shape.slice(1)],
+      data: images.data.slice(0, (images.data.length / images.shape[0]!) * this.config.batchSize),
+    });
+    return this.#compiled.explain([batch, scalarOf(0, 'i32'), scalarOf(0, 'f32')]);
+  }
+
+  /** Where the run stands; between steps only. */
+  async state(): Promise<TrainerState> {
+    const { stepsPerEpoch } = this;
+    return {
+      step: this.#step,
+      epoch: Math.floor(this.#step / stepsPerEpoch),
+      batch: this.#step % stepsPerEpoch,
+      tensors: await readSlots(this.namedSlots()),
+    };
+  }
+
+  /** Continues from a state. @throws TensegrityError `format` if it is of another configuration; nothing has been changed then. */
+  restore({ step, tensors }: { readonly step: number; readonly tensors: StateDict }): void {
+    check(step <= this.steps, 'format', () => `the state is at step ${step}, and the run has only ${this.steps}`);
+    writeSlots(this.namedSlots(), tensors, 'checkpoint');
+    this.#step = step;
+  }
+
+  /** Gives all memory back. */
+  dispose(): void {
+    this.#compiled.dispose();
+    this.encoder.dispose();
+    this.head.dispose();
+    this.#optimizer.dispose();
+  }
+}
+
+function scalarOf(value: number, dtype: DType): Tensor {
+  return tensor(value, { dtype });
+}
+
+async function numbers(record: Readonly<Record<string, Tensor>>): Promise<Record<string, number>> {
+  const entries = await Promise.all(Object.entries(record).map(async ([name, value]) => [name, await value.item()] as const));
+  return Object.fromEntries(entries);
+}
