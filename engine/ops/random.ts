@@ -62,7 +62,10 @@ export interface RandomOptions {
   readonly dtype?: DType;
 }
 
-/** Uniform on [low, high): 24 random bits each (a float's worth). */
+/**
+ * Uniform on [low, high): 24 random bits each (a float's worth). On [0, 1) the same bits everywhere; another range scales them, which rounds
+ * as the backend's arithmetic does, in rare cases to `high` itself.
+ */
 export function uniform(
   shape: Shape,
   { key: from, low = 0, high = 1, dtype = 'f32' }: RandomOptions & { readonly low?: number; readonly high?: number },

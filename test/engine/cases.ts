@@ -1163,10 +1163,16 @@ const createCases = [
     compute: () => uniform(dimensions, { key: seed }),
     naive: () => elementwise((x) => unit(x!))(wordsOf(seed, dimensions)),
   })),
-  created('uniform from −2 to 3', (dimensions, seed) => ({
-    compute: () => uniform(dimensions, { key: seed, low: -2, high: 3 }),
-    check: ([x]) => [[elementwise((value) => +(value! >= -2 && value! < 3))(x!), generate(dimensions, () => 1)]],
-  })),
+  created(
+    'uniform from 1 to 4',
+    (dimensions, seed) => ({
+      compute: () => uniform(dimensions, { key: seed, low: 1, high: 4 }),
+      naive: () => elementwise((x) => unit(x!) * 3 + 1)(wordsOf(seed, dimensions)),
+      within: 1e-6,
+    }),
+    // With fused multiply-add, or without.
+    { f32: 3e-7 },
+  ),
   created('bernoulli', (dimensions, seed) => ({
     compute: () => bernoulli(dimensions, { key: seed, p: 0.25 }),
     naive: () => elementwise((x) => +(unit(x!) < 0.25))(wordsOf(seed, dimensions)),
