@@ -13,10 +13,10 @@ export function scoreRows(results: Results): string[][] {
     percent(linear),
     percent(linear2x2),
     percent(nearest),
-    fixed(collapse.rankMe, 1),
-    fixed(collapse.rankMeCentred, 1),
-    fixed(collapse.normalizedDeviation, 2),
-    fixed(collapse.meanOffDiagonalCorrelation, 3),
+    fixed(collapse?.rankMe, 1),
+    fixed(collapse?.rankMeCentred, 1),
+    fixed(collapse?.normalizedDeviation, 2),
+    fixed(collapse?.meanOffDiagonalCorrelation, 3),
   ]);
 }
 

@@ -12,8 +12,9 @@ export function percent(part: number | null): string {
   return part === null ? '–' : `${(part * 100).toFixed(1)}%`;
 }
 
-export function fixed(value: number, digits: number): string {
-  return Number.isFinite(value) ? value.toFixed(digits) : '–';
+/** A number with so many digits; – for one that is not there. */
+export function fixed(value: number | undefined, digits: number): string {
+  return value !== undefined && Number.isFinite(value) ? value.toFixed(digits) : '–';
 }
 
 /** Seconds as 1 h 02 m, 3 m 04 s or 5 s. */

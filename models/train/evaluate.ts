@@ -2,7 +2,7 @@ import { TensegrityError } from '../../engine/errors.ts';
 import { adaptiveAveragePool2d, compile, type HostArray, type Tensor, tensor } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
 import { type ImageDataset, type ImageSplit, normalizeImages, takeRows } from '../data/images.ts';
-import { linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
+import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
 import type { Encoder } from '../nn/networks.ts';
 import { standardizeChannels, toUnit } from './trainer.ts';
@@ -14,10 +14,8 @@ export interface FeatureScores {
   /** Of the features pooled to 2×2; null for features without a map. */
   readonly linear2x2: number | null;
   readonly nearest: number;
-  readonly collapse: Pick<
-    CollapseMetrics,
-    'normalizedDeviation' | 'rankMe' | 'rankMeCentred' | 'effectiveRank' | 'meanOffDiagonalCorrelation'
-  >;
+  /** Null for pixels, which nothing has trained. */
+  readonly collapse: CollapseMetrics | null;
 }
 
 const CHUNK = 500;
@@ -61,10 +59,8 @@ export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, seed
     { features: b.pooled2x2, labels: test.labels },
     { seed },
   );
-  return {
-    ...(await scores({ features: a.pooled, labels: train.labels }, { features: b.pooled, labels: test.labels }, seed)),
-    linear2x2: pooled2x2.accuracy,
-  };
+  const accuracies = await accuraciesOf({ features: a.pooled, labels: train.labels }, { features: b.pooled, labels: test.labels }, seed);
+  return { ...accuracies, linear2x2: pooled2x2.accuracy, collapse: await collapseMetrics(b.pooled) };
 }
 
 /** The same of the pixels themselves. */
@@ -74,28 +70,22 @@ export async function scorePixels(dataset: ImageDataset, seed = 0): Promise<Feat
     const { data } = normalizeImages(images, dataset);
     return { dtype: 'f32', shape: [images.shape[0]!, sizeOf(images.shape.slice(1))], data };
   };
-  const { collapse, ...accuracies } = await scores(
+  const accuracies = await accuraciesOf(
     { features: flat(train.images), labels: train.labels },
     { features: flat(test.images), labels: test.labels },
     seed,
   );
-  return { ...accuracies, collapse };
+  return { ...accuracies, linear2x2: null, collapse: null };
 }
 
-async function scores(
-  train: { features: HostArray; labels: HostArray },
-  test: { features: HostArray; labels: HostArray },
+async function accuraciesOf(
+  train: LabelledFeatures,
+  test: LabelledFeatures,
   seed: number,
-): Promise<FeatureScores> {
+): Promise<Pick<FeatureScores, 'linear' | 'nearest'>> {
   const linear = await linearProbe(train, test, { seed });
   const nearest = await nearestNeighbours(train, test, { k: Math.min(20, train.features.shape[0]!) });
-  const { normalizedDeviation, rankMe, rankMeCentred, effectiveRank, meanOffDiagonalCorrelation } = await collapseMetrics(test.features);
-  return {
-    linear: linear.accuracy,
-    linear2x2: null,
-    nearest: nearest.accuracy,
-    collapse: { normalizedDeviation, rankMe, rankMeCentred, effectiveRank, meanOffDiagonalCorrelation },
-  };
+  return { linear: linear.accuracy, nearest: nearest.accuracy };
 }
 
 function labelled({ name, train, test }: ImageDataset): { train: Required<ImageSplit>; test: Required<ImageSplit> } {
