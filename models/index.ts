@@ -1,55 +1,56 @@
 /** Self-supervised representation learning on the engine. Nothing here needs Node: files are in `io/node.ts` and `data/node.ts`. */
-export { channelStatistics, type ImageDataset, type ImageSplit, normalizeImages, takeRows, takeSplit } from './data/images.ts';
-export { inflateIdx, parseIdx } from './data/idx.ts';
+
 export { type CifarVersion, parseCifar } from './data/cifar.ts';
+export { inflateIdx, parseIdx } from './data/idx.ts';
+export { channelStatistics, type ImageDataset, type ImageSplit, normalizeImages, takeRows, takeSplit } from './data/images.ts';
 export { type Batch, balancedSubset, batches, batchesPerEpoch, type LoaderOptions, prefetch } from './data/loader.ts';
 export {
   type Classification,
   type LabelledFeatures,
-  linearProbe,
   type LinearProbeOptions,
-  nearestNeighbours,
+  linearProbe,
   type NearestNeighboursOptions,
   type NearestNeighboursResult,
+  nearestNeighbours,
 } from './evaluate/classify.ts';
 export {
   alignment,
   type CollapseMetrics,
-  collapseMetrics,
   type CollapseOptions,
+  collapseMetrics,
   embeddingDeviation,
   meanOffDiagonalCorrelation,
   normalizedDeviation,
   uniformity,
 } from './evaluate/collapse.ts';
 export {
-  alphaReQ,
   type AlphaReQOptions,
+  alphaReQ,
   covarianceSpectrum,
   effectiveRank,
-  lidar,
   type LiDAROptions,
+  lidar,
   rankMe,
-  singularValues,
   type SpectralOptions,
+  singularValues,
 } from './evaluate/spectral.ts';
 export { parseNpy, serializeNpy } from './io/npy.ts';
 export { parseSafetensors, type Safetensors, serializeSafetensors } from './io/safetensors.ts';
-export { barlowTwins, type BarlowTwinsLoss, type BarlowTwinsOptions } from './methods/barlowTwins.ts';
+export { type BarlowTwinsLoss, type BarlowTwinsOptions, barlowTwins } from './methods/barlowTwins.ts';
 export { type Method, type MethodLoss, type MethodName, methodNamed, methods } from './methods/index.ts';
 export type { ChoiceOption, MethodOption, NumberOption } from './methods/options.ts';
-export { vicreg, type VICRegDialect, vicregDialects, type VICRegLoss, type VICRegOptions } from './methods/vicreg.ts';
-export { wmse, type WMSEDistance, type WMSELoss, type WMSEOptions } from './methods/wmse.ts';
+export { type VICRegDialect, type VICRegLoss, type VICRegOptions, vicreg, vicregDialects } from './methods/vicreg.ts';
+export { type WMSEDistance, type WMSELoss, type WMSEOptions, wmse } from './methods/wmse.ts';
 export * as functional from './nn/functional.ts';
-export { deriveKey, type HostKey, type Initializer, type InitializeOptions, kaimingNormal, kaimingUniform } from './nn/initialize.ts';
+export { deriveKey, type HostKey, type InitializeOptions, type Initializer, kaimingNormal, kaimingUniform } from './nn/initialize.ts';
 export { BatchNorm1d, BatchNorm2d, type BatchNormOptions, Conv2d, LayerNorm, Linear } from './nn/layers.ts';
 export { type Layer, type Mode, Module, Parameter, Sequential } from './nn/module.ts';
 export {
   Encoder,
   type EncoderName,
   type EncoderOptions,
-  encoders,
   Expander,
+  encoders,
   MLP,
   type MLPOptions,
   ResNet,
@@ -63,13 +64,13 @@ export { Optimizer, type ParameterGroup, type UpdateContext, type UpdateRule } f
 export { Adam, type AdamHyper, AdamW, LARS, type LARSHyper, type OptimizerOptions, SGD, type SGDHyper } from './optim/rules.ts';
 export { targetMomentum, type WarmupCosine, warmupCosine } from './optim/schedule.ts';
 export { crossCorrelation } from './regularizers/crossCorrelation.ts';
-export { covariance, invariance, variance, type VarianceHinge } from './regularizers/information.ts';
+export { covariance, invariance, type VarianceHinge, variance } from './regularizers/information.ts';
 export { centre, covarianceMatrix, offDiagonal } from './regularizers/statistics.ts';
 export {
   choleskyWhitening,
+  type IterativeWhiteningOptions,
   inverseSquareRoot,
   iterativeWhitening,
-  type IterativeWhiteningOptions,
   type WhiteningName,
   type WhiteningOptions,
   whitenings,

@@ -1,6 +1,6 @@
-import { compile, grad, tensor, type HostArray, type Tensor } from '../../engine/index.ts';
 import { dtypes, isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
+import { compile, grad, type HostArray, slot, type Tensor, tensor } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
 import { takeRows } from '../data/images.ts';
 import { permutation } from '../data/permutation.ts';
@@ -26,11 +26,19 @@ function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: stri
   const width = train.features.shape[1]!;
   for (const { features, labels } of [train, test]) {
     check(
-      features.shape.length === 2 && features.shape[1] === width && features.shape[0]! > 0 && labels.shape.length === 1 && labels.shape[0] === features.shape[0],
+      features.shape.length === 2 &&
+        features.shape[1] === width &&
+        features.shape[0]! > 0 &&
+        labels.shape.length === 1 &&
+        labels.shape[0] === features.shape[0],
       'shape',
       () => `${what}: takes features [n, ${width}] and labels [n], got ${show(features.shape)} and ${show(labels.shape)}`,
     );
-    check(isFloat(features.dtype) && !isFloat(labels.dtype), 'dtype', () => `${what}: takes float features and integer labels, got ${features.dtype} and ${labels.dtype}`);
+    check(
+      isFloat(features.dtype) && !isFloat(labels.dtype),
+      'dtype',
+      () => `${what}: takes float features and integer labels, got ${features.dtype} and ${labels.dtype}`,
+    );
   }
   let [least, most] = [0, 0];
   for (const { labels } of [train, test]) {
@@ -96,10 +104,18 @@ export interface LinearProbeOptions {
  * @returns accuracy and predictions on the test set.
  * @throws TensegrityError `shape`, `dtype`, `argument` for features and labels that do not fit.
  */
-export async function linearProbe(train: LabelledFeatures, test: LabelledFeatures, options: LinearProbeOptions = {}): Promise<Classification> {
+export async function linearProbe(
+  train: LabelledFeatures,
+  test: LabelledFeatures,
+  options: LinearProbeOptions = {},
+): Promise<Classification> {
   const { epochs = 30, batchSize = 1000, learningRate = 1e-2, finalLearningRate = 1e-6, weightDecay = 0, seed = 0, onEpoch } = options;
   const { classes, width } = checkSplits(train, test, 'linearProbe');
-  check(Number.isInteger(epochs) && epochs >= 1 && Number.isInteger(batchSize) && batchSize >= 1, 'argument', () => `linearProbe: epochs and batchSize must be whole numbers ≥ 1, got ${epochs} and ${batchSize}`);
+  check(
+    Number.isInteger(epochs) && epochs >= 1 && Number.isInteger(batchSize) && batchSize >= 1,
+    'argument',
+    () => `linearProbe: epochs and batchSize must be whole numbers ≥ 1, got ${epochs} and ${batchSize}`,
+  );
   const standardized = standardizer(train.features);
   const features = standardized(train.features);
   const count = features.shape[0]!;
@@ -158,20 +174,28 @@ const SIMILARITIES = 2 ** 22;
  * @returns accuracy and predictions on the test set, and the votes. Of equal similarities the first in the bank counts as nearer.
  * @throws TensegrityError `shape`, `dtype`, `argument` for features and labels that do not fit, or k outside 1 … n.
  */
-export async function nearestNeighbours(train: LabelledFeatures, test: LabelledFeatures, { k = 20, temperature = 0.07 }: NearestNeighboursOptions = {}): Promise<NearestNeighboursResult> {
+export async function nearestNeighbours(
+  train: LabelledFeatures,
+  test: LabelledFeatures,
+  { k = 20, temperature = 0.07 }: NearestNeighboursOptions = {},
+): Promise<NearestNeighboursResult> {
   const { classes } = checkSplits(train, test, 'nearestNeighbours');
   const count = train.features.shape[0]!;
-  check(Number.isInteger(k) && k >= 1 && k <= count, 'argument', () => `nearestNeighbours: k must be a whole number from 1 to ${count}, the size of the bank, got ${k}`);
+  check(
+    Number.isInteger(k) && k >= 1 && k <= count,
+    'argument',
+    () => `nearestNeighbours: k must be a whole number from 1 to ${count}, the size of the bank, got ${k}`,
+  );
   check(temperature > 0, 'argument', () => `nearestNeighbours: temperature must be above 0, got ${temperature}`);
-  const bank = normalize(tensor(train.features)).transpose();
-  // The bank is an argument, so that it is normalised once and not copied into a plan.
-  const similar = compile((queries: Tensor, columns: Tensor): Tensor => normalize(queries).matmul(columns));
+  // The bank is a slot, so that it is normalised once and stays where it is computed with.
+  const bank = slot(await normalize(tensor(train.features)).toHost(), 'bank');
+  const similar = compile((queries: Tensor): Tensor => normalize(queries).matmul(bank.value.transpose()));
   const chunk = Math.max(1, Math.floor(SIMILARITIES / count));
   const scores = new Float64Array(test.features.shape[0]! * classes);
   try {
     let row = 0;
     await inChunks(test.features, chunk, async (queries) => {
-      using similarities = await similar(tensor(queries), bank);
+      using similarities = await similar(tensor(queries));
       const values = await similarities.data();
       for (let start = 0; start < values.length; start += count, row++) {
         const nearest = largest(values.subarray(start, start + count), k);

@@ -1,5 +1,5 @@
-import type { HostArray } from '../../engine/index.ts';
 import { check } from '../../engine/errors.ts';
+import type { HostArray } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
 
 /** Vectors of doubles: the columns of a matrix, each contiguous. */
@@ -8,7 +8,11 @@ type Columns = readonly Float64Array[];
 /** The columns of a matrix [n, d] of at least one element. @throws TensegrityError `shape`. */
 function columnsOf({ shape, data }: HostArray, what: string): Columns {
   const [n, d] = shape;
-  check(shape.length === 2 && n! > 0 && d! > 0, 'shape', () => `${what}: takes a matrix [samples, dimensions] with elements, got ${show(shape)}`);
+  check(
+    shape.length === 2 && n! > 0 && d! > 0,
+    'shape',
+    () => `${what}: takes a matrix [samples, dimensions] with elements, got ${show(shape)}`,
+  );
   return Array.from({ length: d! }, (_, j) => Float64Array.from({ length: n! }, (_entry, i) => data[i * d! + j]!));
 }
 
@@ -66,7 +70,9 @@ function jacobi(matrix: Columns): Float64Array {
     }
     if (!rotated) break;
   }
-  return Float64Array.from(columns, (column) => Math.sqrt(dot(column, column))).sort().reverse();
+  return Float64Array.from(columns, (column) => Math.sqrt(dot(column, column)))
+    .sort()
+    .reverse();
 }
 
 /** Makes two columns orthogonal; false if they are. */
@@ -111,9 +117,10 @@ function perplexity(p: Float64Array): number {
   return Math.exp(-p.reduce((sum, share) => sum + (share > 0 ? share * Math.log(share) : 0), 0));
 }
 
-function shares(values: Float64Array, epsilon: number): Float64Array {
+/** exp of the entropy of the values' shares of their sum, each plus ε: how many of them count. */
+export function entropyRank(values: Float64Array, epsilon = 0): number {
   const total = values.reduce((sum, value) => sum + value, 0);
-  return values.map((value) => (total > 0 ? value / total : 0) + epsilon);
+  return perplexity(values.map((value) => (total > 0 ? value / total : 0) + epsilon));
 }
 
 /**
@@ -122,18 +129,23 @@ function shares(values: Float64Array, epsilon: number): Float64Array {
  * @param epsilon 1e-7, unless given.
  */
 export function rankMe(z: HostArray, { epsilon = 1e-7, ...options }: SpectralOptions & { readonly epsilon?: number } = {}): number {
-  return perplexity(shares(singularValues(z, options), epsilon));
+  return entropyRank(singularValues(z, options), epsilon);
 }
 
 /** The effective rank: exp of the entropy of the singular values' shares, of the centred z. (O. Roy & M. Vetterli, EUSIPCO 2007) */
 export function effectiveRank(z: HostArray): number {
-  return perplexity(shares(singularValues(z, { centred: true }), 0));
+  return entropyRank(singularValues(z, { centred: true }));
 }
 
 /** The eigenvalues of the covariance matrix of z [n, d] (divisor n−1), in descending order, min(n, d) of them. @throws TensegrityError `shape` for n < 2. */
 export function covarianceSpectrum(z: HostArray): Float64Array {
   check(z.shape[0]! >= 2, 'shape', () => `covarianceSpectrum: needs at least 2 samples, got ${show(z.shape)}`);
   return singularValues(z, { centred: true }).map((value) => (value * value) / (z.shape[0]! - 1));
+}
+
+/** How many eigenvalues, in descending order, are not 0 but for rounding. */
+export function positiveCount(spectrum: Float64Array): number {
+  return spectrum.filter((value) => value > spectrum[0]! * 1e-14).length;
 }
 
 export interface AlphaReQOptions {
@@ -148,11 +160,12 @@ export interface AlphaReQOptions {
 /**
  * α-ReQ: the exponent α of the decay λ_k ∝ k^−α of the covariance's eigenvalues, by least squares of ln λ_k on ln k. Near 1 is healthy; large
  * means few directions, near 0 noise in all. (K. Agrawal et al., NeurIPS 2022)
+ * @param z embeddings [n, d], or their {@link covarianceSpectrum}.
  * @throws TensegrityError `argument` unless the fit has at least two positive eigenvalues.
  */
-export function alphaReQ(z: HostArray, { from = 1, to, weights = 'none' }: AlphaReQOptions = {}): number {
-  const spectrum = covarianceSpectrum(z);
-  const positive = spectrum.filter((value) => value > spectrum[0]! * 1e-14).length;
+export function alphaReQ(z: HostArray | Float64Array, { from = 1, to, weights = 'none' }: AlphaReQOptions = {}): number {
+  const spectrum = z instanceof Float64Array ? z : covarianceSpectrum(z);
+  const positive = positiveCount(spectrum);
   const last = to ?? positive;
   check(
     Number.isInteger(from) && Number.isInteger(last) && from >= 1 && last > from && last <= positive,
@@ -163,7 +176,8 @@ export function alphaReQ(z: HostArray, { from = 1, to, weights = 'none' }: Alpha
     const k = from + i;
     return { weight: weights === 'none' ? 1 : 1 / k, x: Math.log(k), y: Math.log(spectrum[k - 1]!) };
   });
-  const sum = (term: (point: (typeof points)[number]) => number): number => points.reduce((total, point) => total + point.weight * term(point), 0);
+  const sum = (term: (point: (typeof points)[number]) => number): number =>
+    points.reduce((total, point) => total + point.weight * term(point), 0);
   const weight = sum(() => 1);
   const [meanX, meanY] = [sum(({ x }) => x) / weight, sum(({ y }) => y) / weight];
   return -sum(({ x, y }) => (x - meanX) * (y - meanY)) / sum(({ x }) => (x - meanX) ** 2);
@@ -183,9 +197,15 @@ export interface LiDAROptions {
  */
 export function lidar(z: HostArray, { delta = 1e-4, epsilon = 1e-7 }: LiDAROptions = {}): number {
   const [n, q, d] = z.shape;
-  check(z.shape.length === 3 && n! > 0 && q! > 0 && d! > 0, 'shape', () => `lidar: takes embeddings [samples, views, dimensions], got ${show(z.shape)}`);
+  check(
+    z.shape.length === 3 && n! > 0 && q! > 0 && d! > 0,
+    'shape',
+    () => `lidar: takes embeddings [samples, views, dimensions], got ${show(z.shape)}`,
+  );
   const views = columnsOf({ ...z, shape: [n! * q!, d!] }, 'lidar');
-  const means = views.map((column) => Float64Array.from({ length: n! }, (_, i) => column.subarray(i * q!, (i + 1) * q!).reduce((sum, value) => sum + value, 0) / q!));
+  const means = views.map((column) =>
+    Float64Array.from({ length: n! }, (_, i) => column.subarray(i * q!, (i + 1) * q!).reduce((sum, value) => sum + value, 0) / q!),
+  );
   const within = views.map((column, j) => column.map((value, i) => value - means[j]![Math.floor(i / q!)]!));
   // S_w = RᵀR, where R comes from the views about their means, stacked on √(n·q·δ)·I. Then the eigenvalues sought are the squared singular
   // values of S_b^½·R⁻¹, since S_w^−½ and R⁻¹ differ by a rotation.
@@ -206,5 +226,5 @@ export function lidar(z: HostArray, { delta = 1e-4, epsilon = 1e-7 }: LiDAROptio
   const eigenvalues = singularValuesOf(solved).map((value) => (value * value) / n!);
   const padded = new Float64Array(d!);
   padded.set(eigenvalues);
-  return perplexity(shares(padded, epsilon));
+  return entropyRank(padded, epsilon);
 }

@@ -19,7 +19,11 @@ export type BarlowTwinsLoss = Readonly<Record<'loss' | 'onDiagonal' | 'offDiagon
  * (J. Zbontar et al., ICML 2021, Eq. 1; facebookresearch/barlowtwins:main.py)
  * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples.
  */
-export function barlowTwins(za: Tensor, zb: Tensor, { offDiagonal: lambda = 0.0051, scale = 1, epsilon = 1e-5 }: BarlowTwinsOptions = {}): BarlowTwinsLoss {
+export function barlowTwins(
+  za: Tensor,
+  zb: Tensor,
+  { offDiagonal: lambda = 0.0051, scale = 1, epsilon = 1e-5 }: BarlowTwinsOptions = {},
+): BarlowTwinsLoss {
   const correlation = crossCorrelation(za, zb, { epsilon });
   const parts = {
     onDiagonal: diagonal(correlation).sub(1).square().sum(),

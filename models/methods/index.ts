@@ -1,10 +1,10 @@
-import type { Key, Tensor } from '../../engine/index.ts';
 import { TensegrityError } from '../../engine/errors.ts';
+import type { Key, Tensor } from '../../engine/index.ts';
 import type { InitializeOptions } from '../nn/initialize.ts';
 import type { Module } from '../nn/module.ts';
 import { Expander, MLP } from '../nn/networks.ts';
 import { barlowTwins } from './barlowTwins.ts';
-import { choice, number, resolveOptions, type MethodOption, type OptionValues } from './options.ts';
+import { choice, type MethodOption, number, type OptionValues, resolveOptions } from './options.ts';
 import { vicreg, vicregDialects } from './vicreg.ts';
 import { whiteningNames, wmse, wmseDistances } from './wmse.ts';
 
@@ -102,6 +102,7 @@ export type MethodName = keyof typeof methods;
 
 /** The row of that name. @throws TensegrityError `argument` listing those there are. */
 export function methodNamed(name: string): Method {
-  if (!Object.hasOwn(methods, name)) throw new TensegrityError('argument', `there is no method '${name}'; there are ${Object.keys(methods).join(', ')}`);
+  if (!Object.hasOwn(methods, name))
+    throw new TensegrityError('argument', `there is no method '${name}'; there are ${Object.keys(methods).join(', ')}`);
   return methods[name as MethodName];
 }

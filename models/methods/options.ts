@@ -33,7 +33,11 @@ export function number(
   return { kind: 'number', description, default: value, least, most, whole };
 }
 
-export function choice<Choice extends string>(choices: readonly Choice[], value: NoInfer<Choice>, description: string): ChoiceOption<Choice> {
+export function choice<Choice extends string>(
+  choices: readonly Choice[],
+  value: NoInfer<Choice>,
+  description: string,
+): ChoiceOption<Choice> {
   return { kind: 'choice', description, default: value, choices };
 }
 
@@ -41,9 +45,17 @@ export function choice<Choice extends string>(choices: readonly Choice[], value:
  * Values checked against a table, its defaults filled in.
  * @throws TensegrityError `argument` naming an unknown option, or a value outside its range and what would be right.
  */
-export function resolveOptions<Table extends Readonly<Record<string, MethodOption>>>(table: Table, given: Readonly<Record<string, unknown>>, what: string): OptionValues<Table> {
+export function resolveOptions<Table extends Readonly<Record<string, MethodOption>>>(
+  table: Table,
+  given: Readonly<Record<string, unknown>>,
+  what: string,
+): OptionValues<Table> {
   for (const name of Object.keys(given)) {
-    check(Object.hasOwn(table, name), 'argument', () => `${what}: there is no option '${name}'; there are ${Object.keys(table).join(', ')}`);
+    check(
+      Object.hasOwn(table, name),
+      'argument',
+      () => `${what}: there is no option '${name}'; there are ${Object.keys(table).join(', ')}`,
+    );
   }
   const entries = Object.entries(table).flatMap(([name, option]) => {
     const value = given[name] ?? option.default;
@@ -57,11 +69,16 @@ export function resolveOptions<Table extends Readonly<Record<string, MethodOptio
 
 function checkValue(option: MethodOption, value: unknown, what: string): void {
   if (option.kind === 'choice') {
-    check(typeof value === 'string' && option.choices.includes(value), 'argument', () => `${what} must be one of ${option.choices.join(', ')}, got ${String(value)}`);
+    check(
+      typeof value === 'string' && option.choices.includes(value),
+      'argument',
+      () => `${what} must be one of ${option.choices.join(', ')}, got ${String(value)}`,
+    );
     return;
   }
   const { least, most, whole } = option;
   const range = `${whole ? 'a whole number' : 'a number'} ≥ ${least}${most === Infinity ? '' : ` and ≤ ${most}`}`;
-  const fits = typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most && (!whole || Number.isInteger(value));
+  const fits =
+    typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most && (!whole || Number.isInteger(value));
   check(fits, 'argument', () => `${what} must be ${range}, got ${String(value)}`);
 }

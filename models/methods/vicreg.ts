@@ -1,6 +1,6 @@
-import type { Tensor } from '../../engine/index.ts';
 import { check } from '../../engine/errors.ts';
-import { covariance, invariance, variance, type VarianceHinge } from '../regularizers/information.ts';
+import type { Tensor } from '../../engine/index.ts';
+import { covariance, invariance, type VarianceHinge, variance } from '../regularizers/information.ts';
 import { checkViews } from '../regularizers/statistics.ts';
 
 /**
@@ -42,7 +42,11 @@ export type VICRegLoss = Readonly<Record<'loss' | 'invariance' | 'variance' | 'c
 export function vicreg(za: Tensor, zb: Tensor, options: VICRegOptions = {}): VICRegLoss {
   const { invariance: lambda = 25, variance: mu = 25, covariance: nu = 1, dialect = 'official', ...hinge } = options;
   checkViews(za, zb, 'vicreg');
-  check(Object.hasOwn(dialects, dialect), 'argument', () => `vicreg: there is no dialect '${dialect}'; there are ${vicregDialects.join(', ')}`);
+  check(
+    Object.hasOwn(dialects, dialect),
+    'argument',
+    () => `vicreg: there is no dialect '${dialect}'; there are ${vicregDialects.join(', ')}`,
+  );
   const factors = dialects[dialect](za.shape[1]!);
   const parts = {
     invariance: invariance(za, zb).mul(factors.invariance),

@@ -1,9 +1,9 @@
-import { permutation, split, stack, type Key, type Tensor } from '../../engine/index.ts';
 import { check } from '../../engine/errors.ts';
+import { type Key, permutation, split, stack, type Tensor } from '../../engine/index.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 import { cosineSimilarity, meanSquaredError } from '../nn/functional.ts';
 import { checkViews } from '../regularizers/statistics.ts';
-import { whitenings, type WhiteningName } from '../regularizers/whitening.ts';
+import { type WhiteningName, whitenings } from '../regularizers/whitening.ts';
 
 /** Distances of whitened pairs: 2 − 2·cos, in [0, 4], or the mean squared error where the norm is off. */
 const distances = {
@@ -43,12 +43,32 @@ export type WMSELoss = Readonly<Record<'loss', Tensor>>;
  * batch; `argument` for options outside their range.
  */
 export function wmse(za: Tensor, zb: Tensor, options: WMSEOptions = {}): WMSELoss {
-  const { subBatch = za.shape[0]!, iterations = 1, distance = 'normalized', epsilon = 0, whitening = 'cholesky', key = 0, permutations } = options;
+  const {
+    subBatch = za.shape[0]!,
+    iterations = 1,
+    distance = 'normalized',
+    epsilon = 0,
+    whitening = 'cholesky',
+    key = 0,
+    permutations,
+  } = options;
   checkViews(za, zb, 'wmse');
   const [n, d] = [za.shape[0]!, za.shape[1]!];
-  check(Object.hasOwn(whitenings, whitening), 'argument', () => `wmse: there is no whitening '${whitening}'; there are ${whiteningNames.join(', ')}`);
-  check(Object.hasOwn(distances, distance), 'argument', () => `wmse: there is no distance '${distance}'; there are ${wmseDistances.join(', ')}`);
-  check(Number.isInteger(iterations) && iterations >= 1, 'argument', () => `wmse: iterations must be a whole number ≥ 1, got ${iterations}`);
+  check(
+    Object.hasOwn(whitenings, whitening),
+    'argument',
+    () => `wmse: there is no whitening '${whitening}'; there are ${whiteningNames.join(', ')}`,
+  );
+  check(
+    Object.hasOwn(distances, distance),
+    'argument',
+    () => `wmse: there is no distance '${distance}'; there are ${wmseDistances.join(', ')}`,
+  );
+  check(
+    Number.isInteger(iterations) && iterations >= 1,
+    'argument',
+    () => `wmse: iterations must be a whole number ≥ 1, got ${iterations}`,
+  );
   check(
     Number.isInteger(subBatch) && subBatch >= 1 && n % subBatch === 0,
     'shape',

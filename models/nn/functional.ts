@@ -1,6 +1,6 @@
-import { arange, bernoulli, customGradient, matmul, type Key, type Operand, type Tensor } from '../../engine/index.ts';
 import { isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
+import { arange, bernoulli, customGradient, type Key, matmul, type Operand, type Tensor } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
 
 /** max(x, 0). */
@@ -54,7 +54,9 @@ export function normalize(x: Tensor, axis = -1, epsilon = 1e-12): Tensor {
 
 /** ⟨x, y⟩ / (‖x‖‖y‖) along the last axis. */
 export function cosineSimilarity(x: Tensor, y: Tensor, epsilon?: number): Tensor {
-  return normalize(x, -1, epsilon).mul(normalize(y, -1, epsilon)).sum(-1);
+  return normalize(x, -1, epsilon)
+    .mul(normalize(y, -1, epsilon))
+    .sum(-1);
 }
 
 /** The mean of (x − y)² over all elements. */
@@ -80,7 +82,10 @@ export function standardize(x: Tensor, axes: number | readonly number[], epsilon
   // x̂ = (x − μ)/√(σ² + ε):  x̄ = (g − mean g − x̂·mean(g·x̂))/√(σ² + ε): two sums, where differentiating step by step takes four.
   // (S. Ioffe & C. Szegedy, ICML 2015, §3, simplified.) It is made of x̂ itself, so that higher derivatives follow.
   const normalized: Tensor = customGradient(centred.mul(scale), [x], (g) => [
-    g.sub(g.mean(axes, true)).sub(normalized.mul(g.mul(normalized).mean(axes, true))).mul(scale),
+    g
+      .sub(g.mean(axes, true))
+      .sub(normalized.mul(g.mul(normalized).mean(axes, true)))
+      .mul(scale),
   ]);
   return { normalized, mean, variance };
 }
@@ -98,9 +103,16 @@ export function crossEntropy(logits: Tensor, labels: Tensor, { labelSmoothing = 
     () => `crossEntropy: takes logits [n, classes] and labels [n], got ${show(logits.shape)} and ${show(labels.shape)}`,
   );
   check(!isFloat(labels.dtype), 'dtype', () => `crossEntropy: labels must be integers, got ${labels.dtype}; convert with .cast('i32')`);
-  check(labelSmoothing >= 0 && labelSmoothing <= 1, 'argument', () => `crossEntropy: labelSmoothing must be from 0 to 1, got ${labelSmoothing}`);
+  check(
+    labelSmoothing >= 0 && labelSmoothing <= 1,
+    'argument',
+    () => `crossEntropy: labelSmoothing must be from 0 to 1, got ${labelSmoothing}`,
+  );
   const logProbabilities = logits.logSoftmax(-1);
   const chosen = labels.unsqueeze(-1).equal(arange(classes!)).where(logProbabilities, 0).sum().div(n!);
   if (labelSmoothing === 0) return chosen.neg();
-  return chosen.mul(1 - labelSmoothing).add(logProbabilities.mean().mul(labelSmoothing)).neg();
+  return chosen
+    .mul(1 - labelSmoothing)
+    .add(logProbabilities.mean().mul(labelSmoothing))
+    .neg();
 }

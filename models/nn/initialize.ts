@@ -1,7 +1,7 @@
-import { dtypes, type DType, type HostArray } from '../../engine/dtype.ts';
+import { type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { threefry2x32 } from '../../engine/scalar.ts';
-import { sizeOf, type Shape } from '../../engine/shape.ts';
+import { type Shape, sizeOf } from '../../engine/shape.ts';
 
 /** What initial values are a pure function of: a seed (a whole number), or the two 32-bit words of a key. */
 export type HostKey = number | readonly [high: number, low: number];
@@ -28,7 +28,11 @@ export function deriveKey(key: HostKey, data: number): HostKey {
 }
 
 /** Fills an array of `shape` in steps of two elements, one Threefry block each. */
-function fill({ key, dtype = 'f32' }: InitializeOptions, shape: Shape, pair: (x0: number, x1: number) => readonly [number, number]): HostArray {
+function fill(
+  { key, dtype = 'f32' }: InitializeOptions,
+  shape: Shape,
+  pair: (x0: number, x1: number) => readonly [number, number],
+): HostArray {
   const [high, low] = words(key);
   const data = dtypes[dtype].allocate(sizeOf(shape));
   for (let i = 0; i < data.length; i += 2) {
@@ -60,7 +64,11 @@ export function constant(shape: Shape, value: number, dtype: DType = 'f32'): Hos
 }
 
 /** Draws the values of a weight [out, in, …] or of the bias [out] beside it, given the weight's fans. */
-export type Initializer = (shape: Shape, fans: { readonly input: number; readonly output: number }, options: InitializeOptions) => HostArray;
+export type Initializer = (
+  shape: Shape,
+  fans: { readonly input: number; readonly output: number },
+  options: InitializeOptions,
+) => HostArray;
 
 /** The fans of a weight [out, in, …window]: how many inputs feed an output, and how many outputs an input feeds. */
 export function fansOf([output, input, ...window]: Shape): { readonly input: number; readonly output: number } {

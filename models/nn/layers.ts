@@ -1,9 +1,9 @@
-import { conv2d, slot, type ConvolutionOptions, type DType, type Pair, type Slot, type Tensor } from '../../engine/index.ts';
 import { check } from '../../engine/errors.ts';
-import { sameShape, show, sizeOf, type Shape } from '../../engine/shape.ts';
+import { type ConvolutionOptions, conv2d, type DType, type Pair, type Slot, slot, type Tensor } from '../../engine/index.ts';
+import { type Shape, sameShape, show, sizeOf } from '../../engine/shape.ts';
 import { linear, standardize } from './functional.ts';
-import { constant, deriveKey, fansOf, kaimingUniform, type Initializer, type InitializeOptions } from './initialize.ts';
-import { Module, Parameter, type Mode } from './module.ts';
+import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform } from './initialize.ts';
+import { type Mode, Module, Parameter } from './module.ts';
 
 interface WeightedOptions extends InitializeOptions {
   /** true, unless given. */
@@ -41,10 +41,19 @@ export class Conv2d extends Module {
   readonly bias: Parameter | null;
   readonly options: ConvolutionOptions;
 
-  constructor(inputs: number, outputs: number, kernel: Pair, { stride = 1, padding = 0, dilation = 1, groups = 1, ...options }: WeightedOptions & ConvolutionOptions) {
+  constructor(
+    inputs: number,
+    outputs: number,
+    kernel: Pair,
+    { stride = 1, padding = 0, dilation = 1, groups = 1, ...options }: WeightedOptions & ConvolutionOptions,
+  ) {
     super();
     const [rows, columns] = typeof kernel === 'number' ? [kernel, kernel] : kernel;
-    check(inputs % groups === 0 && outputs % groups === 0, 'argument', () => `Conv2d: ${inputs} and ${outputs} channels do not divide into ${groups} groups`);
+    check(
+      inputs % groups === 0 && outputs % groups === 0,
+      'argument',
+      () => `Conv2d: ${inputs} and ${outputs} channels do not divide into ${groups} groups`,
+    );
     ({ weight: this.weight, bias: this.bias } = weightAndBias([outputs, inputs / groups, rows, columns], options));
     this.options = { stride, padding, dilation, groups };
   }
@@ -107,8 +116,17 @@ abstract class BatchNorm extends Module {
   #normalizeBatch(x: Tensor): Tensor {
     const channels = x.shape[1]!;
     const count = x.size / Math.max(1, channels);
-    check(count > 1, 'shape', () => `${this.constructor.name}: training needs more than one value to a channel, got ${show(x.shape)}; use a larger batch, or evaluation mode`);
-    const { normalized, mean, variance } = standardize(x, x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis])), this.epsilon);
+    check(
+      count > 1,
+      'shape',
+      () =>
+        `${this.constructor.name}: training needs more than one value to a channel, got ${show(x.shape)}; use a larger batch, or evaluation mode`,
+    );
+    const { normalized, mean, variance } = standardize(
+      x,
+      x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis])),
+      this.epsilon,
+    );
     this.#move(this.runningMean, mean);
     this.#move(this.runningVar, variance.mul(count / (count - 1)));
     return normalized;
@@ -140,15 +158,27 @@ export class LayerNorm extends Module {
   constructor(shape: number | Shape, { epsilon = 1e-5, affine = true, dtype = 'f32' }: Omit<BatchNormOptions, 'momentum'> = {}) {
     super();
     this.shape = typeof shape === 'number' ? [shape] : shape;
-    check(this.shape.length > 0 && sizeOf(this.shape) > 0, 'argument', () => `LayerNorm: needs at least one axis with elements, got ${show(this.shape)}`);
+    check(
+      this.shape.length > 0 && sizeOf(this.shape) > 0,
+      'argument',
+      () => `LayerNorm: needs at least one axis with elements, got ${show(this.shape)}`,
+    );
     this.weight = affine ? new Parameter(constant(this.shape, 1, dtype), 'weight') : null;
     this.bias = affine ? new Parameter(constant(this.shape, 0, dtype), 'bias') : null;
     this.epsilon = epsilon;
   }
 
   override forward(x: Tensor): Tensor {
-    check(sameShape(x.shape.slice(-this.shape.length), this.shape), 'shape', () => `LayerNorm: the last axes must be ${show(this.shape)}, got ${show(x.shape)}`);
-    const { normalized } = standardize(x, this.shape.map((_, axis) => axis - this.shape.length), this.epsilon);
+    check(
+      sameShape(x.shape.slice(-this.shape.length), this.shape),
+      'shape',
+      () => `LayerNorm: the last axes must be ${show(this.shape)}, got ${show(x.shape)}`,
+    );
+    const { normalized } = standardize(
+      x,
+      this.shape.map((_, axis) => axis - this.shape.length),
+      this.epsilon,
+    );
     const scaled = this.weight ? normalized.mul(this.weight.value) : normalized;
     return this.bias ? scaled.add(this.bias.value) : scaled;
   }

@@ -1,5 +1,5 @@
-import { foldIn, Slot, type HostArray, type Key, type Tensor } from '../../engine/index.ts';
-import { readSlots, writeSlots, type LoadOptions, type StateDict } from './state.ts';
+import { foldIn, type HostArray, type Key, Slot, type Tensor } from '../../engine/index.ts';
+import { type LoadOptions, readSlots, type StateDict, writeSlots } from './state.ts';
 
 /** How a module is run. Evaluation is the default: nothing is updated and nothing is random. */
 export interface Mode {

@@ -1,9 +1,9 @@
-import { maxPool2d, type Tensor } from '../../engine/index.ts';
 import { check } from '../../engine/errors.ts';
+import { maxPool2d, type Tensor } from '../../engine/index.ts';
 import { relu } from './functional.ts';
-import { deriveKey, kaimingNormal, type HostKey, type InitializeOptions } from './initialize.ts';
+import { deriveKey, type HostKey, type InitializeOptions, kaimingNormal } from './initialize.ts';
 import { BatchNorm1d, BatchNorm2d, Conv2d, Linear } from './layers.ts';
-import { Module, Sequential, type Layer, type Mode } from './module.ts';
+import { type Layer, type Mode, Module, Sequential } from './module.ts';
 
 export interface MLPOptions extends InitializeOptions {
   /** Batch normalisation between a hidden layer and its activation; false, unless given. */
@@ -18,7 +18,10 @@ export interface MLPOptions extends InitializeOptions {
 
 /** Linear layers of the given widths, input first, with an activation between them: [N, widths[0]] → [N, widths.at(-1)]. */
 export class MLP extends Sequential {
-  constructor(widths: readonly number[], { key, normalize = false, bias = true, outputBias = true, activation = relu, ...options }: MLPOptions) {
+  constructor(
+    widths: readonly number[],
+    { key, normalize = false, bias = true, outputBias = true, activation = relu, ...options }: MLPOptions,
+  ) {
     check(
       widths.length >= 2 && widths.every((width) => Number.isInteger(width) && width >= 1),
       'argument',
@@ -69,7 +72,11 @@ export class SmallConvNet extends Encoder {
   constructor({ key, inputs = 1, ...options }: EncoderOptions) {
     super();
     const block = (from: number, to: number, stride: number, i: number): Sequential =>
-      new Sequential([new Conv2d(from, to, 3, { ...options, key: deriveKey(key, i), stride, padding: 1, bias: false }), new BatchNorm2d(to, options), relu]);
+      new Sequential([
+        new Conv2d(from, to, 3, { ...options, key: deriveKey(key, i), stride, padding: 1, bias: false }),
+        new BatchNorm2d(to, options),
+        relu,
+      ]);
     this.#layers = new Sequential([block(inputs, 32, 2, 0), block(32, 64, 2, 1), block(64, 128, 1, 2)]);
   }
 
@@ -92,7 +99,13 @@ interface BlockOptions extends InitializeOptions {
 /** What a residual block adds to: its input, or a 1×1 convolution of it where shapes differ. */
 function shortcut({ inputs, stride, key, ...options }: BlockOptions, outputs: number): Sequential | null {
   if (stride === 1 && inputs === outputs) return null;
-  const convolution = new Conv2d(inputs, outputs, 1, { ...options, key: deriveKey(key, 3), stride, bias: false, initialize: kaimingNormal });
+  const convolution = new Conv2d(inputs, outputs, 1, {
+    ...options,
+    key: deriveKey(key, 3),
+    stride,
+    bias: false,
+    initialize: kaimingNormal,
+  });
   return new Sequential([convolution, new BatchNorm2d(outputs, options)]);
 }
 
@@ -206,7 +219,13 @@ export class ResNet extends Encoder {
         Array.from(
           { length: depths[i]! },
           (_, block) =>
-            new Block({ inputs: block === 0 ? from : planes * Block.expansion, planes, stride: block === 0 && i > 0 ? 2 : 1, key: deriveKey(stageKey, block), dtype }),
+            new Block({
+              inputs: block === 0 ? from : planes * Block.expansion,
+              planes,
+              stride: block === 0 && i > 0 ? 2 : 1,
+              key: deriveKey(stageKey, block),
+              dtype,
+            }),
         ),
       );
     };

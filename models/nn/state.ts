@@ -1,7 +1,7 @@
-import type { Slot } from '../../engine/slot.ts';
-import { isFloat, type HostArray } from '../../engine/dtype.ts';
+import { type HostArray, isFloat } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { sameShape, show } from '../../engine/shape.ts';
+import type { Slot } from '../../engine/slot.ts';
 
 /** Named arrays: what a state dict holds, and what `parseSafetensors` gives. */
 export type StateDict = Readonly<Record<string, HostArray>> | ReadonlyMap<string, HostArray>;
@@ -22,7 +22,12 @@ export async function readSlots(slots: Iterable<readonly [name: string, slot: Sl
  * Writes named arrays into named slots; floats of another width are rounded. All is checked before anything is written.
  * @throws TensegrityError `format` naming every missing and left-over name, shape and type that does not fit.
  */
-export function writeSlots(slots: Iterable<readonly [name: string, slot: Slot]>, state: StateDict, what: string, { strict = true, ignore = [] }: LoadOptions = {}): void {
+export function writeSlots(
+  slots: Iterable<readonly [name: string, slot: Slot]>,
+  state: StateDict,
+  what: string,
+  { strict = true, ignore = [] }: LoadOptions = {},
+): void {
   const wanted = new Map(slots);
   const given: ReadonlyMap<string, HostArray> = state instanceof Map ? state : new Map(Object.entries(state));
   const present = [...wanted].flatMap(([name, slot]) => {
@@ -30,7 +35,9 @@ export function writeSlots(slots: Iterable<readonly [name: string, slot: Slot]>,
     return array ? [{ name, slot, array }] : [];
   });
   const missing = [...wanted.keys()].filter((name) => !given.has(name));
-  const leftOver = [...given.keys()].filter((name) => !wanted.has(name) && !ignore.some((prefix) => name.startsWith(prefix)) && !name.endsWith('num_batches_tracked'));
+  const leftOver = [...given.keys()].filter(
+    (name) => !wanted.has(name) && !ignore.some((prefix) => name.startsWith(prefix)) && !name.endsWith('num_batches_tracked'),
+  );
   const misfits = present.filter(({ slot, array }) => !sameShape(slot.shape, array.shape) || isFloat(slot.dtype) !== isFloat(array.dtype));
 
   const faults = [
@@ -39,7 +46,11 @@ export function writeSlots(slots: Iterable<readonly [name: string, slot: Slot]>,
     ...misfits.map(({ name, slot, array }) => `${name} must be ${slot.dtype} ${show(slot.shape)}, got ${array.dtype} ${show(array.shape)}`),
   ];
   if (faults.length > 0) {
-    throw new TensegrityError('format', `${what}: the state does not fit; ${faults.join('; ')}`, { missing, leftOver, misfits: misfits.map(({ name }) => name) });
+    throw new TensegrityError('format', `${what}: the state does not fit; ${faults.join('; ')}`, {
+      missing,
+      leftOver,
+      misfits: misfits.map(({ name }) => name),
+    });
   }
   for (const { slot, array } of present) slot.set(array.data);
 }

@@ -1,5 +1,5 @@
-import type { Operand, Slot } from '../../engine/index.ts';
 import { check } from '../../engine/errors.ts';
+import type { Operand, Slot } from '../../engine/index.ts';
 
 /**
  * Moves each target towards its source, in the plan that runs: ξ ← τξ + (1−τ)θ, with θ as assigned so far. For fixed θ the distance shrinks
@@ -8,7 +8,11 @@ import { check } from '../../engine/errors.ts';
  * @throws TensegrityError `argument` for lists of different lengths, `shape` for slots that do not pair up.
  */
 export function moveAverage(targets: readonly Slot[], sources: readonly Slot[], momentum: Operand): void {
-  check(targets.length === sources.length, 'argument', () => `moveAverage: ${targets.length} targets need as many sources, got ${sources.length}`);
+  check(
+    targets.length === sources.length,
+    'argument',
+    () => `moveAverage: ${targets.length} targets need as many sources, got ${sources.length}`,
+  );
   targets.forEach((target, i) => {
     const source = sources[i]!.value;
     // θ + τ(ξ − θ): exact where they are equal.

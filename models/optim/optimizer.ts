@@ -1,8 +1,8 @@
-import { slot, type HostArray, type Operand, type Slot, type Tensor } from '../../engine/index.ts';
 import { check } from '../../engine/errors.ts';
+import { type HostArray, type Operand, type Slot, slot, type Tensor } from '../../engine/index.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 import { constant } from '../nn/initialize.ts';
-import { readSlots, writeSlots, type StateDict } from '../nn/state.ts';
+import { readSlots, type StateDict, writeSlots } from '../nn/state.ts';
 
 /** What an update is made of, for one parameter. */
 export interface UpdateContext<Hyper> {
@@ -22,7 +22,10 @@ export interface UpdateRule<Hyper> {
   readonly defaults: Required<Hyper>;
   /** Names of the moments it keeps. */
   readonly moments: (hyper: Required<Hyper>) => readonly string[];
-  readonly update: (context: UpdateContext<Required<Hyper>>) => { readonly parameter: Tensor; readonly moments?: Readonly<Record<string, Tensor>> };
+  readonly update: (context: UpdateContext<Required<Hyper>>) => {
+    readonly parameter: Tensor;
+    readonly moments?: Readonly<Record<string, Tensor>>;
+  };
 }
 
 /** Parameters that share hyperparameters. */
@@ -53,7 +56,11 @@ export class Optimizer<Hyper> {
    * @param groups parameters, or groups of them with hyperparameters of their own.
    * @param options the learning rate that `step` uses unless it is given one, and the groups' common hyperparameters.
    */
-  constructor(rule: UpdateRule<Hyper>, groups: readonly (Slot | ParameterGroup<Hyper>)[], { learningRate, ...common }: Partial<Hyper> & { readonly learningRate: number }) {
+  constructor(
+    rule: UpdateRule<Hyper>,
+    groups: readonly (Slot | ParameterGroup<Hyper>)[],
+    { learningRate, ...common }: Partial<Hyper> & { readonly learningRate: number },
+  ) {
     this.#rule = rule;
     this.#learningRate = learningRate;
     this.#entries = groups.flatMap((group) => {
@@ -61,7 +68,12 @@ export class Optimizer<Hyper> {
       const hyper: Required<Hyper> = { ...rule.defaults, ...common, ...own };
       return parameters.map((parameter) => {
         const moment = (name: string): Slot => slot(constant(parameter.shape, 0, parameter.dtype), `${name} of ${parameter.name}`);
-        return { parameter, hyper, scale: learningRateScale, moments: Object.fromEntries(rule.moments(hyper).map((name) => [name, moment(name)])) };
+        return {
+          parameter,
+          hyper,
+          scale: learningRateScale,
+          moments: Object.fromEntries(rule.moments(hyper).map((name) => [name, moment(name)])),
+        };
       });
     });
     // One counter for each element type that occurs, so that bias corrections are as exact as the parameters.
@@ -81,11 +93,19 @@ export class Optimizer<Hyper> {
    * @throws TensegrityError `shape` for a gradient that does not fit, `argument` for a wrong number of them.
    */
   step(gradients: readonly Tensor[], learningRate: Operand = this.#learningRate): void {
-    check(gradients.length === this.#entries.length, 'argument', () => `step: ${this.#entries.length} parameters need as many gradients, got ${gradients.length}`);
+    check(
+      gradients.length === this.#entries.length,
+      'argument',
+      () => `step: ${this.#entries.length} parameters need as many gradients, got ${gradients.length}`,
+    );
     for (const counter of this.#counters.values()) counter.assign(counter.value.add(1));
     this.#entries.forEach(({ parameter, moments, hyper, scale }, i) => {
       const gradient = gradients[i]!;
-      check(sameShape(gradient.shape, parameter.shape), 'shape', () => `step: parameter ${i} (${parameter.name}) has shape ${show(parameter.shape)}, its gradient ${show(gradient.shape)}`);
+      check(
+        sameShape(gradient.shape, parameter.shape),
+        'shape',
+        () => `step: parameter ${i} (${parameter.name}) has shape ${show(parameter.shape)}, its gradient ${show(gradient.shape)}`,
+      );
       const next = this.#rule.update({
         parameter: parameter.value,
         gradient: gradient.cast(parameter.dtype),

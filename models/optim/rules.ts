@@ -1,5 +1,5 @@
-import type { Slot, Tensor } from '../../engine/index.ts';
 import { check } from '../../engine/errors.ts';
+import type { Slot, Tensor } from '../../engine/index.ts';
 import { Optimizer, type ParameterGroup, type UpdateRule } from './optimizer.ts';
 
 type Groups<Hyper> = readonly (Slot | ParameterGroup<Hyper>)[];
@@ -26,7 +26,16 @@ const sgdRule: UpdateRule<SGDHyper> = {
     const old = moments['momentum'];
     if (!old) return { parameter: parameter.sub(g.mul(learningRate)) };
     // The momentum is 0 before the first step, so without dampening the two cases are one.
-    const fresh = dampening === 0 ? g : g.mul(step.equal(1).cast(g.dtype).mul(dampening).add(1 - dampening));
+    const fresh =
+      dampening === 0
+        ? g
+        : g.mul(
+            step
+              .equal(1)
+              .cast(g.dtype)
+              .mul(dampening)
+              .add(1 - dampening),
+          );
     const m = old.mul(momentum).add(fresh);
     return { parameter: parameter.sub((nesterov ? g.add(m.mul(momentum)) : m).mul(learningRate)), moments: { momentum: m } };
   },
@@ -44,13 +53,27 @@ export interface AdamHyper {
 /**
  * m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;  p ← p − lr/(1−β₁ᵗ)·m/(√v/√(1−β₂ᵗ) + ε). (D. Kingma & J. Ba, ICLR 2015; torch/optim/adam.py)
  */
-function adaptiveStep(parameter: Tensor, gradient: Tensor, moments: Readonly<Record<string, Tensor>>, step: Tensor, rate: Tensor | number, { betas: [beta1, beta2], epsilon }: AdamHyper): ReturnType<UpdateRule<AdamHyper>['update']> {
+function adaptiveStep(
+  parameter: Tensor,
+  gradient: Tensor,
+  moments: Readonly<Record<string, Tensor>>,
+  step: Tensor,
+  rate: Tensor | number,
+  { betas: [beta1, beta2], epsilon }: AdamHyper,
+): ReturnType<UpdateRule<AdamHyper>['update']> {
   const firstMoment = moments['firstMoment']!.mul(beta1).add(gradient.mul(1 - beta1));
   const secondMoment = moments['secondMoment']!.mul(beta2).add(gradient.square().mul(1 - beta2));
   // 1 − βᵗ = −(e^(t·ln β) − 1), which loses no digits in f32 where βᵗ is near 1.
-  const correction = (beta: number): Tensor => step.mul(Math.log(Math.max(beta, Number.MIN_VALUE))).expm1().neg();
+  const correction = (beta: number): Tensor =>
+    step
+      .mul(Math.log(Math.max(beta, Number.MIN_VALUE)))
+      .expm1()
+      .neg();
   const root = secondMoment.sqrt().div(correction(beta2).sqrt()).add(epsilon);
-  return { parameter: parameter.sub(firstMoment.div(root).mul(correction(beta1).reciprocal().mul(rate))), moments: { firstMoment, secondMoment } };
+  return {
+    parameter: parameter.sub(firstMoment.div(root).mul(correction(beta1).reciprocal().mul(rate))),
+    moments: { firstMoment, secondMoment },
+  };
 }
 
 /** Weight decay is part of the gradient: g ← g + λp. */
@@ -106,7 +129,11 @@ function decayed(gradient: Tensor, parameter: Tensor, weightDecay: number): Tens
 export class SGD extends Optimizer<SGDHyper> {
   constructor(groups: Groups<SGDHyper>, options: OptimizerOptions<SGDHyper>) {
     const { nesterov = false, momentum = 0, dampening = 0 } = options;
-    check(!nesterov || (momentum > 0 && dampening === 0), 'argument', () => `SGD: Nesterov momentum needs momentum > 0 and no dampening, got ${momentum} and ${dampening}`);
+    check(
+      !nesterov || (momentum > 0 && dampening === 0),
+      'argument',
+      () => `SGD: Nesterov momentum needs momentum > 0 and no dampening, got ${momentum} and ${dampening}`,
+    );
     super(sgdRule, groups, options);
   }
 }

@@ -19,7 +19,11 @@ export interface WarmupCosine {
  * @param step from 0; beyond the last one the rate stays `final`.
  */
 export function warmupCosine(step: number, { base, steps, warmup = 0, final = 0, first = 1 }: WarmupCosine): number {
-  check(steps > 0 && warmup >= 0 && warmup <= steps && step >= 0, 'argument', () => `warmupCosine: needs 0 ≤ warmup ≤ steps and step ≥ 0, got step ${step}, warmup ${warmup}, steps ${steps}`);
+  check(
+    steps > 0 && warmup >= 0 && warmup <= steps && step >= 0,
+    'argument',
+    () => `warmupCosine: needs 0 ≤ warmup ≤ steps and step ≥ 0, got step ${step}, warmup ${warmup}, steps ${steps}`,
+  );
   if (step < warmup) return base * Math.min(1, (step + first) / warmup);
   return final + (base - final) * halfCosine(step - warmup, steps - warmup);
 }
@@ -29,7 +33,11 @@ export function warmupCosine(step: number, { base, steps, warmup = 0, final = 0,
  * (J.-B. Grill et al., NeurIPS 2020, §3.3; google-deepmind/deepmind-research:byol)
  */
 export function targetMomentum(step: number, { start, steps }: { readonly start: number; readonly steps: number }): number {
-  check(steps > 0 && step >= 0 && start >= 0 && start <= 1, 'argument', () => `targetMomentum: needs steps > 0, step ≥ 0 and start from 0 to 1, got ${step}, ${steps}, ${start}`);
+  check(
+    steps > 0 && step >= 0 && start >= 0 && start <= 1,
+    'argument',
+    () => `targetMomentum: needs steps > 0, step ≥ 0 and start from 0 to 1, got ${step}, ${steps}, ${start}`,
+  );
   return 1 - (1 - start) * halfCosine(step, steps);
 }
 

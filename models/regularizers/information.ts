@@ -24,7 +24,10 @@ export function variance(z: Tensor, { gamma = 1, epsilon = 1e-4 }: VarianceHinge
  */
 export function covariance(z: Tensor): Tensor {
   checkEmbedding(z, 'covariance');
-  return offDiagonal(covarianceOf(centre(z))).square().sum().div(z.shape[1]!);
+  return offDiagonal(covarianceOf(centre(z)))
+    .square()
+    .sum()
+    .div(z.shape[1]!);
 }
 
 /** The invariance term: the mean of (za − zb)² over samples and dimensions, un-centred. (facebookresearch/vicreg:main_vicreg.py) */

@@ -1,6 +1,6 @@
-import { eye, type Tensor } from '../../engine/index.ts';
 import { isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
+import { eye, type Tensor } from '../../engine/index.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 
 /**
@@ -13,13 +13,18 @@ export function checkEmbedding(z: Tensor, what: string, least = 2): void {
   check(
     z.shape[0]! >= least && z.shape[1]! >= 1,
     'shape',
-    () => `${what}: needs at least ${least} samples of at least 1 dimension, got ${show(z.shape)}${least > 1 ? '; a statistic over the batch of fewer does not exist: use a larger batch' : ''}`,
+    () =>
+      `${what}: needs at least ${least} samples of at least 1 dimension, got ${show(z.shape)}${least > 1 ? '; a statistic over the batch of fewer does not exist: use a larger batch' : ''}`,
   );
 }
 
 /** Two views of a batch are embeddings of one shape. @throws TensegrityError `shape`, `dtype`. */
 export function checkViews(za: Tensor, zb: Tensor, what: string, least = 2): void {
-  check(sameShape(za.shape, zb.shape), 'shape', () => `${what}: both views must have one shape, got ${show(za.shape)} and ${show(zb.shape)}`);
+  check(
+    sameShape(za.shape, zb.shape),
+    'shape',
+    () => `${what}: both views must have one shape, got ${show(za.shape)} and ${show(zb.shape)}`,
+  );
   checkEmbedding(za, what, least);
   checkEmbedding(zb, what, least);
 }
@@ -31,7 +36,10 @@ export function centre(z: Tensor): Tensor {
 
 /** The covariance [..., d, d] of centred rows [..., n, d], with divisor n − `correction`. */
 export function covarianceOf(centred: Tensor, correction = 1): Tensor {
-  return centred.transpose().matmul(centred).div(centred.shape.at(-2)! - correction);
+  return centred
+    .transpose()
+    .matmul(centred)
+    .div(centred.shape.at(-2)! - correction);
 }
 
 /** The covariance matrix C = Zcᵀ·Zc/(n−1) of the columns of z [n, d]. @throws TensegrityError `shape` for fewer than 2 samples. */

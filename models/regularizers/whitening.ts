@@ -1,6 +1,6 @@
-import { cholesky, customGradient, eigh, eye, trace, triangularSolve, type Tensor } from '../../engine/index.ts';
 import { isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
+import { cholesky, customGradient, eigh, eye, type Tensor, trace, triangularSolve } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
 import { centre, covarianceOf } from './statistics.ts';
 
@@ -19,14 +19,23 @@ export interface IterativeWhiteningOptions extends WhiteningOptions {
 }
 
 /** Centred rows and their shrunk covariance. @throws TensegrityError `shape`, `argument` where the covariance cannot have full rank. */
-function prepare(x: Tensor, what: string, { epsilon = 0, shrinkage = 'convex', correction = 1 }: WhiteningOptions): { centred: Tensor; sigma: Tensor } {
-  check(x.rank >= 2 && isFloat(x.dtype), 'shape', () => `${what}: takes floats [..., samples, dimensions], got ${x.dtype} ${show(x.shape)}`);
+function prepare(
+  x: Tensor,
+  what: string,
+  { epsilon = 0, shrinkage = 'convex', correction = 1 }: WhiteningOptions,
+): { centred: Tensor; sigma: Tensor } {
+  check(
+    x.rank >= 2 && isFloat(x.dtype),
+    'shape',
+    () => `${what}: takes floats [..., samples, dimensions], got ${x.dtype} ${show(x.shape)}`,
+  );
   const [n, d] = [x.shape.at(-2)!, x.shape.at(-1)!];
   check(epsilon >= 0 && epsilon <= 1, 'argument', () => `${what}: epsilon must be from 0 to 1, got ${epsilon}`);
   check(
     n >= 2 && (epsilon > 0 || n > d),
     'shape',
-    () => `${what}: the covariance of ${n} samples of ${d} dimensions is singular; use at least ${Math.max(2, d + 1)} samples (2·${d} is advised), or epsilon > 0`,
+    () =>
+      `${what}: the covariance of ${n} samples of ${d} dimensions is singular; use at least ${Math.max(2, d + 1)} samples (2·${d} is advised), or epsilon > 0`,
   );
   const centred = centre(x);
   const sigma = covarianceOf(centred, correction);
@@ -79,7 +88,11 @@ export function inverseSquareRoot(a: Tensor): Tensor {
  * @throws TensegrityError `shape` for n ≤ d at ε = 0, `argument` for iterations that are no whole number ≥ 0.
  */
 export function iterativeWhitening(x: Tensor, { iterations = 5, ...options }: IterativeWhiteningOptions = {}): Tensor {
-  check(Number.isInteger(iterations) && iterations >= 0, 'argument', () => `iterativeWhitening: iterations must be a whole number ≥ 0, got ${iterations}`);
+  check(
+    Number.isInteger(iterations) && iterations >= 0,
+    'argument',
+    () => `iterativeWhitening: iterations must be a whole number ≥ 0, got ${iterations}`,
+  );
   const { centred, sigma } = prepare(x, 'iterativeWhitening', options);
   const total = trace(sigma).unsqueeze(-1).unsqueeze(-1);
   const normalized = sigma.div(total);

@@ -1,7 +1,7 @@
 import fc, { type Arbitrary } from 'fast-check';
 import { expect } from 'vitest';
+import { type ErrorCode, TensegrityError } from '../../engine/errors.ts';
 import { grad, type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
-import { TensegrityError, type ErrorCode } from '../../engine/errors.ts';
 import { threefry2x32 } from '../../engine/scalar.ts';
 
 /** Standard normal numbers, f64, a pure function of the seed. */
@@ -26,7 +26,10 @@ export function f64(data: Parameters<typeof tensor>[0]): Tensor {
 export const seeds: Arbitrary<number> = fc.integer({ min: 0, max: 2 ** 31 - 1 });
 
 /** Sizes of an embedding: samples and dimensions. */
-export function sizes(samples: readonly [least: number, most: number], dimensions: readonly [least: number, most: number]): Arbitrary<{ n: number; d: number }> {
+export function sizes(
+  samples: readonly [least: number, most: number],
+  dimensions: readonly [least: number, most: number],
+): Arbitrary<{ n: number; d: number }> {
   return fc.record({ n: fc.integer({ min: samples[0], max: samples[1] }), d: fc.integer({ min: dimensions[0], max: dimensions[1] }) });
 }
 
@@ -75,12 +78,19 @@ export async function expectClose(a: Tensor, b: Tensor, tolerance = 1e-10, floor
 }
 
 /** Central differences of `loss` at `at`, along random directions, against its gradient. */
-export async function expectGradient(loss: (z: Tensor) => Tensor, at: HostArray, tolerance = 1e-6, directions = 3, step = 1e-5): Promise<void> {
+export async function expectGradient(
+  loss: (z: Tensor) => Tensor,
+  at: HostArray,
+  tolerance = 1e-6,
+  directions = 3,
+  step = 1e-5,
+): Promise<void> {
   const z = tensor(at);
   const [gradient] = await values(...grad(loss(z), [z]));
   for (let seed = 0; seed < directions; seed++) {
     const direction = gaussian(seed + 991, at.shape);
-    const moved = (sign: number): Tensor => tensor({ ...at, data: Float64Array.from(at.data, (value, i) => value + sign * step * direction.data[i]!) });
+    const moved = (sign: number): Tensor =>
+      tensor({ ...at, data: Float64Array.from(at.data, (value, i) => value + sign * step * direction.data[i]!) });
     const [up, down] = await values(loss(moved(1)), loss(moved(-1)));
     const slope = gradient!.reduce((sum, value, i) => sum + value * direction.data[i]!, 0);
     const scale = Math.max(1e-3, Math.hypot(...gradient!) * Math.hypot(...direction.data));

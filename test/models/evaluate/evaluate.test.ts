@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { full, memoryBytes, tensor, useBackend, type HostArray } from '../../../engine/index.ts';
+import { full, type HostArray, memoryBytes, tensor, useBackend } from '../../../engine/index.ts';
 import {
   alignment,
   alphaReQ,
@@ -38,8 +38,12 @@ describe('singular values', () => {
     property([sizes([1, 8], [1, 8]), seeds, fc.integer({ min: 0, max: 10 })], async ({ n, d }, seed, decades) => {
       const least = Math.min(n, d);
       const expected = Array.from({ length: least }, (_, i) => 10 ** ((-decades * i) / Math.max(1, least - 1)));
-      const core = Float64Array.from({ length: n * d }, (_, at) => (at % d === Math.floor(at / d) && at % d < least ? expected[at % d]! : 0));
-      const z = orthogonal(seed, n).matmul(tensor(core, { shape: [n, d] })).matmul(orthogonal(seed + 1, d));
+      const core = Float64Array.from({ length: n * d }, (_, at) =>
+        at % d === Math.floor(at / d) && at % d < least ? expected[at % d]! : 0,
+      );
+      const z = orthogonal(seed, n)
+        .matmul(tensor(core, { shape: [n, d] }))
+        .matmul(orthogonal(seed + 1, d));
       const found = singularValues(await z.toHost());
       expect(found.length).toBe(least);
       // The rounding of z itself moves each by about 1e-15 of the largest.
@@ -64,7 +68,10 @@ describe('collapse metrics', () => {
   it('bound ranks by 1 and min(n, d), un-moved by scale and rotation', () =>
     property([sizes([2, 10], [1, 6]), seeds, fc.double({ min: 0.01, max: 100, noNaN: true })], async ({ n, d }, seed, scale) => {
       const z = gaussian(seed, [n, d]);
-      const moved = await normalMatrix(seed, n, d).matmul(orthogonal(seed + 1, d)).mul(scale).toHost();
+      const moved = await normalMatrix(seed, n, d)
+        .matmul(orthogonal(seed + 1, d))
+        .mul(scale)
+        .toHost();
       for (const rank of [rankMe, effectiveRank]) {
         expect(rank(z)).toBeGreaterThanOrEqual(1 - 1e-4);
         expect(rank(z)).toBeLessThanOrEqual(Math.min(n, d) + 1e-4);
@@ -87,7 +94,9 @@ describe('collapse metrics', () => {
         const [row, column] = [Math.floor(at / d), at % d];
         return row % d === column ? (row < d ? 1 : -1) * (column + 1) ** (-alpha / 2) : 0;
       });
-      const z = await tensor(core, { shape: [2 * d, d] }).matmul(orthogonal(seed, d)).toHost();
+      const z = await tensor(core, { shape: [2 * d, d] })
+        .matmul(orthogonal(seed, d))
+        .toHost();
       for (const weights of ['none', 'inverse-rank'] as const) expect(alphaReQ(z, { weights })).toBeCloseTo(alpha, 8);
     }));
 
@@ -100,7 +109,10 @@ describe('collapse metrics', () => {
 
   it('see equal columns, opposite columns and independent ones', async () => {
     const column = normalMatrix(1, 50, 1);
-    const both = (other: typeof column): Promise<number> => meanOffDiagonalCorrelation(column.matmul(tensor([[1, 0]], { dtype: 'f64' })).add(other.matmul(tensor([[0, 1]], { dtype: 'f64' })))).item();
+    const both = (other: typeof column): Promise<number> =>
+      meanOffDiagonalCorrelation(
+        column.matmul(tensor([[1, 0]], { dtype: 'f64' })).add(other.matmul(tensor([[0, 1]], { dtype: 'f64' }))),
+      ).item();
     expect(await both(column.mul(3).add(1))).toBeCloseTo(1, 10);
     expect(await both(column.neg())).toBeCloseTo(1, 10);
     expect(await both(normalMatrix(2, 50, 1))).toBeLessThan(0.4);
@@ -120,7 +132,10 @@ describe('collapse metrics', () => {
   it('LiDAR is near 1 for one direction between samples, larger for more', () => {
     const views = (rank: number): HostArray => {
       const [direction, noise] = [gaussian(1, [40, rank]).data, gaussian(2, [40, 4, 6]).data];
-      const data = Float64Array.from(noise, (value, at) => 0.1 * value + (at % 6 < rank ? 5 * direction[Math.floor(at / 24) * rank + (at % 6)]! : 0));
+      const data = Float64Array.from(
+        noise,
+        (value, at) => 0.1 * value + (at % 6 < rank ? 5 * direction[Math.floor(at / 24) * rank + (at % 6)]! : 0),
+      );
       return { dtype: 'f64', shape: [40, 4, 6], data };
     };
     expect(lidar(views(1))).toBeLessThan(1.3);
@@ -145,31 +160,39 @@ describe('collapse metrics', () => {
 
 describe('nearest neighbours', () => {
   it('vote as the whole sorted list says', () =>
-    property([fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 30 }), seeds], async (count, classes, wanted, seed) => {
-      const k = Math.min(wanted, count);
-      const [bank, queries] = [clusters(seed, 0, count, classes, 3, 1), clusters(seed, 1, 5, classes, 3, 1)];
-      const { scores, predictions } = await nearestNeighbours(bank, queries, { k });
-      const unit = ({ features: { data } }: LabelledFeatures, i: number): number[] => {
-        const row = [...data.subarray(3 * i, 3 * i + 3)];
-        return row.map((value) => value / Math.hypot(...row));
-      };
-      const labels = Math.max(...bank.labels.data, ...queries.labels.data) + 1;
-      for (let query = 0; query < 5; query++) {
-        const similarity = Array.from({ length: count }, (_, i) => unit(bank, i).reduce((sum, value, j) => sum + value * unit(queries, query)[j]!, 0));
-        const nearest = similarity.map((value, i) => ({ value, i })).sort((a, b) => b.value - a.value || a.i - b.i);
-        const votes = new Array<number>(labels).fill(0);
-        for (const { value, i } of nearest.slice(0, k)) votes[bank.labels.data[i]!]! += Math.exp(value / 0.07);
-        votes.forEach((vote, label) => expect(Math.abs(scores[query * labels + label]! - vote)).toBeLessThan(1e-8 * Math.max(1, vote)));
-        expect(votes[predictions[query]!]).toBeGreaterThanOrEqual(Math.max(...votes) * (1 - 1e-9));
-      }
-    }));
+    property(
+      [fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 30 }), seeds],
+      async (count, classes, wanted, seed) => {
+        const k = Math.min(wanted, count);
+        const [bank, queries] = [clusters(seed, 0, count, classes, 3, 1), clusters(seed, 1, 5, classes, 3, 1)];
+        const { scores, predictions } = await nearestNeighbours(bank, queries, { k });
+        const unit = ({ features: { data } }: LabelledFeatures, i: number): number[] => {
+          const row = [...data.subarray(3 * i, 3 * i + 3)];
+          return row.map((value) => value / Math.hypot(...row));
+        };
+        const labels = Math.max(...bank.labels.data, ...queries.labels.data) + 1;
+        for (let query = 0; query < 5; query++) {
+          const similarity = Array.from({ length: count }, (_, i) =>
+            unit(bank, i).reduce((sum, value, j) => sum + value * unit(queries, query)[j]!, 0),
+          );
+          const nearest = similarity.map((value, i) => ({ value, i })).sort((a, b) => b.value - a.value || a.i - b.i);
+          const votes = new Array<number>(labels).fill(0);
+          for (const { value, i } of nearest.slice(0, k)) votes[bank.labels.data[i]!]! += Math.exp(value / 0.07);
+          votes.forEach((vote, label) => expect(Math.abs(scores[query * labels + label]! - vote)).toBeLessThan(1e-8 * Math.max(1, vote)));
+          expect(votes[predictions[query]!]).toBeGreaterThanOrEqual(Math.max(...votes) * (1 - 1e-9));
+        }
+      },
+    ));
 });
 
 describe('the linear probe', () => {
   it('separates clusters, ignores the scale of features, and repeats itself', async () => {
     const [train, test] = [clusters(3, 0, 400, 5, 8, 0.3), clusters(3, 1, 200, 5, 8, 0.3)];
     const scales = [1e-3, 1, 50, 1, 1e4, 1, 1, 7];
-    const scaled = ({ features, labels }: LabelledFeatures): LabelledFeatures => ({ labels, features: { ...features, data: features.data.map((value, at) => value * scales[at % 8]! + at % 8) } });
+    const scaled = ({ features, labels }: LabelledFeatures): LabelledFeatures => ({
+      labels,
+      features: { ...features, data: features.data.map((value, at) => value * scales[at % 8]! + (at % 8)) },
+    });
     const options = { epochs: 10, batchSize: 64, learningRate: 0.3 };
     const before = await memoryBytes();
     const { accuracy, predictions } = await linearProbe(train, test, options);
@@ -180,7 +203,10 @@ describe('the linear probe', () => {
   });
 
   it('finds nothing where there is nothing', async () => {
-    const noise = (seed: number): LabelledFeatures => ({ features: gaussian(seed, [600, 4]), labels: clusters(seed, 0, 600, 5, 1, 1).labels });
+    const noise = (seed: number): LabelledFeatures => ({
+      features: gaussian(seed, [600, 4]),
+      labels: clusters(seed, 0, 600, 5, 1, 1).labels,
+    });
     expect((await linearProbe(noise(1), noise(2), { epochs: 3 })).accuracy).toBeLessThan(0.35);
   });
 

@@ -1,13 +1,13 @@
 import { beforeAll, expect, it } from 'vitest';
-import { tensor, useBackend, type HostArray } from '../../../engine/index.ts';
+import { type HostArray, tensor, useBackend } from '../../../engine/index.ts';
 import {
+  type AlphaReQOptions,
   alignment,
   alphaReQ,
-  type AlphaReQOptions,
   covarianceSpectrum,
   effectiveRank,
-  lidar,
   type LiDAROptions,
+  lidar,
   meanOffDiagonalCorrelation,
   nearestNeighbours,
   normalizedDeviation,
@@ -23,18 +23,29 @@ beforeAll(async () => {
 
 type Attributes = Readonly<Record<string, never>>;
 
-const metrics: Readonly<Record<string, (inputs: readonly HostArray[], attributes: Attributes) => Promise<readonly ArrayLike<number>[]> | readonly ArrayLike<number>[]>> = {
+const metrics: Readonly<
+  Record<
+    string,
+    (inputs: readonly HostArray[], attributes: Attributes) => Promise<readonly ArrayLike<number>[]> | readonly ArrayLike<number>[]
+  >
+> = {
   rankMe: ([z], { centered, epsilon }) => [[rankMe(z!, { centred: centered!, epsilon: epsilon! })]],
   effectiveRank: ([z]) => [[effectiveRank(z!)]],
   stdL2: async ([z]) => [await normalizedDeviation(tensor(z!)).data()],
   meanOffDiagonalCorrelation: async ([z]) => [await meanOffDiagonalCorrelation(tensor(z!)).data()],
   uniformity: async ([z], { t }) => [await uniformity(tensor(z!), t).data()],
   covarianceSpectrum: ([z]) => [covarianceSpectrum(z!)],
-  alphaReQ: ([z], { weights, ...range }) => [[alphaReQ(z!, { ...range, weights: weights === 'inverse rank' ? 'inverse-rank' : 'none' } as AlphaReQOptions)]],
+  alphaReQ: ([z], { weights, ...range }) => [
+    [alphaReQ(z!, { ...range, weights: weights === 'inverse rank' ? 'inverse-rank' : 'none' } as AlphaReQOptions)],
+  ],
   alignment: async ([x, y], { exponent }) => [await alignment(tensor(x!), tensor(y!), exponent).data()],
   lidar: ([views], attributes) => [[lidar(views!, attributes as LiDAROptions)]],
   knn: async ([bank, bankLabels, queries, queryLabels], { k, temperature }) => {
-    const { scores, predictions, accuracy } = await nearestNeighbours({ features: bank!, labels: bankLabels! }, { features: queries!, labels: queryLabels! }, { k: k!, temperature: temperature! });
+    const { scores, predictions, accuracy } = await nearestNeighbours(
+      { features: bank!, labels: bankLabels! },
+      { features: queries!, labels: queryLabels! },
+      { k: k!, temperature: temperature! },
+    );
     return [scores, predictions, [accuracy]];
   },
 };

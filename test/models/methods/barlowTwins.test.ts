@@ -26,7 +26,9 @@ describe('Barlow Twins', () => {
       // With ε = 0 the invariance is exact; with 1e-5 it holds as far as variances ≫ ε.
       const exact = { epsilon: 0 };
       const { loss } = barlowTwins(za, zb, exact);
-      const scale = normalMatrix(seed + 3, 1, d).abs().add(0.5);
+      const scale = normalMatrix(seed + 3, 1, d)
+        .abs()
+        .add(0.5);
       await expectClose(barlowTwins(za.mul(scale).add(normalMatrix(seed + 4, 1, d)), zb, exact).loss, loss, 1e-9);
       await expectClose(barlowTwins(za.mul(signs), zb.mul(signs), exact).loss, loss, 1e-9);
       await expectClose(barlowTwins(zb, za, exact).loss, loss, 1e-9);
@@ -36,7 +38,11 @@ describe('Barlow Twins', () => {
 
   it('has correlations within ±1', () =>
     property([sizes([2, 10], [1, 6]), seeds, fc.double({ min: -4, max: 4, noNaN: true })], async ({ n, d }, seed, power) => {
-      const [c] = await values(crossCorrelation(normalMatrix(seed, n, d).mul(10 ** power), normalMatrix(seed + 1, n, d)).abs().max());
+      const [c] = await values(
+        crossCorrelation(normalMatrix(seed, n, d).mul(10 ** power), normalMatrix(seed + 1, n, d))
+          .abs()
+          .max(),
+      );
       expect(c![0]).toBeLessThanOrEqual(1 + 1e-12);
     }));
 

@@ -1,4 +1,14 @@
-import { barlowTwins, crossCorrelation, vicreg, whitenings, wmse, type VICRegOptions, type WhiteningName, type WhiteningOptions, type WMSEDistance } from '../../../models/index.ts';
+import {
+  barlowTwins,
+  crossCorrelation,
+  type VICRegOptions,
+  vicreg,
+  type WhiteningName,
+  type WhiteningOptions,
+  type WMSEDistance,
+  whitenings,
+  wmse,
+} from '../../../models/index.ts';
 import { replayFamily } from '../recorded.ts';
 
 replayFamily('losses', {
@@ -13,7 +23,24 @@ replayFamily('losses', {
   },
   whiten: ([x], { method, ...options }) => ({ outputs: [whitenings[method as WhiteningName](x!, options as WhiteningOptions)] }),
   wmse: ([za, zb, permutations], attributes) => {
-    const { whitening, epsilon, subBatch, iterations, loss } = attributes as { whitening: WhiteningName; epsilon: number; subBatch: number; iterations: number; loss: WMSEDistance };
-    return { outputs: [wmse(za!, zb!, { whitening, epsilon, subBatch, iterations, distance: loss === 'mse' ? 'mse' : 'normalized', permutations: permutations! }).loss] };
+    const { whitening, epsilon, subBatch, iterations, loss } = attributes as {
+      whitening: WhiteningName;
+      epsilon: number;
+      subBatch: number;
+      iterations: number;
+      loss: WMSEDistance;
+    };
+    return {
+      outputs: [
+        wmse(za!, zb!, {
+          whitening,
+          epsilon,
+          subBatch,
+          iterations,
+          distance: loss === 'mse' ? 'mse' : 'normalized',
+          permutations: permutations!,
+        }).loss,
+      ],
+    };
   },
 });

@@ -6,7 +6,12 @@ import { atEachPrecision, converted } from '../recorded.ts';
 
 interface TrajectoryCase {
   readonly name: 'scaled' | 'recipe';
-  readonly attributes: { readonly lr: number; readonly betas: readonly [number, number]; readonly epsilon: number; readonly weightDecay: number };
+  readonly attributes: {
+    readonly lr: number;
+    readonly betas: readonly [number, number];
+    readonly epsilon: number;
+    readonly weightDecay: number;
+  };
   readonly state: readonly string[];
   readonly zeroGradient: readonly string[];
   readonly f64: string;
@@ -19,40 +24,51 @@ const STEPS = 20;
 const CPU_STEPS = process.env['TENSEGRITY_FULL'] ? STEPS : 2;
 
 atEachPrecision(({ backend, dtype }) => {
-  it.each(recording.cases)(`$name: ${STEPS} steps of VICReg follow PyTorch’s`, async ({ name, attributes, state, f64, learningRate }) => {
-    const [encoder, expander] = [new SmallConvNet({ key: 0, dtype }), new Expander(128, [256, 256, 256], { key: 0, dtype })];
-    const initial = (prefix: string) =>
-      new Map(state.filter((entry) => entry.startsWith(prefix)).map((entry) => [entry.slice(prefix.length), converted(recording.tensor(entry), dtype)]));
-    encoder.loadStateDict(initial('encoder.'));
-    expander.loadStateDict(initial('expander.'));
-    const network = new Sequential([encoder, expander]);
-    const parameters = network.parameters();
-    const { lr: base, ...hyper } = attributes;
-    const optimizer = new Adam(parameters, { ...hyper, learningRate: base });
-    const step = compile((a: Tensor, b: Tensor, rate: Tensor) => {
-      const [za, zb] = [a, b].map((x) => network.forward(x, { train: true }));
-      const { loss, invariance, variance, covariance } = vicreg(za!, zb!);
-      optimizer.step(grad(loss, parameters), rate);
-      return [loss, invariance, variance, covariance];
-    });
+  it.each(recording.cases)(
+    `$name: ${STEPS} steps of VICReg follow PyTorch’s`,
+    async ({ name, attributes, state, f64, learningRate }) => {
+      const [encoder, expander] = [new SmallConvNet({ key: 0, dtype }), new Expander(128, [256, 256, 256], { key: 0, dtype })];
+      const initial = (prefix: string) =>
+        new Map(
+          state
+            .filter((entry) => entry.startsWith(prefix))
+            .map((entry) => [entry.slice(prefix.length), converted(recording.tensor(entry), dtype)]),
+        );
+      encoder.loadStateDict(initial('encoder.'));
+      expander.loadStateDict(initial('expander.'));
+      const network = new Sequential([encoder, expander]);
+      const parameters = network.parameters();
+      const { lr: base, ...hyper } = attributes;
+      const optimizer = new Adam(parameters, { ...hyper, learningRate: base });
+      const step = compile((a: Tensor, b: Tensor, rate: Tensor) => {
+        const [za, zb] = [a, b].map((x) => network.forward(x, { train: true }));
+        const { loss, invariance, variance, covariance } = vicreg(za!, zb!);
+        optimizer.step(grad(loss, parameters), rate);
+        return [loss, invariance, variance, covariance];
+      });
 
-    const steps = backend === 'cpu' ? CPU_STEPS : STEPS;
-    const [curve, rates] = [recording.tensor(f64).data, recording.tensor(learningRate).data];
-    for (let t = 0; t < steps; t++) {
-      const rate = warmupCosine(t, { base, steps: STEPS, warmup: 2 });
-      expect(Math.abs(rate / rates[t]! - 1)).toBeLessThan(1e-12);
-      const views = [0, 1].map((view) => tensor(converted({ dtype: 'f64', shape: [64, 1, 28, 28], data: textures(t, view) }, dtype)));
-      const parts = await step(views[0]!, views[1]!, tensor(rate, { dtype }));
-      // `recipe` strays by a flipped ReLU, in PyTorch's own float32 too; see the recordings' README.
-      const limit = dtype === 'f64' ? (name === 'scaled' ? 1e-8 : 1e-6) : name === 'recipe' && t >= 10 ? Infinity : 1e-3;
-      for (const [k, part] of parts.entries()) {
-        const expected = curve[4 * t + k]!;
-        expect(Math.abs((await part.item()) / expected - 1), `step ${t}, ${['loss', 'invariance', 'variance', 'covariance'][k]}`).toBeLessThanOrEqual(limit);
-        part.dispose();
+      const steps = backend === 'cpu' ? CPU_STEPS : STEPS;
+      const [curve, rates] = [recording.tensor(f64).data, recording.tensor(learningRate).data];
+      for (let t = 0; t < steps; t++) {
+        const rate = warmupCosine(t, { base, steps: STEPS, warmup: 2 });
+        expect(Math.abs(rate / rates[t]! - 1)).toBeLessThan(1e-12);
+        const views = [0, 1].map((view) => tensor(converted({ dtype: 'f64', shape: [64, 1, 28, 28], data: textures(t, view) }, dtype)));
+        const parts = await step(views[0]!, views[1]!, tensor(rate, { dtype }));
+        // `recipe` strays by a flipped ReLU, in PyTorch's own float32 too; see the recordings' README.
+        const limit = dtype === 'f64' ? (name === 'scaled' ? 1e-8 : 1e-6) : name === 'recipe' && t >= 10 ? Infinity : 1e-3;
+        for (const [k, part] of parts.entries()) {
+          const expected = curve[4 * t + k]!;
+          expect(
+            Math.abs((await part.item()) / expected - 1),
+            `step ${t}, ${['loss', 'invariance', 'variance', 'covariance'][k]}`,
+          ).toBeLessThanOrEqual(limit);
+          part.dispose();
+        }
       }
-    }
-    step.dispose();
-    optimizer.dispose();
-    network.dispose();
-  }, 600_000);
+      step.dispose();
+      optimizer.dispose();
+      network.dispose();
+    },
+    600_000,
+  );
 });

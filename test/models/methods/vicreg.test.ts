@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { compile, eye, full, grad, slot, type Tensor, tensor, useBackend, zeros } from '../../../engine/index.ts';
-import { covariance, covarianceMatrix, invariance, offDiagonal, variance, vicreg, type VICRegDialect, vicregDialects } from '../../../models/index.ts';
+import {
+  covariance,
+  covarianceMatrix,
+  invariance,
+  offDiagonal,
+  type VICRegDialect,
+  variance,
+  vicreg,
+  vicregDialects,
+} from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { expectClose, expectError, expectGradient, f64, gaussian, normalMatrix, seeds, sizes, values } from '../support.ts';
 
@@ -38,7 +47,16 @@ describe('gradients are those of the closed forms', () => {
     property([...embedding], async ({ n, d }, seed) => {
       const z = normalMatrix(seed, n, d);
       const deviation = z.variance(0).add(1e-4).sqrt();
-      const expected = deviation.less(1).where(z.sub(z.mean(0)).div(deviation).div((n - 1) * d), 0).neg();
+      const expected = deviation
+        .less(1)
+        .where(
+          z
+            .sub(z.mean(0))
+            .div(deviation)
+            .div((n - 1) * d),
+          0,
+        )
+        .neg();
       await expectClose(grad(variance(z), [z])[0]!, expected);
       const official = vicreg(z, z, { invariance: 0, variance: 1, covariance: 0 });
       // Both views are z here, so the two halves add up to the whole.
@@ -48,7 +66,10 @@ describe('gradients are those of the closed forms', () => {
   it('∂c/∂Z = 4/(d(n−1))·Zc·offdiag(C)', () =>
     property([...embedding], async ({ n, d }, seed) => {
       const z = normalMatrix(seed, n, d);
-      const expected = z.sub(z.mean(0)).matmul(offDiagonal(covarianceMatrix(z))).mul(4 / (d * (n - 1)));
+      const expected = z
+        .sub(z.mean(0))
+        .matmul(offDiagonal(covarianceMatrix(z)))
+        .mul(4 / (d * (n - 1)));
       await expectClose(grad(covariance(z), [z])[0]!, expected);
     }));
 
@@ -68,7 +89,12 @@ describe('gradients are those of the closed forms', () => {
 describe('the hinge', () => {
   it('is 0 exactly when every variance is at least γ² − ε', () =>
     property(
-      [sizes([2, 10], [1, 6]), seeds, fc.array(fc.constantFrom(-0.5, -1e-3, -1e-6, 1e-6, 1e-3, 2), { minLength: 6, maxLength: 6 }), fc.constantFrom(0.5, 1, 2)],
+      [
+        sizes([2, 10], [1, 6]),
+        seeds,
+        fc.array(fc.constantFrom(-0.5, -1e-3, -1e-6, 1e-6, 1e-3, 2), { minLength: 6, maxLength: 6 }),
+        fc.constantFrom(0.5, 1, 2),
+      ],
       async ({ n, d }, seed, margins, gamma) => {
         const epsilon = 1e-4;
         const threshold = gamma ** 2 - epsilon;
@@ -115,7 +141,12 @@ describe('the covariance term', () => {
       const z = normalMatrix(seed, n, d);
       const signs = normalMatrix(seed + 3, 1, d).sign();
       const expected = covariance(z);
-      for (const same of [z.take(order(seed + 1, n), 0), z.take(order(seed + 2, d), 1), z.add(normalMatrix(seed + 4, 1, d).mul(5)), z.mul(signs)]) {
+      for (const same of [
+        z.take(order(seed + 1, n), 0),
+        z.take(order(seed + 2, d), 1),
+        z.add(normalMatrix(seed + 4, 1, d).mul(5)),
+        z.mul(signs),
+      ]) {
         await expectClose(covariance(same), expected, 1e-10);
       }
     }));
@@ -129,7 +160,12 @@ describe('the covariance term', () => {
   it('changes with rotation', async () => {
     const z = normalMatrix(7, 40, 2).mul(f64([1, 3]));
     const c = Math.SQRT1_2;
-    const rotated = z.matmul(f64([[c, -c], [c, c]]));
+    const rotated = z.matmul(
+      f64([
+        [c, -c],
+        [c, c],
+      ]),
+    );
     const [before, after] = await values(covariance(z), covariance(rotated));
     expect(after![0]).toBeGreaterThan(10 * before![0]!);
     // The whole spectrum is the same: only off-diagonals are counted.
@@ -200,7 +236,12 @@ describe('dialects', () => {
     property([...embedding], async ({ n, d }, seed) => {
       const [za, zb] = [normalMatrix(seed, n, d), normalMatrix(seed + 1, n, d)];
       const official = vicreg(za, zb);
-      const factors: Record<VICRegDialect, readonly [number, number, number]> = { official: [1, 1, 1], paper: [d, 2, 1], 'solo-learn': [1, 2, 1], vicregl: [1, 1, 0.5] };
+      const factors: Record<VICRegDialect, readonly [number, number, number]> = {
+        official: [1, 1, 1],
+        paper: [d, 2, 1],
+        'solo-learn': [1, 2, 1],
+        vicregl: [1, 1, 0.5],
+      };
       for (const dialect of vicregDialects) {
         const other = vicreg(za, zb, { dialect });
         const [s, v, c] = factors[dialect];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { stack, tensor, useBackend } from '../../../engine/index.ts';
-import { wmse, whitenings, type WhiteningName } from '../../../models/index.ts';
+import { type WhiteningName, whitenings, wmse } from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { expectClose, expectError, expectGradient, gaussian, normalMatrix, seeds, values } from '../support.ts';
 
@@ -10,16 +10,28 @@ beforeAll(async () => {
 });
 
 const names = Object.keys(whitenings) as WhiteningName[];
-const batches = fc.record({ d: fc.integer({ min: 1, max: 4 }), more: fc.integer({ min: 1, max: 4 }), parts: fc.integer({ min: 1, max: 3 }) });
+const batches = fc.record({
+  d: fc.integer({ min: 1, max: 4 }),
+  more: fc.integer({ min: 1, max: 4 }),
+  parts: fc.integer({ min: 1, max: 3 }),
+});
 
 describe('W-MSE', () => {
   it('has the gradient of its value, for each whitening and distance', () =>
-    property([batches, seeds, fc.constantFrom(...names), fc.constantFrom('normalized' as const, 'mse' as const)], async ({ d, more, parts }, seed, whitening, distance) => {
-      const size = 2 * d + more;
-      const n = size * parts;
-      const zb = normalMatrix(seed + 1, n, d);
-      await expectGradient((za) => wmse(za, zb, { whitening, distance, subBatch: size, epsilon: 0.05, key: seed }).loss, gaussian(seed, [n, d]), 1e-5, 1);
-    }));
+    property(
+      [batches, seeds, fc.constantFrom(...names), fc.constantFrom('normalized' as const, 'mse' as const)],
+      async ({ d, more, parts }, seed, whitening, distance) => {
+        const size = 2 * d + more;
+        const n = size * parts;
+        const zb = normalMatrix(seed + 1, n, d);
+        await expectGradient(
+          (za) => wmse(za, zb, { whitening, distance, subBatch: size, epsilon: 0.05, key: seed }).loss,
+          gaussian(seed, [n, d]),
+          1e-5,
+          1,
+        );
+      },
+    ));
 
   it('lies in [0, 4], is 0 for equal views, and changes neither with the exchange of the views nor with an affine map of one', () =>
     property([batches, seeds], async ({ d, more, parts }, seed) => {
@@ -32,12 +44,16 @@ describe('W-MSE', () => {
       expect(loss![0]).toBeLessThanOrEqual(4);
       expect(same![0]).toBeCloseTo(0, 12);
       await expectClose(wmse(zb, za, options).loss, wmse(za, zb, options).loss, 1e-12);
-      const scale = normalMatrix(seed + 2, 1, d).abs().add(0.5);
+      const scale = normalMatrix(seed + 2, 1, d)
+        .abs()
+        .add(0.5);
       await expectClose(wmse(za.mul(scale).add(normalMatrix(seed + 3, 1, d)), zb, options).loss, wmse(za, zb, options).loss, 1e-9);
     }));
 
   it('is about 2 for independent views', async () => {
-    const losses = await values(...Array.from({ length: 40 }, (_, i) => wmse(normalMatrix(2 * i, 64, 8), normalMatrix(2 * i + 1, 64, 8)).loss));
+    const losses = await values(
+      ...Array.from({ length: 40 }, (_, i) => wmse(normalMatrix(2 * i, 64, 8), normalMatrix(2 * i + 1, 64, 8)).loss),
+    );
     const mean = losses.reduce((sum, loss) => sum + loss[0]!, 0) / losses.length;
     expect(Math.abs(mean - 2)).toBeLessThan(0.05);
   });
@@ -46,12 +62,16 @@ describe('W-MSE', () => {
     property([seeds], async (seed) => {
       const [n, d] = [12, 2];
       const [za, zb] = [normalMatrix(seed, n, d), normalMatrix(seed + 1, n, d)];
-      const orders = [
-        Array.from({ length: n }, (_, i) => (i * 5) % n),
-        Array.from({ length: n }, (_, i) => (i * 7 + 3) % n),
-      ].map((order) => Int32Array.from(order));
-      const one = (order: Int32Array): ReturnType<typeof tensor> => wmse(za, zb, { subBatch: 4, permutations: tensor(order, { shape: [1, n] }) }).loss;
-      const both = wmse(za, zb, { subBatch: 4, iterations: 2, permutations: tensor(Int32Array.from(orders.flatMap((order) => [...order])), { shape: [2, n] }) }).loss;
+      const orders = [Array.from({ length: n }, (_, i) => (i * 5) % n), Array.from({ length: n }, (_, i) => (i * 7 + 3) % n)].map((order) =>
+        Int32Array.from(order),
+      );
+      const one = (order: Int32Array): ReturnType<typeof tensor> =>
+        wmse(za, zb, { subBatch: 4, permutations: tensor(order, { shape: [1, n] }) }).loss;
+      const both = wmse(za, zb, {
+        subBatch: 4,
+        iterations: 2,
+        permutations: tensor(Int32Array.from(orders.flatMap((order) => [...order])), { shape: [2, n] }),
+      }).loss;
       await expectClose(both, one(orders[0]!).add(one(orders[1]!)).div(2), 1e-12);
       await expectClose(wmse(za, zb, { iterations: 3, key: seed }).loss, wmse(za, zb).loss, 1e-12);
       const [drawn, again, other] = await values(...[seed, seed, seed + 1].map((key) => wmse(za, zb, { subBatch: 4, key }).loss));

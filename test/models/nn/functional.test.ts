@@ -1,8 +1,19 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { grad, hessianVectorProduct, ones, tensor, useBackend, type Tensor } from '../../../engine/index.ts';
+import { grad, hessianVectorProduct, ones, type Tensor, tensor, useBackend } from '../../../engine/index.ts';
 import { scalarRow } from '../../../engine/scalar.ts';
-import { crossEntropy, dropout, elu, gelu, leakyRelu, normalize, relu, silu, softplus, standardize } from '../../../models/nn/functional.ts';
+import {
+  crossEntropy,
+  dropout,
+  elu,
+  gelu,
+  leakyRelu,
+  normalize,
+  relu,
+  silu,
+  softplus,
+  standardize,
+} from '../../../models/nn/functional.ts';
 import { property } from '../../support/property.ts';
 import { expectClose, expectError, expectGradient, f64, gaussian, normalMatrix, seeds, sizes, values } from '../support.ts';
 
@@ -11,7 +22,10 @@ beforeAll(async () => {
 });
 
 /** Value and slope at −∞, 0 and +∞ as they should be, in closed form. */
-const activations: Record<string, { readonly of: (x: Tensor) => Tensor; readonly reference: (x: number) => number; readonly slopeAt0: number }> = {
+const activations: Record<
+  string,
+  { readonly of: (x: Tensor) => Tensor; readonly reference: (x: number) => number; readonly slopeAt0: number }
+> = {
   relu: { of: relu, reference: (x) => Math.max(0, x), slopeAt0: 0 },
   leakyRelu: { of: (x) => leakyRelu(x, 0.1), reference: (x) => (x > 0 ? x : 0.1 * x), slopeAt0: 0.1 },
   elu: { of: (x) => elu(x, 1.5), reference: (x) => (x > 0 ? x : 1.5 * Math.expm1(x)), slopeAt0: 1.5 },
@@ -22,11 +36,19 @@ const activations: Record<string, { readonly of: (x: Tensor) => Tensor; readonly
 
 describe.each(Object.entries(activations))('%s', (_name, { of, reference, slopeAt0 }) => {
   it('is its formula and has its gradient, without overflow', () =>
-    property([fc.array(fc.double({ min: -6, max: 6, noNaN: true }).filter((x) => Math.abs(x) > 1e-3), { minLength: 1, maxLength: 6 })], async (xs) => {
-      const [y] = await values(of(f64(xs)));
-      xs.forEach((x, i) => expect(y![i]).toBeCloseTo(reference(x), 12));
-      await expectGradient((x) => of(x).sum(), { dtype: 'f64', shape: [xs.length], data: Float64Array.from(xs) }, 1e-6, 1);
-    }));
+    property(
+      [
+        fc.array(
+          fc.double({ min: -6, max: 6, noNaN: true }).filter((x) => Math.abs(x) > 1e-3),
+          { minLength: 1, maxLength: 6 },
+        ),
+      ],
+      async (xs) => {
+        const [y] = await values(of(f64(xs)));
+        xs.forEach((x, i) => expect(y![i]).toBeCloseTo(reference(x), 12));
+        await expectGradient((x) => of(x).sum(), { dtype: 'f64', shape: [xs.length], data: Float64Array.from(xs) }, 1e-6, 1);
+      },
+    ));
 
   it('has PyTorch’s slope at 0, and finite ones far out', async () => {
     const x = f64([0, 1000, -1000]);
@@ -46,7 +68,11 @@ describe('standardize', () => {
       const custom = (z: Tensor): Tensor => standardize(z, 0, 1e-2).normalized;
       await expectClose(custom(x), plain(x), 1e-12);
       await expectClose(grad(loss(custom), [x])[0]!, grad(loss(plain), [x])[0]!, 1e-9);
-      await expectClose(hessianVectorProduct(loss(custom), [x], [direction])[0]!, hessianVectorProduct(loss(plain), [x], [direction])[0]!, 1e-8);
+      await expectClose(
+        hessianVectorProduct(loss(custom), [x], [direction])[0]!,
+        hessianVectorProduct(loss(plain), [x], [direction])[0]!,
+        1e-8,
+      );
     }));
 });
 
@@ -55,7 +81,12 @@ describe('normalize', () => {
     property([sizes([1, 6], [2, 5]), seeds], async ({ n, d }, seed) => {
       const z = normalMatrix(seed, n, d);
       await expectClose(normalize(z).norm(1), ones([n], 'f64'), 1e-12);
-      const [gradient] = grad(normalize(z).mul(normalMatrix(seed + 1, n, d)).sum(), [z]);
+      const [gradient] = grad(
+        normalize(z)
+          .mul(normalMatrix(seed + 1, n, d))
+          .sum(),
+        [z],
+      );
       await expectClose(gradient!.mul(z).sum(1).abs().max(), f64(0), 1e-10, 1);
     }));
 

@@ -1,6 +1,6 @@
+import type { Tensor } from '../../../engine/index.ts';
 import { BatchNorm1d, BatchNorm2d, LayerNorm, Linear, type Module } from '../../../models/index.ts';
 import { crossEntropy } from '../../../models/nn/functional.ts';
-import type { Tensor } from '../../../engine/index.ts';
 import { type Replay, replayFamily } from '../recorded.ts';
 
 /** What a batch norm of the recordings is made of. */
@@ -38,5 +38,7 @@ replayFamily('layers', {
     assign(layer, { weight: weight!, bias: bias! });
     return { outputs: [layer.forward(x!)] };
   },
-  crossEntropy: ([logits, labels], { labelSmoothing }) => ({ outputs: [crossEntropy(logits!, labels!, { labelSmoothing: labelSmoothing as number })] }),
+  crossEntropy: ([logits, labels], { labelSmoothing }) => ({
+    outputs: [crossEntropy(logits!, labels!, { labelSmoothing: labelSmoothing as number })],
+  }),
 });

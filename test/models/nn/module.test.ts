@@ -1,19 +1,19 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { memoryBytes, ones, realize, useBackend, zeros, type HostArray } from '../../../engine/index.ts';
+import { type HostArray, memoryBytes, ones, realize, useBackend, zeros } from '../../../engine/index.ts';
 import {
   BatchNorm1d,
   Conv2d,
   deriveKey,
   type Encoder,
-  encoders,
   Expander,
+  encoders,
   Linear,
   MLP,
   parseSafetensors,
   ResNet,
   Sequential,
-  serializeSafetensors,
   SmallConvNet,
+  serializeSafetensors,
 } from '../../../models/index.ts';
 import { dropout } from '../../../models/nn/functional.ts';
 import { expectError, normalMatrix, values } from '../support.ts';
@@ -26,14 +26,30 @@ const key = 0;
 
 describe('state dicts', () => {
   it('name what PyTorch names', () => {
-    const names = (module: { namedSlots(): Iterable<readonly [string, unknown]> }): string[] => [...module.namedSlots()].map(([name]) => name);
+    const names = (module: { namedSlots(): Iterable<readonly [string, unknown]> }): string[] =>
+      [...module.namedSlots()].map(([name]) => name);
     expect(names(new Expander(8, [4, 4, 4], { key }))).toEqual([
       ...['0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var'],
       ...['3.weight', '3.bias', '4.weight', '4.bias', '4.running_mean', '4.running_var', '6.weight'],
     ]);
-    expect(names(new SmallConvNet({ key })).slice(0, 6)).toEqual(['0.0.weight', '0.1.weight', '0.1.bias', '0.1.running_mean', '0.1.running_var', '1.0.weight']);
+    expect(names(new SmallConvNet({ key })).slice(0, 6)).toEqual([
+      '0.0.weight',
+      '0.1.weight',
+      '0.1.bias',
+      '0.1.running_mean',
+      '0.1.running_var',
+      '1.0.weight',
+    ]);
     const resnet = names(new ResNet('resnet18', { key }));
-    expect(resnet.slice(0, 7)).toEqual(['conv1.weight', 'bn1.weight', 'bn1.bias', 'bn1.running_mean', 'bn1.running_var', 'layer1.0.conv1.weight', 'layer1.0.bn1.weight']);
+    expect(resnet.slice(0, 7)).toEqual([
+      'conv1.weight',
+      'bn1.weight',
+      'bn1.bias',
+      'bn1.running_mean',
+      'bn1.running_var',
+      'layer1.0.conv1.weight',
+      'layer1.0.bn1.weight',
+    ]);
     expect(resnet).toContain('layer2.0.downsample.1.running_var');
     // torchvision's 122 entries less 20 num_batches_tracked and the classifier's 2.
     expect(resnet.length).toBe(100);
@@ -43,11 +59,15 @@ describe('state dicts', () => {
     ['resnet18', 11_176_512, 512],
     ['resnet34', 21_284_672, 512],
     ['resnet50', 23_508_032, 2048],
-  ] as const)('%s has the parameters that torchvision’s has without its classifier', (name, count, width) => {
-    const resnet = encoders[name]({ key });
-    expect(resnet.parameters().reduce((sum, parameter) => sum + parameter.size, 0)).toBe(count);
-    expect(resnet.width).toBe(width);
-  }, 120_000);
+  ] as const)(
+    '%s has the parameters that torchvision’s has without its classifier',
+    (name, count, width) => {
+      const resnet = encoders[name]({ key });
+      expect(resnet.parameters().reduce((sum, parameter) => sum + parameter.size, 0)).toBe(count);
+      expect(resnet.width).toBe(width);
+    },
+    120_000,
+  );
 
   it('the small net has 93K parameters', () => {
     expect(new SmallConvNet({ key }).parameters().reduce((sum, parameter) => sum + parameter.size, 0)).toBe(92_896);
@@ -66,7 +86,11 @@ describe('state dicts', () => {
 
   it('accept num_batches_tracked, a classifier where asked, and f64 for f32', async () => {
     const bn = new BatchNorm1d(2);
-    const array = (dtype: 'f64' | 'i32', shape: readonly number[], ...data: number[]): HostArray => ({ dtype, shape, data: dtype === 'f64' ? Float64Array.from(data) : Int32Array.from(data) });
+    const array = (dtype: 'f64' | 'i32', shape: readonly number[], ...data: number[]): HostArray => ({
+      dtype,
+      shape,
+      data: dtype === 'f64' ? Float64Array.from(data) : Int32Array.from(data),
+    });
     const state = {
       weight: array('f64', [2], 1, 2),
       bias: array('f64', [2], 3, 4),
@@ -87,8 +111,16 @@ describe('state dicts', () => {
     const before = await linear.stateDict();
     const good: HostArray = { dtype: 'f32', shape: [3, 2], data: new Float32Array(6) };
     expectError(() => linear.loadStateDict({ weight: good }), 'format', /Linear.*missing: bias/);
-    expectError(() => linear.loadStateDict({ weight: good, bias: good, other: good }), 'format', /left over: other; bias must be f32 \[3\], got f32 \[3, 2\]/);
-    expectError(() => linear.loadStateDict({ weight: { ...good, dtype: 'i32', data: new Int32Array(6) } }, { strict: false }), 'format', /weight must be f32 \[3, 2\], got i32/);
+    expectError(
+      () => linear.loadStateDict({ weight: good, bias: good, other: good }),
+      'format',
+      /left over: other; bias must be f32 \[3\], got f32 \[3, 2\]/,
+    );
+    expectError(
+      () => linear.loadStateDict({ weight: { ...good, dtype: 'i32', data: new Int32Array(6) } }, { strict: false }),
+      'format',
+      /weight must be f32 \[3, 2\], got i32/,
+    );
     const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`x${i}`, good]));
     expectError(() => linear.loadStateDict(many), 'format', /and 12 more/);
     expect(await linear.stateDict()).toEqual(before);
@@ -130,7 +162,10 @@ describe('construction', () => {
   });
 
   it('gives the feature maps that probes pool', async () => {
-    const shapes = (encoder: Encoder, ...shape: number[]): unknown => [encoder.featureMap(zeros(shape)).shape, encoder.forward(zeros(shape)).shape];
+    const shapes = (encoder: Encoder, ...shape: number[]): unknown => [
+      encoder.featureMap(zeros(shape)).shape,
+      encoder.forward(zeros(shape)).shape,
+    ];
     expect(shapes(new SmallConvNet({ key }), 2, 1, 28, 28)).toEqual([
       [2, 128, 7, 7],
       [2, 128],
@@ -151,7 +186,11 @@ describe('construction', () => {
     expectError(() => new Conv2d(3, 4, 3, { key, groups: 2 }), 'argument', /do not divide into 2 groups/);
     expectError(() => new MLP([3], { key }), 'argument', /input and output/);
     expectError(() => new BatchNorm1d(3).forward(zeros([4, 2])), 'shape', /BatchNorm1d: takes 3 channels.*\[4, 2\]/);
-    expectError(() => new BatchNorm1d(3).forward(zeros([1, 3]), { train: true }), 'shape', /more than one value to a channel.*larger batch/);
+    expectError(
+      () => new BatchNorm1d(3).forward(zeros([1, 3]), { train: true }),
+      'shape',
+      /more than one value to a channel.*larger batch/,
+    );
   });
 });
 
@@ -171,7 +210,10 @@ describe('running', () => {
   });
 
   it('gives each layer of a sequence its own key', async () => {
-    const drop = new Sequential([(x, { key: own }) => dropout(x, { p: 0.5, key: own! }), (x, { key: own }) => dropout(x, { p: 0.5, key: own! })]);
+    const drop = new Sequential([
+      (x, { key: own }) => dropout(x, { p: 0.5, key: own! }),
+      (x, { key: own }) => dropout(x, { p: 0.5, key: own! }),
+    ]);
     const x = ones([4000]);
     const [y, again] = await values(drop.forward(x, { train: true, key: 3 }), drop.forward(x, { train: true, key: 3 }));
     expect(y).toEqual(again);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { grad, realize, tensor, type DType, type HostArray } from '../../../engine/index.ts';
+import { type DType, grad, type HostArray, realize, tensor } from '../../../engine/index.ts';
 import { type Encoder, ResNet, SmallConvNet } from '../../../models/index.ts';
 import { digest, formulaWeights, readRecording, signed } from '../../recordings/recordings.ts';
 import { atEachPrecision, converted, errorOf, type Precision } from '../recorded.ts';
@@ -35,7 +35,14 @@ function build({ op, attributes: { stem } }: NetworkCase, dtype: DType): Encoder
 }
 
 /** By the recording's rule: sums and dots relative to the L1 norm, norms to themselves, heads to the larger of their greatest and L2/√size. */
-function expectDigest(values: ArrayLike<number>, stream: number, row: ArrayLike<number>, head: ArrayLike<number>, limit: number, what: string): void {
+function expectDigest(
+  values: ArrayLike<number>,
+  stream: number,
+  row: ArrayLike<number>,
+  head: ArrayLike<number>,
+  limit: number,
+  what: string,
+): void {
   const found = digest(values, stream);
   const [sum, norm, dot, absolute] = [row[0]!, row[1]!, row[2]!, row[3]!];
   const errors = {
@@ -43,7 +50,9 @@ function expectDigest(values: ArrayLike<number>, stream: number, row: ArrayLike<
     norm: Math.abs(found.stats[1] - norm) / norm,
     dot: Math.abs(found.stats[2] - dot) / absolute,
     absolute: Math.abs(found.stats[3] - absolute) / absolute,
-    head: Math.max(...found.head.map((value, i) => Math.abs(value - head[i]!))) / Math.max(...Array.from(head, Math.abs), norm / Math.sqrt(values.length)),
+    head:
+      Math.max(...found.head.map((value, i) => Math.abs(value - head[i]!))) /
+      Math.max(...Array.from(head, Math.abs), norm / Math.sqrt(values.length)),
   };
   for (const [name, error] of Object.entries(errors)) expect(error, `${what}: ${name}`).toBeLessThanOrEqual(limit);
 }
@@ -64,9 +73,24 @@ atEachPrecision((precision) => {
     it('computes PyTorch’s features, all gradients and the running statistics', async () => {
       const network = build(recorded, dtype);
       const described = [...recorded.parameters, ...recorded.buffers];
-      network.loadStateDict(new Map(described.map((part) => [part.name, converted({ dtype: 'f64', shape: part.shape, data: formulaWeights(part) }, dtype)])));
+      network.loadStateDict(
+        new Map(described.map((part) => [part.name, converted({ dtype: 'f64', shape: part.shape, data: formulaWeights(part) }, dtype)])),
+      );
       const drawn = ({ shape, stream, amplitude }: NetworkCase['input']) =>
-        tensor(converted({ dtype: 'f64', shape, data: signed(stream, shape.reduce((a, b) => a * b, 1), amplitude) }, dtype));
+        tensor(
+          converted(
+            {
+              dtype: 'f64',
+              shape,
+              data: signed(
+                stream,
+                shape.reduce((a, b) => a * b, 1),
+                amplitude,
+              ),
+            },
+            dtype,
+          ),
+        );
 
       const x = drawn(recorded.input);
       const y = network.forward(x, { train: recorded.attributes.training });
@@ -77,10 +101,19 @@ atEachPrecision((precision) => {
 
       expect(errorOf(await y.data(), recording.tensor(recorded.output).data)).toBeLessThanOrEqual(tolerance);
       const gx = await inputGradient!.data();
-      if (recorded.inputGradient !== undefined) expect(errorOf(gx, recording.tensor(recorded.inputGradient).data)).toBeLessThanOrEqual(tolerance);
-      expectDigest(gx, 2999, recording.tensor(recorded.inputGradientStats).data, recording.tensor(recorded.inputGradientHead).data, tolerance, 'input');
+      if (recorded.inputGradient !== undefined)
+        expect(errorOf(gx, recording.tensor(recorded.inputGradient).data)).toBeLessThanOrEqual(tolerance);
+      expectDigest(
+        gx,
+        2999,
+        recording.tensor(recorded.inputGradientStats).data,
+        recording.tensor(recorded.inputGradientHead).data,
+        tolerance,
+        'input',
+      );
       const [stats, heads] = [recording.tensor(recorded.gradientStats), recording.tensor(recorded.gradientHead)];
-      for (const [p, gradient] of gradients.entries()) expectDigest(await gradient.data(), 3000 + p, row(stats, p), row(heads, p), tolerance, named[p]![0]);
+      for (const [p, gradient] of gradients.entries())
+        expectDigest(await gradient.data(), 3000 + p, row(stats, p), row(heads, p), tolerance, named[p]![0]);
       if (recorded.bufferStats === undefined || recorded.bufferHead === undefined) return;
       const [bufferStats, bufferHeads] = [recording.tensor(recorded.bufferStats), recording.tensor(recorded.bufferHead)];
       for (const [b, [name, buffer]] of network.namedBuffers().entries()) {

@@ -24,7 +24,13 @@ describe.each(Object.entries(builders))('%s', (name, build) => {
     const parameter = slot({ dtype: 'f64', shape: [3, 2], data: new Float64Array(6) });
     const optimizer = build([parameter]);
     for (let t = 0; t < 3; t++) {
-      optimizer.step([f64([[0, 0], [0, 0], [0, 0]])]);
+      optimizer.step([
+        f64([
+          [0, 0],
+          [0, 0],
+          [0, 0],
+        ]),
+      ]);
       await realize();
     }
     expect([...(await parameter.data())]).toEqual([0, 0, 0, 0, 0, 0]);
@@ -73,14 +79,17 @@ describe.each(Object.entries(builders))('%s', (name, build) => {
 
 describe('optimisers', () => {
   it('SGD without momentum is p − lr·(g + λp)', () =>
-    property([size, seeds, fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true })], async ({ n, d }, seed, rate, weightDecay) => {
-      const parameter = slot(gaussian(seed, [n, d]));
-      const gradient = normalMatrix(seed + 1, n, d);
-      const expected = normalMatrix(seed, n, d).sub(gradient.add(normalMatrix(seed, n, d).mul(weightDecay)).mul(rate));
-      new SGD([parameter], { learningRate: rate, weightDecay }).step([gradient]);
-      await realize();
-      await expectClose(tensor(await parameter.toHost()), expected, 1e-12);
-    }));
+    property(
+      [size, seeds, fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true })],
+      async ({ n, d }, seed, rate, weightDecay) => {
+        const parameter = slot(gaussian(seed, [n, d]));
+        const gradient = normalMatrix(seed + 1, n, d);
+        const expected = normalMatrix(seed, n, d).sub(gradient.add(normalMatrix(seed, n, d).mul(weightDecay)).mul(rate));
+        new SGD([parameter], { learningRate: rate, weightDecay }).step([gradient]);
+        await realize();
+        await expectClose(tensor(await parameter.toHost()), expected, 1e-12);
+      },
+    ));
 
   it('the first step of Adam is lr·sign(g), whatever the gradient’s size', () =>
     property([size, seeds, fc.integer({ min: -3, max: 3 })], async ({ n, d }, seed, power) => {
@@ -98,19 +107,41 @@ describe('optimisers', () => {
       const along = tensor(gaussian(seed + 2, [d]));
       new LARS([matrix, vector], { learningRate: 0.3, weightDecay: 0 }).step([gradient, along]);
       await realize();
-      await expectClose(tensor(await matrix.toHost()).sub(normalMatrix(seed, n, d)).norm(), normalMatrix(seed, n, d).norm().mul(3e-4), 1e-8);
+      await expectClose(
+        tensor(await matrix.toHost())
+          .sub(normalMatrix(seed, n, d))
+          .norm(),
+        normalMatrix(seed, n, d).norm().mul(3e-4),
+        1e-8,
+      );
       await expectClose(tensor(await vector.toHost()), tensor(gaussian(seed, [d])).sub(along.mul(0.3)), 1e-10);
     }));
 
   it('groups have their own rates and decay', async () => {
     const [a, b] = [slot(gaussian(1, [2])), slot(gaussian(1, [2]))];
-    const optimizer = new SGD([{ parameters: [a], learningRateScale: 0.5 }, { parameters: [b], weightDecay: 1 }], { learningRate: 0.2 });
+    const optimizer = new SGD(
+      [
+        { parameters: [a], learningRateScale: 0.5 },
+        { parameters: [b], weightDecay: 1 },
+      ],
+      { learningRate: 0.2 },
+    );
     expect(optimizer.parameters).toEqual([a, b]);
     optimizer.step([f64([1, 1]), f64([1, 1])]);
     await realize();
     const start = gaussian(1, [2]).data;
-    expect(relativeError(await a.data(), [...start].map((p) => p - 0.1))).toBeLessThan(1e-12);
-    expect(relativeError(await b.data(), [...start].map((p) => p - 0.2 * (1 + p)))).toBeLessThan(1e-12);
+    expect(
+      relativeError(
+        await a.data(),
+        [...start].map((p) => p - 0.1),
+      ),
+    ).toBeLessThan(1e-12);
+    expect(
+      relativeError(
+        await b.data(),
+        [...start].map((p) => p - 0.2 * (1 + p)),
+      ),
+    ).toBeLessThan(1e-12);
     expectError(() => new SGD([a], { learningRate: 0.1, nesterov: true }), 'argument', /momentum > 0/);
   });
 
@@ -119,7 +150,14 @@ describe('optimisers', () => {
     const optimizer = new Adam(both, { learningRate: 0.1 });
     optimizer.step([f64([1, 1]), tensor([1, 1])]);
     await realize();
-    expect([...(await optimizer.stateDict()).keys()]).toEqual(['step.f64', 'step.f32', '0.firstMoment', '0.secondMoment', '1.firstMoment', '1.secondMoment']);
+    expect([...(await optimizer.stateDict()).keys()]).toEqual([
+      'step.f64',
+      'step.f32',
+      '0.firstMoment',
+      '0.secondMoment',
+      '1.firstMoment',
+      '1.secondMoment',
+    ]);
   });
 });
 
@@ -148,7 +186,8 @@ describe('schedules', () => {
       const q = 0.5 * (1 + Math.cos((Math.PI * (step - 10)) / 90));
       return 0.2 * q + 0.2 * 0.001 * (1 - q);
     };
-    for (let step = 0; step < 100; step++) expect(warmupCosine(step, { base: 0.2, steps: 100, warmup: 10, final: 0.0002, first: 0 })).toBeCloseTo(official(step), 14);
+    for (let step = 0; step < 100; step++)
+      expect(warmupCosine(step, { base: 0.2, steps: 100, warmup: 10, final: 0.0002, first: 0 })).toBeCloseTo(official(step), 14);
     expect(targetMomentum(0, { start: 0.996, steps: 10 })).toBeCloseTo(0.996, 14);
     expect(targetMomentum(10, { start: 0.996, steps: 10 })).toBe(1);
     expectError(() => warmupCosine(0, { base: 1, steps: 0 }), 'argument', /warmup ≤ steps/);
@@ -158,13 +197,26 @@ describe('schedules', () => {
 
 describe('the moving average', () => {
   it('comes nearer by τ each time: ‖ξ_t − θ‖ = τ^t‖ξ_0 − θ‖', () =>
-    property([sizes([1, 3], [1, 3]), seeds, fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 1, max: 5 })], async ({ n, d }, seed, momentum, times) => {
-      const [target, source] = [slot(gaussian(seed, [n, d])), slot(gaussian(seed + 1, [n, d]))];
-      for (let t = 0; t < times; t++) moveAverage([target], [source], momentum);
-      await realize();
-      const distance = tensor(await target.toHost()).sub(normalMatrix(seed + 1, n, d)).norm();
-      await expectClose(distance, normalMatrix(seed, n, d).sub(normalMatrix(seed + 1, n, d)).norm().mul(momentum ** times), 1e-9, 1e-3);
-    }));
+    property(
+      [sizes([1, 3], [1, 3]), seeds, fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 1, max: 5 })],
+      async ({ n, d }, seed, momentum, times) => {
+        const [target, source] = [slot(gaussian(seed, [n, d])), slot(gaussian(seed + 1, [n, d]))];
+        for (let t = 0; t < times; t++) moveAverage([target], [source], momentum);
+        await realize();
+        const distance = tensor(await target.toHost())
+          .sub(normalMatrix(seed + 1, n, d))
+          .norm();
+        await expectClose(
+          distance,
+          normalMatrix(seed, n, d)
+            .sub(normalMatrix(seed + 1, n, d))
+            .norm()
+            .mul(momentum ** times),
+          1e-9,
+          1e-3,
+        );
+      },
+    ));
 
   it('needs pairs', () => {
     expectError(() => moveAverage([slot(gaussian(0, [1]))], [], 0.9), 'argument', /1 targets need as many sources, got 0/);

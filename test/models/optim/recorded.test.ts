@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { compile, slot, type Slot, type Tensor, tensor } from '../../../engine/index.ts';
+import { compile, type Slot, slot, type Tensor, tensor } from '../../../engine/index.ts';
 import { Adam, AdamW, LARS, type Optimizer, SGD } from '../../../models/index.ts';
 import { readRecording } from '../../recordings/recordings.ts';
 import { atEachPrecision, converted, errorOf } from '../recorded.ts';
@@ -41,12 +41,18 @@ atEachPrecision(({ dtype, tolerance }) => {
       return [];
     });
     for (let t = 0, at = 0; t < 5; t++) {
-      await step(...all.map(({ shape, data }) => tensor({ dtype, shape: shape.slice(1), data: data.slice((t * data.length) / 5, ((t + 1) * data.length) / 5) })));
+      await step(
+        ...all.map(({ shape, data }) =>
+          tensor({ dtype, shape: shape.slice(1), data: data.slice((t * data.length) / 5, ((t + 1) * data.length) / 5) }),
+        ),
+      );
       if (steps[at] !== t + 1) continue;
       for (const [k, own] of slots.entries()) {
         const { data } = recording.tensor(after[k]!);
         const size = data.length / steps.length;
-        expect(errorOf(await own.data(), data.subarray(at * size, (at + 1) * size)), `parameter ${k} after ${t + 1}`).toBeLessThanOrEqual(tolerance);
+        expect(errorOf(await own.data(), data.subarray(at * size, (at + 1) * size)), `parameter ${k} after ${t + 1}`).toBeLessThanOrEqual(
+          tolerance,
+        );
       }
       at++;
     }

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { cholesky, eye, grad, lowerTriangle, type Tensor, useBackend, zeros } from '../../../engine/index.ts';
-import { choleskyWhitening, covarianceMatrix, inverseSquareRoot, iterativeWhitening, whitenings, zcaWhitening } from '../../../models/index.ts';
+import {
+  choleskyWhitening,
+  covarianceMatrix,
+  inverseSquareRoot,
+  iterativeWhitening,
+  whitenings,
+  zcaWhitening,
+} from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { expectClose, expectError, expectGradient, gaussian, normalMatrix, orthogonal, seeds, values } from '../support.ts';
 
@@ -27,7 +34,11 @@ describe('whitened samples', () => {
     property([batches, seeds, exact], async ({ d, more }, seed, whiten) => {
       const n = 2 * d + more;
       const x = normalMatrix(seed, n, d);
-      const map = orthogonal(seed + 1, d).mul(normalMatrix(seed + 2, 1, d).abs().add(0.5));
+      const map = orthogonal(seed + 1, d).mul(
+        normalMatrix(seed + 2, 1, d)
+          .abs()
+          .add(0.5),
+      );
       const gram = (w: Tensor): Tensor => w.matmul(w.transpose());
       await expectClose(gram(whiten(x.matmul(map).add(normalMatrix(seed + 3, 1, d)))), gram(whiten(x)), 1e-7);
     }));
@@ -36,7 +47,13 @@ describe('whitened samples', () => {
     property([batches, seeds], async ({ d, more }, seed) => {
       const n = 2 * d + more;
       const x = normalMatrix(seed, n, d);
-      const map = lowerTriangle(normalMatrix(seed + 1, d, d), true).add(eye(d, 'f64').mul(normalMatrix(seed + 2, d, 1).abs().add(0.5)));
+      const map = lowerTriangle(normalMatrix(seed + 1, d, d), true).add(
+        eye(d, 'f64').mul(
+          normalMatrix(seed + 2, d, 1)
+            .abs()
+            .add(0.5),
+        ),
+      );
       await expectClose(choleskyWhitening(x.matmul(map.transpose())), choleskyWhitening(x), 1e-7);
     }));
 
