@@ -1,5 +1,5 @@
 import { isFloat } from './dtype.ts';
-import { check, TensegrityError } from './errors.ts';
+import { check } from './errors.ts';
 import { type Node, type OpName, topologicalOrder } from './graph.ts';
 import { full } from './ops/create.ts';
 import type { Rule } from './ops/rule.ts';
@@ -26,16 +26,19 @@ export function grad(loss: Tensor, variables: readonly Variable[]): Tensor[] {
 }
 
 /**
- * Vector-Jacobian product: the gradients of ⟨output, cotangent⟩ with respect to each of `variables`.
- * @throws TensegrityError `shape` if the cotangent does not have the output's shape.
+ * Vector-Jacobian product: the gradients of ⟨output, cotangent⟩ with respect to each of `variables`. A slot means its value that the output
+ * was built from: the one assigned last, or, if the output does not depend on that, the one it holds.
+ * @throws TensegrityError `shape` if the cotangent does not have the output's shape, `dtype` unless all are floats.
  */
 export function vjp(output: Tensor, variables: readonly Variable[], cotangent: Tensor): Tensor[] {
-  check(
-    sameShape(output.shape, cotangent.shape),
-    'shape',
-    () => `vjp: the output has shape ${show(output.shape)}, its cotangent ${show(cotangent.shape)}`,
-  );
-  const targets = variables.map((variable) => (variable instanceof Slot ? variable.value : variable));
+  check(isFloat(output.dtype), 'dtype', () => `grad: a derivative is one of floats, got ${output.dtype} ${show(output.shape)}`);
+  checkLike('vjp: the cotangent', cotangent, 'the output', output);
+  const order = topologicalOrder([output.node], (node) => vjpOf(node) === null);
+  const reached = new Set(order);
+  const targets = variables.map((variable) => {
+    if (!(variable instanceof Slot)) return variable;
+    return reached.has(variable.value.node) ? variable.value : variable.held;
+  });
   for (const target of targets) {
     check(
       isFloat(target.dtype),
@@ -43,12 +46,25 @@ export function vjp(output: Tensor, variables: readonly Variable[], cotangent: T
       () => `grad: a derivative is taken with respect to floats, got ${target.dtype} ${show(target.shape)}`,
     );
   }
-  const cotangents = propagate(output, new Set(targets.map((target) => target.node)), cotangent);
+  const cotangents = propagate(order, output, new Set(targets.map((target) => target.node)), cotangent);
   return targets.map((target) => cotangents.get(target.node) ?? full(target.shape, 0, target.dtype));
 }
 
-function propagate(output: Tensor, targets: ReadonlySet<Node>, cotangent: Tensor): Map<Node, Tensor> {
-  const order = topologicalOrder([output.node], (node) => vjpOf(node) === null);
+function checkLike(what: string, value: Tensor, whose: string, like: Tensor): void {
+  check(
+    sameShape(value.shape, like.shape),
+    'shape',
+    () => `${what} has shape ${show(value.shape)}, ${whose} ${show(like.shape)}; they must be equal`,
+  );
+  check(
+    value.dtype === like.dtype,
+    'dtype',
+    () => `${what} is ${value.dtype}, ${whose} ${like.dtype}; convert with .cast('${like.dtype}')`,
+  );
+}
+
+/** @param order every node that the output needs, inputs first; it is used up. */
+function propagate(order: Node[], output: Tensor, targets: ReadonlySet<Node>, cotangent: Tensor): Map<Node, Tensor> {
   const active = new Set<Node>();
   for (const node of order) {
     if (targets.has(node) || (vjpOf(node) !== null && node.inputs.some((input) => active.has(input)))) active.add(node);
@@ -85,18 +101,25 @@ function vjpOf(node: Node): Rule<OpName>['vjp'] {
  * vjp is linear in its cotangent u, and the gradient in u of ⟨vjp(u), t⟩ is J·t.
  */
 export function jvp(output: Tensor, variables: readonly Variable[], tangents: readonly Tensor[]): Tensor {
-  if (tangents.length !== variables.length)
-    throw new TensegrityError('argument', `jvp: ${variables.length} variables need as many tangents, got ${tangents.length}`);
   // Any value will do for u; it must be a node of its own.
   const u = full(output.shape, 0, output.dtype);
-  const products = vjp(output, variables, u);
-  const total = products.map((product, i) => product.mul(tangents[i]!).sum()).reduce((sum, term) => sum.add(term));
-  return vjp(total, [u], full([], 1, total.dtype))[0]!;
+  return grad(inner('jvp: tangent', vjp(output, variables, u), tangents), [u])[0]!.cast(output.dtype);
 }
 
 /** Hessian of `loss` times `vectors`: the gradient of ⟨∇loss, v⟩. */
 export function hessianVectorProduct(loss: Tensor, variables: readonly Variable[], vectors: readonly Tensor[]): Tensor[] {
-  const gradients = grad(loss, variables);
-  const product = gradients.map((gradient, i) => gradient.mul(vectors[i]!).sum()).reduce((sum, term) => sum.add(term));
-  return grad(product, variables);
+  return grad(inner('hessianVectorProduct: vector', grad(loss, variables), vectors), variables);
+}
+
+/** Σ ⟨xᵢ, yᵢ⟩. @throws TensegrityError `argument`, `shape`, `dtype` unless the `ys` are like the `xs`. */
+function inner(what: string, xs: readonly Tensor[], ys: readonly Tensor[]): Tensor {
+  check(xs.length === ys.length, 'argument', () => `${what}s: ${xs.length} variables need as many, got ${ys.length}`);
+  return xs.reduce(
+    (sum, x, i) => {
+      const y = ys[i]!;
+      checkLike(`${what} ${i}`, y, 'its variable', x);
+      return sum.add(x.mul(y).sum());
+    },
+    full([], 0),
+  );
 }

@@ -92,14 +92,30 @@ export const scalars = {
     (a, b) => a / b,
     (g, y, _a, b) => [g.div(b), g.mul(y).div(b).neg()],
   ),
-  // d(a^b) = b·a^(b−1)·da + ln a·a^b·db; the second term is 0 at a = 0, the limit for b > 0
-  pow: row(5, 2, 'float', 20, powReference, (g, y, a, b) => [
-    g.mul(b.equal(0).where(0, b.mul(a.pow(b.sub(1))))),
-    g.mul(a.equal(0).where(0, a.equal(0).where(1, a).log()).mul(y)),
-  ]),
+  // d(a^b) = b·a^(b−1)·da + ln a·a^b·db; the first term is 0 at b = 0, the second at a = 0, its limit for b > 0. The branch that is not
+  // taken is kept finite, for the sake of higher derivatives.
+  pow: row(5, 2, 'float', 20, powReference, (g, y, a, b) => {
+    const [flat, zero] = [b.equal(0), a.equal(0)];
+    const exponent = flat.where(1, b);
+    return [g.mul(flat.where(0, exponent.mul(a.pow(exponent.sub(1))))), g.mul(zero.where(0, zero.where(1, a).log()).mul(y))];
+  }),
   // d max(a,b) = [a>b]·da + [a<b]·db, halves at a tie; NaN in either operand gives NaN
-  maximum: row(6, 2, 'same', 1, (a, b) => Math.max(a, b), (g, _y, a, b) => pickDerivative(g, a.greater(b), a.equal(b), b.greater(a))),
-  minimum: row(7, 2, 'same', 1, (a, b) => Math.min(a, b), (g, _y, a, b) => pickDerivative(g, a.less(b), a.equal(b), b.less(a))),
+  maximum: row(
+    6,
+    2,
+    'same',
+    1,
+    (a, b) => Math.max(a, b),
+    (g, _y, a, b) => pickDerivative(g, a.greater(b), a.equal(b), b.greater(a)),
+  ),
+  minimum: row(
+    7,
+    2,
+    'same',
+    1,
+    (a, b) => Math.min(a, b),
+    (g, _y, a, b) => pickDerivative(g, a.less(b), a.equal(b), b.less(a)),
+  ),
 
   // d(−a) = −da
   neg: row(

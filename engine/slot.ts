@@ -66,9 +66,12 @@ export class Slot {
 
   /** The slot's value as an expression; after `assign`, the assigned one. */
   get value(): Tensor {
+    return currentScope().assigned.get(this) ?? this.held;
+  }
+
+  /** The value that the slot holds, as an expression, whatever has been assigned since. */
+  get held(): Tensor {
     const scope = currentScope();
-    const assigned = scope.assigned.get(this);
-    if (assigned) return assigned;
     let leaf = scope.leaves.get(this);
     if (!leaf || leaf.node.disposed) {
       leaf = new Tensor(new Node('slot', [], { slot: this, version: this.version, epoch: scope.epoch }, this.shape, this.dtype));
