@@ -4,9 +4,10 @@
  * Polynomials: S. Moshier, Cephes (exp, log, sin, cos, tanh); N. Juffa (erf, erfInverse).
  */
 
+/** Number `index` of a table, four times: a machine loads a vector of constants faster than it makes one. */
 @inline
-function splat(value: f32): v128 {
-  return f32x4.splat(value);
+function constant(table: usize, index: i32): v128 {
+  return v128.load32_splat(table + (<usize>index << 2));
 }
 
 /** a·b + c, rounded once where the machine can. */
@@ -23,94 +24,153 @@ export function negatedMulAdd(a: v128, b: v128, c: v128): v128 {
   return f32x4.sub(c, f32x4.mul(a, b));
 }
 
+/** Polynomials in x whose coefficients, the highest first, are `table`. */
+@inline
+function degree2(table: usize, x: v128): v128 {
+  return mulAdd(mulAdd(constant(table, 0), x, constant(table, 1)), x, constant(table, 2));
+}
+
+@inline
+function degree4(table: usize, x: v128): v128 {
+  return mulAdd(mulAdd(degree2(table, x), x, constant(table, 3)), x, constant(table, 4));
+}
+
+@inline
+function degree5(table: usize, x: v128): v128 {
+  return mulAdd(degree4(table, x), x, constant(table, 5));
+}
+
+@inline
+function degree6(table: usize, x: v128): v128 {
+  return mulAdd(degree5(table, x), x, constant(table, 6));
+}
+
+@inline
+function degree8(table: usize, x: v128): v128 {
+  return mulAdd(mulAdd(degree6(table, x), x, constant(table, 7)), x, constant(table, 8));
+}
+
+@inline
+function degree9(table: usize, x: v128): v128 {
+  return mulAdd(degree8(table, x), x, constant(table, 9));
+}
+
+const COMMON: usize = memory.data<f32>([1, 0.5, -0.0, Infinity, -Infinity, NaN]);
+
+@inline
+function one(): v128 {
+  return constant(COMMON, 0);
+}
+
+@inline
+function half(): v128 {
+  return constant(COMMON, 1);
+}
+
+@inline
+function signBit(): v128 {
+  return constant(COMMON, 2);
+}
+
+@inline
+function infinity(): v128 {
+  return constant(COMMON, 3);
+}
+
+@inline
+function zero(): v128 {
+  return i32x4.splat(0);
+}
+
 @inline
 function withSignOf(magnitude: v128, sign: v128): v128 {
-  return v128.bitselect(sign, magnitude, splat(-0.0));
+  return v128.bitselect(sign, magnitude, signBit());
 }
+
+const EXP: usize = memory.data<f32>([1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]);
+/** 1/ln 2; ln 2 in two parts; 1.5·2²³, which leaves what is added to it rounded to a whole number in the low bits. */
+const OCTAVE: usize = memory.data<f32>([1.4426950408889634, 0.693359375, -2.12194440e-4, 12582912]);
+/** Beyond these eˣ is 0 and ∞; beyond the second, eˣ − 1 is −1. */
+const RANGE: usize = memory.data<f32>([-104, 89, -18]);
 
 /** `x` within bounds; NaN stays. */
 @inline
-function clamp(x: v128, low: f32, high: f32): v128 {
-  return f32x4.pmin(f32x4.pmax(x, splat(low)), splat(high));
+function clamp(x: v128, low: i32): v128 {
+  return f32x4.pmin(f32x4.pmax(x, constant(RANGE, low)), constant(RANGE, 1));
 }
 
-/** 2ⁿ for −126 ≤ n ≤ 127. */
-@inline
-function powerOfTwo(n: v128): v128 {
-  return i32x4.shl(i32x4.add(n, i32x4.splat(127)), 23);
-}
-
-/** x = n·ln 2 + r: n, rounded. */
+/** n of x = n·ln 2 + r, rounded, in the low bits. */
 @inline
 function octaves(x: v128): v128 {
-  return f32x4.nearest(f32x4.mul(x, splat(1.4426950408889634)));
+  return mulAdd(x, constant(OCTAVE, 0), constant(OCTAVE, 3));
 }
 
-/** eʳ − 1, where x = n·ln 2 + r. */
+/** 2ⁿ⁺ˢʰⁱᶠᵗ within the normal range. */
 @inline
-function fraction(x: v128, n: v128): v128 {
-  const r = negatedMulAdd(n, splat(-2.12194440e-4), negatedMulAdd(n, splat(0.693359375), x));
-  let p = splat(1.9875691500e-4);
-  p = mulAdd(p, r, splat(1.3981999507e-3));
-  p = mulAdd(p, r, splat(8.3334519073e-3));
-  p = mulAdd(p, r, splat(4.1665795894e-2));
-  p = mulAdd(p, r, splat(1.6666665459e-1));
-  p = mulAdd(p, r, splat(5.0000001201e-1));
-  return mulAdd(f32x4.mul(p, r), r, r);
+function powerOfTwo(n: v128, shift: i32 = 0): v128 {
+  return i32x4.shl(i32x4.add(n, i32x4.splat(127 + shift)), 23);
+}
+
+/** eʳ − 1. */
+@inline
+function fraction(x: v128, octaves: v128): v128 {
+  const n = f32x4.sub(octaves, constant(OCTAVE, 3));
+  const r = negatedMulAdd(n, constant(OCTAVE, 2), negatedMulAdd(n, constant(OCTAVE, 1), x));
+  return mulAdd(f32x4.mul(degree5(EXP, r), r), r, r);
 }
 
 @inline
 export function exp(input: v128): v128 {
-  const x = clamp(input, -104, 89);
+  const x = clamp(input, 0);
   const n = octaves(x);
-  const p = f32x4.add(fraction(x, n), splat(1));
+  const p = f32x4.add(fraction(x, n), one());
   // 2ⁿ in two factors, so that results below and beyond the normal range are rounded once.
-  const whole = i32x4.trunc_sat_f32x4_s(n);
-  const half = i32x4.shr_s(whole, 1);
-  return f32x4.mul(f32x4.mul(p, powerOfTwo(half)), powerOfTwo(i32x4.sub(whole, half)));
+  const whole = i32x4.sub(n, constant(OCTAVE, 3));
+  const part = i32x4.shr_s(whole, 1);
+  return f32x4.mul(f32x4.mul(p, powerOfTwo(part)), powerOfTwo(i32x4.sub(whole, part)));
 }
 
 @inline
 export function expm1(input: v128): v128 {
-  const x = clamp(input, -18, 89);
+  const x = clamp(input, 2);
   const n = octaves(x);
   // 2·(2ⁿ⁻¹·p + (2ⁿ⁻¹ − ½)), since 2ⁿ may overflow where the result does not.
-  const scale = powerOfTwo(i32x4.sub(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(1)));
-  const half = mulAdd(scale, fraction(x, n), f32x4.sub(scale, splat(0.5)));
-  return withSignOf(f32x4.add(half, half), input);
+  const scale = powerOfTwo(i32x4.sub(n, constant(OCTAVE, 3)), -1);
+  const y = mulAdd(scale, fraction(x, n), f32x4.sub(scale, half()));
+  return withSignOf(f32x4.add(y, y), input);
 }
+
+const LOG: usize = memory.data<f32>([
+  7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1,
+  3.3333331174e-1,
+]);
+/** The smallest normal number, and what makes every smaller one normal: 2²³. */
+const SUBNORMAL: usize = memory.data<f32>([1.17549435e-38, 8388608]);
+/** The bits of √½. */
+const ROOT = 0x3f3504f3;
 
 @inline
 export function log(x: v128): v128 {
-  const tiny = f32x4.lt(x, splat(1.17549435e-38));
-  const normal = v128.bitselect(f32x4.mul(x, splat(8388608)), x, tiny);
+  const tiny = f32x4.lt(x, constant(SUBNORMAL, 0));
+  const normal = v128.bitselect(f32x4.mul(x, constant(SUBNORMAL, 1)), x, tiny);
   // x = 2ᵉ·(1 + f) with √½ ≤ 1 + f < √2
-  const shifted = i32x4.sub(normal, i32x4.splat(0x3f3504f3));
+  const shifted = i32x4.sub(normal, i32x4.splat(ROOT));
   const e = f32x4.convert_i32x4_s(i32x4.sub(i32x4.shr_s(shifted, 23), v128.and(tiny, i32x4.splat(23))));
-  const f = f32x4.sub(i32x4.add(v128.and(shifted, i32x4.splat(0x007fffff)), i32x4.splat(0x3f3504f3)), splat(1));
+  const f = f32x4.sub(i32x4.add(v128.and(shifted, i32x4.splat(0x007fffff)), i32x4.splat(ROOT)), one());
   const square = f32x4.mul(f, f);
-  let p = splat(7.0376836292e-2);
-  p = mulAdd(p, f, splat(-1.1514610310e-1));
-  p = mulAdd(p, f, splat(1.1676998740e-1));
-  p = mulAdd(p, f, splat(-1.2420140846e-1));
-  p = mulAdd(p, f, splat(1.4249322787e-1));
-  p = mulAdd(p, f, splat(-1.6668057665e-1));
-  p = mulAdd(p, f, splat(2.0000714765e-1));
-  p = mulAdd(p, f, splat(-2.4999993993e-1));
-  p = mulAdd(p, f, splat(3.3333331174e-1));
-  p = mulAdd(f32x4.mul(p, square), f, f32x4.mul(e, splat(-2.12194440e-4)));
-  p = negatedMulAdd(square, splat(0.5), p);
-  const y = mulAdd(e, splat(0.693359375), f32x4.add(f, p));
+  let p = mulAdd(f32x4.mul(degree8(LOG, f), square), f, f32x4.mul(e, constant(OCTAVE, 2)));
+  p = negatedMulAdd(square, half(), p);
+  const y = mulAdd(e, constant(OCTAVE, 1), f32x4.add(f, p));
   // ln 0 = −∞, ln ∞ = ∞, and NaN below 0.
-  const finite = v128.and(f32x4.gt(x, splat(0)), f32x4.lt(x, splat(Infinity)));
-  const edge = v128.bitselect(splat(-Infinity), v128.bitselect(x, splat(NaN), f32x4.gt(x, splat(0))), f32x4.eq(x, splat(0)));
-  return v128.bitselect(y, edge, finite);
+  const positive = f32x4.gt(x, zero());
+  const edge = v128.bitselect(constant(COMMON, 4), v128.bitselect(x, constant(COMMON, 5), positive), f32x4.eq(x, zero()));
+  return v128.bitselect(y, edge, v128.and(positive, f32x4.lt(x, infinity())));
 }
 
 @inline
 export function log1p(x: v128): v128 {
-  const u = f32x4.add(x, splat(1));
-  const kept = f32x4.sub(u, splat(1));
+  const u = f32x4.add(x, one());
+  const kept = f32x4.sub(u, one());
   // What rounding 1 + x lost, to first order; where it lost nothing the quotient may be 0/0.
   const lost = v128.andnot(f32x4.div(f32x4.sub(kept, x), u), f32x4.eq(kept, x));
   return withSignOf(f32x4.sub(log(u), lost), x);
@@ -175,6 +235,9 @@ function highHalf(x: v128): v128 {
   return i64x2.shuffle(x, x, 1, 1);
 }
 
+const SINE: usize = memory.data<f32>([-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1]);
+const COSINE: usize = memory.data<f32>([2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2]);
+
 /** sin(x + phase·π/2), the angle reduced in double: n·π/2 is exact in two parts up to |x| = 2²⁸. */
 @inline
 function sine(x: v128, phase: i32): v128 {
@@ -186,23 +249,16 @@ function sine(x: v128, phase: i32): v128 {
   const n = join(i32x4.trunc_sat_f64x2_s_zero(nLow), i32x4.trunc_sat_f64x2_s_zero(nHigh));
   const quadrant = i32x4.add(n, i32x4.splat(phase));
   const z = f32x4.mul(r, r);
-  let s = splat(-1.9515295891e-4);
-  s = mulAdd(s, z, splat(8.3321608736e-3));
-  s = mulAdd(s, z, splat(-1.6666654611e-1));
-  s = withSignOf(mulAdd(f32x4.mul(s, z), r, r), r);
-  let c = splat(2.443315711809948e-5);
-  c = mulAdd(c, z, splat(-1.388731625493765e-3));
-  c = mulAdd(c, z, splat(4.166664568298827e-2));
-  c = f32x4.add(mulAdd(f32x4.mul(c, z), z, f32x4.mul(z, splat(-0.5))), splat(1));
+  const s = withSignOf(mulAdd(f32x4.mul(degree2(SINE, z), z), r, r), r);
+  const c = f32x4.add(mulAdd(f32x4.mul(degree2(COSINE, z), z), z, f32x4.neg(f32x4.mul(z, half()))), one());
   const swapped = i32x4.shr_s(i32x4.shl(quadrant, 31), 31);
-  const negated = v128.and(i32x4.shl(quadrant, 30), splat(-0.0));
-  return v128.xor(v128.bitselect(c, s, swapped), negated);
+  return v128.xor(v128.bitselect(c, s, swapped), v128.and(i32x4.shl(quadrant, 30), signBit()));
 }
 
 @inline
 export function sin(x: v128): v128 {
   // −0 would lose its sign to the angle's reduction.
-  return v128.bitselect(x, sine(x, 0), f32x4.eq(x, splat(0)));
+  return v128.bitselect(x, sine(x, 0), f32x4.eq(x, zero()));
 }
 
 @inline
@@ -210,73 +266,68 @@ export function cos(x: v128): v128 {
   return sine(x, 1);
 }
 
+const TANH: usize = memory.data<f32>([-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1, 0.625, 2]);
+
 @inline
 export function tanh(x: v128): v128 {
   const t = f32x4.abs(x);
   // tanh t = 1 − 2/(e²ᵗ + 1), which cancels near 0.
-  const large = f32x4.sub(splat(1), f32x4.div(splat(2), f32x4.add(exp(f32x4.add(t, t)), splat(1))));
+  const large = f32x4.sub(one(), f32x4.div(constant(TANH, 6), f32x4.add(exp(f32x4.add(t, t)), one())));
   const z = f32x4.mul(x, x);
-  let p = splat(-5.70498872745e-3);
-  p = mulAdd(p, z, splat(2.06390887954e-2));
-  p = mulAdd(p, z, splat(-5.37397155531e-2));
-  p = mulAdd(p, z, splat(1.33314422036e-1));
-  p = mulAdd(p, z, splat(-3.33332819422e-1));
-  const small = mulAdd(f32x4.mul(p, z), t, t);
-  return withSignOf(v128.bitselect(small, large, f32x4.lt(t, splat(0.625))), x);
+  const small = mulAdd(f32x4.mul(degree4(TANH, z), z), t, t);
+  return withSignOf(v128.bitselect(small, large, f32x4.lt(t, constant(TANH, 5))), x);
 }
 
 @inline
 export function sigmoid(x: v128): v128 {
   // e^(−|x|) never overflows: σ = 1/(1 + e) above 0, e/(1 + e) below.
-  const e = exp(v128.or(x, splat(-0.0)));
-  const numerator = v128.bitselect(e, splat(1), f32x4.lt(x, splat(0)));
-  return f32x4.div(numerator, f32x4.add(e, splat(1)));
+  const e = exp(v128.or(x, signBit()));
+  return f32x4.div(v128.bitselect(e, one(), f32x4.lt(x, zero())), f32x4.add(e, one()));
 }
+
+const ERF_NEAR: usize = memory.data<f32>([-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1, 0.927734375]);
+/** The last is where erf has become 1. */
+const ERF_FAR: usize = memory.data<f32>([
+  -1.72853470e-5, 3.83197126e-4, -3.88396438e-3, 2.42546219e-2, -1.06777877e-1, -6.34846687e-1, -1.28717512e-1, 4,
+]);
 
 @inline
 export function erf(x: v128): v128 {
-  const t = f32x4.pmin(f32x4.abs(x), splat(4));
-  const s = f32x4.mul(t, t);
-  let r = mulAdd(splat(-1.72853470e-5), t, splat(3.83197126e-4));
-  r = mulAdd(r, s, mulAdd(splat(-3.88396438e-3), t, splat(2.42546219e-2)));
-  r = mulAdd(r, t, splat(-1.06777877e-1));
-  r = mulAdd(r, t, splat(-6.34846687e-1));
-  r = mulAdd(r, t, splat(-1.28717512e-1));
-  r = f32x4.sub(mulAdd(r, t, splat(0)), t);
-  const large = f32x4.sub(splat(1), exp(r));
-  let p = splat(-5.96761703e-4);
-  p = mulAdd(p, s, splat(4.99119423e-3));
-  p = mulAdd(p, s, splat(-2.67681349e-2));
-  p = mulAdd(p, s, splat(1.12819925e-1));
-  p = mulAdd(p, s, splat(-3.76125336e-1));
-  p = mulAdd(p, s, splat(1.28379166e-1));
-  const small = mulAdd(p, t, t);
-  return withSignOf(v128.bitselect(large, small, f32x4.gt(t, splat(0.927734375))), x);
+  const t = f32x4.pmin(f32x4.abs(x), constant(ERF_FAR, 7));
+  const large = f32x4.sub(one(), exp(f32x4.sub(f32x4.mul(degree6(ERF_FAR, t), t), t)));
+  const small = mulAdd(degree5(ERF_NEAR, f32x4.mul(t, t)), t, t);
+  return withSignOf(v128.bitselect(large, small, f32x4.gt(t, constant(ERF_NEAR, 6))), x);
 }
+
+/** For ln(1 − x²) above and below the number at their ends. */
+const ERF_INVERSE_NEAR: usize = memory.data<f32>([
+  5.43877832e-9, 1.43285448e-7, 1.22774793e-6, 1.12963626e-7, -5.61530760e-5, -1.47697632e-4, 2.31468678e-3, 1.15392581e-2, -2.32015476e-1,
+  8.86226892e-1,
+]);
+const ERF_INVERSE_FAR: usize = memory.data<f32>([
+  3.03697567e-10, 2.93243101e-8, 1.22150334e-6, 2.84108955e-5, 3.93552968e-4, 3.02698812e-3, 4.83185798e-3, -2.64646143e-1, 8.40016484e-1,
+  -6.125,
+]);
 
 @inline
 export function erfInverse(x: v128): v128 {
-  const t = log(f32x4.mul(f32x4.sub(splat(1), x), f32x4.add(splat(1), x)));
-  let far = splat(3.03697567e-10);
-  far = mulAdd(far, t, splat(2.93243101e-8));
-  far = mulAdd(far, t, splat(1.22150334e-6));
-  far = mulAdd(far, t, splat(2.84108955e-5));
-  far = mulAdd(far, t, splat(3.93552968e-4));
-  far = mulAdd(far, t, splat(3.02698812e-3));
-  far = mulAdd(far, t, splat(4.83185798e-3));
-  far = mulAdd(far, t, splat(-2.64646143e-1));
-  far = mulAdd(far, t, splat(8.40016484e-1));
-  let near = splat(5.43877832e-9);
-  near = mulAdd(near, t, splat(1.43285448e-7));
-  near = mulAdd(near, t, splat(1.22774793e-6));
-  near = mulAdd(near, t, splat(1.12963626e-7));
-  near = mulAdd(near, t, splat(-5.61530760e-5));
-  near = mulAdd(near, t, splat(-1.47697632e-4));
-  near = mulAdd(near, t, splat(2.31468678e-3));
-  near = mulAdd(near, t, splat(1.15392581e-2));
-  near = mulAdd(near, t, splat(-2.32015476e-1));
-  near = mulAdd(near, t, splat(8.86226892e-1));
-  return f32x4.mul(x, v128.bitselect(far, near, f32x4.lt(t, splat(-6.125))));
+  const t = log(f32x4.mul(f32x4.sub(one(), x), f32x4.add(one(), x)));
+  const far = f32x4.lt(t, constant(ERF_INVERSE_FAR, 9));
+  return f32x4.mul(x, v128.bitselect(degree8(ERF_INVERSE_FAR, t), degree9(ERF_INVERSE_NEAR, t), far));
+}
+
+/** 2/ln 2 over 13, 11, …, 1: log₂ ((1 + z)/(1 − z)) over z, in z². */
+const ARTANH: usize = memory.data<f64>([
+  0.22195308321368667, 0.2623081892525388, 0.3205988979753252, 0.4121985831111324, 0.5770780163555853, 0.9617966939259756, 2.8853900817779268,
+]);
+/** 1/8!, 1/7!, …, 1/0!. */
+const TAYLOR: usize = memory.data<f64>([1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1, 1]);
+
+@inline
+function polynomial(table: usize, degree: usize, x: v128): v128 {
+  let sum = v128.load64_splat(table);
+  for (let at = table + 8; at <= table + (degree << 3); at += 8) sum = f64x2.add(f64x2.mul(sum, x), v128.load64_splat(at));
+  return sum;
 }
 
 /** aᵇ for two a ≥ 0, in double. */
@@ -286,33 +337,16 @@ function power(a: v128, b: v128): v128 {
   const exponent = i64x2.shr_s(shifted, 52);
   const m = i64x2.add(v128.and(shifted, i64x2.splat(0x000fffffffffffff)), i64x2.splat(0x3fe6a09e00000000));
   const z = f64x2.div(f64x2.sub(m, f64x2.splat(1)), f64x2.add(m, f64x2.splat(1)));
-  const s = f64x2.mul(z, z);
-  let p = f64x2.splat(2.885390081777927 / 13);
-  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 11));
-  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 9));
-  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 7));
-  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 5));
-  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927 / 3));
-  p = f64x2.add(f64x2.mul(p, s), f64x2.splat(2.885390081777927));
   const e = f64x2.convert_low_i32x4_s(i32x4.shuffle(exponent, exponent, 0, 2, 0, 2));
-  let logarithm = f64x2.add(f64x2.mul(p, z), e);
+  let logarithm = f64x2.add(f64x2.mul(polynomial(ARTANH, 6, f64x2.mul(z, z)), z), e);
   logarithm = v128.bitselect(f64x2.splat(-Infinity), logarithm, f64x2.eq(a, f64x2.splat(0)));
   logarithm = v128.bitselect(f64x2.splat(Infinity), logarithm, f64x2.eq(a, f64x2.splat(Infinity)));
   // 2ʸ = 2ⁿ·2ᶠ; beyond ±160 an f32 is 0 or ∞ anyway.
   const y = f64x2.pmin(f64x2.pmax(f64x2.mul(b, logarithm), f64x2.splat(-160)), f64x2.splat(160));
   const n = f64x2.nearest(y);
   const f = f64x2.mul(f64x2.sub(y, n), f64x2.splat(0.6931471805599453));
-  let q = f64x2.splat(1.0 / 40320);
-  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 5040));
-  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 720));
-  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 120));
-  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 24));
-  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1.0 / 6));
-  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(0.5));
-  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1));
-  q = f64x2.add(f64x2.mul(q, f), f64x2.splat(1));
   const whole = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(n));
-  return f32x4.demote_f64x2_zero(f64x2.mul(q, i64x2.shl(i64x2.add(whole, i64x2.splat(1023)), 52)));
+  return f32x4.demote_f64x2_zero(f64x2.mul(polynomial(TAYLOR, 8, f), i64x2.shl(i64x2.add(whole, i64x2.splat(1023)), 52)));
 }
 
 /** aᵇ with every special case of IEEE 754. */
@@ -321,17 +355,17 @@ export function pow(a: v128, b: v128): v128 {
   const magnitude = f32x4.abs(a);
   const low = power(f64x2.promote_low_f32x4(magnitude), f64x2.promote_low_f32x4(b));
   const high = power(f64x2.promote_low_f32x4(highHalf(magnitude)), f64x2.promote_low_f32x4(highHalf(b)));
-  const half = f32x4.mul(b, splat(0.5));
+  const halved = f32x4.mul(b, half());
   const whole = f32x4.eq(f32x4.nearest(b), b);
-  const odd = v128.andnot(whole, f32x4.eq(f32x4.nearest(half), half));
-  let y = v128.xor(join(low, high), v128.and(v128.and(a, odd), splat(-0.0)));
+  const odd = v128.andnot(whole, f32x4.eq(f32x4.nearest(halved), halved));
+  let y = v128.xor(join(low, high), v128.and(v128.and(a, odd), signBit()));
   // Below 0 (but at −∞) there is no real power that is not whole.
-  const unreal = v128.andnot(v128.and(f32x4.lt(a, splat(0)), f32x4.gt(a, splat(-Infinity))), whole);
+  const unreal = v128.andnot(v128.and(f32x4.lt(a, zero()), f32x4.lt(magnitude, infinity())), whole);
   const unordered = v128.or(f32x4.ne(a, a), f32x4.ne(b, b));
-  y = v128.bitselect(splat(NaN), y, v128.or(unreal, unordered));
-  const unit = v128.and(f32x4.eq(a, splat(-1)), f32x4.eq(f32x4.abs(b), splat(Infinity)));
-  const one = v128.or(v128.or(f32x4.eq(a, splat(1)), f32x4.eq(b, splat(0))), unit);
-  return v128.bitselect(splat(1), y, one);
+  y = v128.bitselect(constant(COMMON, 5), y, v128.or(unreal, unordered));
+  const unit = v128.and(f32x4.eq(magnitude, one()), f32x4.eq(f32x4.abs(b), infinity()));
+  const always = v128.or(v128.or(f32x4.eq(a, one()), f32x4.eq(b, zero())), unit);
+  return v128.bitselect(one(), y, always);
 }
 
 @inline

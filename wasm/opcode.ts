@@ -46,18 +46,28 @@ export const TO_INT = 39;
 /** Added to an opcode whose operands are i32 where that differs from f32. */
 export const INTEGER = 64;
 
-/** Fused forms, which save a register's trip through memory. */
-export const FUSED = 128;
+/** Fused forms, which save a register's trip through memory: a·b + c, c − a·b, a·b − c. */
+export const MUL_ADD = 42;
+export const NEGATED_MUL_ADD = 43;
+export const MUL_SUB = 44;
 
 /** How an element of a view is held: in four bytes, in one (unsigned), or nowhere: it is its own position. */
 export const WORD = 0;
 export const BYTE = 1;
 export const POSITION = 2;
 
-/** How a block of an input reaches the program: where it lies, loaded once for all blocks, or loaded for each. */
+/**
+ * How a block of an input reaches the program: read where it lies, loaded once for all blocks, loaded for each, or as
+ * one value that all elements of a block share.
+ */
 export const DIRECT = 0;
 export const ONCE = 1;
 export const EACH = 2;
+export const STILL = 3;
+
+/** Slots of the operand table: registers, values that fill a block, and from its end downwards memory that is read or written in place. */
+export const STILLS = 128;
+export const SLOTS = 256;
 
 /** Reductions that are no operation of two values: they keep a position too. */
 export const ARGMAX = 40;

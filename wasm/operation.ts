@@ -1,14 +1,10 @@
 /**
- * What each opcode does to four elements, and the loops that do it to a block. An operation is a class only so that
- * `loop<Operation>` is compiled for it; there are no objects.
+ * What each opcode does to four elements, and the loops that do it to a block. An operation is a class only so that a
+ * loop is compiled for it; there are no objects. Every operand has a step: how far it moves for 16 elements, which is
+ * 0 for a value that is the same for all.
  */
 import * as math from './math';
 import * as op from './opcode';
-
-@inline
-function at(address: usize): v128 {
-  return v128.load(address);
-}
 
 /** 0 or 1 from a comparison's 0 or −1. */
 @inline
@@ -16,130 +12,173 @@ function truth(mask: v128): v128 {
   return i32x4.shr_u(mask, 31);
 }
 
-@unmanaged class Add { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.add(at(a), at(b)); } }
-@unmanaged class Sub { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.sub(at(a), at(b)); } }
-@unmanaged class Mul { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.mul(at(a), at(b)); } }
-@unmanaged class Div { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.div(at(a), at(b)); } }
-@unmanaged class Pow { @inline of(a: usize, b: usize, c: usize): v128 { return math.pow(at(a), at(b)); } }
-@unmanaged class Maximum { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.max(at(a), at(b)); } }
-@unmanaged class Minimum { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.min(at(a), at(b)); } }
-@unmanaged class Neg { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.neg(at(a)); } }
-@unmanaged class Abs { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.abs(at(a)); } }
-/** ±1 with the sign of x; x itself where it is ±0 or NaN. */
-@unmanaged class Sign { @inline of(a: usize, b: usize, c: usize): v128 { return v128.bitselect(v128.or(v128.and(at(a), f32x4.splat(-0.0)), f32x4.splat(1)), at(a), f32x4.gt(f32x4.abs(at(a)), f32x4.splat(0))); } }
-@unmanaged class Floor { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.floor(at(a)); } }
-@unmanaged class Ceil { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.ceil(at(a)); } }
-@unmanaged class Round { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.nearest(at(a)); } }
-@unmanaged class Trunc { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.trunc(at(a)); } }
-@unmanaged class Sqrt { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.sqrt(at(a)); } }
-@unmanaged class Exp { @inline of(a: usize, b: usize, c: usize): v128 { return math.exp(at(a)); } }
-@unmanaged class Expm1 { @inline of(a: usize, b: usize, c: usize): v128 { return math.expm1(at(a)); } }
-@unmanaged class Log { @inline of(a: usize, b: usize, c: usize): v128 { return math.log(at(a)); } }
-@unmanaged class Log1p { @inline of(a: usize, b: usize, c: usize): v128 { return math.log1p(at(a)); } }
-@unmanaged class Sin { @inline of(a: usize, b: usize, c: usize): v128 { return math.sin(at(a)); } }
-@unmanaged class Cos { @inline of(a: usize, b: usize, c: usize): v128 { return math.cos(at(a)); } }
-@unmanaged class Tanh { @inline of(a: usize, b: usize, c: usize): v128 { return math.tanh(at(a)); } }
-@unmanaged class Sigmoid { @inline of(a: usize, b: usize, c: usize): v128 { return math.sigmoid(at(a)); } }
-@unmanaged class Erf { @inline of(a: usize, b: usize, c: usize): v128 { return math.erf(at(a)); } }
-@unmanaged class ErfInverse { @inline of(a: usize, b: usize, c: usize): v128 { return math.erfInverse(at(a)); } }
-@unmanaged class Relu { @inline of(a: usize, b: usize, c: usize): v128 { return v128.andnot(at(a), f32x4.lt(at(a), f32x4.splat(0))); } }
-@unmanaged class Equal { @inline of(a: usize, b: usize, c: usize): v128 { return truth(f32x4.eq(at(a), at(b))); } }
-@unmanaged class NotEqual { @inline of(a: usize, b: usize, c: usize): v128 { return truth(f32x4.ne(at(a), at(b))); } }
-@unmanaged class Less { @inline of(a: usize, b: usize, c: usize): v128 { return truth(f32x4.lt(at(a), at(b))); } }
-@unmanaged class LessEqual { @inline of(a: usize, b: usize, c: usize): v128 { return truth(f32x4.le(at(a), at(b))); } }
-@unmanaged class Where { @inline of(a: usize, b: usize, c: usize): v128 { return v128.bitselect(at(c), at(b), i32x4.eq(at(a), i32x4.splat(0))); } }
-@unmanaged class BitAnd { @inline of(a: usize, b: usize, c: usize): v128 { return v128.and(at(a), at(b)); } }
-@unmanaged class BitOr { @inline of(a: usize, b: usize, c: usize): v128 { return v128.or(at(a), at(b)); } }
-@unmanaged class BitXor { @inline of(a: usize, b: usize, c: usize): v128 { return v128.xor(at(a), at(b)); } }
-@unmanaged class Threefry { @inline of(a: usize, b: usize, c: usize): v128 { return math.threefry(at(a), at(b), at(c)); } }
-@unmanaged class ToFloat { @inline of(a: usize, b: usize, c: usize): v128 { return f32x4.convert_i32x4_s(at(a)); } }
-@unmanaged class ToInt { @inline of(a: usize, b: usize, c: usize): v128 { return i32x4.trunc_sat_f32x4_s(at(a)); } }
-@unmanaged class IntegerAdd { @inline of(a: usize, b: usize, c: usize): v128 { return i32x4.add(at(a), at(b)); } }
-@unmanaged class IntegerSub { @inline of(a: usize, b: usize, c: usize): v128 { return i32x4.sub(at(a), at(b)); } }
-@unmanaged class IntegerMul { @inline of(a: usize, b: usize, c: usize): v128 { return i32x4.mul(at(a), at(b)); } }
-@unmanaged class IntegerMaximum { @inline of(a: usize, b: usize, c: usize): v128 { return i32x4.max_s(at(a), at(b)); } }
-@unmanaged class IntegerMinimum { @inline of(a: usize, b: usize, c: usize): v128 { return i32x4.min_s(at(a), at(b)); } }
-@unmanaged class IntegerNeg { @inline of(a: usize, b: usize, c: usize): v128 { return i32x4.neg(at(a)); } }
-@unmanaged class IntegerAbs { @inline of(a: usize, b: usize, c: usize): v128 { return i32x4.abs(at(a)); } }
-@unmanaged class IntegerSign { @inline of(a: usize, b: usize, c: usize): v128 { return v128.or(i32x4.shr_s(at(a), 31), i32x4.shr_u(i32x4.neg(at(a)), 31)); } }
-@unmanaged class IntegerRelu { @inline of(a: usize, b: usize, c: usize): v128 { return i32x4.max_s(at(a), i32x4.splat(0)); } }
-@unmanaged class IntegerEqual { @inline of(a: usize, b: usize, c: usize): v128 { return truth(i32x4.eq(at(a), at(b))); } }
-@unmanaged class IntegerNotEqual { @inline of(a: usize, b: usize, c: usize): v128 { return truth(i32x4.ne(at(a), at(b))); } }
-@unmanaged class IntegerLess { @inline of(a: usize, b: usize, c: usize): v128 { return truth(i32x4.lt_s(at(a), at(b))); } }
-@unmanaged class IntegerLessEqual { @inline of(a: usize, b: usize, c: usize): v128 { return truth(i32x4.le_s(at(a), at(b))); } }
+/** Too long to be compiled four times. */
+function pow(x: v128, y: v128): v128 {
+  return math.pow(x, y);
+}
 
-function loop<Operation>(result: usize, a: usize, b: usize, c: usize, bytes: usize): void {
+function threefry(x: v128, y: v128, z: v128): v128 {
+  return math.threefry(x, y, z);
+}
+
+@unmanaged class Add { @inline of(x: v128, y: v128): v128 { return f32x4.add(x, y); } }
+@unmanaged class Sub { @inline of(x: v128, y: v128): v128 { return f32x4.sub(x, y); } }
+@unmanaged class Mul { @inline of(x: v128, y: v128): v128 { return f32x4.mul(x, y); } }
+@unmanaged class Div { @inline of(x: v128, y: v128): v128 { return f32x4.div(x, y); } }
+@unmanaged class Pow { @inline of(x: v128, y: v128): v128 { return pow(x, y); } }
+@unmanaged class Maximum { @inline of(x: v128, y: v128): v128 { return f32x4.max(x, y); } }
+@unmanaged class Minimum { @inline of(x: v128, y: v128): v128 { return f32x4.min(x, y); } }
+@unmanaged class Neg { @inline of(x: v128): v128 { return f32x4.neg(x); } }
+@unmanaged class Abs { @inline of(x: v128): v128 { return f32x4.abs(x); } }
+/** ±1 with the sign of x; x itself where it is ±0 or NaN. */
+@unmanaged class Sign { @inline of(x: v128): v128 { return v128.bitselect(v128.or(v128.and(x, f32x4.splat(-0.0)), f32x4.splat(1)), x, f32x4.gt(f32x4.abs(x), f32x4.splat(0))); } }
+@unmanaged class Floor { @inline of(x: v128): v128 { return f32x4.floor(x); } }
+@unmanaged class Ceil { @inline of(x: v128): v128 { return f32x4.ceil(x); } }
+@unmanaged class Round { @inline of(x: v128): v128 { return f32x4.nearest(x); } }
+@unmanaged class Trunc { @inline of(x: v128): v128 { return f32x4.trunc(x); } }
+@unmanaged class Sqrt { @inline of(x: v128): v128 { return f32x4.sqrt(x); } }
+@unmanaged class Exp { @inline of(x: v128): v128 { return math.exp(x); } }
+@unmanaged class Expm1 { @inline of(x: v128): v128 { return math.expm1(x); } }
+@unmanaged class Log { @inline of(x: v128): v128 { return math.log(x); } }
+@unmanaged class Log1p { @inline of(x: v128): v128 { return math.log1p(x); } }
+@unmanaged class Sin { @inline of(x: v128): v128 { return math.sin(x); } }
+@unmanaged class Cos { @inline of(x: v128): v128 { return math.cos(x); } }
+@unmanaged class Tanh { @inline of(x: v128): v128 { return math.tanh(x); } }
+@unmanaged class Sigmoid { @inline of(x: v128): v128 { return math.sigmoid(x); } }
+@unmanaged class Erf { @inline of(x: v128): v128 { return math.erf(x); } }
+@unmanaged class ErfInverse { @inline of(x: v128): v128 { return math.erfInverse(x); } }
+@unmanaged class Relu { @inline of(x: v128): v128 { return v128.andnot(x, f32x4.lt(x, f32x4.splat(0))); } }
+@unmanaged class Equal { @inline of(x: v128, y: v128): v128 { return truth(f32x4.eq(x, y)); } }
+@unmanaged class NotEqual { @inline of(x: v128, y: v128): v128 { return truth(f32x4.ne(x, y)); } }
+@unmanaged class Less { @inline of(x: v128, y: v128): v128 { return truth(f32x4.lt(x, y)); } }
+@unmanaged class LessEqual { @inline of(x: v128, y: v128): v128 { return truth(f32x4.le(x, y)); } }
+@unmanaged class Where { @inline of(x: v128, y: v128, z: v128): v128 { return v128.bitselect(z, y, i32x4.eq(x, i32x4.splat(0))); } }
+@unmanaged class BitAnd { @inline of(x: v128, y: v128): v128 { return v128.and(x, y); } }
+@unmanaged class BitOr { @inline of(x: v128, y: v128): v128 { return v128.or(x, y); } }
+@unmanaged class BitXor { @inline of(x: v128, y: v128): v128 { return v128.xor(x, y); } }
+@unmanaged class Threefry { @inline of(x: v128, y: v128, z: v128): v128 { return threefry(x, y, z); } }
+@unmanaged class ToFloat { @inline of(x: v128): v128 { return f32x4.convert_i32x4_s(x); } }
+@unmanaged class ToInt { @inline of(x: v128): v128 { return i32x4.trunc_sat_f32x4_s(x); } }
+@unmanaged class IntegerAdd { @inline of(x: v128, y: v128): v128 { return i32x4.add(x, y); } }
+@unmanaged class IntegerSub { @inline of(x: v128, y: v128): v128 { return i32x4.sub(x, y); } }
+@unmanaged class IntegerMul { @inline of(x: v128, y: v128): v128 { return i32x4.mul(x, y); } }
+@unmanaged class IntegerMaximum { @inline of(x: v128, y: v128): v128 { return i32x4.max_s(x, y); } }
+@unmanaged class IntegerMinimum { @inline of(x: v128, y: v128): v128 { return i32x4.min_s(x, y); } }
+@unmanaged class IntegerNeg { @inline of(x: v128): v128 { return i32x4.neg(x); } }
+@unmanaged class IntegerAbs { @inline of(x: v128): v128 { return i32x4.abs(x); } }
+@unmanaged class IntegerSign { @inline of(x: v128): v128 { return v128.or(i32x4.shr_s(x, 31), i32x4.shr_u(i32x4.neg(x), 31)); } }
+@unmanaged class IntegerRelu { @inline of(x: v128): v128 { return i32x4.max_s(x, i32x4.splat(0)); } }
+@unmanaged class IntegerEqual { @inline of(x: v128, y: v128): v128 { return truth(i32x4.eq(x, y)); } }
+@unmanaged class IntegerNotEqual { @inline of(x: v128, y: v128): v128 { return truth(i32x4.ne(x, y)); } }
+@unmanaged class IntegerLess { @inline of(x: v128, y: v128): v128 { return truth(i32x4.lt_s(x, y)); } }
+@unmanaged class IntegerLessEqual { @inline of(x: v128, y: v128): v128 { return truth(i32x4.le_s(x, y)); } }
+@unmanaged class MulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return math.mulAdd(x, y, z); } }
+@unmanaged class NegatedMulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return math.negatedMulAdd(x, y, z); } }
+@unmanaged class MulSub { @inline of(x: v128, y: v128, z: v128): v128 { return math.mulAdd(x, y, f32x4.neg(z)); } }
+
+function unary<Operation>(r: usize, a: usize, aStep: usize, bytes: usize): void {
   const operation = changetype<Operation>(0);
-  for (let i: usize = 0; i < bytes; i += 64) {
-    v128.store(result + i, operation.of(a + i, b + i, c + i));
-    v128.store(result + i, operation.of(a + i + 16, b + i + 16, c + i + 16), 16);
-    v128.store(result + i, operation.of(a + i + 32, b + i + 32, c + i + 32), 32);
-    v128.store(result + i, operation.of(a + i + 48, b + i + 48, c + i + 48), 48);
+  for (const end = r + bytes; r < end; r += 64, a += aStep) {
+    v128.store(r, operation.of(v128.load(a)));
+    v128.store(r, operation.of(v128.load(a, 16)), 16);
+    v128.store(r, operation.of(v128.load(a, 32)), 32);
+    v128.store(r, operation.of(v128.load(a, 48)), 48);
   }
 }
 
 /** The same for an operation so long that unrolling gains nothing. */
-function longLoop<Operation>(result: usize, a: usize, b: usize, c: usize, bytes: usize): void {
+function long<Operation>(r: usize, a: usize, aStep: usize, bytes: usize): void {
   const operation = changetype<Operation>(0);
-  for (let i: usize = 0; i < bytes; i += 16) v128.store(result + i, operation.of(a + i, b + i, c + i));
+  for (const end = r + bytes; r < end; r += 16, a += aStep >> 2) v128.store(r, operation.of(v128.load(a)));
 }
 
-/** `result = opcode(a, b, c)` on arrays of `bytes`, a multiple of 64. */
-export function operate(opcode: i32, r: usize, a: usize, b: usize, c: usize, bytes: usize): void {
+function binary<Operation>(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
+  const operation = changetype<Operation>(0);
+  for (const end = r + bytes; r < end; r += 64, a += aStep, b += bStep) {
+    v128.store(r, operation.of(v128.load(a), v128.load(b)));
+    v128.store(r, operation.of(v128.load(a, 16), v128.load(b, 16)), 16);
+    v128.store(r, operation.of(v128.load(a, 32), v128.load(b, 32)), 32);
+    v128.store(r, operation.of(v128.load(a, 48), v128.load(b, 48)), 48);
+  }
+}
+
+function ternary<Operation>(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cStep: usize, bytes: usize): void {
+  const operation = changetype<Operation>(0);
+  for (const end = r + bytes; r < end; r += 64, a += aStep, b += bStep, c += cStep) {
+    v128.store(r, operation.of(v128.load(a), v128.load(b), v128.load(c)));
+    v128.store(r, operation.of(v128.load(a, 16), v128.load(b, 16), v128.load(c, 16)), 16);
+    v128.store(r, operation.of(v128.load(a, 32), v128.load(b, 32), v128.load(c, 32)), 32);
+    v128.store(r, operation.of(v128.load(a, 48), v128.load(b, 48), v128.load(c, 48)), 48);
+  }
+}
+
+/** The counts differ from element to element, which no vector instruction takes. */
+function shift(left: bool, r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 4) {
+    const value = load<u32>(a + (aStep ? i : 0));
+    const count = load<u32>(b + (bStep ? i : 0));
+    store<u32>(r + i, left ? value << count : value >> count);
+  }
+}
+
+/** `r = opcode(a, b, c)` on arrays of `bytes`, a multiple of 64. */
+export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cStep: usize, bytes: usize): void {
   switch (opcode) {
-    case op.ADD: loop<Add>(r, a, b, c, bytes); break;
-    case op.SUB: loop<Sub>(r, a, b, c, bytes); break;
-    case op.MUL: loop<Mul>(r, a, b, c, bytes); break;
-    case op.DIV: loop<Div>(r, a, b, c, bytes); break;
-    case op.POW: longLoop<Pow>(r, a, b, c, bytes); break;
-    case op.MAXIMUM: loop<Maximum>(r, a, b, c, bytes); break;
-    case op.MINIMUM: loop<Minimum>(r, a, b, c, bytes); break;
-    case op.NEG: loop<Neg>(r, a, b, c, bytes); break;
-    case op.ABS: loop<Abs>(r, a, b, c, bytes); break;
-    case op.SIGN: loop<Sign>(r, a, b, c, bytes); break;
-    case op.FLOOR: loop<Floor>(r, a, b, c, bytes); break;
-    case op.CEIL: loop<Ceil>(r, a, b, c, bytes); break;
-    case op.ROUND: loop<Round>(r, a, b, c, bytes); break;
-    case op.TRUNC: loop<Trunc>(r, a, b, c, bytes); break;
-    case op.SQRT: loop<Sqrt>(r, a, b, c, bytes); break;
-    case op.EXP: longLoop<Exp>(r, a, b, c, bytes); break;
-    case op.EXPM1: longLoop<Expm1>(r, a, b, c, bytes); break;
-    case op.LOG: longLoop<Log>(r, a, b, c, bytes); break;
-    case op.LOG1P: longLoop<Log1p>(r, a, b, c, bytes); break;
-    case op.SIN: longLoop<Sin>(r, a, b, c, bytes); break;
-    case op.COS: longLoop<Cos>(r, a, b, c, bytes); break;
-    case op.TANH: longLoop<Tanh>(r, a, b, c, bytes); break;
-    case op.SIGMOID: longLoop<Sigmoid>(r, a, b, c, bytes); break;
-    case op.ERF: longLoop<Erf>(r, a, b, c, bytes); break;
-    case op.ERF_INVERSE: longLoop<ErfInverse>(r, a, b, c, bytes); break;
-    case op.RELU: loop<Relu>(r, a, b, c, bytes); break;
-    case op.EQUAL: loop<Equal>(r, a, b, c, bytes); break;
-    case op.NOT_EQUAL: loop<NotEqual>(r, a, b, c, bytes); break;
-    case op.LESS: loop<Less>(r, a, b, c, bytes); break;
-    case op.LESS_EQUAL: loop<LessEqual>(r, a, b, c, bytes); break;
-    case op.WHERE: loop<Where>(r, a, b, c, bytes); break;
-    case op.BIT_AND: loop<BitAnd>(r, a, b, c, bytes); break;
-    case op.BIT_OR: loop<BitOr>(r, a, b, c, bytes); break;
-    case op.BIT_XOR: loop<BitXor>(r, a, b, c, bytes); break;
-    // The counts differ from element to element, which no vector instruction takes.
-    case op.SHIFT_LEFT: for (let i: usize = 0; i < bytes; i += 4) store<u32>(r + i, load<u32>(a + i) << load<u32>(b + i)); break;
-    case op.SHIFT_RIGHT: for (let i: usize = 0; i < bytes; i += 4) store<u32>(r + i, load<u32>(a + i) >> load<u32>(b + i)); break;
-    case op.THREEFRY: longLoop<Threefry>(r, a, b, c, bytes); break;
-    case op.TO_FLOAT: loop<ToFloat>(r, a, b, c, bytes); break;
-    case op.TO_INT: loop<ToInt>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.ADD: loop<IntegerAdd>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.SUB: loop<IntegerSub>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.MUL: loop<IntegerMul>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.MAXIMUM: loop<IntegerMaximum>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.MINIMUM: loop<IntegerMinimum>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.NEG: loop<IntegerNeg>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.ABS: loop<IntegerAbs>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.SIGN: loop<IntegerSign>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.RELU: loop<IntegerRelu>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.EQUAL: loop<IntegerEqual>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.NOT_EQUAL: loop<IntegerNotEqual>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.LESS: loop<IntegerLess>(r, a, b, c, bytes); break;
-    case op.INTEGER + op.LESS_EQUAL: loop<IntegerLessEqual>(r, a, b, c, bytes); break;
+    case op.ADD: binary<Add>(r, a, aStep, b, bStep, bytes); break;
+    case op.SUB: binary<Sub>(r, a, aStep, b, bStep, bytes); break;
+    case op.MUL: binary<Mul>(r, a, aStep, b, bStep, bytes); break;
+    case op.DIV: binary<Div>(r, a, aStep, b, bStep, bytes); break;
+    case op.POW: binary<Pow>(r, a, aStep, b, bStep, bytes); break;
+    case op.MAXIMUM: binary<Maximum>(r, a, aStep, b, bStep, bytes); break;
+    case op.MINIMUM: binary<Minimum>(r, a, aStep, b, bStep, bytes); break;
+    case op.NEG: unary<Neg>(r, a, aStep, bytes); break;
+    case op.ABS: unary<Abs>(r, a, aStep, bytes); break;
+    case op.SIGN: unary<Sign>(r, a, aStep, bytes); break;
+    case op.FLOOR: unary<Floor>(r, a, aStep, bytes); break;
+    case op.CEIL: unary<Ceil>(r, a, aStep, bytes); break;
+    case op.ROUND: unary<Round>(r, a, aStep, bytes); break;
+    case op.TRUNC: unary<Trunc>(r, a, aStep, bytes); break;
+    case op.SQRT: unary<Sqrt>(r, a, aStep, bytes); break;
+    case op.EXP: long<Exp>(r, a, aStep, bytes); break;
+    case op.EXPM1: long<Expm1>(r, a, aStep, bytes); break;
+    case op.LOG: long<Log>(r, a, aStep, bytes); break;
+    case op.LOG1P: long<Log1p>(r, a, aStep, bytes); break;
+    case op.SIN: long<Sin>(r, a, aStep, bytes); break;
+    case op.COS: long<Cos>(r, a, aStep, bytes); break;
+    case op.TANH: long<Tanh>(r, a, aStep, bytes); break;
+    case op.SIGMOID: long<Sigmoid>(r, a, aStep, bytes); break;
+    case op.ERF: long<Erf>(r, a, aStep, bytes); break;
+    case op.ERF_INVERSE: long<ErfInverse>(r, a, aStep, bytes); break;
+    case op.RELU: unary<Relu>(r, a, aStep, bytes); break;
+    case op.EQUAL: binary<Equal>(r, a, aStep, b, bStep, bytes); break;
+    case op.NOT_EQUAL: binary<NotEqual>(r, a, aStep, b, bStep, bytes); break;
+    case op.LESS: binary<Less>(r, a, aStep, b, bStep, bytes); break;
+    case op.LESS_EQUAL: binary<LessEqual>(r, a, aStep, b, bStep, bytes); break;
+    case op.WHERE: ternary<Where>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.BIT_AND: binary<BitAnd>(r, a, aStep, b, bStep, bytes); break;
+    case op.BIT_OR: binary<BitOr>(r, a, aStep, b, bStep, bytes); break;
+    case op.BIT_XOR: binary<BitXor>(r, a, aStep, b, bStep, bytes); break;
+    case op.SHIFT_LEFT: shift(true, r, a, aStep, b, bStep, bytes); break;
+    case op.SHIFT_RIGHT: shift(false, r, a, aStep, b, bStep, bytes); break;
+    case op.THREEFRY: ternary<Threefry>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.TO_FLOAT: unary<ToFloat>(r, a, aStep, bytes); break;
+    case op.TO_INT: unary<ToInt>(r, a, aStep, bytes); break;
+    case op.INTEGER + op.ADD: binary<IntegerAdd>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.SUB: binary<IntegerSub>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.MUL: binary<IntegerMul>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.MAXIMUM: binary<IntegerMaximum>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.MINIMUM: binary<IntegerMinimum>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.NEG: unary<IntegerNeg>(r, a, aStep, bytes); break;
+    case op.INTEGER + op.ABS: unary<IntegerAbs>(r, a, aStep, bytes); break;
+    case op.INTEGER + op.SIGN: unary<IntegerSign>(r, a, aStep, bytes); break;
+    case op.INTEGER + op.RELU: unary<IntegerRelu>(r, a, aStep, bytes); break;
+    case op.INTEGER + op.EQUAL: binary<IntegerEqual>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.NOT_EQUAL: binary<IntegerNotEqual>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.LESS: binary<IntegerLess>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.LESS_EQUAL: binary<IntegerLessEqual>(r, a, aStep, b, bStep, bytes); break;
+    case op.MUL_ADD: ternary<MulAdd>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.NEGATED_MUL_ADD: ternary<NegatedMulAdd>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.MUL_SUB: ternary<MulSub>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     default: unreachable();
   }
 }

@@ -2,21 +2,22 @@
  * The block interpreter: runs a program over a strided iteration space, a block of some hundred elements at a time, so
  * that every value stays in the first-level cache and each instruction is one tight loop over the block.
  *
- *   [rank, register bytes, inputs, constants, instructions, registers, shape ×rank,
+ *   [rank, register bytes, inputs, constants, instructions, registers, stills, shape ×rank,
  *    inputs: [load, element, slot, buffer, byte offset, byte strides ×rank] …,
- *    constants: [slot, bits] …, instructions: [opcode, result, a, b, c] …]
+ *    constants: [bits] …, instructions: [opcode, result, a, b, c] …]
  *
- * Operands are slots of a table of addresses at the start of the workspace. The first `registers` slots are registers,
- * which lie behind the table and never move; the others are streams, memory that the program reads (or writes) in
- * place, whose addresses are set for every block. Loops run over whole groups of 16 elements: registers have the room,
- * streams are only read beyond their end, where every buffer is followed by padding.
+ * Operands are slots of a table at the start of the workspace: an address, and the step to the next 16 elements.
+ * Registers lie behind the table and never move; nor do stills, values that are the same for a whole block and hold 16
+ * copies; streams are memory that the program reads (or writes) in place, and are set for every block. Loops run over
+ * whole groups of 16 elements: registers have the room, streams are only read beyond their end, where every buffer is
+ * followed by padding.
  */
 import * as op from './opcode';
 import { operate } from './operation';
 import { base } from './view';
 
 /** Of the table of slots, and of the coordinates behind it. */
-const SLOTS: usize = 1024;
+const TABLE: usize = op.SLOTS * 8;
 const COORDINATES: usize = 128;
 
 let rank: i32 = 0;
@@ -38,12 +39,18 @@ function word(address: usize, index: i32): i32 {
 /** The address in slot `index`. */
 @inline
 export function slot(index: i32): usize {
-  return <usize>load<u32>(slots + (<usize>index << 2));
+  return <usize>load<u32>(slots + (<usize>index << 3));
 }
 
 @inline
-export function setSlot(index: i32, address: usize): void {
-  store<u32>(slots + (<usize>index << 2), <u32>address);
+function step(index: i32): usize {
+  return <usize>load<u32>(slots + (<usize>index << 3), 4);
+}
+
+@inline
+export function setSlot(index: i32, address: usize, step: usize = 64): void {
+  store<u32>(slots + (<usize>index << 3), <u32>address);
+  store<u32>(slots + (<usize>index << 3), <u32>step, 4);
 }
 
 /** Makes a program ready for its first block. Returns the address behind it. */
@@ -54,21 +61,26 @@ export function begin(program: usize, table: usize, workspace: usize): usize {
   const constantCount = word(program, 3);
   const instructionCount = word(program, 4);
   const registers = word(program, 5);
-  shape = program + 24;
+  const stills = word(program, 6);
+  shape = program + 28;
   inputs = shape + (<usize>rank << 2);
   const constants = inputs + <usize>(inputCount * (5 + rank)) * 4;
-  instructions = constants + <usize>constantCount * 8;
+  instructions = constants + (<usize>constantCount << 2);
   instructionsEnd = instructions + <usize>instructionCount * 20;
   bases = table;
   slots = workspace;
-  coordinates = workspace + SLOTS;
+  coordinates = workspace + TABLE;
 
-  for (let i = 0; i < registers; i++) setSlot(i, workspace + SLOTS + COORDINATES + <usize>i * registerBytes);
-  for (let at = constants; at < instructions; at += 8) fillWords(slot(word(at, 0)), i32x4.splat(word(at, 1)), registerBytes);
-  const elements = <i32>(registerBytes >> 2) - 16;
-  locate(0);
+  let memory = coordinates + COORDINATES;
+  for (let i = 0; i < registers; i++, memory += registerBytes) setSlot(i, memory);
+  for (let i = 0; i < stills; i++, memory += 64) {
+    setSlot(op.STILLS + i, memory, 0);
+    if (i < constantCount) fillWords(memory, v128.load32_splat(constants + (<usize>i << 2)), 64);
+  }
   for (let i = 0, at = inputs; i < inputCount; i++, at += <usize>(5 + rank) << 2) {
-    if (word(at, 0) == op.ONCE) loadBlock(at, elements);
+    if (word(at, 0) != op.ONCE) continue;
+    locate(0);
+    loadBlock(at, <i32>(registerBytes >> 2) - 16);
   }
   return instructionsEnd;
 }
@@ -79,10 +91,14 @@ export function evaluate(count: i32): void {
     const mode = word(at, 0);
     if (mode == op.DIRECT) setSlot(word(at, 2), address(at + 12));
     else if (mode == op.EACH) loadBlock(at, count);
+    else if (mode == op.STILL) loadRun(word(at, 1), address(at + 12), 0, slot(word(at, 2)), 16);
   }
   const bytes = <usize>((count + 15) & ~15) << 2;
   for (let at = instructions; at < instructionsEnd; at += 20) {
-    operate(word(at, 0), slot(word(at, 1)), slot(word(at, 2)), slot(word(at, 3)), slot(word(at, 4)), bytes);
+    const a = word(at, 2);
+    const b = word(at, 3);
+    const c = word(at, 4);
+    operate(word(at, 0), slot(word(at, 1)), slot(a), step(a), slot(b), step(b), slot(c), step(c), bytes);
   }
 }
 

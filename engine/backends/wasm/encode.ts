@@ -164,7 +164,7 @@ function encodeReduce(plan: Plan, kernel: KernelOf<'reduce'>): Command[] {
   const cut = { prefix: extentOf(before), folded: extentOf(foldedAxes), suffix: extentOf(after) };
   // An empty fold locates no element, but what an extent of 0 would divide is worked out beforehand.
   const axes = collapse(cut.folded === 0 ? [] : [...before, ...foldedAxes, ...after]);
-  const { blocks, run, block, group } = columns ? cutColumns(axes, cut, ordered) : cutRows(axes, cut, inputs);
+  const { blocks, run, block, group } = columns ? cutColumns(axes, cut) : cutRows(axes, cut, inputs);
 
   const encoded = encodeProgram(plan, program, inputs, blocks, () => null);
   const outer = collapse(outerAxes);
@@ -182,7 +182,7 @@ function encodeReduce(plan: Plan, kernel: KernelOf<'reduce'>): Command[] {
     ...outer.map(({ extent }) => extent),
     ...results,
   ];
-  return [{ kind: command.REDUCE, words, workspaceBytes: encoded.bytes + (3 * outputs.length + 1) * encoded.registerBytes }];
+  return [{ kind: command.REDUCE, words, workspaceBytes: encoded.bytes + 3 * outputs.length * encoded.registerBytes }];
 }
 
 const folds: { readonly [R in Reduction]: number } = {
@@ -223,12 +223,12 @@ function cutRows(axes: readonly Axis[], { folded }: Fold, inputs: readonly View[
   return { blocks: { axes, longest: block, segment: run, grain: greatestCommonDivisor(run, block) }, run, block, group: 1 };
 }
 
-function cutColumns(axes: readonly Axis[], { prefix, folded, suffix }: Fold, ordered: boolean): Cut {
+function cutColumns(axes: readonly Axis[], { prefix, folded, suffix }: Fold): Cut {
   if (suffix > BLOCK) {
     const block = evenly(suffix);
     return { blocks: { axes, longest: block, segment: suffix, grain: greatestCommonDivisor(suffix, block) }, run: 1, block, group: 1 };
   }
-  const group = ordered ? 1 : Math.min(folded, Math.floor(BLOCK / suffix));
+  const group = Math.min(folded, Math.floor(BLOCK / suffix));
   const longest = group * suffix;
   const aligned = prefix === 1 || folded % group === 0;
   return {

@@ -1,16 +1,15 @@
 /** Programs and the inputs they read, as words for the block interpreter (`wasm/program.ts`). */
 import * as op from '../../../wasm/opcode.ts';
-import { resultLane, valueLanes } from '../../compiler/lanes.ts';
-import type { Instruction, Plan, Program, View } from '../../compiler/plan.ts';
+import { valueLanes } from '../../compiler/lanes.ts';
+import type { Plan, Program, View } from '../../compiler/plan.ts';
 import { dtypes } from '../../dtype.ts';
 import { check } from '../../errors.ts';
-import { scalarRow } from '../../scalar.ts';
-import { type Axis, contiguousRun, extentOf, period } from './space.ts';
+import { assignRegisters, stepsOf } from './fuse.ts';
+import { type Axis, contiguousRun, extentOf, period, stillRun } from './space.ts';
 
-/** As many as the table of slots in the workspace holds. */
-const SLOTS = 256;
-/** The table of slots and the coordinates behind it. */
-const TABLE_BYTES = SLOTS * 4 + 128;
+/** The table of slots, and the coordinates behind it. */
+const TABLE_BYTES = op.SLOTS * 8 + 128;
+const STILL_BYTES = 64;
 
 /** A view without its strides, which the axes of a space have. */
 export interface Window {
@@ -61,8 +60,9 @@ export const windowWords = ({ buffer, byteOffset }: Window, axes: readonly Axis[
 
 export const byteStrides = (view: View): number[] => view.strides.map((stride) => stride * dtypes[view.dtype].bytes);
 
-/** How blocks of a view reach the program: where it lies, once for all blocks, or anew for each. */
+/** How blocks of a view reach the program (`wasm/opcode.ts`). */
 export function loadOf({ element }: Window, { axes, segment, grain }: Blocks, view: number): number {
+  if (stillRun(axes, view) % segment === 0 || period(axes, view) === 1) return op.STILL;
   if (element === op.WORD && liesInBlocks(axes, view, segment)) return op.DIRECT;
   return grain % period(axes, view) === 0 ? op.ONCE : op.EACH;
 }
@@ -74,116 +74,96 @@ export function liesInBlocks(axes: readonly Axis[], view: number, segment: numbe
 }
 
 /**
- * @param windows of the inputs, then the element positions, then the outputs: in the order in which the axes have their strides.
- * @param direct whether result `k` may be written in place by the instruction that computes it.
+ * @param inputs whose strides are the first of the axes; after them those of element positions, if the program uses them.
+ * @param target where result `k` may be written in place by the instruction that computes it, if it may.
  */
 export function encodeProgram(
   plan: Plan,
   program: Program,
   inputs: readonly View[],
   blocks: Blocks,
-  direct: (result: number) => View | null,
+  target: (result: number) => View | null,
 ): EncodedProgram {
   const lanes = valueLanes(
     program,
     inputs.map(({ dtype }) => dtype),
   );
-  const used = new Set([...program.results, ...program.instructions.flatMap(({ operands }) => operands)]);
-  const slots: number[] = [];
-  const loads: number[] = [];
-  const constants: number[] = [];
-  const code: number[] = [];
-  let registers = program.registers;
-  let streams = SLOTS;
-
-  const load = (window: Window, view: number, mode: number): number => {
-    const slot = mode === op.DIRECT ? --streams : registers++;
-    loads.push(mode, window.element, slot, ...windowWords(window, blocks.axes, view));
-    return slot;
-  };
-  const known = new Map<number, number>();
-  const constant = (value: number, lane: Instruction['lane']): number => {
-    const bits = lane === 'i32' ? value | 0 : new Int32Array(Float32Array.of(value).buffer)[0]!;
-    let slot = known.get(bits);
-    if (slot === undefined) {
-      slot = registers++;
-      known.set(bits, slot);
-      constants.push(slot, bits);
-    }
-    return slot;
-  };
-
-  inputs.forEach((view, k) => {
-    const window = windowOf(view);
-    // An input that is stored as it is must be in a register before another result is written over it.
-    const stored = program.results.length > 1 && program.results.includes(k);
-    const mode = loadOf(window, blocks, k);
-    slots.push(used.has(k) ? load(window, k, stored && mode === op.DIRECT ? op.EACH : mode) : 0);
-  });
-  for (const { value, lane } of program.constants) slots.push(constant(value, lane));
-
-  const directAt = new Map<number, number>();
-  program.results.forEach((value, k) => {
-    const view = direct(k);
-    const at = value - program.inputs - program.constants.length;
-    const computed = at >= 0 && program.instructions[at]!.op !== 'index';
-    if (view && computed && !directAt.has(value) && !readAfter(at, view)) directAt.set(value, k);
-  });
-  /** Whether the program reads, after instruction `at`, memory that `view` may share. */
-  function readAfter(at: number, view: View): boolean {
-    const later = new Set([...program.results, ...program.instructions.slice(at + 1).flatMap(({ operands }) => operands)]);
+  const steps = stepsOf(program, lanes);
+  const used = new Set([...program.results, ...steps.flatMap(({ operands }) => operands)]);
+  const placed = new Map<number, number>();
+  let streams = op.SLOTS;
+  const direct = new Map<number, number>();
+  for (const [k, value] of program.results.entries()) {
+    const view = target(k);
+    const at = steps.findIndex((step) => step.value === value);
+    if (!view || at < 0 || placed.has(value) || readsAfter(at, view)) continue;
+    placed.set(value, --streams);
+    direct.set(k, value);
+  }
+  /** Whether the program reads, after step `at`, memory that `view` may share. */
+  function readsAfter(at: number, view: View): boolean {
+    const later = new Set([...program.results, ...steps.slice(at + 1).flatMap(({ operands }) => operands)]);
     return inputs.some((input, k) => later.has(k) && mayShare(plan, input.buffer, view.buffer));
   }
 
-  let position: number | undefined;
-  program.instructions.forEach((instruction, k) => {
-    const value = program.inputs + program.constants.length + k;
-    if (instruction.op === 'index') {
-      const window = { buffer: plan.buffers.length, byteOffset: 0, element: op.POSITION };
-      position ??= load(window, inputs.length, loadOf(window, blocks, inputs.length));
-      slots.push(position);
-      return;
-    }
-    const { typing, opcode } = scalarRow(instruction.op);
-    const register = directAt.has(value) ? --streams : instruction.register;
-    const [a = register, b = a, c = a] = instruction.operands.map((operand) => slots[operand]!);
-    const integer = instruction.lane === 'i32' && (typing === 'same' || typing === 'compare');
-    const converted = (typing === 'toFloat' || typing === 'toInt') && lanes[instruction.operands[0]!] === resultLane(instruction);
-    // A conversion to the type that the value has moves it.
-    code.push(converted ? op.BIT_OR : opcode + (integer ? op.INTEGER : 0), register, a, b, c);
-    slots.push(register);
-  });
+  const assigned = assignRegisters(steps, program.results, new Set(placed.keys()));
+  let registers = assigned.count;
+  let stills = op.STILLS;
+  const slots = new Map([...placed, ...assigned.of]);
+  const constants = new Map<number, number>();
+  for (const [k, { value, lane }] of program.constants.entries()) {
+    const bits = lane === 'i32' ? value | 0 : new Int32Array(Float32Array.of(value).buffer)[0]!;
+    if (!constants.has(bits)) constants.set(bits, stills++);
+    slots.set(program.inputs + k, constants.get(bits)!);
+  }
 
+  const loads: number[] = [];
+  const load = (window: Window, view: number, stored: boolean): number => {
+    const mode = loadOf(window, blocks, view);
+    // An input that is stored as it is must be in a register before another result is written over it.
+    const aside = mode === op.DIRECT && stored && program.results.length > 1;
+    const slot = mode === op.STILL ? stills++ : mode === op.DIRECT && !aside ? --streams : registers++;
+    loads.push(aside ? op.EACH : mode, window.element, slot, ...windowWords(window, blocks.axes, view));
+    return slot;
+  };
+  for (const [k, view] of inputs.entries()) if (used.has(k)) slots.set(k, load(windowOf(view), k, program.results.includes(k)));
+  const positions = program.instructions.flatMap(({ op: name }, k) =>
+    name === 'index' ? [program.inputs + program.constants.length + k] : [],
+  );
+  if (positions.length > 0) {
+    const slot = load({ buffer: plan.buffers.length, byteOffset: 0, element: op.POSITION }, inputs.length, false);
+    for (const value of positions) slots.set(value, slot);
+  }
+
+  const code = steps.flatMap(({ opcode, operands, value }) => {
+    const [a, b = a, c = a] = operands.map((operand) => slots.get(operand)!);
+    return [opcode, slots.get(value)!, a!, b!, c!];
+  });
   const results = program.results.map((value, k): Result => {
-    const isDirect = directAt.get(value) === k;
-    return { slot: slots[value]!, integer: lanes[value] === 'i32', direct: isDirect, spare: isDirect ? registers++ : 0 };
+    let slot = slots.get(value)!;
+    if (slot >= op.STILLS && slot < stills) {
+      // Written out, since a result is stored or folded element by element.
+      code.push(op.BIT_OR, registers, slot, slot, slot);
+      slot = registers++;
+    }
+    const isDirect = direct.has(k);
+    return { slot, integer: lanes[value] === 'i32', direct: isDirect, spare: isDirect ? registers++ : 0 };
   });
 
   check(
-    registers <= streams,
+    registers <= op.STILLS && stills <= streams,
     'backend',
     () =>
-      `a kernel of ${program.instructions.length} operations needs ${registers + SLOTS - streams} registers, the wasm backend has ${SLOTS}; split it`,
+      `a kernel of ${program.instructions.length} operations and ${inputs.length} inputs needs more than the ${op.SLOTS} registers of the wasm backend; split it`,
   );
-  const registerBytes = Math.ceil(blocks.longest / 16) * 64 + 64;
   const { axes } = blocks;
-  const loadCount = loads.length / (5 + axes.length);
+  const registerBytes = Math.ceil(blocks.longest / 16) * 64 + 64;
+  const counts = [loads.length / (5 + axes.length), constants.size, code.length / 5, registers, stills - op.STILLS];
   return {
-    words: [
-      axes.length,
-      registerBytes,
-      loadCount,
-      constants.length / 2,
-      code.length / 5,
-      registers,
-      ...axes.map(({ extent }) => extent),
-      ...loads,
-      ...constants,
-      ...code,
-    ],
+    words: [axes.length, registerBytes, ...counts, ...axes.map(({ extent }) => extent), ...loads, ...constants.keys(), ...code],
     results,
     registerBytes,
-    bytes: TABLE_BYTES + registers * registerBytes,
+    bytes: TABLE_BYTES + registers * registerBytes + (stills - op.STILLS) * STILL_BYTES,
   };
 }
 

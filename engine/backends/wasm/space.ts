@@ -49,6 +49,12 @@ export function contiguousRun(axes: readonly Axis[], view: number, bytes: number
   return run;
 }
 
+/** How many elements in a row of a view are the same one, from any multiple of that number on. */
+export function stillRun(axes: readonly Axis[], view: number): number {
+  const last = axes.findLastIndex(({ strides }) => strides[view] !== 0);
+  return extentOf(axes.slice(last + 1));
+}
+
 /** After how many elements a view begins again. */
 export function period(axes: readonly Axis[], view: number): number {
   const first = axes.findIndex(({ strides }) => strides[view] !== 0);

@@ -69,9 +69,15 @@ type Lane = 'f32' | 'i32';
 /** Ops whose results have one right value, by what they take and give. */
 const exact = (Object.keys(scalars) as ScalarName[]).filter((name) => !/pow|exp|log|sin|cos|tanh|sigmoid|erf|index/.test(name));
 const takes = (name: ScalarName, lane: Lane): boolean =>
-  ({ same: true, compare: true, select: true, float: lane === 'f32', toFloat: lane === 'f32', toInt: lane === 'f32', bits: lane === 'i32' })[
-    scalarRow(name).typing
-  ];
+  ({
+    same: true,
+    compare: true,
+    select: true,
+    float: lane === 'f32',
+    toFloat: lane === 'f32',
+    toInt: lane === 'f32',
+    bits: lane === 'i32',
+  })[scalarRow(name).typing];
 
 interface Draft {
   readonly inputs: readonly DType[];
@@ -84,13 +90,19 @@ const programs = (least: number, most: number, folded: boolean): fc.Arbitrary<Dr
   fc
     .record({
       inputs: fc.array(fc.constantFrom<DType>('f32', 'f32', 'i32', 'u8'), { minLength: folded ? 1 : 0, maxLength: 4 }),
-      constants: fc.array(fc.constantFrom<Constant>({ value: 2.5, lane: 'f32' }, { value: -0, lane: 'f32' }, { value: 3, lane: 'i32' }), { minLength: 1, maxLength: 3 }),
+      constants: fc.array(fc.constantFrom<Constant>({ value: 2.5, lane: 'f32' }, { value: -0, lane: 'f32' }, { value: 3, lane: 'i32' }), {
+        minLength: 1,
+        maxLength: 3,
+      }),
       picks: fc.array(fc.tuple(fc.nat(), fc.nat(), fc.nat(), fc.nat(), fc.boolean()), { minLength: least, maxLength: most }),
       results: fc.array(fc.nat(), { minLength: 1, maxLength: 3 }),
       bytes: fc.boolean(),
     })
     .map(({ inputs, constants, picks, results, bytes }) => {
-      const lanes: Lane[] = [...inputs.map((dtype): Lane => (dtype === 'f32' ? 'f32' : 'i32')), ...constants.map(({ lane }) => lane as Lane)];
+      const lanes: Lane[] = [
+        ...inputs.map((dtype): Lane => (dtype === 'f32' ? 'f32' : 'i32')),
+        ...constants.map(({ lane }) => lane as Lane),
+      ];
       const first = lanes.length;
       const steps: { op: ScalarName; lane: Lane; operands: number[] }[] = [];
       for (const [which, ...rest] of picks) {
@@ -100,7 +112,8 @@ const programs = (least: number, most: number, folded: boolean): fc.Arbitrary<Dr
         if (op !== 'index' && !takes(op, lane)) continue;
         const { arity, typing } = scalarRow(op);
         const wanted = [a, b, c].slice(0, arity).map((pick, at) => {
-          const type: Lane = typing === 'bits' ? 'i32' : typing === 'toFloat' ? (pick % 2 ? 'i32' : 'f32') : typing === 'select' && at === 0 ? 'i32' : lane;
+          const type: Lane =
+            typing === 'bits' ? 'i32' : typing === 'toFloat' ? (pick % 2 ? 'i32' : 'f32') : typing === 'select' && at === 0 ? 'i32' : lane;
           const fitting = lanes.flatMap((given, value) => (given === type ? [value] : []));
           return fitting[pick % fitting.length];
         });
@@ -108,8 +121,12 @@ const programs = (least: number, most: number, folded: boolean): fc.Arbitrary<Dr
         lanes.push(typing === 'compare' || typing === 'bits' || typing === 'toInt' ? 'i32' : lane);
         steps.push({ op, lane: op === 'index' ? 'i32' : lane, operands: wanted as number[] });
       }
-      const chosen = results.map((pick) => (steps.length > 0 && pick % 5 > 0 ? first + steps.length - 1 - (pick % Math.min(3, steps.length)) : pick % lanes.length));
-      const lastUse = lanes.map((_, value) => (chosen.includes(value) ? Infinity : steps.findLastIndex(({ operands }) => operands.includes(value))));
+      const chosen = results.map((pick) =>
+        steps.length > 0 && pick % 5 > 0 ? first + steps.length - 1 - (pick % Math.min(3, steps.length)) : pick % lanes.length,
+      );
+      const lastUse = lanes.map((_, value) =>
+        chosen.includes(value) ? Infinity : steps.findLastIndex(({ operands }) => operands.includes(value)),
+      );
       const free: number[] = [];
       const registerOf = new Map<number, number>();
       let registers = 0;
@@ -150,7 +167,12 @@ const layouts = (rank: number, broadcast: boolean): fc.Arbitrary<Layout> => {
   });
 };
 
-function arranged(number: number, dtype: DType, shape: readonly number[], { order, flips, gap, still }: Layout): { view: View; length: number } {
+function arranged(
+  number: number,
+  dtype: DType,
+  shape: readonly number[],
+  { order, flips, gap, still }: Layout,
+): { view: View; length: number } {
   const strides = Array<number>(shape.length).fill(0);
   let length = gap + 1;
   let offset = gap;
@@ -168,14 +190,21 @@ const shapes = fc.oneof(
   { weight: 3, arbitrary: fc.array(fc.integer({ min: 0, max: 7 }), { maxLength: 4 }) },
   { weight: 2, arbitrary: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 100, max: 1100 })).map((pair): number[] => pair) },
   { weight: 1, arbitrary: fc.tuple(fc.integer({ min: 100, max: 600 }), fc.integer({ min: 1, max: 6 })).map((pair): number[] => pair) },
-  { weight: 1, arbitrary: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom(1, 16, 48, 64), fc.constantFrom(4, 7, 16)).map(([n, c, e]) => [n, c, e, e]) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(fc.integer({ min: 1, max: 3 }), fc.constantFrom(1, 16, 48, 64), fc.constantFrom(4, 7, 16))
+      .map(([n, c, e]) => [n, c, e, e]),
+  },
 );
 
 const someLayouts = (rank: number, broadcast: boolean) => fc.array(layouts(rank, broadcast), { minLength: 4, maxLength: 4 });
 
 describe('wasm computes what cpu computes', () => {
   it('map: any program, layout and type', async () => {
-    const cases = shapes.chain((shape) => fc.tuple(fc.constant(shape), programs(0, 12, false), someLayouts(shape.length, true), someLayouts(shape.length, false), fc.nat()));
+    const cases = shapes.chain((shape) =>
+      fc.tuple(fc.constant(shape), programs(0, 12, false), someLayouts(shape.length, true), someLayouts(shape.length, false), fc.nat()),
+    );
     await property(
       [cases],
       async ([shape, draft, from, to, seed]) => {
@@ -186,7 +215,13 @@ describe('wasm computes what cpu computes', () => {
           // Slots, so that what a kernel must leave alone is compared too.
           ...outputs.map(({ view, length }) => buffer('slot', view.dtype, length)),
         ];
-        const kernel: Kernel = { kind: 'map', shape, program: draft.program, inputs: inputs.map(({ view }) => view), outputs: outputs.map(({ view }) => view) };
+        const kernel: Kernel = {
+          kind: 'map',
+          shape,
+          program: draft.program,
+          inputs: inputs.map(({ view }) => view),
+          outputs: outputs.map(({ view }) => view),
+        };
         await agree(planOf(specs, [kernel]), seed);
       },
       { numRuns: 400 },
@@ -206,9 +241,20 @@ describe('wasm computes what cpu computes', () => {
           return donor;
         });
         const inputs = draft.inputs.map((dtype, k) => arranged(k, dtype, shape, layout[k]!));
-        const outputs = draft.outputs.map((dtype, k) => (places[k]! >= 0 ? inputs[places[k]!]! : arranged(inputs.length + k, dtype, shape, layout[k]!)));
-        const specs = [...inputs.map(({ view, length }) => buffer('slot', view.dtype, length)), ...outputs.map(({ view, length }) => buffer('slot', view.dtype, length))];
-        const kernel: Kernel = { kind: 'map', shape, program: draft.program, inputs: inputs.map(({ view }) => view), outputs: outputs.map(({ view }) => view) };
+        const outputs = draft.outputs.map((dtype, k) =>
+          places[k]! >= 0 ? inputs[places[k]!]! : arranged(inputs.length + k, dtype, shape, layout[k]!),
+        );
+        const specs = [
+          ...inputs.map(({ view, length }) => buffer('slot', view.dtype, length)),
+          ...outputs.map(({ view, length }) => buffer('slot', view.dtype, length)),
+        ];
+        const kernel: Kernel = {
+          kind: 'map',
+          shape,
+          program: draft.program,
+          inputs: inputs.map(({ view }) => view),
+          outputs: outputs.map(({ view }) => view),
+        };
         await agree(planOf(specs, [kernel]), seed);
       },
       { numRuns: 200 },
@@ -218,7 +264,15 @@ describe('wasm computes what cpu computes', () => {
   it('reduce: any program, fold, layout and type', async () => {
     const reductions = fc.array(fc.constantFrom<Reduction>('sum', 'max', 'min', 'argmax', 'argmin'), { minLength: 3, maxLength: 3 });
     const cases = shapes.chain((shape) =>
-      fc.tuple(fc.constant(shape), fc.nat(shape.length), programs(0, 6, true), reductions, someLayouts(shape.length, true), someLayouts(shape.length, false), fc.nat()),
+      fc.tuple(
+        fc.constant(shape),
+        fc.nat(shape.length),
+        programs(0, 6, true),
+        reductions,
+        someLayouts(shape.length, true),
+        someLayouts(shape.length, false),
+        fc.nat(),
+      ),
     );
     await property(
       [cases],
@@ -229,7 +283,10 @@ describe('wasm computes what cpu computes', () => {
           const order = to[k]!.order.filter((axis) => axis < kept.length);
           return arranged(inputs.length + k, folds[k]!.startsWith('arg') ? 'i32' : dtype, kept, { ...to[k]!, order });
         });
-        const specs = [...inputs.map(({ view, length }) => buffer('input', view.dtype, length)), ...outputs.map(({ view, length }) => buffer('slot', view.dtype, length))];
+        const specs = [
+          ...inputs.map(({ view, length }) => buffer('input', view.dtype, length)),
+          ...outputs.map(({ view, length }) => buffer('slot', view.dtype, length)),
+        ];
         const kernel: Kernel = {
           kind: 'reduce',
           shape,
@@ -246,4 +303,6 @@ describe('wasm computes what cpu computes', () => {
   });
 });
 
-void contiguous; void identity; void sizeOf;
+void contiguous;
+void identity;
+void sizeOf;

@@ -26,7 +26,28 @@ const loaded = Object.fromEntries(
   await Promise.all(builds.map(async (build) => [build, await createWasmBackend({ build }).catch((error: Error) => error)] as const)),
 );
 
-const specials = [0, -0, Infinity, -Infinity, NaN, 1, -1, 0.5, -0.5, 2, -2, 3, -3, 1e-45, -1e-45, 1e-40, 2 ** -126, -(2 ** -126), 3.4028234663852886e38, -3.4028234663852886e38];
+const specials = [
+  0,
+  -0,
+  Infinity,
+  -Infinity,
+  NaN,
+  1,
+  -1,
+  0.5,
+  -0.5,
+  2,
+  -2,
+  3,
+  -3,
+  1e-45,
+  -1e-45,
+  1e-40,
+  2 ** -126,
+  -(2 ** -126),
+  3.4028234663852886e38,
+  -3.4028234663852886e38,
+];
 
 /** Every exponent and sign with random mantissas, and the places where functions change their ways, from both sides. */
 function samples(count: number): Float32Array {
@@ -37,7 +58,23 @@ function samples(count: number): Float32Array {
     bits[i] = ((i % 512) << 23) | (state >>> 9);
   }
   const wide = new Float32Array(bits.buffer);
-  const edges = [0.625, 0.927734375, 88.722839, -87.33655, -103.97208, -104, Math.SQRT1_2, Math.SQRT2, Math.PI / 2, Math.PI, 12 * Math.PI, 1e5, 2 ** 28, 8.66434, 0.998];
+  const edges = [
+    0.625,
+    0.927734375,
+    88.722839,
+    -87.33655,
+    -103.97208,
+    -104,
+    Math.SQRT1_2,
+    Math.SQRT2,
+    Math.PI / 2,
+    Math.PI,
+    12 * Math.PI,
+    1e5,
+    2 ** 28,
+    8.66434,
+    0.998,
+  ];
   const near = edges.flatMap((edge) => Array.from({ length: 2001 }, (_, k) => edge * (1 + (k - 1000) * 2 ** -22)));
   const dense = Array.from({ length: count }, (_, k) => ((k - count / 2) / count) * 24);
   const multiples = Array.from({ length: 4000 }, (_, k) => Math.fround((k * Math.PI) / 2) * (k % 2 ? 1 : -1));
@@ -73,7 +110,9 @@ describe.each(builds)('%s', (build) => {
     let b = a;
     if (arity === 2) {
       const exponents = [0, -0, 1, -1, 2, 3, -3, 0.5, -0.5, 1 / 3, 2.5, -7, 100, 101, 1e9, -1e9, 16777215, 33554431, ...specials];
-      b = Float32Array.from({ length: a.length * 4 }, (_, k) => (k % 2 ? exponents[k % exponents.length]! : ((k * 7919) % 2000) / 100 - 10));
+      b = Float32Array.from({ length: a.length * 4 }, (_, k) =>
+        k % 2 ? exponents[k % exponents.length]! : ((k * 7919) % 2000) / 100 - 10,
+      );
       a = Float32Array.from(b, (_, k) => a[(k * 31) % a.length]!);
     }
     const shape = [a.length];
