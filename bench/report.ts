@@ -4,6 +4,13 @@ import { type Entry, type Measured, median } from './measure.ts';
 /** Results that differ by more than this are not of the same computation. */
 const checkTolerance = 2e-3;
 
+/** The roles that ours is compared with, and the columns where that is said. */
+const comparisons = [
+  { role: 'peer', title: 'best peer' },
+  { role: 'native', title: 'native' },
+  { role: 'hand', title: 'by hand' },
+] as const;
+
 type Timed = Extract<Entry, { median: number }>;
 const isTimed = (entry: Entry | undefined): entry is Timed => entry !== undefined && 'median' in entry;
 
@@ -12,9 +19,8 @@ export interface Row extends Measured {
   readonly limits: Readonly<Record<string, { readonly milliseconds: number; readonly binds: 'arithmetic' | 'copy' }>>;
   /** Contestants whose first result is not that of ours. */
   readonly differing: readonly string[];
-  /** How much longer the best JavaScript peer takes than our best, and the best native one; null where there is none. */
-  readonly overPeer: number | null;
-  readonly overNative: number | null;
+  /** How many times as long as the fastest of ours the fastest of each other role takes; without an entry where one of the two is missing. */
+  readonly ratios: Readonly<Partial<Record<Contestant['role'], number>>>;
 }
 
 function limitOf({ demand, rates }: Measured, { build }: Contestant): Row['limits'][string] | null {
@@ -31,8 +37,10 @@ export function rowOf(measured: Measured, contestants: readonly Contestant[]): R
     );
   const ours = withRole('ours');
   const fastest = (entries: readonly Timed[]): number => Math.min(...entries.map((entry) => entry.median));
-  const over = (entries: readonly Timed[]): number | null =>
-    entries.length === 0 || ours.length === 0 ? null : fastest(entries) / fastest(ours);
+  const others = comparisons.flatMap(({ role }) => {
+    const entries = withRole(role);
+    return entries.length === 0 || ours.length === 0 ? [] : [[role, fastest(entries) / fastest(ours)]];
+  });
   const reference = (ours[0] ?? measured.entries.find(isTimed))?.check;
   const differs = (entry: Entry): boolean =>
     isTimed(entry) && reference !== undefined && !(Math.abs(entry.check - reference) <= checkTolerance * Math.abs(reference));
@@ -45,8 +53,7 @@ export function rowOf(measured: Measured, contestants: readonly Contestant[]): R
       }),
     ),
     differing: measured.entries.filter(differs).map(({ name }) => name),
-    overPeer: over(withRole('peer')),
-    overNative: over(withRole('native')),
+    ratios: Object.fromEntries(others),
   };
 }
 
@@ -63,7 +70,8 @@ function cell(entry: Entry | undefined, differing: readonly string[]): string {
   return `${duration(entry.median)}${differing.includes(entry.name) ? ' ≠' : ''}`;
 }
 
-const ratio = (value: number | null): string => (value === null ? '–' : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}×`);
+const ratio = (value: number | undefined): string =>
+  value === undefined ? '–' : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}×`;
 
 /** What the limit is made of, and how near to it each of our builds comes. */
 function shares({ entries, limits }: Row, contestants: readonly Contestant[]): string[] {
@@ -80,12 +88,12 @@ function shares({ entries, limits }: Row, contestants: readonly Contestant[]): s
 export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]): string {
   const present = contestants.filter(({ name }) => rows.some(({ entries }) => entries.some((entry) => entry.name === name)));
   const builds = present.filter(({ build }) => build !== undefined);
+  const compared = comparisons.filter(({ role }) => present.some((contestant) => contestant.role === role));
   const rated = (value: number, unit: string): string => `${(value / 1e9).toFixed(1)} ${unit}`;
   const head = [
     'case',
     ...present.map(({ name }) => name),
-    'best peer',
-    'native',
+    ...compared.map(({ title }) => title),
     ...builds.map(({ build }) => `of limit, ${build}`),
     'copy',
   ];
@@ -97,8 +105,7 @@ export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]
         row.differing,
       ),
     ),
-    ratio(row.overPeer),
-    ratio(row.overNative),
+    ...compared.map(({ role }) => ratio(row.ratios[role])),
     ...shares(row, present),
     row.demand !== null && row.demand.bytes > 0 ? rated(row.rates.copy, 'GB/s') : '–',
   ]);

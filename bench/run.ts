@@ -94,7 +94,8 @@ if (options.help) {
 } else {
   if (selected.length === 0) fail(`no case matches ${filters.join(', ')}; see --list`);
   // The peers come from the lock file once, and stay.
-  if (!existsSync(new URL('./node_modules/.package-lock.json', import.meta.url))) run(folder, 'npm', 'ci', '--no-fund', '--no-audit');
+  const peersAreHere = existsSync(new URL('./node_modules/.package-lock.json', import.meta.url));
+  if (!peersAreHere && chosen.some(({ role }) => role === 'peer')) run(folder, 'npm', 'ci', '--no-fund', '--no-audit');
   if (options.build) run(repository, process.execPath, 'scripts/build.mjs');
   await buildKernels();
   await report();
@@ -125,4 +126,8 @@ async function report(): Promise<void> {
       );
   }
   if (options.json) console.log(JSON.stringify({ machine, settings, rows }, null, 2));
+  // A peer may be unable; this project may not.
+  const ours = chosen.filter(({ role }) => role === 'ours').map(({ name }) => name);
+  const fault = rows.some(({ entries }) => entries.some((entry) => ours.includes(entry.name) && 'cannot' in entry));
+  if (fault || rows.some(({ differing }) => differing.some((name) => name === 'hand'))) process.exitCode = 1;
 }
