@@ -4,6 +4,7 @@ import { v8ReleaseRelaxedSimd } from './relaxed.ts';
 
 export const backendOptions: OptionTable = {
   backend: { type: 'string', value: 'wasm|cpu|webgpu', help: 'where it runs (wasm)' },
+  threads: { type: 'string', value: 'N', help: 'of the wasm backend (the cores); results do not depend on it' },
   deterministic: { type: 'boolean', help: 'the same bits on every machine: no fused multiply-add' },
 };
 
@@ -13,5 +14,6 @@ export async function startBackend(input: Input): Promise<Backend> {
   const deterministic = input.flag('deterministic') ?? false;
   if (deterministic && name === 'webgpu') throw new UsageError('--deterministic is for wasm and cpu');
   if (!deterministic) v8ReleaseRelaxedSimd();
-  return name === 'wasm' ? useBackend('wasm', { deterministic }) : useBackend(name);
+  const threads = input.number('threads');
+  return name === 'wasm' ? useBackend('wasm', { deterministic, ...(threads !== undefined && { threads }) }) : useBackend(name);
 }

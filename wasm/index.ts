@@ -1,4 +1,5 @@
 /** The plan interpreter: walks the commands of an encoded plan. See `command.ts` for their form. */
+import { meet } from './barrier';
 import { cholesky } from './cholesky';
 import * as kind from './command';
 import { conv } from './conv';
@@ -17,9 +18,13 @@ import { triangularSolve } from './triangularSolve';
 /** The first address that belongs to no one: what the host allocates lies above. */
 export const heapBase: usize = __heap_base;
 
-/** Runs the commands from `commands` to `end` as one of `threads` threads. */
-export function run(commands: usize, end: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+/**
+ * Runs the commands from `commands` to `end` as one of `threads` threads, which all walk the same list, each with its share of every
+ * command, and meet at `barrier` before the next.
+ */
+export function run(commands: usize, end: usize, bases: usize, workspace: usize, thread: i32, threads: i32, barrier: usize): void {
   for (let at = commands; at < end; at += <usize>load<u32>(at, 4) << 2) {
+    if (threads > 1 && at != commands) meet(barrier, threads);
     const command = at + 16;
     switch (load<i32>(at)) {
       case kind.MAP: map(command, bases, workspace, thread, threads); break;

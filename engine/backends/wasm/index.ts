@@ -2,14 +2,16 @@
  * The WebAssembly backend: plans are encoded once into the linear memory of a precompiled module, and one call runs
  * all of one. Slots live in that memory; inputs are copied in, outputs copied out, so that nothing else needs to be freed.
  */
-import { loadModule } from '#wasm-module';
-import type { Plan } from '../../compiler/plan.ts';
+import { canShare, loadModule } from '#wasm-module';
+import type { Kernel, Plan } from '../../compiler/plan.ts';
+import { workOf } from '../../compiler/print.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount, checkRoom, foreignBuffer } from '../storage.ts';
 import { encodePlan } from './encode.ts';
-import { LinearMemory, padded } from './memory.ts';
+import { LinearMemory, MOST_PAGES, padded } from './memory.ts';
+import { availableThreads, createTeam, type Team } from './team.ts';
 
 /** What the kernels are compiled for: vectors of 128 bits, without or with fused multiply-add and its like. */
 export type Build = 'simd' | 'relaxed';
@@ -19,29 +21,46 @@ export interface WasmOptions {
   readonly deterministic?: boolean;
   /** By default the fastest that the platform has. */
   readonly build?: Build;
+  /** How many threads share a plan: the cores, unless given; 1 where memory cannot be shared. The bits do not depend on it. */
+  readonly threads?: number;
 }
 
 interface Kernels {
   readonly heapBase: WebAssembly.Global;
-  run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number): void;
+  run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number, barrier: number): void;
 }
 
 /** Loads the module and gives it a memory of its own. @throws TensegrityError `backend` where the platform has no WebAssembly with SIMD. */
 export async function createWasmBackend(options: WasmOptions = {}): Promise<Backend> {
   const build = options.build ?? (!options.deterministic && hasRelaxedSimd() ? 'relaxed' : 'simd');
-  const memory = new WebAssembly.Memory({ initial: 16 });
+  const threads = options.threads ?? (canShare ? availableThreads() : 1);
+  check(
+    Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS,
+    'argument',
+    () => `threads must be a whole number from 1 to ${MOST_THREADS}, got ${threads}`,
+  );
+  check(threads === 1 || canShare, 'backend', () => 'threads need a module compiled here, which this platform forbids; use { threads: 1 }');
+  const shared = threads > 1;
   try {
-    const instance = await WebAssembly.instantiate(await loadModule(build), { env: { memory } });
-    return new WasmBackend(memory, instance.exports as unknown as Kernels);
+    const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
+    const module = await loadModule(build, shared);
+    const instance = await WebAssembly.instantiate(module, { env: { memory } });
+    const team = shared ? await createTeam(module, memory, threads) : null;
+    // The module's exports are those of wasm/index.ts.
+    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, threads, team);
   } catch (cause) {
     throw new TensegrityError(
       'backend',
-      `the ${build} build of the wasm backend does not load here; use the cpu backend`,
+      `the ${build} build of the wasm backend does not load here${shared ? ` with ${threads} threads` : ''}; use the cpu backend`,
       { build },
       cause,
     );
   }
 }
+
+const MOST_THREADS = 64;
+/** Plans of fewer operations (or bytes) than this take less time than it takes to wake a thread. */
+const WORTH_SHARING = 2e6;
 
 /** Whether a module of one relaxed instruction would compile. */
 function hasRelaxedSimd(): boolean {
@@ -107,16 +126,26 @@ class WasmBuffer implements DeviceBuffer {
 class WasmBackend implements Backend {
   readonly name = 'wasm';
   readonly dtypes: readonly DType[] = ['f32', 'i32', 'u8'];
+  readonly build: Build;
+  readonly threads: number;
   readonly #memory: LinearMemory;
   readonly #kernels: Kernels;
+  readonly #team: Team | null;
+  /** Words of the threads' barrier. */
+  readonly #barrier: number;
   /** Shared by all plans, since one runs at a time; as large as the largest has asked for. */
   #arena = { address: 0, bytes: 0 };
   #workspace = { address: 0, bytes: 0 };
   #disposed = false;
+  #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(memory: WebAssembly.Memory, kernels: Kernels) {
+  constructor(build: Build, memory: WebAssembly.Memory, kernels: Kernels, threads: number, team: Team | null) {
+    this.build = build;
+    this.threads = threads;
     this.#kernels = kernels;
+    this.#team = team;
     this.#memory = new LinearMemory(memory, kernels.heapBase.value as number);
+    this.#barrier = this.allocate(16).address;
   }
 
   get bytes(): number {
@@ -146,6 +175,7 @@ class WasmBackend implements Backend {
 
   dispose(): void {
     this.#disposed = true;
+    this.#team?.dispose();
   }
 
   prepare(plan: Plan, constants: readonly Storage[]): Executable {
@@ -165,7 +195,9 @@ class WasmBackend implements Backend {
     }
     const inArena = [...buffers.keys()].filter((number) => buffers[number]!.kind === 'scratch' || staged.includes(number));
     this.#arena = this.#atLeast(this.#arena, arenaBytes);
-    this.#workspace = this.#atLeast(this.#workspace, workspaceBytes);
+    const team = this.#team && plan.kernels.some((kernel) => worthSharing(kernel)) ? this.#team : null;
+    const workspaceStride = padded(workspaceBytes);
+    this.#workspace = this.#atLeast(this.#workspace, workspaceStride * (team ? this.threads : 1));
 
     // Commands, then the table of base addresses, whose last entry is 0: the base of views that are positions, not memory.
     const commands = this.#memory.allocate(4 * (words.length + buffers.length + 1));
@@ -186,7 +218,7 @@ class WasmBackend implements Backend {
 
     let arena = -1;
     let disposed = false;
-    const run = (inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Storage[] => {
+    const run = async (inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> => {
       this.#open();
       check(!disposed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
       checkCount(inputs, plan.inputs, 'inputs');
@@ -197,16 +229,28 @@ class WasmBackend implements Backend {
       }
       plan.inputs.forEach((number, k) => bind(number, this.#place(inputs[k]!, arena + offsets[number]!, number, plan)));
       plan.slots.forEach((number, k) => bind(number, this.#place(slots[k]!, 0, number, plan)));
-      this.#kernels.run(commands, end, end, this.#workspace.address, 0, 1);
+      const { address: workspace } = this.#workspace;
+      if (team) {
+        const workspaces = Array.from({ length: this.threads }, (_, thread) => workspace + thread * workspaceStride);
+        await team.run({ commands, end, bases: end, workspaces, barrier: this.#barrier });
+      } else this.#kernels.run(commands, end, end, workspace, 0, 1, 0);
       return outputs.map(({ number, dtype, length }) => this.#view(this.#memory.words[end / 4 + number]!, dtype, length).slice());
     };
     return {
-      run: async (inputs, slots) => run(inputs, slots),
+      run: (inputs, slots) => this.#inTurn(() => run(inputs, slots)),
       dispose: () => {
         if (!disposed && !this.#disposed) for (const address of [commands, ...copied]) this.#memory.free(address);
         disposed = true;
       },
     };
+  }
+
+  /** All plans use one arena, so one that threads are running is waited for. */
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    if (!this.#team) return task();
+    const result = this.#queue.then(task, task);
+    this.#queue = result.catch(() => undefined);
+    return result;
   }
 
   /** A region of at least `bytes`. */
@@ -251,6 +295,11 @@ class WasmBackend implements Backend {
     if (buffer instanceof WasmBuffer && buffer.backend === this) return buffer;
     throw foreignBuffer(buffer);
   }
+}
+
+function worthSharing(kernel: Kernel): boolean {
+  const { flops, bytes } = workOf(kernel);
+  return Math.max(flops, bytes) > WORTH_SHARING;
 }
 
 function refuseDoubles({ buffers, kernels }: Plan): void {

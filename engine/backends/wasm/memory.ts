@@ -1,7 +1,8 @@
 import { TensegrityError } from '../../errors.ts';
 
 const PAGE = 65536;
-const MOST_PAGES = 65536;
+/** 4 GiB, where 32 bits end; the module's import names it as the maximum. */
+export const MOST_PAGES = 65536;
 /** Vectors are read a cache line at a time, and up to one line beyond the end of what they hold. */
 const LINE = 64;
 

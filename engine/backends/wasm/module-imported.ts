@@ -2,6 +2,9 @@ import relaxed from '../../../wasm/relaxed.wasm';
 import simd from '../../../wasm/simd.wasm';
 import type { Build } from './index.ts';
 
+/** Platforms that import modules compiled have no threads. */
+export const canShare = false;
+
 /** The compiled module, where the platform compiles at deployment and forbids it afterwards. */
 export async function loadModule(build: Build): Promise<WebAssembly.Module> {
   return build === 'relaxed' ? relaxed : simd;
