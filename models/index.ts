@@ -1,5 +1,6 @@
 /** Self-supervised representation learning on the engine. Nothing here needs Node: files are in `io/node.ts` and `data/node.ts`. */
 
+export { type Augment, type Augmentation, type AugmentationName, augmentation, augmentations } from './augment/index.ts';
 export { type CifarVersion, parseCifar } from './data/cifar.ts';
 export { inflateIdx, parseIdx } from './data/idx.ts';
 export { channelStatistics, type ImageDataset, type ImageSplit, normalizeImages, takeRows, takeSplit } from './data/images.ts';
@@ -76,3 +77,7 @@ export {
   whitenings,
   zcaWhitening,
 } from './regularizers/whitening.ts';
+export { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from './train/config.ts';
+export { type FeatureScores, features, scoreEncoder, scorePixels } from './train/evaluate.ts';
+export { diagnose, type Warning } from './train/monitor.ts';
+export { type StepRecord, Trainer, type TrainerState } from './train/trainer.ts';

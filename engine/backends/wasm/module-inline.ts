@@ -4,7 +4,7 @@ import type { Build } from './index.ts';
 export const canShare = true;
 
 /** The compiled module, from a copy that any bundler can carry. */
-export async function loadModule(build: Build, shared: boolean): Promise<WebAssembly.Module> {
+export async function loadModule(build: Build, shared = false): Promise<WebAssembly.Module> {
   const { default: base64 } = build === 'relaxed' ? await import('./generated/relaxed.ts') : await import('./generated/simd.ts');
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   return WebAssembly.compile(shared ? forSharedMemory(bytes) : bytes);

@@ -1,0 +1,19 @@
+/** Files and data sets: the part of `tensegrity/models` that needs Node. */
+export { type DatasetOptions, datasetNames, downloadBytes, loadDataset } from './data/node.ts';
+export {
+  type Checkpoint,
+  ensureFolder,
+  type Json,
+  type JsonObject,
+  loadCheckpoint,
+  parseCheckpoint,
+  readArray,
+  readBytes,
+  readSafetensors,
+  saveCheckpoint,
+  serializeCheckpoint,
+  withStorageErrors,
+  writeArray,
+  writeFileAtomically,
+  writeSafetensors,
+} from './io/node.ts';
