@@ -45,9 +45,9 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Back
     const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
     const module = await loadModule(build, shared);
     const instance = await WebAssembly.instantiate(module, { env: { memory } });
-    const team = shared ? await createTeam(module, memory, threads) : null;
+    const hire = shared ? () => createTeam(module, memory, threads) : null;
     // The module's exports are those of wasm/index.ts.
-    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, threads, team);
+    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, threads, hire);
   } catch (cause) {
     throw new TensegrityError(
       'backend',
@@ -62,49 +62,12 @@ const MOST_THREADS = 64;
 /** Plans of fewer operations (or bytes) than this take less time than it takes to wake a thread. */
 const WORTH_SHARING = 2e6;
 
-/** Whether a module of one relaxed instruction would compile. */
+/** A module of one relaxed instruction. */
+const RELAXED = 'AGFzbQEAAAABBQFgAAF7AwIBAAoPAQ0AQQH9D0EC/Q/9gAIL';
+
 function hasRelaxedSimd(): boolean {
   try {
-    return WebAssembly.validate(
-      Uint8Array.of(
-        0,
-        97,
-        115,
-        109,
-        1,
-        0,
-        0,
-        0,
-        1,
-        5,
-        1,
-        96,
-        0,
-        1,
-        123,
-        3,
-        2,
-        1,
-        0,
-        10,
-        15,
-        1,
-        13,
-        0,
-        65,
-        1,
-        253,
-        15,
-        65,
-        2,
-        253,
-        15,
-        253,
-        128,
-        2,
-        11,
-      ),
-    );
+    return WebAssembly.validate(Uint8Array.from(atob(RELAXED), (character) => character.charCodeAt(0)));
   } catch {
     return false;
   }
@@ -130,7 +93,8 @@ class WasmBackend implements Backend {
   readonly threads: number;
   readonly #memory: LinearMemory;
   readonly #kernels: Kernels;
-  readonly #team: Team | null;
+  readonly #hire: (() => Promise<Team>) | null;
+  #team: Promise<Team> | null = null;
   /** Words of the threads' barrier. */
   readonly #barrier: number;
   /** Shared by all plans, since one runs at a time; as large as the largest has asked for. */
@@ -138,12 +102,14 @@ class WasmBackend implements Backend {
   #workspace = { address: 0, bytes: 0 };
   #disposed = false;
   #queue: Promise<unknown> = Promise.resolve();
+  /** Whether threads are running a plan now. */
+  #shared = false;
 
-  constructor(build: Build, memory: WebAssembly.Memory, kernels: Kernels, threads: number, team: Team | null) {
+  constructor(build: Build, memory: WebAssembly.Memory, kernels: Kernels, threads: number, hire: (() => Promise<Team>) | null) {
     this.build = build;
     this.threads = threads;
     this.#kernels = kernels;
-    this.#team = team;
+    this.#hire = hire;
     this.#memory = new LinearMemory(memory, kernels.heapBase.value as number);
     this.#barrier = this.allocate(16).address;
   }
@@ -175,10 +141,15 @@ class WasmBackend implements Backend {
 
   dispose(): void {
     this.#disposed = true;
-    this.#team?.dispose();
+    this.#team?.then((team) => team.dispose());
   }
 
-  prepare(plan: Plan, constants: readonly Storage[]): Executable {
+  prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
+    // Preparing may move the arena, which threads may be running on.
+    return this.#inTurn(() => this.#prepare(plan, constants));
+  }
+
+  async #prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
     this.#open();
     refuseDoubles(plan);
     const { words, workspaceBytes } = encodePlan(plan);
@@ -195,7 +166,8 @@ class WasmBackend implements Backend {
     }
     const inArena = [...buffers.keys()].filter((number) => buffers[number]!.kind === 'scratch' || staged.includes(number));
     this.#arena = this.#atLeast(this.#arena, arenaBytes);
-    const team = this.#team && plan.kernels.some((kernel) => worthSharing(kernel)) ? this.#team : null;
+    const team = plan.kernels.some(worthSharing) ? await this.#hired() : null;
+    this.#open();
     const workspaceStride = padded(workspaceBytes);
     this.#workspace = this.#atLeast(this.#workspace, workspaceStride * (team ? this.threads : 1));
 
@@ -232,22 +204,37 @@ class WasmBackend implements Backend {
       const { address: workspace } = this.#workspace;
       if (team) {
         const workspaces = Array.from({ length: this.threads }, (_, thread) => workspace + thread * workspaceStride);
-        await team.run({ commands, end, bases: end, workspaces, barrier: this.#barrier });
+        this.#shared = true;
+        await team.run({ commands, end, bases: end, workspaces, barrier: this.#barrier }).finally(() => {
+          this.#shared = false;
+        });
       } else this.#kernels.run(commands, end, end, workspace, 0, 1, 0);
       return outputs.map(({ number, dtype, length }) => this.#view(this.#memory.words[end / 4 + number]!, dtype, length).slice());
     };
     return {
       run: (inputs, slots) => this.#inTurn(() => run(inputs, slots)),
       dispose: () => {
-        if (!disposed && !this.#disposed) for (const address of [commands, ...copied]) this.#memory.free(address);
+        if (disposed) return;
         disposed = true;
+        const free = (): void => {
+          if (!this.#disposed) for (const address of [commands, ...copied]) this.#memory.free(address);
+        };
+        // The threads may be running it.
+        if (this.#shared) void this.#inTurn(async () => free());
+        else free();
       },
     };
   }
 
+  /** The threads, started when the first plan comes that is worth sharing; null where there is one thread. */
+  #hired(): Promise<Team> | null {
+    if (this.#hire) this.#team ??= this.#hire();
+    return this.#team;
+  }
+
   /** All plans use one arena, so one that threads are running is waited for. */
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    if (!this.#team) return task();
+    if (!this.#hire) return task();
     const result = this.#queue.then(task, task);
     this.#queue = result.catch(() => undefined);
     return result;
