@@ -85,15 +85,14 @@ function fillPixels(
   start: i32, imageStride: i32, rowStride: i32, columnStride: i32,
 ): void {
   if (count <= 0) return;
-  let j = first % width, i = first / width % height, n = first / width / height;
-  for (let p = 0; p < count; p++) {
-    store<i32>(table + (<usize>p << 2), start + (n * imageStride + i * rowStride + j * columnStride << 2));
-    if (++j == width) {
-      j = 0;
-      if (++i == height) {
-        i = 0;
-        n++;
-      }
+  const step = columnStride << 2, end = table + (<usize>count << 2);
+  let n = first / width / height, i = first / width % height, j = first % width;
+  for (let to = table; to < end; j = 0) {
+    let offset = start + (n * imageStride + i * rowStride + j * columnStride << 2);
+    for (const rowEnd = min(end, to + (<usize>(width - j) << 2)); to < rowEnd; to += 4, offset += step) store<i32>(to, offset);
+    if (++i == height) {
+      i = 0;
+      n++;
     }
   }
   padTable(table, count);

@@ -13,12 +13,14 @@ export function at(table: usize, index: usize): usize {
   return <usize>load<u32>(table + (index << 2));
 }
 
+/** In memory, because a vector constant is made anew, in several instructions, wherever it is used. */
+const ramp = memory.data<i32>([0, 4, 8, 12, 16, 20, 24, 28]);
+
 /** Whether four entries of a table follow each other in memory. */
 // @ts-ignore: decorator
 @inline
 export function consecutive(table: usize): bool {
-  const steps = i32x4.sub(v128.load(table), v128.load32_splat(table));
-  return i32x4.all_true(i32x4.eq(steps, i32x4(0, 4, 8, 12)));
+  return !v128.any_true(v128.xor(v128.load(table), i32x4.add(v128.load32_splat(table), v128.load(ramp))));
 }
 
 /** Whether eight entries of a table follow each other in memory. */
@@ -26,9 +28,9 @@ export function consecutive(table: usize): bool {
 @inline
 export function consecutive8(table: usize): bool {
   const first = v128.load32_splat(table);
-  const left = i32x4.eq(i32x4.sub(v128.load(table), first), i32x4(0, 4, 8, 12));
-  const right = i32x4.eq(i32x4.sub(v128.load(table, 16), first), i32x4(16, 20, 24, 28));
-  return i32x4.all_true(v128.and(left, right));
+  const left = v128.xor(v128.load(table), i32x4.add(first, v128.load(ramp)));
+  const right = v128.xor(v128.load(table, 16), i32x4.add(first, v128.load(ramp, 16)));
+  return !v128.any_true(v128.or(left, right));
 }
 
 /** Packs four lanes of a panel whose steps are `pitch` bytes apart. */
