@@ -44,7 +44,8 @@ export function withScope<T>(scope: Scope, body: () => T): T {
  * An expression built from a slot means the value the slot had then; once the slot is updated, reading the expression is an error.
  */
 export class Slot {
-  readonly name: string;
+  /** For messages and listings. */
+  name: string;
   readonly shape: Shape;
   readonly dtype: DType;
   /** Counts the updates. */

@@ -82,6 +82,7 @@ export class Trainer {
     this.head = method.head(this.encoder.width, config.widths, { key: deriveKey(config.seed, 1) });
     const parameters = [...this.encoder.parameters(), ...this.head.parameters()];
     this.#optimizer = optimizers[config.optimizer](parameters, config);
+    for (const [name, slot] of this.namedSlots()) slot.name = name;
     this.#compiled = this._compile();
   }
 
