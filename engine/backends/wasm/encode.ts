@@ -53,7 +53,10 @@ const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
     ...dilation,
     groups,
   ]),
-  pool: fixed(command.POOL, ({ mode, kernel, stride, padding }) => [poolings[mode], ...kernel, ...stride, ...padding]),
+  pool: fixed(command.POOL, ({ mode, kernel, stride, padding, inputs: [x] }) => {
+    check(x!.dtype === 'f32', 'dtype', () => `the wasm backend pools images of f32, got ${x!.dtype}; convert them with toFloat()`);
+    return [poolings[mode], ...kernel, ...stride, ...padding];
+  }),
   gather: fixed(command.GATHER, ({ outputs: [out] }) => [dtypes[out!.dtype].bytes, wordOf(out!.dtype === 'f32' ? NaN : 0, out!.dtype)]),
   scatterAdd: fixed(command.SCATTER_ADD, ({ outputs: [out] }) => [elements[out!.dtype]]),
   gridSample: fixed(command.GRID_SAMPLE, ({ padding, alignCorners }) => [+(padding === 'border'), +alignCorners]),

@@ -23,7 +23,9 @@ const bounds = {
 
 const builds = ['simd', 'relaxed'] as const;
 const loaded = Object.fromEntries(
-  await Promise.all(builds.map(async (build) => [build, await createWasmBackend({ build }).catch((error: Error) => error)] as const)),
+  await Promise.all(
+    builds.map(async (build) => [build, await createWasmBackend({ build, threads: 1 }).catch((error: Error) => error)] as const),
+  ),
 );
 
 const specials = [

@@ -1,0 +1,209 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Kernel, Plan } from '../../../../engine/compiler/plan.ts';
+import type { DType } from '../../../../engine/dtype.ts';
+import { property } from '../../../support/property.ts';
+import { buffer, host, identity, type KernelBody, noise, planOf, runKernel, runPlan } from '../plans.ts';
+import { agree, arranged, type Layout, layouts, wasm } from './harness.ts';
+
+const types = fc.constantFrom<DType>('f32', 'i32', 'u8');
+
+interface Slab {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** A plan of one kernel with its views laid out in any way; outputs are slots, so that bytes between their elements are compared too. */
+function laidOut(body: KernelBody, inputs: readonly Slab[], outputs: readonly Slab[], layout: readonly Layout[]): Plan {
+  const slabs = [...inputs, ...outputs].map(({ dtype, shape }, k) => arranged(k, dtype, shape, layout[k]!));
+  const specs = slabs.map(({ view, length }, k) => buffer(k < inputs.length ? 'input' : 'slot', view.dtype, length));
+  const views = slabs.map(({ view }) => view);
+  return planOf(specs, [{ ...body, inputs: views.slice(0, inputs.length), outputs: views.slice(inputs.length) } as Kernel]);
+}
+
+const few = fc.integer({ min: 0, max: 6 });
+const extents = fc.tuple(few, few, few, few);
+
+describe('wasm computes what cpu computes', () => {
+  // Of an index, small numbers and ones outside: what `draw` makes is nearly all outside.
+  const indexed = (length: number, positions: number, seed: number) =>
+    Int32Array.from(noise(length, seed + 1), (x) => Math.round((x + 1) * 0.55 * positions - 0.5));
+
+  it('gather and scatterAdd, for any index, layout and type', () =>
+    property(
+      [extents, types, layouts(3, true), layouts(3, true), layouts(3, false), fc.boolean(), fc.nat()],
+      async ([a, n, m, b], dtype, one, two, three, rows, seed) => {
+        const index = { ...two, still: rows ? [false, false, true] : two.still };
+        const gather = laidOut(
+          { kind: 'gather' },
+          [
+            { dtype, shape: [a, n, b] },
+            { dtype: 'i32', shape: [a, m, b] },
+          ],
+          [{ dtype, shape: [a, m, b] }],
+          [one, index, three],
+        );
+        await agree(gather, seed, 0, { 1: (length) => indexed(length, n, seed) });
+        const scatter = laidOut(
+          { kind: 'scatterAdd' },
+          [
+            { dtype: 'i32', shape: [a, m, b] },
+            { dtype, shape: [a, m, b] },
+          ],
+          [{ dtype, shape: [a, n, b] }],
+          [index, one, three],
+        );
+        await agree(scatter, seed, 1e-6, { 0: (length) => indexed(length, n, seed) });
+      },
+    ));
+
+  it('gather of whole rows longer than a block', async () => {
+    const x = host('f32', [1, 50, 700], noise(35_000));
+    const index = host(
+      'i32',
+      [1, 80, 700],
+      Array.from({ length: 56_000 }, (_, k) => (Math.floor(k / 700) * 7) % 60),
+    );
+    const [out] = await runKernel(wasm, { kind: 'gather' }, [x, index], [{ dtype: 'f32', shape: [1, 80, 700] }]);
+    for (let m = 0; m < 80; m++) expect(out![m * 700 + 3]).toBe((m * 7) % 60 < 50 ? x.data[((m * 7) % 60) * 700 + 3] : NaN);
+  });
+
+  it('sort, either way, with NaN, ties and any type', () =>
+    property(
+      [few, fc.oneof(few, fc.integer({ min: 30, max: 300 })), types, fc.boolean(), layouts(2, true), layouts(2, false), fc.nat()],
+      async (rows, length, dtype, descending, from, to, seed) => {
+        const plan = laidOut(
+          { kind: 'sort', descending },
+          [{ dtype, shape: [rows, length] }],
+          [{ dtype: 'i32', shape: [rows, length] }],
+          [from, to],
+        );
+        await agree(plan, seed);
+      },
+    ));
+
+  it('gridSample, at any place', () =>
+    property(
+      [
+        fc.tuple(few, few, few, few),
+        fc.tuple(few, few),
+        fc.constantFrom('zeros' as const, 'border' as const),
+        fc.boolean(),
+        layouts(4, true),
+        layouts(4, true),
+        layouts(4, false),
+        fc.nat(),
+      ],
+      async ([n, c, h, w], [oh, ow], padding, alignCorners, one, two, three, seed) => {
+        const body = { kind: 'gridSample', padding, alignCorners } as const;
+        const plan = laidOut(
+          body,
+          [
+            { dtype: 'f32', shape: [n, c, h, w] },
+            { dtype: 'f32', shape: [n, oh, ow, 2] },
+          ],
+          [{ dtype: 'f32', shape: [n, c, oh, ow] }],
+          [one, two, three],
+        );
+        await agree(plan, seed, 1e-4, {
+          0: (length) => Float32Array.from(noise(length, seed + 3)),
+          1: (length) => Float32Array.from(noise(length, seed + 2), (x, k) => (k % 31 === 7 ? NaN : k % 17 === 5 ? 1e9 * x : 1.5 * x)),
+        });
+      },
+    ));
+
+  it('copy, of any windows, with and without a fill', () =>
+    property(
+      [
+        fc.oneof(fc.array(few, { maxLength: 4 }), fc.constantFrom([33, 70], [5, 17, 40], [3, 4, 130])),
+        types,
+        fc.nat(),
+        fc.option(fc.constantFrom(0, 7, -1)),
+        fc.nat(),
+      ],
+      async (shape, dtype, pick, fill, seed) => {
+        const [from, to] = fc.sample(fc.tuple(layouts(shape.length, true), layouts(shape.length, false)), { numRuns: 1, seed: pick })[0]!;
+        await agree(laidOut({ kind: 'copy', fill }, [{ dtype, shape }], [{ dtype, shape }], [from, to]), seed);
+        // The same as a program that does nothing.
+        await agree(laidOut({ kind: 'map', shape, program: identity }, [{ dtype, shape }], [{ dtype, shape }], [from, to]), seed);
+      },
+      { numRuns: 200 },
+    ));
+
+  it('copy, of several windows into one buffer', async () => {
+    const part = (number: number, offset: number, length: number) => ({
+      buffer: number,
+      dtype: 'u8' as const,
+      shape: [length],
+      strides: [1],
+      offset,
+    });
+    const plan = planOf(
+      [buffer('input', 'u8', 5), buffer('input', 'u8', 7), buffer('slot', 'u8', 21)],
+      [{ kind: 'copy', fill: 9, inputs: [part(0, 0, 5), part(1, 1, 6)], outputs: [part(2, 1, 5), part(2, 10, 6)] }],
+    );
+    await agree(plan, 3);
+  });
+
+  it('products of floats, which are kept in double, and of integers, which wrap', () =>
+    property([few, fc.integer({ min: 0, max: 700 }), fc.boolean(), fc.boolean(), fc.nat()], async (outer, count, float, columns, seed) => {
+      const dtype = float ? 'f32' : 'i32';
+      const shape = [outer, count];
+      const input = { buffer: 0, dtype, shape, strides: columns ? [1, outer] : [count, 1], offset: 0 } as const;
+      const output = { buffer: 1, dtype, shape: [outer], strides: [1], offset: 0 } as const;
+      const plan = planOf(
+        [buffer('input', dtype, outer * count), buffer('slot', dtype, outer)],
+        [{ kind: 'reduce', shape, reduced: 1, program: identity, reductions: ['prod'], inputs: [input], outputs: [output] }],
+      );
+      await agree(plan, seed, 1e-6, {
+        0: (length) =>
+          float ? Float32Array.from(noise(length, seed), (x) => 1 + 0.1 * x) : Int32Array.from(noise(length, seed), (x) => 100 * x),
+      });
+    }));
+});
+
+it('sums floats as well as pairwise summation would', async () => {
+  const count = 1 << 20;
+  for (const [shape, strides] of [
+    [
+      [1, count],
+      [count, 1],
+    ],
+    [
+      [3, count / 4],
+      [1, 3],
+    ],
+    [
+      [600, count / 1024],
+      [1, 600],
+    ],
+  ] as const) {
+    const [outer, folded] = shape;
+    const data = Float32Array.from(noise(outer * folded), (x) => Math.exp(10 * x) * Math.sign(Math.sin(1e6 * x)));
+    const plan = planOf(
+      [buffer('input', 'f32', data.length), buffer('output', 'f32', outer)],
+      [
+        {
+          kind: 'reduce',
+          shape,
+          reduced: 1,
+          program: identity,
+          reductions: ['sum'],
+          inputs: [{ buffer: 0, dtype: 'f32', shape, strides, offset: 0 }],
+          outputs: [{ buffer: 1, dtype: 'f32', shape: [outer], strides: [1], offset: 0 }],
+        },
+      ],
+    );
+    const [out] = await runPlan(wasm, plan, [data]);
+    for (let o = 0; o < outer; o++) {
+      let [exact, magnitude] = [0, 0];
+      for (let r = 0; r < folded; r++) {
+        const value = data[o * strides[0] + r * strides[1]]!;
+        exact += value;
+        magnitude += Math.abs(value);
+      }
+      // Pairwise summation is held to log₂ n roundings of the sum of magnitudes.
+      expect(Math.abs(out![o]! - exact)).toBeLessThanOrEqual(0.5 * Math.log2(folded) * 2 ** -24 * magnitude + Math.abs(exact) * 2 ** -24);
+    }
+  }
+});

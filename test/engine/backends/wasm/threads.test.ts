@@ -1,0 +1,99 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { loadModule } from '#wasm-module';
+import { encodePlan } from '../../../../engine/backends/wasm/encode.ts';
+import { LinearMemory } from '../../../../engine/backends/wasm/memory.ts';
+import type { Kernel, Plan, Reduction } from '../../../../engine/compiler/plan.ts';
+import { type DType, dtypes, type TypedArray } from '../../../../engine/dtype.ts';
+import { property } from '../../../support/property.ts';
+import { buffer, contiguous, planOf } from '../plans.ts';
+import { draw } from './harness.ts';
+import { programs, shapes } from './programs.ts';
+
+interface Kernels {
+  readonly heapBase: WebAssembly.Global;
+  run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number, barrier: number): void;
+}
+
+const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 });
+const kernels = (await WebAssembly.instantiate(await loadModule('simd', false), { env: { memory } })).exports as unknown as Kernels;
+
+/** Runs a plan of inputs and outputs as `threads` threads would, each taking its share of a command in turn, the last first. */
+function runOn(threads: number, plan: Plan, inputs: readonly TypedArray[]): TypedArray[] {
+  const linear = new LinearMemory(memory, kernels.heapBase.value as number);
+  const { words, workspaceBytes } = encodePlan(plan);
+  const commands = linear.allocate(4 * (words.length + plan.buffers.length + 1));
+  const bases = commands + 4 * words.length;
+  const places = plan.buffers.map(({ dtype, length }) => linear.allocate(length * dtypes[dtype].bytes));
+  const workspace = linear.allocate(workspaceBytes);
+  const view = (number: number) => dtypes[plan.buffers[number]!.dtype].over(memory.buffer, places[number]!, plan.buffers[number]!.length);
+  linear.words.set([...words, ...places, 0], commands / 4);
+  plan.inputs.forEach((number, k) => view(number).set(inputs[k]!));
+  for (const number of plan.outputs) view(number).fill(0);
+  for (let at = 0; at < words.length; at += words[at + 1]!) {
+    const [from, to] = [commands + 4 * at, commands + 4 * (at + words[at + 1]!)];
+    for (let thread = threads - 1; thread >= 0; thread--) kernels.run(from, to, bases, workspace, thread, threads, 0);
+  }
+  return plan.outputs.map((number) => view(number).slice());
+}
+
+describe('bits do not depend on the number of threads', () => {
+  async function same(kernel: Kernel, seed: number): Promise<void> {
+    const slabs = [...kernel.inputs, ...kernel.outputs];
+    const specs = slabs.map(({ dtype, shape }, k) =>
+      buffer(
+        k < kernel.inputs.length ? 'input' : 'output',
+        dtype,
+        shape.reduce((size, extent) => size * extent, 1),
+      ),
+    );
+    const plan = planOf(specs, [kernel]);
+    const inputs = plan.inputs.map((number) => draw(plan.buffers[number]!.dtype, plan.buffers[number]!.length, seed + number));
+    const bytes = (arrays: TypedArray[]) => arrays.map(({ buffer: memory }) => Buffer.from(memory).toString('latin1'));
+    const alone = bytes(runOn(1, plan, inputs));
+    for (const threads of [2, 3, 7]) expect(bytes(runOn(threads, plan, inputs))).toEqual(alone);
+  }
+
+  const slab = (number: number, dtype: DType, shape: readonly number[]) => contiguous(number, { dtype, shape });
+
+  it('map and reduce', () =>
+    property(
+      [shapes, programs(1, 8, true), fc.nat(4), fc.constantFrom<Reduction>('sum', 'max', 'argmin', 'prod'), fc.nat()],
+      async (shape, draft, folded, reduction, seed) => {
+        const inputs = draft.inputs.map((dtype, k) => slab(k, dtype, shape));
+        const outputs = draft.outputs.map((dtype, k) => slab(inputs.length + k, dtype, shape));
+        await same({ kind: 'map', shape, program: draft.program, inputs, outputs }, seed);
+        const reduced = Math.min(folded, shape.length);
+        const kept = shape.slice(0, shape.length - reduced);
+        const folds = draft.outputs.map((dtype, k) => slab(inputs.length + k, reduction.startsWith('arg') ? 'i32' : dtype, kept));
+        await same(
+          { kind: 'reduce', shape, reduced, program: draft.program, reductions: folds.map(() => reduction), inputs, outputs: folds },
+          seed,
+        );
+      },
+    ));
+
+  it('gather, scatterAdd, gridSample, sort and copy', () =>
+    property(
+      [fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 4, maxLength: 4 }), fc.nat()],
+      async ([a = 1, n = 1, m = 1, b = 1], seed) => {
+        const f32 = (number: number, ...shape: number[]) => slab(number, 'f32', shape);
+        const i32 = (number: number, ...shape: number[]) => slab(number, 'i32', shape);
+        await same({ kind: 'gather', inputs: [f32(0, a, n, b), i32(1, a, m, b)], outputs: [f32(2, a, m, b)] }, seed);
+        await same({ kind: 'scatterAdd', inputs: [i32(0, a, m, b), f32(1, a, m, b)], outputs: [f32(2, a, n, b)] }, seed);
+        await same(
+          {
+            kind: 'gridSample',
+            padding: 'zeros',
+            alignCorners: false,
+            inputs: [f32(0, a, 3, n, m), f32(1, a, b, 4, 2)],
+            outputs: [f32(2, a, 3, b, 4)],
+          },
+          seed,
+        );
+        await same({ kind: 'sort', descending: false, inputs: [f32(0, a, n)], outputs: [i32(1, a, n)] }, seed);
+        const turned = { ...f32(0, a, n, m), strides: [n * m, 1, n] };
+        await same({ kind: 'copy', fill: 1, inputs: [turned], outputs: [f32(1, a, n, m)] }, seed);
+      },
+    ));
+});
