@@ -6,9 +6,10 @@ import type { WorkKind } from './work.ts';
 export interface Contestant {
   readonly name: string;
   /**
-   * - `ours`: this project. - `hand`: loops written by hand for one chain. - `peer`: JavaScript, as ours. - `native`: not bound by WebAssembly.
+   * - `ours`: this project, on one thread. - `threaded`: on several. - `hand`: loops written by hand for one chain. - `peer`: JavaScript, as ours.
+   * - `native`: not bound by WebAssembly.
    */
-  readonly role: 'ours' | 'hand' | 'peer' | 'native';
+  readonly role: 'ours' | 'threaded' | 'hand' | 'peer' | 'native';
   /** What it is started with, or why it is not here. */
   readonly command: readonly string[] | { readonly missing: string };
   readonly environment?: Readonly<Record<string, string>>;
@@ -54,7 +55,13 @@ export const contestants: readonly Contestant[] = [
     build: 'simd',
     byDefault: true,
   },
-  { name: 'tensegrity-2', role: 'ours', command: node('tensegrity.ts', 'wasm', JSON.stringify({ threads: 2 })), byDefault: false },
+  {
+    name: 'tensegrity-2',
+    role: 'threaded',
+    command: node('tensegrity.ts', 'wasm', JSON.stringify({ threads: 2 })),
+    only: ['step'],
+    byDefault: true,
+  },
   { name: 'tensegrity-cpu', role: 'ours', command: node('tensegrity.ts', 'cpu'), byDefault: false },
   { name: 'hand', role: 'hand', command: node('hand.ts'), only: ['chain'], byDefault: true },
   { name: 'tfjs-wasm', role: 'peer', command: node('tfjs.ts'), byDefault: true },

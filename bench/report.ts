@@ -9,6 +9,7 @@ const comparisons = [
   { role: 'peer', title: 'best peer' },
   { role: 'native', title: 'native' },
   { role: 'hand', title: 'by hand' },
+  { role: 'threaded', title: 'threads' },
 ] as const;
 
 type Timed = Extract<Entry, { median: number }>;

@@ -127,7 +127,7 @@ async function report(): Promise<void> {
   }
   if (options.json) console.log(JSON.stringify({ machine, settings, rows }, null, 2));
   // A peer may be unable; this project may not.
-  const ours = chosen.filter(({ role }) => role === 'ours').map(({ name }) => name);
+  const ours = chosen.filter(({ role }) => role === 'ours' || role === 'threaded').map(({ name }) => name);
   const fault = rows.some(({ entries }) => entries.some((entry) => ours.includes(entry.name) && 'cannot' in entry));
   if (fault || rows.some(({ differing }) => differing.some((name) => name === 'hand'))) process.exitCode = 1;
 }
