@@ -1,0 +1,270 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Tensor, tensor, uniform } from '../../../engine/index.ts';
+import { type AugmentationName, augmentation, augmentations } from '../../../models/augment/augment.ts';
+import {
+  adjustBrightness,
+  adjustContrast,
+  adjustHue,
+  adjustSaturation,
+  luminance,
+  solarise,
+  toGrey,
+} from '../../../models/augment/color.ts';
+import { gaussianBlur } from '../../../models/augment/geometry.ts';
+import { property } from '../../support/property.ts';
+import { expectError, seeds } from '../support.ts';
+
+const batches = fc.record({
+  seed: seeds,
+  n: fc.integer({ min: 1, max: 4 }),
+  channels: fc.constantFrom(1, 3),
+  rows: fc.integer({ min: 1, max: 9 }),
+  columns: fc.integer({ min: 1, max: 9 }),
+});
+type Batch = typeof batches extends fc.Arbitrary<infer Value> ? Value : never;
+const presets = fc.constantFrom(...(Object.keys(augmentations) as AugmentationName[]));
+
+/** Images in [0, 1), the same for the same seed. */
+function imagesOf({ seed, n, channels, rows, columns }: Batch): Tensor {
+  return uniform([n, channels, rows, columns], { key: seed });
+}
+
+/** One parameter for every image. */
+function each(n: number, value: number): Tensor {
+  return tensor(new Float32Array(n).fill(value), { shape: [n, 1, 1, 1] });
+}
+
+async function largestDifference(a: Tensor, b: Tensor): Promise<number> {
+  expect(a.shape).toEqual(b.shape);
+  const [left, right] = [await a.data(), await b.data()];
+  return left.reduce((worst, value, i) => Math.max(worst, Number.isFinite(value) ? Math.abs(value - right[i]!) : Infinity), 0);
+}
+
+describe('an augmentation', () => {
+  it('keeps the shape and stays within [0, 1], for every preset and for both views', () =>
+    property([batches, presets], async (batch, name) => {
+      for (const config of augmentations[name]) {
+        const view = augmentation(config)(imagesOf(batch), batch.seed + 1);
+        expect(view.shape).toEqual([batch.n, batch.channels, batch.rows, batch.columns]);
+        for (const value of await view.data()) expect(value >= 0 && value <= 1).toBe(true);
+      }
+    }));
+
+  it('is a function of its key: the same bits again, other views for another key', () =>
+    property([batches, presets], async (batch, name) => {
+      const augment = augmentation(augmentations[name][0]);
+      const images = imagesOf({ ...batch, rows: 8, columns: 8 });
+      const [first, again, other] = await Promise.all([5, 5, 6].map((key) => augment(images, key).data()));
+      expect(again).toEqual(first);
+      expect(other).not.toEqual(first);
+    }));
+
+  it('treats each image alone: changing one leaves the views of the others', () =>
+    property([batches, presets, fc.nat()], async (batch, name, chosen) => {
+      const augment = augmentation(augmentations[name][1]);
+      const images = await imagesOf({ ...batch, n: 3 }).data();
+      const size = images.length / 3;
+      const changed = images.slice();
+      changed.fill(0.5, (chosen % 3) * size, ((chosen % 3) + 1) * size);
+      const shape = [3, batch.channels, batch.rows, batch.columns];
+      const [before, after] = await Promise.all([images, changed].map((data) => augment(tensor(data, { shape }), batch.seed).data()));
+      for (const i of [0, 1, 2].filter((image) => image !== chosen % 3)) {
+        expect(after!.subarray(i * size, (i + 1) * size)).toEqual(before!.subarray(i * size, (i + 1) * size));
+      }
+    }));
+
+  it('draws other parameters for each image', async () => {
+    const image = uniform([1, 1, 8, 8], { key: 1 });
+    const data = await augmentation(augmentations.reference[0])(image.expand([16, 1, 8, 8]), 2).data();
+    const views = new Set(Array.from({ length: 16 }, (_, i) => data.subarray(i * 64, (i + 1) * 64).join()));
+    expect(views.size).toBe(16);
+  });
+
+  it('that asks for nothing, or for nothing that shows, gives the images back', () =>
+    property([batches], async (batch) => {
+      const images = imagesOf(batch);
+      const neutral = [
+        {},
+        { crop: { scale: [1, 1], ratio: [1, 1] } },
+        { jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, p: 0 } },
+        { flip: 0, grey: 0, blur: { sigma: [1, 2], p: 0 }, solarise: { p: 0 } },
+      ] as const;
+      for (const config of neutral) expect(await largestDifference(augmentation(config)(images, batch.seed), images)).toBeLessThan(2e-6);
+    }));
+
+  it('with a flip of probability 1 mirrors, and twice gives the images back', () =>
+    property([batches], async (batch) => {
+      const images = imagesOf(batch);
+      const mirror = augmentation({ flip: 1 });
+      const mirrored = mirror(images, 1);
+      expect(await largestDifference(mirrored, images.flip(3))).toBeLessThan(2e-6);
+      expect(await largestDifference(mirror(mirrored, 2), images)).toBeLessThan(4e-6);
+    }));
+
+  it('crops windows of the area and the shape that were asked for, inside the image, and flips half of them', async () => {
+    // Of images whose channels are ramps over x and over y, a view's slopes are its window's width and height, and its values say where it lies.
+    const [n, size, scale] = [512, 32, [0.3, 1] as const];
+    const ramp = tensor(Float32Array.from({ length: size }, (_, i) => (i + 0.5) / size));
+    const across = ramp.reshape([1, 1, 1, size]).expand([n, 1, size, size]);
+    const image = await across.data();
+    const both = new Float32Array(2 * image.length);
+    for (let i = 0; i < n; i++) {
+      for (let row = 0; row < size; row++) {
+        for (let column = 0; column < size; column++) {
+          both[((2 * i + 0) * size + row) * size + column] = (column + 0.5) / size;
+          both[((2 * i + 1) * size + row) * size + column] = (row + 0.5) / size;
+        }
+      }
+    }
+    const view = await augmentation({ crop: { scale }, flip: 0.5 })(tensor(both, { shape: [n, 2, size, size] }), 3).data();
+    const at = (i: number, channel: number, row: number, column: number): number => view[((2 * i + channel) * size + row) * size + column]!;
+    const middle = size / 2;
+    const windows = Array.from({ length: n }, (_, i) => ({
+      width: size * (at(i, 0, middle, middle) - at(i, 0, middle, middle - 1)),
+      height: size * (at(i, 1, middle, middle) - at(i, 1, middle - 1, middle)),
+      x: (at(i, 0, middle, middle) + at(i, 0, middle, middle - 1)) / 2,
+      y: (at(i, 1, middle, middle) + at(i, 1, middle - 1, middle)) / 2,
+    }));
+    for (const { width, height, x, y } of windows) {
+      const [w, h] = [Math.abs(width), height];
+      expect(h).toBeGreaterThan(0);
+      expect(w * h).toBeGreaterThan(scale[0] * 0.85);
+      expect(w * h).toBeLessThan(1.001);
+      expect(w / h).toBeGreaterThan(0.749);
+      expect(w / h).toBeLessThan(1.335);
+      expect(Math.abs(x - 0.5)).toBeLessThan((1 - w) / 2 + 1e-3);
+      expect(Math.abs(y - 0.5)).toBeLessThan((1 - h) / 2 + 1e-3);
+    }
+    const mean = (value: (window: (typeof windows)[number]) => number): number =>
+      windows.reduce((sum, window) => sum + value(window), 0) / n;
+    expect(Math.abs(mean(({ width }) => (width < 0 ? 1 : 0)) - 0.5)).toBeLessThan(0.1);
+    expect(Math.abs(mean(({ x }) => x) - 0.5)).toBeLessThan(0.03);
+    // E[area] = .65, less what cutting at the image's edge takes.
+    expect(mean(({ width, height }) => Math.abs(width) * height)).toBeGreaterThan(0.58);
+    expect(mean(({ width, height }) => Math.abs(width) * height)).toBeLessThan(0.68);
+  });
+
+  it('does what it does as often as it is told', async () => {
+    const n = 1024;
+    const images = tensor(
+      Float32Array.from({ length: 3 * n }, (_, i) => [0.9, 0.2, 0.4][i % 3]!),
+      { shape: [n, 3, 1, 1] },
+    );
+    for (const [config, p] of [
+      [{ grey: 0.2 }, 0.2],
+      [{ solarise: { p: 0.3 } }, 0.3],
+      [{ jitter: { brightness: 0.4, p: 0.8 } }, 0.8],
+    ] as const) {
+      const [view, before] = [await augmentation(config)(images, 9).data(), await images.data()];
+      const changed = Array.from({ length: n }, (_, i) => [0, 1, 2].some((channel) => view[3 * i + channel] !== before[3 * i + channel]));
+      expect(Math.abs(changed.filter(Boolean).length / n - p)).toBeLessThan(0.06);
+    }
+  });
+
+  it('refuses ranges and probabilities that make no sense, and images that it cannot take', () => {
+    expectError(() => augmentation({ flip: 1.5 }), 'argument', /flip must be from 0 to 1, got 1.5/);
+    expectError(() => augmentation({ crop: { scale: [0, 1] } }), 'argument', /crop scale .* got \[0, 1\]/);
+    expectError(() => augmentation({ crop: { scale: [0.5, 2] } }), 'argument', /crop scale .* ≤ 1/);
+    expectError(() => augmentation({ blur: { sigma: [2, 1], p: 1 } }), 'argument', /blur sigma/);
+    expectError(() => augmentation({ jitter: { hue: 0.6, p: 1 } }), 'argument', /hue must be from 0 to 0.5, got 0.6/);
+    expectError(() => augmentation({ flip: NaN }), 'argument', /flip/);
+    expectError(() => augmentation({})(uniform([4, 4], { key: 0 }), 1), 'shape', /\[N, C, H, W\]/);
+    expectError(() => augmentation({ grey: 1 })(uniform([1, 2, 4, 4], { key: 0 }), 1), 'shape', /1 or 3 channels/);
+  });
+});
+
+describe('colours', () => {
+  it('stay as they are with neutral parameters, and within [0, 1] with any', () =>
+    property([batches, fc.float({ min: 0, max: 3, noNaN: true })], async (batch, factor) => {
+      const images = imagesOf(batch);
+      const turns = [adjustBrightness, adjustContrast, adjustSaturation, adjustHue];
+      for (const [i, adjust] of turns.entries()) {
+        expect(await largestDifference(adjust(images, each(batch.n, i === 3 ? 0 : 1)), images)).toBeLessThan(1e-5);
+        for (const value of await adjust(images, each(batch.n, factor)).data()) expect(value >= 0 && value <= 1).toBe(true);
+      }
+    }));
+
+  it('that turn all round come back, and a third of a turn makes green of red', async () => {
+    await property([batches], async (batch) => {
+      const images = imagesOf(batch);
+      const third = each(batch.n, 1 / 3);
+      const round = adjustHue(adjustHue(adjustHue(images, third), third), third);
+      expect(await largestDifference(round, images)).toBeLessThan(2e-5);
+      // Channels change places: R → G → B → R.
+      if (batch.channels === 3) {
+        const channels = [2, 0, 1].map((channel) => images.narrow(1, channel, 1));
+        const turned = adjustHue(images, third);
+        for (const [i, channel] of channels.entries()) expect(await largestDifference(turned.narrow(1, i, 1), channel)).toBeLessThan(1e-5);
+      }
+    });
+  });
+
+  it('made grey have equal channels of the same brightness; nothing is left of them without saturation', () =>
+    property([batches], async (batch) => {
+      const images = imagesOf({ ...batch, channels: 3 });
+      const grey = toGrey(images, each(batch.n, 1).cast('u8'));
+      const without = adjustSaturation(images, each(batch.n, 0));
+      for (const view of [grey, without]) {
+        for (const channel of [0, 1, 2]) {
+          expect(await largestDifference(view.narrow(1, channel, 1), luminance(images))).toBeLessThan(1e-6);
+        }
+      }
+      expect(await largestDifference(luminance(grey), luminance(images))).toBeLessThan(1e-6);
+    }));
+
+  it('without contrast are the mean brightness, and doubled twice as far from it where nothing is cut', async () => {
+    const image = tensor([0.4, 0.5, 0.6, 0.5], { shape: [1, 1, 2, 2] });
+    expect(await adjustContrast(image, each(1, 0)).data()).toEqual(Float32Array.of(0.5, 0.5, 0.5, 0.5));
+    expect(await largestDifference(adjustContrast(image, each(1, 2)), tensor([0.3, 0.5, 0.7, 0.5], { shape: [1, 1, 2, 2] }))).toBeLessThan(
+      1e-6,
+    );
+  });
+
+  it('solarised are negated from the threshold on, where chosen', async () => {
+    const images = tensor([0.2, 0.5, 0.9, 0.2, 0.5, 0.9], { shape: [2, 1, 1, 3] });
+    const chosen = tensor(Uint8Array.of(1, 0), { shape: [2, 1, 1, 1] });
+    expect(await largestDifference(solarise(images, chosen), tensor([0.2, 0.5, 0.1, 0.2, 0.5, 0.9], { shape: [2, 1, 1, 3] }))).toBeLessThan(
+      1e-6,
+    );
+  });
+});
+
+describe('Gaussian blur', () => {
+  const sigmas = fc.float({ min: Math.fround(0.1), max: 3, noNaN: true });
+
+  it('leaves constants, and keeps the range of the values', () =>
+    property([batches, sigmas, fc.float({ min: 0, max: 1, noNaN: true })], async (batch, sigma, value) => {
+      const deviations = tensor(new Float32Array(batch.n).fill(sigma));
+      const images = imagesOf(batch);
+      const constant = images.mul(0).add(value);
+      expect(await largestDifference(gaussianBlur(constant, deviations), constant)).toBeLessThan(1e-6);
+      const [before, after] = [await images.data(), await gaussianBlur(images, deviations).data()];
+      const [low, high] = [Math.min(...before), Math.max(...before)];
+      for (const pixel of after) expect(pixel >= low - 1e-6 && pixel <= high + 1e-6).toBe(true);
+    }));
+
+  it('of deviation 0 changes no bit, whatever the other images have', () =>
+    property([batches, sigmas], async (batch, sigma) => {
+      const images = imagesOf({ ...batch, n: 2 });
+      const blurred = await gaussianBlur(images, tensor([0, sigma])).data();
+      const before = await images.data();
+      expect(blurred.subarray(0, before.length / 2)).toEqual(before.subarray(0, before.length / 2));
+    }));
+
+  it('spreads a point as the normal density', async () => {
+    const point = new Float32Array(21 * 21);
+    point[10 * 21 + 10] = 1;
+    const blurred = await gaussianBlur(tensor(point, { shape: [1, 1, 21, 21] }), tensor([1.5])).data();
+    const weight = (distance: number): number => Math.exp((-distance * distance) / 4.5);
+    const total = Array.from({ length: 21 }, (_, i) => weight(i - 10)).reduce((sum, value) => sum + value);
+    for (const [row, column] of [
+      [10, 10],
+      [10, 12],
+      [8, 11],
+      [13, 13],
+    ] as const) {
+      expect(blurred[row * 21 + column]).toBeCloseTo((weight(row - 10) * weight(column - 10)) / total ** 2, 6);
+    }
+  });
+});
