@@ -4,7 +4,7 @@ import type { Plan } from './compiler/plan.ts';
 import { type PrintOptions, printPlan } from './compiler/print.ts';
 import { check, TensegrityError } from './errors.ts';
 import { Node, topologicalOrder } from './graph.ts';
-import { backend, bindingsOf, checkDTypes, checkReadable, compute, settle, storageOn } from './runtime.ts';
+import { backend, bindingsOf, checkDTypes, checkReadable, compute, inMemoryOf, settle, storageOn } from './runtime.ts';
 import { show } from './shape.ts';
 import { newScope, type Slot, withScope } from './slot.ts';
 import { Tensor } from './tensor.ts';
@@ -68,7 +68,7 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
       for (const { node } of unknown) if (node.op !== 'slot') node.forgetHistory();
       const inputs = await Promise.all(positions.map((position) => storageOn(target, args[position]!.node)));
       const buffers = await Promise.all(slots.map((slot) => slot.bufferOn(target)));
-      const outputs = await executable.run(inputs, buffers);
+      const outputs = await inMemoryOf(target, () => executable.run(inputs, buffers));
       for (const slot of updated) slot.updated();
       return rebuild(
         leaves.map(({ shape, dtype }, i) => {
@@ -116,7 +116,7 @@ async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
     rebuild,
     leaves,
     backend: target,
-    executable: await target.prepare(build.plan, constants),
+    executable: await inMemoryOf(target, () => target.prepare(build.plan, constants)),
   };
 }
 

@@ -71,6 +71,11 @@ export const dtypes: { readonly [D in DType]: DTypeRow } = {
   },
 };
 
+/** @throws TensegrityError `dtype` for a name that is none, since types do not hold in plain JavaScript. */
+export function checkDType(dtype: DType, op: string): void {
+  check(dtype in dtypes, 'dtype', () => `${op}: there is no element type '${dtype}'; there are ${Object.keys(dtypes).join(', ')}`);
+}
+
 /** The wider of two element types, in the order u8 < i32 < f32 < f64. */
 export function promote(a: DType, b: DType): DType {
   return dtypes[a].rank >= dtypes[b].rank ? a : b;

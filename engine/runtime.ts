@@ -142,7 +142,7 @@ async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, T
     });
     checkDTypes(build, target);
     entry = {
-      executable: await target.prepare(build.plan, []),
+      executable: await inMemoryOf(target, () => target.prepare(build.plan, [])),
       backend: target,
       inputPositions: build.inputs.map((node) => sources.indexOf(node)),
       slotPositions: build.slots.map((slot) => slots.indexOf(slot)),
@@ -154,8 +154,21 @@ async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, T
 
   const inputs = await Promise.all(entry.inputPositions.map((position) => storageOn(target, sources[position]!)));
   const buffers = await Promise.all(entry.slotPositions.map((position) => slots[position]!.bufferOn(target)));
-  const outputs = await entry.executable.run(inputs, buffers);
+  const { executable } = entry;
+  const outputs = await inMemoryOf(target, () => executable.run(inputs, buffers));
   wanted.forEach((node, i) => settle(node, outputs[i]!));
+}
+
+/** Runs what allocates on a backend. @throws TensegrityError `backend` where memory runs out. */
+export async function inMemoryOf<T>({ name }: Backend, action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    // What JavaScript throws when an array is larger than memory.
+    if (!(error instanceof RangeError)) throw error;
+    const message = `backend ${name} has too little memory for this (${error.message}); use smaller batches, and let go of what is not needed`;
+    throw new TensegrityError('backend', message, {}, error);
+  }
 }
 
 /** A node's value where a backend can read it: what another backend made is brought to ordinary memory, once. */

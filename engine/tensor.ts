@@ -306,8 +306,8 @@ export class Tensor {
     return movement.unsqueeze(this, axis);
   }
   /** All axes from `start` on as one. */
-  flatten(start = 0): Tensor {
-    return this.reshape([...this.shape.slice(0, start), sizeOf(this.shape.slice(start))]);
+  flatten(start?: number): Tensor {
+    return movement.flatten(this, start);
   }
 
   // Contraction, indexing, gradient

@@ -1,4 +1,4 @@
-import { checkHostArray, type DType, dtypeOf, dtypes, type HostArray, type TypedArray } from '../dtype.ts';
+import { checkDType, checkHostArray, type DType, dtypeOf, dtypes, type HostArray, type TypedArray } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { leafNode } from '../graph.ts';
 import { checkShape, type Shape, sizeOf } from '../shape.ts';
@@ -39,8 +39,9 @@ export function tensor(data: NestedArray | TypedArray | HostArray, options: Tens
 }
 
 function toHostArray(data: NestedArray | TypedArray | HostArray, options: TensorOptions): HostArray {
+  if (options.dtype !== undefined) checkDType(options.dtype, 'tensor');
   if (ArrayBuffer.isView(data)) return converted({ dtype: dtypeOf(data), shape: options.shape ?? [data.length], data }, options.dtype);
-  if (typeof data === 'object' && 'data' in data) return converted({ ...data, shape: options.shape ?? data.shape }, options.dtype);
+  if (isHostArray(data)) return converted({ ...data, shape: options.shape ?? data.shape }, options.dtype);
   const shape = nestedShape(data);
   const dtype = options.dtype ?? 'f32';
   const flat = dtypes[dtype].allocate(sizeOf(shape));
@@ -56,6 +57,11 @@ function toHostArray(data: NestedArray | TypedArray | HostArray, options: Tensor
       return;
     }
     check(
+      Array.isArray(value),
+      'argument',
+      () => `tensor: takes numbers, arrays of them, or typed arrays; got ${value === null ? 'null' : typeof value} at depth ${axis}`,
+    );
+    check(
       value.length === shape[axis],
       'shape',
       () =>
@@ -67,10 +73,18 @@ function toHostArray(data: NestedArray | TypedArray | HostArray, options: Tensor
   return { dtype, shape: options.shape ?? shape, data: flat };
 }
 
+function isHostArray(data: NestedArray | HostArray): data is HostArray {
+  return typeof data === 'object' && data !== null && 'data' in data;
+}
+
 function nestedShape(data: NestedArray): number[] {
   const shape: number[] = [];
-  for (let level: NestedArray | undefined = data; typeof level === 'object'; level = level[0]) shape.push(level.length);
+  for (let level: NestedArray | undefined = data; isList(level); level = level[0]) shape.push(level.length);
   return shape;
+}
+
+function isList(level: NestedArray | undefined): level is readonly NestedArray[] {
+  return Array.isArray(level);
 }
 
 function converted(host: HostArray, dtype: DType | undefined): HostArray {
@@ -83,6 +97,7 @@ function converted(host: HostArray, dtype: DType | undefined): HostArray {
 /** A tensor whose every element is `value`; it takes no memory until it must. */
 export function full(shape: Shape, value: number, dtype: DType = 'f32'): Tensor {
   checkShape(shape, 'full');
+  checkDType(dtype, 'full');
   check(dtypes[dtype].holds(value), 'argument', () => `full: ${value} is not a value of ${dtype}; name another dtype`);
   return Tensor.of('full', [], { value: dtypes[dtype].round(value) }, shape, dtype);
 }

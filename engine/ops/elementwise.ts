@@ -1,4 +1,4 @@
-import { type DType, dtypes, isFloat, promote } from '../dtype.ts';
+import { checkDType, type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
 import { broadcastShapes } from '../shape.ts';
@@ -58,6 +58,10 @@ export const castRule: Rule<'cast'> = {
  * @throws TensegrityError `shape` where the shapes do not broadcast.
  */
 export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]): Tensor {
+  for (const operand of operands) {
+    if (!(operand instanceof Tensor) && typeof operand !== 'number')
+      throw new TensegrityError('argument', `${fn}: takes tensors and numbers, got ${typeof operand}; make a tensor of it with tensor()`);
+  }
   const row = scalarRow(fn);
   const valued = row.typing === 'select' ? operands.slice(1) : operands;
   const { operand: dtype } = typings[row.typing](commonType(valued));
@@ -101,6 +105,7 @@ function requireIntegers(fn: string, operands: readonly (Tensor | number)[]): vo
 /** `x` as another element type. To integers: towards zero, saturating, NaN to 0. */
 export function cast(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
+  checkDType(dtype, 'cast');
   const inRange = dtype === 'u8' && x.dtype !== 'u8' ? scalar('minimum', scalar('maximum', x, 0), 255) : x;
   return apply('cast', [inRange], { dtype });
 }

@@ -1,6 +1,6 @@
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
-import { normalizeAxis, sameShape, show } from '../shape.ts';
+import { checkShape, normalizeAxis, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { arange } from './create.ts';
 import { narrow } from './movement.ts';
@@ -14,10 +14,11 @@ export const gatherRule: Rule<'gather'> = {
 };
 
 export const scatterAddRule: Rule<'scatterAdd'> = {
-  infer: ([updates], { axis, size }) => ({
-    shape: updates!.shape.map((dimension, i) => (i === axis ? size : dimension)),
-    dtype: updates!.dtype,
-  }),
+  infer: ([updates], { axis, size }) => {
+    const shape = updates!.shape.map((dimension, i) => (i === axis ? size : dimension));
+    checkShape(shape, 'scatterAdd');
+    return { shape, dtype: updates!.dtype };
+  },
   // An update that is dropped has no influence, where gather would give NaN.
   vjp: ({ g, inputs: [, index], attributes: { axis, size } }) => {
     const inside = index!.greaterEqual(0).logicalAnd(index!.less(size));
@@ -62,7 +63,6 @@ export function scatterAdd(updates: Tensor, index: Tensor, axis: number, size: n
     'shape',
     () => `scatterAdd: index ${show(index.shape)} and updates ${show(updates.shape)} must have one shape`,
   );
-  check(Number.isInteger(size) && size >= 0, 'argument', () => `scatterAdd: size must be a whole number ≥ 0, got ${size}`);
   return apply('scatterAdd', [updates, index.cast('i32')], { axis: at, size });
 }
 

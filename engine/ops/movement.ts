@@ -68,6 +68,7 @@ export function transpose(x: Tensor, first: number, second: number): Tensor {
 
 export const expandRule: Rule<'expand'> = {
   infer: ([x], { shape }) => {
+    checkShape(shape, 'expand');
     const fits =
       shape.length >= x!.shape.length &&
       x!.shape.every((dimension, axis) => dimension === 1 || dimension === shape[shape.length - x!.shape.length + axis]);
@@ -179,6 +180,13 @@ function resolveRange(index: SliceIndex, size: number, axis: number): Range {
     'argument',
     () => `slice: the step of axis ${axis} must be a whole number other than 0, got ${step}`,
   );
+  for (const position of [from, to]) {
+    check(
+      position === null || Number.isInteger(position) || Math.abs(position) === Infinity,
+      'argument',
+      () => `slice: a range of axis ${axis} must run between whole numbers, got ${position}`,
+    );
+  }
   const clip = (position: number, low: number, high: number): number =>
     Math.min(high, Math.max(low, position < 0 ? position + size : position));
   if (step > 0) {
@@ -195,10 +203,11 @@ function resolveRange(index: SliceIndex, size: number, axis: number): Range {
 /** `length` entries of one axis from `start`. */
 export function narrow(x: Tensor, axis: number, start: number, length: number): Tensor {
   const at = normalizeAxis(axis, x.rank, 'narrow');
+  const inside = start >= 0 && length >= 0 && start + length <= x.shape[at]!;
   check(
-    start >= 0 && length >= 0 && start + length <= x.shape[at]!,
+    inside && Number.isInteger(start) && Number.isInteger(length),
     'argument',
-    () => `narrow: ${start} to ${start + length} is outside axis ${at} of ${show(x.shape)}`,
+    () => `narrow: ${length} entries from ${start} are not whole numbers inside axis ${at} of ${show(x.shape)}`,
   );
   return slice(x, ...x.shape.map((_, i): SliceIndex => (i === at ? [start, start + length] : null)));
 }
@@ -215,10 +224,11 @@ export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
 }
 
 export const padRule: Rule<'pad'> = {
-  infer: ([x], { before, after }) => ({
-    shape: x!.shape.map((dimension, axis) => before[axis]! + dimension + after[axis]!),
-    dtype: x!.dtype,
-  }),
+  infer: ([x], { before, after }) => {
+    const shape = x!.shape.map((dimension, axis) => before[axis]! + dimension + after[axis]!);
+    checkShape(shape, 'pad');
+    return { shape, dtype: x!.dtype };
+  },
   vjp: ({ g, inputs: [x], attributes: { before } }) => [
     slice(g, ...x!.shape.map((dimension, axis): SliceIndex => [before[axis]!, before[axis]! + dimension])),
   ],
@@ -230,6 +240,13 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
     before.length === x.rank && after.length === x.rank,
     'argument',
     () => `pad: ${show(x.shape)} needs ${x.rank} counts before and after, got ${before.length} and ${after.length}`,
+  );
+  const leaves = x.shape.map((dimension, axis) => dimension + Math.min(0, before[axis]!) + Math.min(0, after[axis]!));
+  check(
+    [...before, ...after].every(Number.isInteger) && leaves.every((dimension) => dimension >= 0),
+    'argument',
+    () =>
+      `pad: counts must be whole numbers that cut no more than there is of ${show(x.shape)}, got ${show(before)} before and ${show(after)} after`,
   );
   const cut = slice(
     x,
@@ -304,6 +321,12 @@ export function squeeze(x: Tensor, axes?: number | readonly number[]): Tensor {
 export function unsqueeze(x: Tensor, axis: number): Tensor {
   const at = normalizeAxis(axis, x.rank + 1, 'unsqueeze');
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
+}
+
+/** All axes from `start` on as one. */
+export function flatten(x: Tensor, start = 0): Tensor {
+  const at = x.rank === 0 ? 0 : normalizeAxis(start, x.rank, 'flatten');
+  return reshape(x, [...x.shape.slice(0, at), sizeOf(x.shape.slice(at))]);
 }
 
 /** Zeros of the shape and type of `x`. */

@@ -1,4 +1,4 @@
-import type { DType } from '../dtype.ts';
+import { type DType, dtypes } from '../dtype.ts';
 import { check } from '../errors.ts';
 import { checkShape, type Shape, show, sizeOf } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
@@ -57,6 +57,10 @@ export function randomBits(from: Key, shape: Shape): Tensor {
   return scalar('threefry', high, low, arange(count)).reshape(shape);
 }
 
+function checkFloat(dtype: DType, op: string): void {
+  check(dtype === 'f32' || dtype === 'f64', 'dtype', () => `${op}: draws floats, f32 or f64, not ${dtype}; see randint for integers`);
+}
+
 export interface RandomOptions {
   readonly key: Key;
   readonly dtype?: DType;
@@ -70,6 +74,7 @@ export function uniform(
   shape: Shape,
   { key: from, low = 0, high = 1, dtype = 'f32' }: RandomOptions & { readonly low?: number; readonly high?: number },
 ): Tensor {
+  checkFloat(dtype, 'uniform');
   const unit = scalar('shiftRight', randomBits(from, shape), 8)
     .cast(dtype)
     .mul(2 ** -24);
@@ -78,6 +83,7 @@ export function uniform(
 
 /** Standard normal: √2·erf⁻¹ of a uniform on the open interval (−1, 1), whose 2²⁴ values are symmetric about 0. */
 export function randn(shape: Shape, { key: from, dtype = 'f32' }: RandomOptions): Tensor {
+  checkFloat(dtype, 'randn');
   // (2k+1)/2²⁴ − 1 for k = 0 … 2²⁴−1 in steps of 2⁻²³ never reaches ±1 and is exact in f32.
   const symmetric = scalar('shiftRight', randomBits(from, shape), 9)
     .cast(dtype)
@@ -88,6 +94,7 @@ export function randn(shape: Shape, { key: from, dtype = 'f32' }: RandomOptions)
 
 /** 1 with probability p, else 0; u8. */
 export function bernoulli(shape: Shape, { key: from, p }: { readonly key: Key; readonly p: number }): Tensor {
+  check(p >= 0 && p <= 1, 'argument', () => `bernoulli: p must be from 0 to 1, got ${p}`);
   return uniform(shape, { key: from }).less(p);
 }
 
@@ -97,9 +104,9 @@ export function randint(
   { key: from, low = 0, high }: { readonly key: Key; readonly low?: number; readonly high: number },
 ): Tensor {
   check(
-    Number.isInteger(low) && Number.isInteger(high) && high > low,
+    dtypes.i32.holds(low) && dtypes.i32.holds(high - 1) && high > low,
     'argument',
-    () => `randint: needs whole numbers low < high, got ${low} and ${high}`,
+    () => `randint: needs whole numbers low < high of 32 bits, got ${low} and ${high}`,
   );
   return uniform(shape, { key: from })
     .mul(high - low)

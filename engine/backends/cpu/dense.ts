@@ -27,6 +27,8 @@ export function writeView(view: View, buffer: TypedArray, values: Float64Array):
 
 /** Where each element of a view is in its buffer, in row-major order. */
 export function elementOffsets({ shape, strides, offset }: View): Int32Array {
+  // An empty view may have other axes of any size.
+  if (sizeOf(shape) === 0) return new Int32Array(0);
   let offsets = Int32Array.of(offset);
   for (let axis = 0; axis < shape.length; axis++) {
     const extent = shape[axis]!;
