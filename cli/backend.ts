@@ -8,10 +8,22 @@ export const backendOptions: OptionTable = {
   deterministic: { type: 'boolean', help: 'the same bits on every machine: no fused multiply-add' },
 };
 
+/** What decides about the bits of a result: a run goes on with what it began with. */
+export interface BackendChoice {
+  readonly name: 'wasm' | 'cpu' | 'webgpu';
+  readonly deterministic: boolean;
+}
+
+/** The backend that a call asks for, else the one that a run began with. */
+export function backendChoice(input: Input, before?: Partial<BackendChoice>): BackendChoice {
+  const name = input.choice('backend', ['wasm', 'cpu', 'webgpu'], before?.name) ?? 'wasm';
+  const deterministic = input.flag('deterministic') ?? before?.deterministic ?? false;
+  if (deterministic && name === 'webgpu') throw new UsageError('--deterministic is for wasm and cpu');
+  return { name, deterministic };
+}
+
 /** Starts the backend that a call asks for. */
-export async function startBackend(input: Input): Promise<Backend> {
-  const name = input.choice('backend', ['wasm', 'cpu', 'webgpu']) ?? 'wasm';
-  const deterministic = input.flag('deterministic') ?? false;
+export async function startBackend(input: Input, { name, deterministic } = backendChoice(input)): Promise<Backend> {
   if (deterministic && name === 'webgpu') throw new UsageError('--deterministic is for wasm and cpu');
   if (!deterministic) v8ReleaseRelaxedSimd();
   const threads = input.number('threads');

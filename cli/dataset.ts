@@ -1,5 +1,6 @@
+import { resolve } from 'node:path';
 import type { ImageDataset } from '../models/data/images.ts';
-import { loadDataset } from '../models/data/node.ts';
+import { datasetNames, loadDataset } from '../models/data/node.ts';
 import type { Input, OptionTable } from './options.ts';
 
 export const datasetOptions: OptionTable = {
@@ -23,17 +24,15 @@ export interface DataSource {
   readonly testLabels?: string;
 }
 
+/** Paths are made absolute, so that a run can go on from any folder. */
 export function dataSource(input: Input): DataSource {
-  const given = {
-    folder: input.text('data-dir'),
-    labels: input.text('labels'),
-    testImages: input.text('test-images'),
-    testLabels: input.text('test-labels'),
-  };
-  return {
-    data: input.text('data') ?? 'fashion-mnist-subset',
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
-  };
+  const given = { folder: 'data-dir', labels: 'labels', testImages: 'test-images', testLabels: 'test-labels' };
+  const paths = Object.entries(given).flatMap(([name, option]) => {
+    const path = input.text(option);
+    return path === undefined ? [] : [[name, resolve(path)] as const];
+  });
+  const data = input.text('data') ?? 'fashion-mnist-subset';
+  return { data: datasetNames.includes(data) ? data : resolve(data), ...Object.fromEntries(paths) };
 }
 
 export function openDataset({ data, ...options }: DataSource): Promise<ImageDataset> {

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
+import { createRequire } from 'node:module';
 import { TensegrityError } from '../engine/errors.ts';
 import { doctor } from './commands/doctor.ts';
 import { embed } from './commands/embed.ts';
 import { evaluate } from './commands/evaluate.ts';
 import { loss } from './commands/loss.ts';
 import { train } from './commands/train.ts';
-import { type Command, columns, helpOf, parseInput, suggestion, UsageError } from './options.ts';
+import { endWithReader, Stopped } from './interruption.ts';
+import { type Command, helpOf, parseInput, suggestion, UsageError } from './options.ts';
+import { columns } from './table.ts';
 
 const commands: Readonly<Record<string, Command>> = { train, eval: evaluate, embed, loss, doctor };
 
@@ -16,12 +19,30 @@ const overview = [
   '\ntensegrity COMMAND --help says more.',
 ].join('\n');
 
+/** Answers that are no command. */
+const answers: Readonly<Record<string, () => string>> = {
+  '--help': () => overview,
+  '-h': () => overview,
+  help: () => overview,
+  '--version': version,
+};
+
+function version(): string {
+  const manifest = createRequire(import.meta.url)('tensegrity/package.json') as { readonly version: string };
+  return manifest.version;
+}
+
 /** Runs a call; resolves to its exit code. Never throws. */
 async function main([name, ...words]: readonly string[]): Promise<number> {
   try {
-    if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-      console.log(overview);
-      return name === undefined ? 2 : 0;
+    if (name === undefined) {
+      console.error(overview);
+      return 2;
+    }
+    const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
+    if (answer) {
+      console.log(answer());
+      return 0;
     }
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (!command)
@@ -38,17 +59,13 @@ async function main([name, ...words]: readonly string[]): Promise<number> {
 }
 
 function report(error: unknown, words: readonly string[]): number {
-  const known = error instanceof TensegrityError;
-  if (words.includes('--debug') || !known) console.error(error);
-  else if (words.includes('--json')) console.error(JSON.stringify({ error: { code: error.code, message: error.message } }));
+  const code = error instanceof Stopped ? 'stopped' : error instanceof TensegrityError ? error.code : null;
+  if (words.includes('--debug') || code === null || !(error instanceof Error)) console.error(error);
+  else if (words.includes('--json')) console.error(JSON.stringify({ error: { code, message: error.message } }));
   else console.error(`tensegrity: ${error.message}`);
+  if (error instanceof Stopped) return error.exitCode;
   return error instanceof UsageError ? 2 : 1;
 }
 
-// A reader that has seen enough (head, less) closes the pipe: nothing is wrong then.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
+endWithReader();
 process.exitCode = await main(process.argv.slice(2));

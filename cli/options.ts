@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { TensegrityError } from '../engine/errors.ts';
+import { columns } from './table.ts';
 
 /** A wrong call of the command: exit code 2. */
 export class UsageError extends TensegrityError {
@@ -10,6 +11,8 @@ export class UsageError extends TensegrityError {
 
 interface OptionRow {
   readonly type: 'string' | 'boolean';
+  /** One letter, for one dash. */
+  readonly short?: string;
   /** What the help shows for the value. */
   readonly value?: string;
   readonly help: string;
@@ -18,6 +21,8 @@ interface OptionRow {
 /** Options by name, as the help lists them. */
 export type OptionTable = Readonly<Record<string, OptionRow>>;
 
+type Rows = readonly (readonly [left: string, right: string])[];
+
 export interface Command {
   readonly summary: string;
   /** After the command's name. */
@@ -25,14 +30,17 @@ export interface Command {
   /** Positional arguments, how many are needed and how many taken. */
   readonly positionals?: readonly [least: number, most: number];
   readonly options: OptionTable;
-  readonly examples: readonly (readonly [line: string, what: string])[];
-  readonly run: (input: Input) => Promise<void>;
+  /** Further lists of names and what they mean, by heading. */
+  readonly about?: Readonly<Record<string, Rows>>;
+  readonly examples: Rows;
+  /** Resolves to the exit code, where it is not 0. */
+  readonly run: (input: Input) => Promise<number | void>;
 }
 
 /** Options that every command has. */
 export const commonOptions: OptionTable = {
   json: { type: 'boolean', help: 'print JSON, for programs' },
-  help: { type: 'boolean', help: 'print this' },
+  help: { type: 'boolean', short: 'h', help: 'print this' },
   debug: { type: 'boolean', help: 'print the stack of an error' },
 };
 
@@ -66,23 +74,38 @@ export class Input {
     return value;
   }
 
-  /** One of a list of names. */
-  choice<Name extends string>(name: string, names: readonly Name[]): Name | undefined {
-    const text = this.text(name);
-    if (text === undefined) return undefined;
-    const found = names.find((candidate) => candidate === text);
-    if (found === undefined) throw new UsageError(`--${name} is one of ${names.join(', ')}; got '${text}'${suggestion(text, names)}`);
-    return found;
+  /** One of a list of names; `otherwise` stands in for an option that was not given. @throws UsageError for any other word. */
+  choice<Name extends string>(name: string, names: readonly Name[], otherwise?: string): Name | undefined {
+    const text = this.text(name) ?? otherwise;
+    return text === undefined ? undefined : chosen(`--${name}`, text, names);
+  }
+}
+
+/** @throws UsageError unless `text` is one of `names`, with the nearest of them. */
+export function chosen<Name extends string>(what: string, text: string, names: readonly Name[]): Name {
+  const found = names.find((candidate) => candidate === text);
+  if (found === undefined) throw new UsageError(`${what} is one of ${names.join(', ')}; got '${text}'${suggestion(text, names)}`);
+  return found;
+}
+
+/** What `action` complains about in its arguments was wrong in the call. */
+export function asUsage<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw cause instanceof TensegrityError && cause.code === 'argument' ? new UsageError(cause.message) : cause;
   }
 }
 
 /** @throws UsageError naming the word that is wrong, with the nearest right one. */
 export function parseInput(words: readonly string[], name: string, { options, positionals: [least, most] = [0, 0] }: Command): Input {
   const table = { ...options, ...commonOptions };
-  const config = Object.fromEntries(Object.entries(table).map(([option, { type }]) => [option, { type }]));
+  const config = Object.fromEntries(
+    Object.entries(table).map(([option, { type, short }]) => [option, { type, ...(short !== undefined && { short }) }]),
+  );
   let parsed: ReturnType<typeof parseArgs>;
   try {
-    parsed = parseArgs({ args: [...words], options: config, allowPositionals: true, allowNegative: true, strict: true });
+    parsed = parseArgs({ args: [...words], options: config, allowPositionals: true, strict: true });
   } catch (cause) {
     throw new UsageError(explain(cause, words, name, Object.keys(table)));
   }
@@ -97,12 +120,13 @@ export function parseInput(words: readonly string[], name: string, { options, po
 }
 
 function explain(cause: unknown, words: readonly string[], name: string, known: readonly string[]): string {
-  const option = words.map((word) => /^--(?:no-)?([^=]+)/.exec(word)?.[1]).find((given) => given !== undefined && !known.includes(given));
+  const option = words.map((word) => /^--([^=]+)/.exec(word)?.[1]).find((given) => given !== undefined && !known.includes(given));
   if (option !== undefined) return `${name} has no option --${option}${suggestion(option, known, '--')}; see tensegrity ${name} --help`;
-  return cause instanceof Error ? cause.message : String(cause);
+  const message = cause instanceof Error ? cause.message : String(cause);
+  return `${message.replaceAll('\n', ' ').replace(/\.$/, '')}; see tensegrity ${name} --help`;
 }
 
-/** The nearest of `names`, if one is near. */
+/** '; did you mean …?', of the nearest of `names`, if one is near. */
 export function suggestion(word: string, names: readonly string[], prefix = ''): string {
   const [best] = names.map((name) => ({ name, distance: editDistance(word, name) })).sort((a, b) => a.distance - b.distance);
   return best && best.distance <= Math.max(2, word.length / 3) ? `; did you mean ${prefix}${best.name}?` : '';
@@ -120,16 +144,12 @@ function editDistance(a: string, b: string): number {
 }
 
 /** What `--help` prints for a command. */
-export function helpOf(name: string, { summary, usage, options, examples }: Command): string {
+export function helpOf(name: string, { summary, usage, options, about, examples }: Command): string {
   const rows = Object.entries({ ...options, ...commonOptions }).map(
-    ([option, { value, help }]) => [`--${option}${value ? ` ${value}` : ''}`, help] as const,
+    ([option, { value, short, help }]) => [`${short ? `-${short}, ` : ''}--${option}${value ? ` ${value}` : ''}`, help] as const,
   );
-  return [`${summary}\n`, `usage: tensegrity ${name} ${usage}\n`, 'options:', ...columns(rows), '', 'examples:', ...columns(examples)].join(
-    '\n',
+  const lists = Object.entries({ options: rows, ...about, examples }).map(([heading, list]) =>
+    [`${heading}:`, ...columns(list)].join('\n'),
   );
-}
-
-export function columns(rows: readonly (readonly [string, string])[]): string[] {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+  return [summary, `usage: tensegrity ${name} ${usage}`, ...lists].join('\n\n');
 }

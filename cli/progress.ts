@@ -1,66 +1,77 @@
 import type { MetricsLine } from './runFolder.ts';
-import { duration, fixed } from './table.ts';
+import { duration, fixed, terminalWidth, wrapped } from './table.ts';
 
-/** Shows how a run goes: one line that renews itself on a terminal, a plain line now and then elsewhere, JSON lines for programs. */
+/** Shows how a run goes: lines that renew themselves on a terminal, a plain line now and then elsewhere, JSON lines for programs. */
 export class Progress {
   readonly #steps: number;
   readonly #stepsPerEpoch: number;
-  readonly #style: 'line' | 'plain' | 'json' | 'quiet';
+  readonly #style: 'renewed' | 'plain' | 'json' | 'quiet';
   readonly #started = performance.now();
-  #first: number | null = null;
-  #shown = '';
+  /** The first step, which compiles the plan and tells little of the others, and when it was done. */
+  #first: { readonly step: number; readonly at: number } | null = null;
+  #rankMe: number | undefined;
+  #shown: readonly string[] = [];
 
   constructor({ steps, stepsPerEpoch, json, quiet }: { steps: number; stepsPerEpoch: number; json: boolean; quiet: boolean }) {
     this.#steps = steps;
     this.#stepsPerEpoch = stepsPerEpoch;
-    this.#style = json ? 'json' : quiet ? 'quiet' : process.stdout.isTTY ? 'line' : 'plain';
+    this.#style = json ? 'json' : quiet ? 'quiet' : process.stdout.isTTY ? 'renewed' : 'plain';
   }
 
   step(line: MetricsLine): void {
-    this.#first ??= line.step;
-    if (this.#style === 'quiet') return;
-    if (this.#style === 'json') {
-      console.log(JSON.stringify({ event: 'step', ...line }));
-      return;
-    }
-    const text = this.#describe(line);
-    if (this.#style === 'line') {
-      this.#shown = text.slice(0, process.stdout.columns - 1);
-      process.stdout.write(`\r\x1b[K${this.#shown}`);
-    } else if (line.step === this.#first || line.step % Math.ceil(this.#stepsPerEpoch / 4) === 0 || line.step === this.#steps) {
-      console.log(text);
-    }
+    this.#first ??= { step: line.step, at: performance.now() };
+    this.#rankMe = line.rankMe ?? this.#rankMe;
+    if (this.#style === 'json') console.log(JSON.stringify({ event: 'step', ...line }));
+    else if (this.#style === 'renewed') this.#renew(wrapped(this.#describe(line), terminalWidth() - 1, '  '));
+    else if (
+      this.#style === 'plain' &&
+      (line.step === this.#first.step || (line.step % this.#stepsPerEpoch) % Math.ceil(this.#stepsPerEpoch / 4) === 0)
+    )
+      console.log(this.#describe(line).join('  '));
   }
 
-  /** A message of its own line. */
-  say(message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+  /** A message of its own line. What a person must know (`urgent`) is said even when all is quiet. */
+  say(message: string, { urgent = false, ...fields }: Readonly<Record<string, unknown>> & { readonly urgent?: boolean } = {}): void {
     if (this.#style === 'json') console.log(JSON.stringify({ event: 'message', message, ...fields }));
-    else if (this.#style !== 'quiet') {
-      if (this.#style === 'line' && this.#shown !== '') process.stdout.write('\r\x1b[K');
-      console.log(message);
-      if (this.#style === 'line') process.stdout.write(this.#shown);
-    }
+    else if (this.#style !== 'quiet') process.stdout.write(`${this.#erased()}${message}\n${this.#shown.join('\n')}`);
+    else if (urgent) console.error(message);
   }
 
-  /** Leaves the line that renews itself. */
+  /** Leaves the lines that renew themselves as they are. */
   end(): void {
-    if (this.#style === 'line' && this.#shown !== '') process.stdout.write('\n');
-    this.#shown = '';
+    if (this.#shown.length > 0) process.stdout.write('\n');
+    this.#shown = [];
   }
 
-  #describe({ step, epoch, loss, parts, deviation, normalizedDeviation, correlation, imagesPerSecond }: MetricsLine): string {
-    const done = step - (this.#first ?? step) + 1;
-    const left = ((performance.now() - this.#started) / 1000 / done) * (this.#steps - step);
-    const terms = Object.entries(parts).map(([name, value]) => `${name} ${fixed(value, 3)}`);
+  #renew(lines: readonly string[]): void {
+    process.stdout.write(this.#erased() + lines.join('\n'));
+    this.#shown = lines;
+  }
+
+  /** What takes back the lines that are shown. */
+  #erased(): string {
+    const above = this.#shown.length - 1;
+    return above < 0 ? '' : `\r${above > 0 ? `\x1b[${above}A` : ''}\x1b[J`;
+  }
+
+  #describe({ step, epoch, loss, parts, deviation, normalizedDeviation, correlation, imagesPerSecond }: MetricsLine): string[] {
     return [
       `epoch ${epoch + 1}/${this.#steps / this.#stepsPerEpoch}`,
       `step ${step}/${this.#steps}`,
-      `loss ${fixed(loss, 3)}${terms.length > 0 ? ` (${terms.join(', ')})` : ''}`,
+      `${fixed(imagesPerSecond, 0)} images/s`,
+      `${duration(this.#secondsLeft(step))} left`,
+      `loss ${fixed(loss, 3)}`,
+      ...Object.entries(parts).map(([name, value]) => `${name} ${fixed(value, 3)}`),
       `std ${fixed(deviation, 2)}`,
       `std_ℓ2 ${fixed(normalizedDeviation, 2)}`,
       `|corr| ${fixed(correlation, 3)}`,
-      `${fixed(imagesPerSecond, 0)} images/s`,
-      `${duration(left)} left`,
-    ].join('  ');
+      ...(this.#rankMe === undefined ? [] : [`RankMe ${fixed(this.#rankMe, 1)}`]),
+    ];
+  }
+
+  #secondsLeft(step: number): number {
+    const { step: first, at } = this.#first!;
+    const perStep = step > first ? (performance.now() - at) / (step - first) : at - this.#started;
+    return (perStep * (this.#steps - step)) / 1000;
   }
 }

@@ -44,6 +44,7 @@ export function reportPage({ training, source }: RunConfig, lines: readonly Metr
       curve('std_ℓ2 (1: healthy)', (line) => line.normalizedDeviation),
       curve('mean |correlation| (0: no redundancy)', (line) => line.correlation),
     ]),
+    chart('RankMe of the features after each epoch', [curve('RankMe', (line) => line.rankMe ?? NaN)]),
     chart('Learning rate', [curve('learning rate', (line) => line.learningRate)]),
   ];
   const rows = (cells: readonly string[], tag: string): string =>

@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { createWriteStream, type WriteStream } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
+import { access, type FileHandle, open, readdir, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TensegrityError } from '../engine/errors.ts';
+import { check, TensegrityError } from '../engine/errors.ts';
+import type { ImageDataset } from '../models/data/images.ts';
 import {
   type Checkpoint,
   ensureFolder,
@@ -15,16 +14,22 @@ import {
 } from '../models/io/node.ts';
 import { checkConfig, type TrainingConfig } from '../models/train/config.ts';
 import type { StepRecord, Trainer } from '../models/train/trainer.ts';
+import type { BackendChoice } from './backend.ts';
 import type { DataSource } from './dataset.ts';
 
 /** What a run's folder remembers of how it was started. */
 export interface RunConfig {
   readonly training: TrainingConfig;
   readonly source: DataSource;
+  readonly backend: BackendChoice;
 }
 
 /** A line of metrics.jsonl. */
-export type MetricsLine = StepRecord & { readonly imagesPerSecond: number };
+export type MetricsLine = StepRecord & {
+  readonly imagesPerSecond: number;
+  /** After the last step of an epoch: RankMe of the encoder's features of some training images. */
+  readonly rankMe?: number;
+};
 
 /**
  * A run on disk: `config.json`, `metrics.jsonl` (a line a step), `checkpoint.safetensors`, and at the end `encoder.safetensors`, `results.json`
@@ -32,7 +37,7 @@ export type MetricsLine = StepRecord & { readonly imagesPerSecond: number };
  */
 export class RunFolder {
   readonly path: string;
-  #log: WriteStream | null = null;
+  #log: FileHandle | null = null;
 
   constructor(path: string) {
     this.path = path;
@@ -63,12 +68,14 @@ export class RunFolder {
     const text = await withStorageErrors('read', path, () => readFile(path, 'utf8'));
     try {
       const config = JSON.parse(text) as RunConfig;
+      check(typeof config.source?.data === 'string', 'format', () => 'it does not say what data to train on');
       checkConfig(config.training);
       return config;
     } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
       throw new TensegrityError(
         'format',
-        `${path} is not the configuration of a run: ${cause instanceof Error ? cause.message : String(cause)}`,
+        `${path} is not the configuration of a run (${reason}); put back what was there, or train anew`,
         {},
         cause,
       );
@@ -91,7 +98,7 @@ export class RunFolder {
     });
   }
 
-  /** Opens metrics.jsonl for the lines after `step`; returns those up to it. */
+  /** Opens metrics.jsonl for the lines after `step`; returns those up to it. What a killed process left half written is removed. */
   async openLog(step: number): Promise<MetricsLine[]> {
     const path = this.file('metrics.jsonl');
     const text = (await exists(path)) ? await withStorageErrors('read', path, () => readFile(path, 'utf8')) : '';
@@ -99,33 +106,32 @@ export class RunFolder {
       .split('\n')
       .flatMap(parsedLine)
       .filter((line) => line.step <= step);
-    await this.write('metrics.jsonl', lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-    this.#log = createWriteStream(path, { flags: 'a' });
-    await withStorageErrors('write', path, () => once(this.#log!, 'open'));
+    await withStorageErrors('write', this.path, async () => {
+      const left = (await readdir(this.path)).filter((name) => name.startsWith('.') && name.endsWith('.partial'));
+      await Promise.all(left.map((name) => unlink(this.file(name))));
+    });
+    await this.write('metrics.jsonl', lines.map(asLine).join(''));
+    this.#log = await withStorageErrors('write', path, () => open(path, 'a'));
     return lines;
   }
 
   async log(line: MetricsLine): Promise<void> {
-    const stream = this.#log!;
-    await withStorageErrors(
-      'write',
-      this.file('metrics.jsonl'),
-      () =>
-        new Promise<void>((resolve, reject) => stream.write(`${JSON.stringify(line)}\n`, (error) => (error ? reject(error) : resolve()))),
-    );
+    await withStorageErrors('write', this.file('metrics.jsonl'), async () => this.#log?.appendFile(asLine(line)));
   }
 
   async closeLog(): Promise<void> {
-    const stream = this.#log;
+    await this.#log?.close();
     this.#log = null;
-    if (stream && !stream.destroyed) await new Promise<void>((resolve) => stream.end(resolve));
   }
 
-  async saveEncoder(trainer: Trainer): Promise<void> {
-    await writeSafetensors(
-      this.file('encoder.safetensors'),
-      await trainer.encoder.stateDict().then((state) => Object.entries(state instanceof Map ? Object.fromEntries(state) : state)),
-    );
+  /** The trained encoder, with what is needed to use it: its architecture, and how images were normalised. */
+  async saveEncoder({ encoder, config }: Trainer, { mean, deviation }: Pick<ImageDataset, 'mean' | 'deviation'>): Promise<void> {
+    await writeSafetensors(this.file('encoder.safetensors'), await encoder.stateDict(), [
+      ['encoder', config.encoder],
+      ['stem', config.stem],
+      ['mean', mean.join(',')],
+      ['deviation', deviation.join(',')],
+    ]);
   }
 }
 
@@ -134,6 +140,10 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+function asLine(line: MetricsLine): string {
+  return `${JSON.stringify(line)}\n`;
 }
 
 /** A line that a killed process left half written is dropped: its step is done again. */

@@ -7,7 +7,39 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), widths.map((width) => '─'.repeat(width)).join('──'), ...rows.map(line)].join('\n');
 }
 
-/** 12.3 as '12.3%'. */
+/** How many characters a line of the terminal holds; 100 where there is none. */
+export function terminalWidth(): number {
+  return process.stdout.columns || 100;
+}
+
+/** Pieces in lines of at most `width`, broken between pieces only. */
+export function wrapped(pieces: readonly string[], width: number, gap = ' '): string[] {
+  const lines: string[] = [];
+  for (const piece of pieces) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + gap.length + piece.length <= width) lines[lines.length - 1] = last + gap + piece;
+    else lines.push(piece);
+  }
+  return lines;
+}
+
+/** The left column is no wider than this: what does not fit has a line of its own. */
+const WIDEST = 34;
+
+/** Names and what they mean, in two columns. */
+export function columns(rows: readonly (readonly [string, string])[], width = Math.min(terminalWidth(), 120)): string[] {
+  const lefts = rows.map(([left]) => left.length).filter((length) => length <= WIDEST);
+  const column = Math.max(4, ...lefts);
+  return rows.flatMap(([left, right]) => {
+    const lines = wrapped(right.split(' '), Math.max(20, width - column - 4));
+    const first = left.length > column ? [left] : [];
+    return [...first, ...lines.map((line, i) => `${(i === 0 && first.length === 0 ? left : '').padEnd(column)}  ${line}`)].map(
+      (line) => `  ${line}`,
+    );
+  });
+}
+
+/** .123 as '12.3%'; – for one that is not there. */
 export function percent(part: number | null): string {
   return part === null ? '–' : `${(part * 100).toFixed(1)}%`;
 }

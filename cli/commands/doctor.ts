@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { type BackendName, compile, tensor, useBackend } from '../../engine/index.ts';
 import { datasetNames, loadDataset } from '../../models/data/node.ts';
-import { type Command, columns } from '../options.ts';
+import type { Command } from '../options.ts';
 import { v8ReleaseRelaxedSimd } from '../relaxed.ts';
+import { columns } from '../table.ts';
 
 interface Finding {
   readonly works: boolean;

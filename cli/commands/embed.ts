@@ -1,9 +1,9 @@
-import type { HostArray } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
-import { channelStatistics } from '../../models/data/images.ts';
-import { readArray, readSafetensors, writeArray } from '../../models/io/node.ts';
-import { type Encoder, encoders } from '../../models/nn/networks.ts';
+import type { ImageDataset } from '../../models/data/images.ts';
+import { loadDataset } from '../../models/data/node.ts';
+import { readSafetensors, writeArray } from '../../models/io/node.ts';
+import { type Encoder, type EncoderName, encoders } from '../../models/nn/networks.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { type Command, type Input, type OptionTable, UsageError } from '../options.ts';
@@ -14,38 +14,48 @@ export const encoderOptions: OptionTable = {
     value: 'FILE.safetensors',
     help: "the encoder's weights by PyTorch's names; a classifier head (fc.*) is ignored",
   },
-  encoder: { type: 'string', value: Object.keys(encoders).join('|'), help: 'its architecture (small-conv)' },
-  stem: { type: 'string', value: 'imagenet|cifar', help: 'of a ResNet: imagenet, unless the weights have a 3×3 first layer' },
+  encoder: { type: 'string', value: Object.keys(encoders).join('|'), help: 'its architecture (what the file says; else small-conv)' },
+  stem: { type: 'string', value: 'imagenet|cifar', help: 'of a ResNet (imagenet, unless the weights have a 3×3 first layer)' },
 };
 
+interface LoadedEncoder {
+  readonly encoder: Encoder;
+  /** Channels of the images that it takes. */
+  readonly channels: number;
+  /** What the file says of itself; one that `train` wrote says how images were normalised. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
 /** An encoder with weights from a file. @throws TensegrityError `format` naming what is missing or left over. */
-export async function loadEncoder(input: Input, path: string): Promise<Encoder> {
-  const name = input.choice('encoder', Object.keys(encoders) as (keyof typeof encoders)[]) ?? 'small-conv';
-  const { tensors } = await readSafetensors(path);
+export async function loadEncoder(input: Input, path: string): Promise<LoadedEncoder> {
+  const { tensors, metadata } = await readSafetensors(path);
+  const name = input.choice('encoder', Object.keys(encoders) as EncoderName[], metadata.get('encoder')) ?? 'small-conv';
   const first = tensors.get(name === 'small-conv' ? '0.0.weight' : 'conv1.weight');
-  const inputs = first?.shape[1] ?? 3;
-  const stem = input.choice('stem', ['imagenet', 'cifar']) ?? (first?.shape[2] === 3 ? 'cifar' : 'imagenet');
-  const encoder = encoders[name]({ key: 0, inputs, stem });
+  const channels = first?.shape[1] ?? 3;
+  const stem = input.choice('stem', ['imagenet', 'cifar'], metadata.get('stem')) ?? (first?.shape[2] === 3 ? 'cifar' : 'imagenet');
+  const encoder = encoders[name]({ key: 0, inputs: channels, stem });
   try {
     encoder.loadStateDict(tensors, { ignore: ['fc.'] });
   } catch (cause) {
     if (!(cause instanceof TensegrityError)) throw cause;
-    throw new TensegrityError(cause.code, `${path} does not hold a ${name}: ${cause.message}`, cause.details, cause);
+    throw new TensegrityError(
+      cause.code,
+      `${path} does not hold a ${name}: ${cause.message}; choose its architecture with --encoder`,
+      cause.details,
+      cause,
+    );
   }
-  return encoder;
+  return { encoder, channels, metadata };
 }
 
-/** Images for an encoder: [N, C, H, W], u8 or f32. */
-export async function readImages(path: string): Promise<HostArray> {
-  const array = await readArray(path);
-  const images: HostArray = array.dtype === 'f64' ? { dtype: 'f32', shape: array.shape, data: Float32Array.from(array.data) } : array;
-  const shaped = images.shape.length === 3 ? { ...images, shape: [images.shape[0]!, 1, ...images.shape.slice(1)] } : images;
+/** @throws TensegrityError `data` for images of another number of channels than the encoder takes. */
+export function checkChannels({ channels }: Pick<LoadedEncoder, 'channels'>, { name, train }: ImageDataset, weights: string): void {
+  const { shape } = train.images;
   check(
-    shaped.shape.length === 4 && shaped.dtype !== 'i32',
-    'shape',
-    () => `${path}: images must be u8 or float [N, C, H, W], got ${array.dtype} ${show(array.shape)}`,
+    shape[1] === channels,
+    'data',
+    () => `${weights} takes images of ${channels} channels, and ${name} has ${show(shape)}; give it images [N, ${channels}, H, W]`,
   );
-  return shaped;
 }
 
 export const embed: Command = {
@@ -55,7 +65,11 @@ export const embed: Command = {
   options: {
     ...encoderOptions,
     out: { type: 'string', value: 'FILE.npy', help: 'where the features go, f32 [N, width]' },
-    mean: { type: 'string', value: 'M,…', help: 'of u8 images scaled to [0, 1], by channel; those of the images themselves, unless given' },
+    mean: {
+      type: 'string',
+      value: 'M,…',
+      help: 'of u8 images scaled to [0, 1], by channel (those of its training; else of the images themselves)',
+    },
     deviation: { type: 'string', value: 'S,…', help: 'likewise' },
     ...backendOptions,
   },
@@ -67,24 +81,30 @@ export const embed: Command = {
     const [path, out] = [input.text('weights'), input.text('out')];
     if (path === undefined || out === undefined) throw new UsageError('embed needs --weights FILE.safetensors and --out FILE.npy');
     await startBackend(input);
-    const encoder = await loadEncoder(input, path);
-    const images = await readImages(input.positionals[0]!);
-    const z = await features(encoder, images, scaleOf(input, images));
+    const { encoder, channels, metadata } = await loadEncoder(input, path);
+    const dataset = await loadDataset(input.positionals[0]!);
+    checkChannels({ channels }, dataset, path);
+    const z = await features(encoder, dataset.train.images, scaleOf(input, metadata, dataset));
     await writeArray(out, z.pooled);
     const shape = z.pooled.shape;
     console.log(input.flag('json') ? JSON.stringify({ out, shape }) : `${out}: f32 ${show(shape)}`);
   },
 };
 
-/** Float images are used as they are; u8 ones are normalised. */
-export function scaleOf(input: Input, images: HostArray): { mean: readonly number[]; deviation: readonly number[] } {
-  const statistics = channelStatistics(images);
-  if (images.dtype !== 'u8') return statistics;
-  return { mean: list(input, 'mean') ?? statistics.mean, deviation: list(input, 'deviation') ?? statistics.deviation };
-}
-
-function list(input: Input, name: string): number[] | undefined {
-  const values = input.text(name)?.split(',').map(Number);
-  if (values?.some((value) => !Number.isFinite(value))) throw new UsageError(`--${name} takes numbers separated by commas`);
-  return values;
+/** Float images are used as they are; u8 ones are normalised: as the call says, else as in training, else by themselves. */
+function scaleOf(
+  input: Input,
+  metadata: ReadonlyMap<string, string>,
+  { train, ...own }: ImageDataset,
+): Pick<ImageDataset, 'mean' | 'deviation'> {
+  if (train.images.dtype !== 'u8') return own;
+  const list = (name: 'mean' | 'deviation'): readonly number[] => {
+    const values = (input.text(name) ?? metadata.get(name))?.split(',').map(Number) ?? own[name];
+    if (values.length !== own[name].length || !values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0)))
+      throw new UsageError(
+        `--${name} takes ${own[name].length} numbers separated by commas, one for each channel; got ${values.join(',')}`,
+      );
+    return values;
+  };
+  return { mean: list('mean'), deviation: list('deviation') };
 }

@@ -1,14 +1,15 @@
+import { check } from '../../engine/errors.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
-import { scoreEncoder, scorePixels } from '../../models/train/evaluate.ts';
+import { lackingLabels, scoreEncoder, scorePixels } from '../../models/train/evaluate.ts';
 import { initialEncoder } from '../../models/train/trainer.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { dataSource, datasetOptions, openDataset } from '../dataset.ts';
-import { type Command, UsageError } from '../options.ts';
+import { type Command, type Input, UsageError } from '../options.ts';
 import { type Results, reportPage, scoreHeader, scoreRows } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
-import { encoderOptions, loadEncoder } from './embed.ts';
+import { checkChannels, encoderOptions, loadEncoder } from './embed.ts';
 
 interface Finish {
   readonly folder: RunFolder;
@@ -19,19 +20,21 @@ interface Finish {
   readonly evaluate: boolean;
   readonly json: boolean;
   readonly say: (text: string) => void;
+  readonly pause: () => Promise<void>;
 }
 
 /** Scores the run's encoder beside an untrained one and the pixels, prints the table, and writes results and report into the folder. */
-export async function finishRun({ folder, config, dataset, encoder, lines, evaluate: scored, json, say }: Finish): Promise<void> {
+export async function finishRun({ folder, config, dataset, encoder, lines, evaluate: scored, json, say, pause }: Finish): Promise<void> {
   let results: Results | null = null;
   if (scored) {
-    say('probing the frozen features …');
-    const { seed } = config.training;
+    say('scoring the frozen features …');
+    const options = { seed: config.training.seed, pause };
     const random = initialEncoder(config.training, dataset.train.images.shape[1]!);
+    const pixels = await scorePixels(dataset, options);
     results = {
-      [`trained (${config.training.method})`]: await scoreEncoder(encoder, dataset, seed),
-      'random encoder': await scoreEncoder(random, dataset, seed),
-      'raw pixels': await scorePixels(dataset, seed),
+      [`trained (${config.training.method})`]: await scoreEncoder(encoder, dataset, options),
+      'random encoder': await scoreEncoder(random, dataset, options),
+      ...(pixels && { 'raw pixels': pixels }),
     };
     random.dispose();
     await folder.write('results.json', JSON.stringify(results, null, 2));
@@ -60,25 +63,39 @@ export const evaluate: Command = {
     if ((run === undefined) === (weights === undefined))
       throw new UsageError('eval needs either --run FOLDER or --weights FILE.safetensors');
     await startBackend(input);
-    let [source, encoder]: [RunConfig['source'], Encoder | null] = [dataSource(input), null];
-    if (weights !== undefined) encoder = await loadEncoder(input, weights);
-    const folder = run === undefined ? null : new RunFolder(run);
-    const config = await folder?.config();
-    if (config) source = config.source;
-    const dataset = await openDataset(source);
-    if (folder && config) {
-      const checkpoint = await folder.checkpoint();
-      if (!checkpoint) throw new UsageError(`${folder.path} has no checkpoint yet`);
-      encoder = initialEncoder(config.training, dataset.train.images.shape[1]!);
-      encoder.loadStateDict(
-        new Map(
-          [...checkpoint.tensors].flatMap(([name, array]) =>
-            name.startsWith('encoder.') ? [[name.slice('encoder.'.length), array] as const] : [],
-          ),
-        ),
-      );
-    }
-    const results: Results = { encoder: await scoreEncoder(encoder!, dataset, input.number('seed') ?? 0) };
+    const { encoder, dataset } = run === undefined ? await fromWeights(input, weights!) : await fromRun(run);
+    const lacking = lackingLabels(dataset);
+    check(
+      lacking === null,
+      'data',
+      () => `${dataset.name} has no ${lacking}, which probes need; name them with --labels, --test-images and --test-labels`,
+    );
+    const results: Results = { encoder: await scoreEncoder(encoder, dataset, { seed: input.number('seed') ?? 0 }) };
     console.log(input.flag('json') ? JSON.stringify(results) : table(scoreHeader, scoreRows(results)));
   },
 };
+
+interface Subject {
+  readonly encoder: Encoder;
+  readonly dataset: ImageDataset;
+}
+
+async function fromWeights(input: Input, path: string): Promise<Subject> {
+  const loaded = await loadEncoder(input, path);
+  const dataset = await openDataset(dataSource(input));
+  checkChannels(loaded, dataset, path);
+  return { encoder: loaded.encoder, dataset };
+}
+
+async function fromRun(path: string): Promise<Subject> {
+  const folder = new RunFolder(path);
+  const { training, source } = await folder.config();
+  const checkpoint = await folder.checkpoint();
+  check(checkpoint, 'storage', () => `${path} has no checkpoint yet; tensegrity train --resume ${path} goes on with it`);
+  const dataset = await openDataset(source);
+  const encoder = initialEncoder(training, dataset.train.images.shape[1]!);
+  const prefix = 'encoder.';
+  const own = [...checkpoint.tensors].filter(([name]) => name.startsWith(prefix));
+  encoder.loadStateDict(new Map(own.map(([name, array]) => [name.slice(prefix.length), array])));
+  return { encoder, dataset };
+}

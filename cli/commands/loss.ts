@@ -3,11 +3,11 @@ import { check } from '../../engine/errors.ts';
 import { grad, type Tensor, tensor } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
 import { ensureFolder, readArray, writeArray } from '../../models/io/node.ts';
-import { methodNamed, methods } from '../../models/methods/index.ts';
+import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
-import type { Command, OptionTable } from '../options.ts';
-import { columns } from '../options.ts';
+import { asUsage, type Command, chosen, type OptionTable } from '../options.ts';
+import { columns } from '../table.ts';
 
 const options: OptionTable = {
   ...methodOptionTable,
@@ -28,14 +28,14 @@ export const loss: Command = {
     ['tensegrity loss vicreg za.npy zb.npy --backend cpu', 'in double precision, for f64 files'],
   ],
   run: async (input) => {
-    const [name, pathA, pathB] = input.positionals as [string, string, string];
-    const compute = methodNamed(name).configure(readMethodOptions(input, name));
+    const [word, pathA, pathB] = input.positionals as [string, string, string];
+    const name = chosen('the method', word, Object.keys(methods) as MethodName[]);
+    const compute = asUsage(() => methodNamed(name).configure(readMethodOptions(input, name)));
     const backend = await startBackend(input);
-    const [za, zb] = await Promise.all(
-      [pathA, pathB].map(async (path) => embedding(tensor(await readArray(path)), path, backend.dtypes.includes('f64'))),
-    );
-    const { loss: total, ...parts } = compute(za!, zb!, input.number('seed') ?? 0);
-    const gradients = grad(total, [za!, zb!]);
+    const doubles = backend.dtypes.includes('f64');
+    const [za, zb] = [await readEmbedding(pathA, doubles), await readEmbedding(pathB, doubles)];
+    const { loss: total, ...parts } = compute(za, zb, input.number('seed') ?? 0);
+    const gradients = grad(total, [za, zb]);
     const values = Object.fromEntries(
       await Promise.all(Object.entries({ loss: total, ...parts }).map(async ([part, value]) => [part, await value.item()] as const)),
     );
@@ -53,13 +53,8 @@ export const loss: Command = {
 };
 
 /** Embeddings as floats: f64 stays where the backend computes with it. */
-function embedding(z: Tensor, path: string, doubles: boolean): Tensor {
-  check(z.rank === 2, 'shape', () => `${path}: embeddings must be [n, d], got ${show(z.shape)}`);
-  return z.dtype === 'f64' && doubles ? z : tensor({ dtype: z.dtype, shape: z.shape, data: dataOf(z) }, { dtype: 'f32' });
-}
-
-function dataOf(z: Tensor) {
-  const { storage } = z.node;
-  check(storage && ArrayBuffer.isView(storage), 'argument', () => 'embeddings that were read from a file are in ordinary memory');
-  return storage;
+async function readEmbedding(path: string, doubles: boolean): Promise<Tensor> {
+  const z = await readArray(path);
+  check(z.shape.length === 2, 'shape', () => `${path}: embeddings must be [n, d], got ${show(z.shape)}`);
+  return tensor(z, { dtype: z.dtype === 'f64' && doubles ? 'f64' : 'f32' });
 }

@@ -3,13 +3,16 @@ import type { ImageDataset } from '../../models/data/images.ts';
 import { type MethodName, methods } from '../../models/methods/index.ts';
 import { type EncoderName, encoders } from '../../models/nn/networks.ts';
 import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from '../../models/train/config.ts';
+import { lackingLabels, trainingRankMe } from '../../models/train/evaluate.ts';
 import { diagnose, type Warning } from '../../models/train/monitor.ts';
 import { Trainer } from '../../models/train/trainer.ts';
-import { backendOptions, startBackend } from '../backend.ts';
+import { backendChoice, backendOptions, startBackend } from '../backend.ts';
 import { dataSource, datasetOptions, openDataset } from '../dataset.ts';
+import { Interruption, Stopped } from '../interruption.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
-import { type Command, type Input, type OptionTable, UsageError } from '../options.ts';
+import { asUsage, type Command, type Input, type OptionTable, UsageError } from '../options.ts';
 import { Progress } from '../progress.ts';
+import { reportPage } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { finishRun } from './evaluate.ts';
 
@@ -20,16 +23,16 @@ const names = <Name extends string>(table: Readonly<Record<Name, unknown>>): Nam
 
 const runOptions: OptionTable = {
   ...datasetOptions,
-  method: { type: 'string', value: names(methods).join('|'), help: '(vicreg)' },
-  encoder: { type: 'string', value: names(encoders).join('|'), help: '(small-conv)' },
+  method: { type: 'string', value: names(methods).join('|'), help: 'the loss to train with (vicreg)' },
+  encoder: { type: 'string', value: names(encoders).join('|'), help: 'the network to train (small-conv)' },
   stem: { type: 'string', value: 'cifar|imagenet', help: 'first layer of a ResNet (cifar)' },
   expander: { type: 'string', value: 'N-N-…', help: "widths of the head's layers (256-256-256; w-mse: 1024-32)" },
   augment: { type: 'string', value: names(augmentations).join('|'), help: 'how views are made (reference)' },
-  epochs: { type: 'string', value: 'N', help: '(5; embedded data: 10)' },
+  epochs: { type: 'string', value: 'N', help: 'how often every image is seen (5; embedded data: 10)' },
   batch: { type: 'string', value: 'N', help: 'images in a step (256)' },
-  optimizer: { type: 'string', value: names(optimizers).join('|'), help: '(adam)' },
+  optimizer: { type: 'string', value: names(optimizers).join('|'), help: 'how gradients move the weights (adam)' },
   lr: { type: 'string', value: 'X', help: 'learning rate after the warm-up (1e-3)' },
-  'weight-decay': { type: 'string', value: 'X', help: '(1e-6)' },
+  'weight-decay': { type: 'string', value: 'X', help: 'pull of the weights towards 0 (1e-6)' },
   warmup: { type: 'string', value: 'X', help: 'part of all steps in which the learning rate rises (.1); then half a cosine' },
   seed: { type: 'string', value: 'N', help: 'everything random is drawn from it (0)' },
   ...methodOptionTable,
@@ -48,6 +51,22 @@ export const train: Command = {
     quiet: { type: 'boolean', help: 'print only the final table' },
     ...backendOptions,
   },
+  about: {
+    'while it trains it shows': [
+      ['loss', "and the method's own terms, unweighted"],
+      ['std', 'mean deviation of the embedding: VICReg asks for 1; near 0 all images map to one point (collapse)'],
+      ['std_ℓ2', 'the same of directions: 1 is healthy, 0 collapsed'],
+      ['|corr|', 'mean |correlation| of two dimensions: near 0 they say different things, near 1 the same'],
+      ['RankMe', 'after each epoch: how many dimensions the features really use'],
+    ],
+    "the run's folder holds": [
+      ['config.json', 'how it was started'],
+      ['metrics.jsonl', 'what was shown, a line a step'],
+      ['checkpoint.safetensors', 'where it stands, for --resume and eval --run'],
+      ['encoder.safetensors', 'at the end: the trained encoder, for embed, eval --weights, and PyTorch'],
+      ['results.json, report.html', 'at the end: scores and curves'],
+    ],
+  },
   examples: [
     ['tensegrity train', 'VICReg on the embedded 10 000 images, in minutes'],
     ['tensegrity train --data fashion-mnist --seed 1', 'the reference recipe on all 60 000'],
@@ -57,94 +76,112 @@ export const train: Command = {
     ['tensegrity train --resume runs/vicreg-…', 'go on after Ctrl-C'],
   ],
   run: async (input) => {
-    const backend = await startBackend(input);
     const resume = input.text('resume');
     if (resume !== undefined) refuseWithResume(input);
+    const checkpointEvery = input.number('checkpoint-every') ?? 100;
+    if (!(Number.isInteger(checkpointEvery) && checkpointEvery >= 1))
+      throw new UsageError(`--checkpoint-every takes a whole number ≥ 1, got ${checkpointEvery}`);
+    const [json, quiet, scored] = [input.flag('json') ?? false, input.flag('quiet') ?? false, !(input.flag('no-eval') ?? false)];
+
     const config = resume === undefined ? readConfig(input) : await new RunFolder(resume).config();
+    const backend = await startBackend(input, backendChoice(input, config.backend));
     const dataset = await openDataset(config.source);
     const trainer = new Trainer(config.training, dataset);
     if (input.flag('plan')) {
       console.log(await trainer.explain());
       return;
     }
+    // What is wrong with the images shows now, before there is a folder.
+    await trainer.prepare();
     const folder =
       resume === undefined ? await RunFolder.create(input.text('out') ?? defaultFolder(config.training), config) : new RunFolder(resume);
     const checkpoint = resume === undefined ? null : await folder.checkpoint();
     if (checkpoint) trainer.restore(checkpoint);
     const lines = await folder.openLog(trainer.step);
 
-    const quiet = input.flag('quiet') ?? false;
-    const progress = new Progress({ steps: trainer.steps, stepsPerEpoch: trainer.stepsPerEpoch, json: input.flag('json') ?? false, quiet });
+    using interruption = new Interruption();
+    const progress = new Progress({ steps: trainer.steps, stepsPerEpoch: trainer.stepsPerEpoch, json, quiet });
     progress.say(opening(config, dataset, trainer, backend.name, folder.path), { run: folder.path });
-    const stopped = await trainLoop(trainer, { folder, config, lines, progress, checkpointEvery: input.number('checkpoint-every') ?? 100 });
-    if (stopped) {
-      process.exitCode = 130;
-      return;
-    }
-    await folder.saveEncoder(trainer);
+    const lacking = lackingLabels(dataset);
+    if (lacking !== null && scored) progress.say(`${dataset.name} has no ${lacking}, so there will be no probes, only collapse metrics`);
+
+    await trainLoop({ trainer, dataset, folder, config, lines, progress, checkpointEvery, interruption });
+    await folder.saveEncoder(trainer, dataset);
     await finishRun({
       folder,
       config,
       dataset,
       encoder: trainer.encoder,
       lines,
-      evaluate: !(input.flag('no-eval') ?? false),
-      json: input.flag('json') ?? false,
+      evaluate: scored,
+      json,
       say: (text) => progress.say(text),
+      pause: async () => {
+        const exitCode = await interruption.asked();
+        if (exitCode !== null)
+          throw new Stopped(
+            `stopped before the scores; the encoder is trained and saved. For the scores: tensegrity train --resume ${folder.path}`,
+            exitCode,
+          );
+      },
     });
   },
 };
 
 interface LoopContext {
+  readonly trainer: Trainer;
+  readonly dataset: ImageDataset;
   readonly folder: RunFolder;
   readonly config: RunConfig;
   readonly lines: MetricsLine[];
   readonly progress: Progress;
   readonly checkpointEvery: number;
+  readonly interruption: Interruption;
 }
 
-/** Trains to the end, or to Ctrl-C; resolves to whether it was stopped. */
-async function trainLoop(trainer: Trainer, { folder, config, lines, progress, checkpointEvery }: LoopContext): Promise<boolean> {
-  if (!(Number.isInteger(checkpointEvery) && checkpointEvery >= 1))
-    throw new UsageError(`--checkpoint-every takes a whole number ≥ 1, got ${checkpointEvery}`);
-  let stop = false;
-  const onSignal = (): void => {
-    // Twice means at once.
-    if (stop) process.exit(130);
-    stop = true;
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+/** Trains to the end. @throws Stopped at Ctrl-C, when all is saved, and for a loss that is no number. */
+async function trainLoop(context: LoopContext): Promise<void> {
+  const { trainer, dataset, folder, config, lines, progress, checkpointEvery, interruption } = context;
   const warmup = config.training.warmup * trainer.steps;
-  let warned: Warning['kind'] | null = null;
+  // Each warning is given once an epoch: near its threshold it would come and go.
+  const warned = new Set<string>();
   let before = performance.now();
   try {
     for await (const record of trainer.run()) {
-      const now = performance.now();
-      const line = { ...record, imagesPerSecond: (config.training.batchSize * 1000) / (now - before) };
-      before = now;
+      const { step } = record;
+      const imagesPerSecond = (config.training.batchSize * 1000) / (performance.now() - before);
+      const epochEnds = step % trainer.stepsPerEpoch === 0 && Number.isFinite(record.loss);
+      const line = { ...record, imagesPerSecond, ...(epochEnds && { rankMe: await trainingRankMe(trainer.encoder, dataset) }) };
       lines.push(line);
       await folder.log(line);
       progress.step(line);
-      const warning = line.step > warmup || !Number.isFinite(line.loss) ? diagnose(record) : null;
-      if (warning && warning.kind !== warned) progress.say(`warning: step ${line.step}: ${warning.message}`, { warning: warning.kind });
-      warned = warning?.kind ?? null;
-      // The plan runs without a pause; signals are delivered only when the event loop turns.
-      await new Promise(setImmediate);
-      if (stop || line.step % checkpointEvery === 0 || line.step === trainer.steps) await folder.saveCheckpoint(trainer, config);
-      if (stop) break;
+      const warning = step > warmup || !Number.isFinite(record.loss) ? diagnose(record) : null;
+      if (warning?.kind === 'diverged') await giveUp(warning, step, context);
+      const occasion = `${warning?.kind} ${record.epoch}`;
+      if (warning && !warned.has(occasion))
+        progress.say(`warning: step ${step}: ${warning.message}`, { warning: warning.kind, urgent: true });
+      warned.add(occasion);
+      const exitCode = await interruption.asked();
+      if (exitCode !== null || step % checkpointEvery === 0 || step === trainer.steps) await folder.saveCheckpoint(trainer, config);
+      if (exitCode !== null && step < trainer.steps)
+        throw new Stopped(
+          `stopped at step ${step} of ${trainer.steps}; all is saved. Go on with: tensegrity train --resume ${folder.path}`,
+          exitCode,
+        );
+      before = performance.now();
     }
   } finally {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
     progress.end();
     await folder.closeLog();
   }
-  if (stop && trainer.step < trainer.steps) {
-    progress.say(`stopped at step ${trainer.step} of ${trainer.steps}; all is saved. Go on with: tensegrity train --resume ${folder.path}`);
-    return true;
-  }
-  return false;
+}
+
+/** Ends a run whose weights are no numbers any more: they are not worth a checkpoint, and would replace the last good one. */
+async function giveUp({ message }: Warning, step: number, { folder, config, lines }: LoopContext): Promise<never> {
+  await folder.write('report.html', reportPage(config, lines, null));
+  const saved = await folder.checkpoint();
+  const kept = saved ? `the checkpoint of step ${saved.step}, the last good one, is kept` : 'there is no checkpoint from before';
+  throw new Stopped(`step ${step}: ${message} (${kept}; ${folder.file('report.html')} has the curves)`, 1);
 }
 
 function readConfig(input: Input): RunConfig {
@@ -167,7 +204,7 @@ function readConfig(input: Input): RunConfig {
     seed: input.number('seed'),
   };
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<TrainingConfig>;
-  return { training: trainingConfig(present), source };
+  return { training: asUsage(() => trainingConfig(present)), source, backend: backendChoice(input) };
 }
 
 /** A resumed run goes on as it began. */

@@ -95,7 +95,8 @@ export interface LinearProbeOptions {
   readonly weightDecay?: number;
   /** Draws the classifier and the order of the samples; 0, unless given. */
   readonly seed?: number;
-  readonly onEpoch?: (epoch: number) => void;
+  /** Awaited after each epoch; what it throws ends the probe. */
+  readonly onEpoch?: (epoch: number) => void | Promise<void>;
 }
 
 /**
@@ -138,7 +139,7 @@ export async function linearProbe(
         const loss = await step(tensor(takeRows(features, chosen)), tensor(takeRows(train.labels, chosen), { dtype: 'i32' }), rate);
         loss.dispose();
       }
-      onEpoch?.(epoch);
+      await onEpoch?.(epoch);
     }
     const predicted = await inChunks(standardized(test.features), batchSize, async (chunk) => {
       using classesOf = await predict(tensor(chunk));

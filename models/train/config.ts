@@ -67,6 +67,7 @@ export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingCon
 export function checkConfig(config: TrainingConfig): void {
   methodNamed(config.method).configure(config.methodOptions);
   oneOf('encoder', config.encoder, encoders);
+  oneOf('stem', config.stem, { imagenet: 0, cifar: 0 } satisfies Record<TrainingConfig['stem'], 0>);
   oneOf('optimizer', config.optimizer, optimizers);
   oneOf('augmentation', config.augmentation, augmentations);
   const whole = { epochs: 1, batchSize: 2 } as const;
@@ -90,9 +91,9 @@ export function checkConfig(config: TrainingConfig): void {
   check(config.warmup >= 0 && config.warmup <= 1, 'argument', () => `warmup is a part of all steps, from 0 to 1; got ${config.warmup}`);
   check(Number.isSafeInteger(config.seed) && config.seed >= 0, 'argument', () => `seed must be a whole number ≥ 0, got ${config.seed}`);
   check(
-    config.widths.length >= 1 && config.widths.every((width) => Number.isSafeInteger(width) && width >= 1),
+    Array.isArray(config.widths) && config.widths.length >= 1 && config.widths.every((width) => Number.isSafeInteger(width) && width >= 1),
     'argument',
-    () => `widths must be whole numbers ≥ 1, as 256-256-256; got ${config.widths.join('-')}`,
+    () => `widths must be whole numbers ≥ 1, as 256-256-256; got ${String(config.widths)}`,
   );
 }
 

@@ -1,21 +1,28 @@
-import { TensegrityError } from '../../engine/errors.ts';
 import { adaptiveAveragePool2d, compile, type HostArray, type Tensor, tensor } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
-import { type ImageDataset, type ImageSplit, normalizeImages, takeRows } from '../data/images.ts';
+import { type ImageDataset, normalizeImages } from '../data/images.ts';
 import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
+import { rankMe } from '../evaluate/spectral.ts';
 import type { Encoder } from '../nn/networks.ts';
 import { standardizeChannels, toUnit } from './trainer.ts';
 
-/** How well frozen features tell the classes apart, and how healthy they are. Accuracies are parts of 1. */
+/** How well frozen features tell the classes apart, and how healthy they are. Accuracies are parts of 1, and null without labels. */
 export interface FeatureScores {
   /** Of the globally average-pooled features. */
-  readonly linear: number;
+  readonly linear: number | null;
   /** Of the features pooled to 2×2; null for features without a map. */
   readonly linear2x2: number | null;
-  readonly nearest: number;
+  readonly nearest: number | null;
   /** Null for pixels, which nothing has trained. */
   readonly collapse: CollapseMetrics | null;
+}
+
+export interface ScoreOptions {
+  /** Of the probe's order and initial weights; 0, unless given. */
+  readonly seed?: number;
+  /** Awaited now and then; what it throws ends the scoring. */
+  readonly pause?: () => Promise<void>;
 }
 
 const CHUNK = 500;
@@ -25,6 +32,7 @@ export async function features(
   encoder: Encoder,
   images: HostArray,
   scale: Pick<ImageDataset, 'mean' | 'deviation'>,
+  { pause }: Pick<ScoreOptions, 'pause'> = {},
 ): Promise<{ pooled: HostArray; pooled2x2: HostArray }> {
   const forward = compile((batch: Tensor) => {
     const map = encoder.featureMap(standardizeChannels(toUnit(batch), scale));
@@ -39,10 +47,12 @@ export async function features(
   const result = { pooled: collect(encoder.width), pooled2x2: collect(4 * encoder.width) };
   try {
     for (let start = 0; start < count; start += CHUNK) {
-      const rows = Int32Array.from({ length: Math.min(CHUNK, count - start) }, (_, i) => start + i);
-      const output = await forward(tensor(takeRows(images, rows)));
-      result.pooled.data.set(await output.pooled.data(), start * encoder.width);
-      result.pooled2x2.data.set(await output.pooled2x2.data(), start * 4 * encoder.width);
+      const { pooled, pooled2x2 } = await forward(tensor(rows(images, start, CHUNK)));
+      result.pooled.data.set(await pooled.data(), start * encoder.width);
+      result.pooled2x2.data.set(await pooled2x2.data(), start * 4 * encoder.width);
+      pooled.dispose();
+      pooled2x2.dispose();
+      await pause?.();
     }
   } finally {
     forward.dispose();
@@ -50,51 +60,75 @@ export async function features(
   return result;
 }
 
-/** Linear probes, k-NN and collapse metrics of an encoder. @throws TensegrityError `data` without labels or a test set. */
-export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, seed = 0): Promise<FeatureScores> {
-  const { train, test } = labelled(dataset);
-  const [a, b] = [await features(encoder, train.images, dataset), await features(encoder, test.images, dataset)];
-  const pooled2x2 = await linearProbe(
-    { features: a.pooled2x2, labels: train.labels },
-    { features: b.pooled2x2, labels: test.labels },
-    { seed },
-  );
-  const accuracies = await accuraciesOf({ features: a.pooled, labels: train.labels }, { features: b.pooled, labels: test.labels }, seed);
-  return { ...accuracies, linear2x2: pooled2x2.accuracy, collapse: await collapseMetrics(b.pooled) };
+/** Linear probes, k-NN and collapse metrics of an encoder; without labels the metrics alone, of the test images if there are any. */
+export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, options: ScoreOptions = {}): Promise<FeatureScores> {
+  const shown = await features(encoder, dataset.test?.images ?? rows(dataset.train.images, 0, 10_000), dataset, options);
+  // A decomposition takes about 16·min(n, d)³ operations: wide features are judged by as many images as take seconds.
+  const collapse = await collapseMetrics(rows(shown.pooled, 0, encoder.width <= 512 ? Infinity : 1024));
+  const labels = labelsOf(dataset);
+  if (!labels) return { linear: null, linear2x2: null, nearest: null, collapse };
+  const bank = await features(encoder, dataset.train.images, dataset, options);
+  const split = (name: keyof typeof bank): [LabelledFeatures, LabelledFeatures] => [
+    { features: bank[name], labels: labels.train },
+    { features: shown[name], labels: labels.test },
+  ];
+  return {
+    ...(await accuraciesOf(...split('pooled'), options)),
+    linear2x2: await linearAccuracy(...split('pooled2x2'), options),
+    collapse,
+  };
 }
 
-/** The same of the pixels themselves. */
-export async function scorePixels(dataset: ImageDataset, seed = 0): Promise<FeatureScores> {
-  const { train, test } = labelled(dataset);
+/** The same of the pixels themselves; null without labels. */
+export async function scorePixels(dataset: ImageDataset, options: ScoreOptions = {}): Promise<FeatureScores | null> {
+  const labels = labelsOf(dataset);
+  if (!labels || !dataset.test) return null;
   const flat = (images: HostArray): HostArray => {
     const { data } = normalizeImages(images, dataset);
     return { dtype: 'f32', shape: [images.shape[0]!, sizeOf(images.shape.slice(1))], data };
   };
   const accuracies = await accuraciesOf(
-    { features: flat(train.images), labels: train.labels },
-    { features: flat(test.images), labels: test.labels },
-    seed,
+    { features: flat(dataset.train.images), labels: labels.train },
+    { features: flat(dataset.test.images), labels: labels.test },
+    options,
   );
   return { ...accuracies, linear2x2: null, collapse: null };
+}
+
+/** RankMe of the encoder's features of the first `count` training images: cheap enough to be asked for after every epoch. */
+export async function trainingRankMe(encoder: Encoder, dataset: ImageDataset, count = 256): Promise<number> {
+  const { pooled } = await features(encoder, rows(dataset.train.images, 0, count), dataset);
+  return rankMe(pooled);
+}
+
+/** What probes need and a data set lacks, as a phrase; null where nothing is lacking. */
+export function lackingLabels({ train, test }: ImageDataset): string | null {
+  if (!train.labels) return 'labels';
+  return test?.labels ? null : 'labelled test images';
+}
+
+async function linearAccuracy(train: LabelledFeatures, test: LabelledFeatures, { seed = 0, pause }: ScoreOptions): Promise<number> {
+  const { accuracy } = await linearProbe(train, test, { seed, ...(pause && { onEpoch: pause }) });
+  return accuracy;
 }
 
 async function accuraciesOf(
   train: LabelledFeatures,
   test: LabelledFeatures,
-  seed: number,
+  options: ScoreOptions,
 ): Promise<Pick<FeatureScores, 'linear' | 'nearest'>> {
-  const linear = await linearProbe(train, test, { seed });
-  const nearest = await nearestNeighbours(train, test, { k: Math.min(20, train.features.shape[0]!) });
-  return { linear: linear.accuracy, nearest: nearest.accuracy };
+  const linear = await linearAccuracy(train, test, options);
+  const { accuracy: nearest } = await nearestNeighbours(train, test, { k: Math.min(20, train.features.shape[0]!) });
+  return { linear, nearest };
 }
 
-function labelled({ name, train, test }: ImageDataset): { train: Required<ImageSplit>; test: Required<ImageSplit> } {
-  const { labels } = train;
-  if (!labels || !test?.labels) {
-    throw new TensegrityError(
-      'data',
-      `${name} has no ${labels ? 'labelled test images' : 'labels'}, which probes need; train with --no-eval, or name them with --labels, --test-images and --test-labels`,
-    );
-  }
-  return { train: { images: train.images, labels }, test: { images: test.images, labels: test.labels } };
+function labelsOf({ train, test }: ImageDataset): { train: HostArray; test: HostArray } | null {
+  return train.labels && test?.labels ? { train: train.labels, test: test.labels } : null;
+}
+
+/** At most `count` rows from `start` on. A view: nothing is copied. */
+function rows({ dtype, shape, data }: HostArray, start: number, count: number): HostArray {
+  const [n = 0, ...row] = shape;
+  const [stop, size] = [Math.min(n, start + count), sizeOf(row)];
+  return { dtype, shape: [stop - start, ...row], data: data.subarray(start * size, stop * size) };
 }

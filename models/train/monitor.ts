@@ -17,7 +17,7 @@ export interface Warning {
  */
 export function diagnose({ loss, deviation, correlation }: Pick<StepRecord, 'loss' | 'deviation' | 'correlation'>): Warning | null {
   if (!Number.isFinite(loss)) {
-    return { kind: 'diverged', message: `the loss is ${loss}: training has diverged; lower --lr, or lengthen the warm-up` };
+    return { kind: 'diverged', message: `the loss is ${loss}: training has diverged; lower --lr, or lengthen --warmup` };
   }
   if (deviation < COLLAPSED) {
     return {

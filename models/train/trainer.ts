@@ -1,5 +1,6 @@
 import { check } from '../../engine/errors.ts';
-import { compile, type DType, foldIn, grad, key, type Slot, type Tensor, tensor } from '../../engine/index.ts';
+import { compile, type DType, foldIn, grad, type HostArray, key, type Slot, type Tensor, tensor } from '../../engine/index.ts';
+import { sizeOf } from '../../engine/shape.ts';
 import { augmentation, augmentations } from '../augment/index.ts';
 import type { ImageDataset } from '../data/images.ts';
 import { batches, batchesPerEpoch } from '../data/loader.ts';
@@ -34,7 +35,7 @@ export interface TrainerState {
   readonly step: number;
   readonly epoch: number;
   readonly batch: number;
-  readonly tensors: ReadonlyMap<string, import('../../engine/index.ts').HostArray>;
+  readonly tensors: ReadonlyMap<string, HostArray>;
 }
 
 /** The encoder of a configuration, as it is before training: the same seed gives the same weights. */
@@ -155,15 +156,26 @@ export class Trainer {
     };
   }
 
-  /** The plan of a step, for batches of the configured size. */
+  /** Compiles the plan of a step, which {@link run} would do at its first. @throws TensegrityError for images that the configuration cannot work with. */
+  async prepare(): Promise<void> {
+    await this.#compiled.plan(...this.#example());
+  }
+
+  /** The plan of a step, as a listing. */
   async explain(): Promise<string> {
+    return this.#compiled.explain(this.#example());
+  }
+
+  /** Arguments of the shapes that every step has. */
+  #example(): [images: Tensor, step: Tensor, learningRate: Tensor] {
     const { images } = this.#dataset.train;
-    const batch = tensor({
+    const [, ...image] = images.shape;
+    const batch = {
       dtype: images.dtype,
-      shape: [this.config.batchSize, ...images.shape.slice(1)],
-      data: images.data.slice(0, (images.data.length / images.shape[0]!) * this.config.batchSize),
-    });
-    return this.#compiled.explain([batch, scalarOf(0, 'i32'), scalarOf(0, 'f32')]);
+      shape: [this.config.batchSize, ...image],
+      data: images.data.subarray(0, this.config.batchSize * sizeOf(image)),
+    };
+    return [tensor(batch), scalarOf(0, 'i32'), scalarOf(0, 'f32')];
   }
 
   /** Where the run stands; between steps only. */
@@ -197,7 +209,13 @@ function scalarOf(value: number, dtype: DType): Tensor {
   return tensor(value, { dtype });
 }
 
+/** Reads scalars, and gives their memory back. */
 async function numbers(record: Readonly<Record<string, Tensor>>): Promise<Record<string, number>> {
-  const entries = await Promise.all(Object.entries(record).map(async ([name, value]) => [name, await value.item()] as const));
+  const entries = await Promise.all(
+    Object.entries(record).map(async ([name, scalar]) => {
+      using value = scalar;
+      return [name, await value.item()] as const;
+    }),
+  );
   return Object.fromEntries(entries);
 }

@@ -37,7 +37,7 @@ function each(n: number, value: number): Tensor {
 
 async function largestDifference(a: Tensor, b: Tensor): Promise<number> {
   expect(a.shape).toEqual(b.shape);
-  const [left, right] = [await a.data(), await b.data()];
+  const [left, right] = [Float32Array.from(await a.data()), await b.data()];
   return left.reduce((worst, value, i) => Math.max(worst, Number.isFinite(value) ? Math.abs(value - right[i]!) : Infinity), 0);
 }
 
