@@ -2,8 +2,9 @@
  * The product of one row with a matrix, addressed as in product.ts. Packing would cost more than it saves, so the
  * matrix is read where it is, once, in the direction in which it lies in memory:
  *
- *   columns consecutive:  sums of all columns += a[k]·b[k, …], four steps a pass         (x·W, depthwise filters)
- *   steps consecutive:    sums of all columns += dot products over a run of steps        (x·Wᵀ, their gradients)
+ *   few steps:            eight columns at a time, over all steps                        (depthwise filters)
+ *   columns consecutive:  sums of all columns += a[k]·b[k, …], four steps a pass         (x·W)
+ *   steps consecutive:    sums of all columns += dot products over a run of steps        (x·Wᵀ, gradients of filters)
  */
 import { multiplyAdd } from './microkernel';
 import { at, consecutive, consecutive8 } from './pack';
@@ -11,6 +12,8 @@ import { at, consecutive, consecutive8 } from './pack';
 /** Steps and columns taken at once, so that row and sums stay in L1. */
 const block: i32 = 2048;
 const blockBytes: usize = (block + 8) << 2;
+/** Up to here, reading the steps of a strip one below the other is better than many passes over the sums. */
+const fewSteps: i32 = 32;
 
 export function rowProduct(
   columns: i32, steps: i32, a: usize, aDepths: usize, bDepths: usize, bColumns: usize, c: usize, cColumns: usize,
@@ -29,24 +32,65 @@ export function rowProduct(
       const ak = aDepths + (<usize>step << 2), bk = bDepths + (<usize>step << 2);
       for (let k: usize = 0, end = <usize>depth << 2; k < end; k += 4) store<f32>(row + k, load<f32>(a + <usize>load<u32>(ak + k)));
       if (depth >= 4 && consecutive(bk) && (depth > width || !consecutive(lanes))) sumColumns(width, depth, row, bk, lanes, sums);
+      else if (depth <= fewSteps) sumStrips(width, depth, row, bk, lanes, sums);
       else sumRows(width, depth, row, bk, lanes, sums);
     }
-    for (let j: usize = 0, end = <usize>width << 2; j < end; j += 4) {
-      const to = c + <usize>load<u32>(targets + j);
-      store<f32>(to, accumulate ? load<f32>(to) + load<f32>(sums + j) : load<f32>(sums + j));
+    scatterSums(sums, width, c, targets, accumulate);
+  }
+}
+
+function scatterSums(sums: usize, columns: i32, c: usize, cColumns: usize, accumulate: bool): void {
+  for (; columns > 0; columns -= 4, sums += 16, cColumns += 16) {
+    if (columns >= 4 && consecutive(cColumns)) {
+      const to = c + at(cColumns, 0);
+      v128.store(to, accumulate ? f32x4.add(v128.load(to), v128.load(sums)) : v128.load(sums));
+    } else {
+      for (let j: usize = 0, end = <usize>min(4, columns) << 2; j < end; j += 4) {
+        const to = c + <usize>load<u32>(cColumns + j), sum = load<f32>(sums + j);
+        store<f32>(to, accumulate ? load<f32>(to) + sum : sum);
+      }
     }
   }
 }
 
-/** The four columns of a row of b; consecutive or not. */
 // @ts-ignore: decorator
 @inline
-function loadQuad(b: usize, columns: usize): v128 {
-  if (consecutive(columns)) return v128.load(b + at(columns, 0));
+function gather(b: usize, columns: usize): v128 {
   let quad = v128.load32_zero(b + at(columns, 0));
   quad = v128.load32_lane(b + at(columns, 1), quad, 1);
   quad = v128.load32_lane(b + at(columns, 2), quad, 2);
   return v128.load32_lane(b + at(columns, 3), quad, 3);
+}
+
+/** The four columns of a row of b, consecutive or not. */
+// @ts-ignore: decorator
+@inline
+function loadQuad(b: usize, columns: usize): v128 {
+  return consecutive(columns) ? v128.load(b + at(columns, 0)) : gather(b, columns);
+}
+
+function sumStrips(columns: i32, steps: i32, row: usize, bDepths: usize, bColumns: usize, sums: usize): void {
+  const depthEnd = bDepths + (<usize>steps << 2);
+  for (const end = sums + (<usize>columns << 2); sums < end; sums += 32, bColumns += 32) {
+    let left = v128.load(sums), right = v128.load(sums, 16);
+    const second = bColumns + 16;
+    if (consecutive(bColumns) && consecutive(second)) {
+      const j = at(bColumns, 0), l = at(second, 0);
+      for (let k = bDepths, a = row; k != depthEnd; k += 4, a += 4) {
+        const scale = v128.load32_splat(a), b = at(k, 0);
+        left = multiplyAdd(scale, v128.load(b + j), left);
+        right = multiplyAdd(scale, v128.load(b + l), right);
+      }
+    } else {
+      for (let k = bDepths, a = row; k != depthEnd; k += 4, a += 4) {
+        const scale = v128.load32_splat(a), b = at(k, 0);
+        left = multiplyAdd(scale, gather(b, bColumns), left);
+        right = multiplyAdd(scale, gather(b, second), right);
+      }
+    }
+    v128.store(sums, left);
+    v128.store(sums, right, 16);
+  }
 }
 
 function sumRows(columns: i32, steps: i32, row: usize, bDepths: usize, bColumns: usize, sums: usize): void {

@@ -40,6 +40,12 @@ export function copySlab(
           if (stride == 4) {
             for (; to + 16 <= done; to += 16, source += 16) v128.store(to, v128.load(source));
           }
+          if (stride == 8) {
+            // One more element must follow, so that no vector reaches beyond the last.
+            for (; to + 16 < done; to += 16, source += 32) {
+              v128.store(to, i32x4.shuffle(v128.load(source), v128.load(source, 16), 0, 2, 4, 6));
+            }
+          }
           for (; to < done; to += 4, source += stride) store<f32>(to, load<f32>(source));
           zero(done, rowEnd);
           to = rowEnd;
