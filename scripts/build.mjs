@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
- * Builds everything that a clone lacks: the two WebAssembly modules, their inlined base64 copies, and dist/ by tsc.
+ * Builds everything that a clone lacks: the two WebAssembly modules, their inlined copy, and dist/ by tsc.
  * `--wasm` stops after the modules; `--clean` empties dist/ first, so that no output outlives its source.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deflateSync } from 'node:zlib';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const generated = join(root, 'engine/backends/wasm/generated');
@@ -26,16 +27,32 @@ function newestSource() {
   return Math.max(...[...sources, join(root, 'asconfig.json')].map(modified));
 }
 
+const binaryOf = (name) => join(root, 'dist/wasm', `${name}.wasm`);
+
 function buildModule(name, newest) {
-  const binary = join(root, 'dist/wasm', `${name}.wasm`);
-  const inlined = join(generated, `${name}.ts`);
-  if (modified(binary) <= newest) run('node_modules/assemblyscript/bin/asc.js', '--config', 'asconfig.json', '--target', name);
-  if (modified(inlined) >= modified(binary)) return;
+  if (modified(binaryOf(name)) <= newest) run('node_modules/assemblyscript/bin/asc.js', '--config', 'asconfig.json', '--target', name);
+}
+
+/** Bytes in a turn: two turns are well within the 32 KiB that deflate looks back. */
+const BLOCK = 8192;
+
+/** Both binaries in one text, in turns and compressed: see engine/backends/wasm/module-inline.ts. */
+function inlineModules() {
+  const inlined = join(generated, 'modules.ts');
+  if (modified(inlined) >= Math.max(...modules.map((name) => modified(binaryOf(name))))) return;
+  const binaries = modules.map((name) => readFileSync(binaryOf(name)));
+  const turns = Math.ceil(Math.max(...binaries.map(({ length }) => length)) / BLOCK);
+  const parts = Array.from({ length: turns }, (_, i) => binaries.map((binary) => binary.subarray(i * BLOCK, (i + 1) * BLOCK))).flat();
+  const base64 = deflateSync(Buffer.concat(parts), { level: 9 }).toString('base64');
   mkdirSync(generated, { recursive: true });
-  writeFileSync(inlined, `const base64: string = '${readFileSync(binary).toString('base64')}';\nexport default base64;\n`);
+  writeFileSync(
+    inlined,
+    `export const lengths: readonly number[] = [${binaries.map(({ length }) => length).join(', ')}];\nexport const block = ${BLOCK};\nexport const base64: string = '${base64}';\n`,
+  );
 }
 
 if (options.has('--clean')) rmSync(join(root, 'dist'), { recursive: true, force: true });
 const newest = newestSource();
 for (const name of modules) buildModule(name, newest);
+inlineModules();
 if (!options.has('--wasm')) run('node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json');

@@ -1,3 +1,5 @@
+import { TensegrityError } from '../../errors.ts';
+import { base64, block, lengths } from './generated/modules.ts';
 import type { Build } from './index.ts';
 
 /** Whether a module for shared memory can be had: it is compiled from bytes. */
@@ -5,16 +7,39 @@ export const canShare = true;
 
 /** The compiled module, from a copy that any bundler can carry. */
 export async function loadModule(build: Build, shared = false): Promise<WebAssembly.Module> {
-  const { default: base64 } = build === 'relaxed' ? await import('./generated/relaxed.ts') : await import('./generated/simd.ts');
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const bytes = separate(await inflate(base64), build);
   return WebAssembly.compile(shared ? forSharedMemory(bytes) : bytes);
+}
+
+async function inflate(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const compressed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  if (typeof DecompressionStream === 'undefined') {
+    throw new TensegrityError('backend', 'this platform has no DecompressionStream to unpack the wasm backend with; use the cpu backend');
+  }
+  return new Uint8Array(await new Response(new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate'))).arrayBuffer());
+}
+
+/**
+ * One of the two binaries, which lie in turns of `block` bytes: most of their bytes are alike, so that the second costs almost nothing when they
+ * are compressed near each other.
+ */
+function separate(both: Uint8Array<ArrayBuffer>, build: Build): Uint8Array<ArrayBuffer> {
+  const binaries = lengths.map((length) => new Uint8Array(length));
+  for (let at = 0, start = 0; at < both.length; start += block) {
+    for (const binary of binaries) {
+      const part = both.subarray(at, at + Math.min(block, Math.max(0, binary.length - start)));
+      binary.set(part, part.length > 0 ? start : 0);
+      at += part.length;
+    }
+  }
+  return build === 'simd' ? binaries[0]! : binaries[1]!;
 }
 
 /** The import of `memory`, as it stands in the module: name, kind, and limits with a maximum. */
 const MEMORY_IMPORT = [6, ...new TextEncoder().encode('memory'), 2, 1];
 const SHARED = 3;
 
-/** The two builds differ in one bit of the memory's import, so there is one binary, and the bit is set here. */
+/** A module for shared memory differs in one bit of the memory's import, so there is one binary, and the bit is set here. */
 function forSharedMemory(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const at = bytes.findIndex((_, start) => MEMORY_IMPORT.every((byte, i) => bytes[start + i] === byte));
   bytes[at + MEMORY_IMPORT.length - 1] = SHARED;
