@@ -28,8 +28,9 @@ let instructions: usize = 0;
 let instructionsEnd: usize = 0;
 let bases: usize = 0;
 let slots: usize = 0;
-/** The position, in each dimension, of the first element of the block. */
+/** The position, in each dimension, of the first element of the block, and of the row that is being moved. */
 let coordinates: usize = 0;
+let cursor: usize = 0;
 
 @inline
 function word(address: usize, index: i32): i32 {
@@ -70,12 +71,13 @@ export function begin(program: usize, table: usize, workspace: usize): usize {
   bases = table;
   slots = workspace;
   coordinates = workspace + TABLE;
+  cursor = coordinates + (COORDINATES >> 1);
 
   let memory = coordinates + COORDINATES;
   for (let i = 0; i < registers; i++, memory += registerBytes) setSlot(i, memory);
   for (let i = 0; i < stills; i++, memory += 64) {
     setSlot(op.STILLS + i, memory, 0);
-    if (i < constantCount) fillWords(memory, v128.load32_splat(constants + (<usize>i << 2)), 64);
+    if (i < constantCount) fillWords(memory, v128.load32_splat(constants + (<usize>i << 2)), memory + 64);
   }
   for (let i = 0, at = inputs; i < inputCount; i++, at += <usize>(5 + rank) << 2) {
     if (word(at, 0) != op.ONCE) continue;
@@ -139,25 +141,32 @@ export function storeBlock(window: usize, element: i32, words: usize, count: i32
 
 /** Moves `count` elements of the block from a window to contiguous words, or back, one innermost row after another. */
 function walk(window: usize, element: i32, words: usize, count: i32, storing: bool): void {
-  const cursor = coordinates + 64;
-  memory.copy(cursor, coordinates, 64);
   const inner = rank - 1;
+  const strides = window + 8;
   const extent = word(shape, inner);
-  const stride = <usize>word(window + 8, inner);
-  let i = word(cursor, inner);
+  const stride = <usize>word(strides, inner);
+  const rowStride = inner ? <usize>word(strides, inner - 1) : 0;
+  // Where the axis outside the innermost one begins again, the others are counted on.
+  let rows = inner ? word(shape, inner - 1) - word(coordinates, inner - 1) : 1;
+  let i = word(coordinates, inner);
   let row = address(window) - <usize>i * stride;
-  while (true) {
+  for (let turned = false; ; i = 0) {
     const run = min(extent - i, count);
     if (storing) storeRun(element, row + <usize>i * stride, stride, words, run);
     else loadRun(element, row + <usize>i * stride, stride, words, run);
     count -= run;
     if (count <= 0) return;
     words += <usize>run << 2;
-    i = 0;
-    for (let axis = inner - 1; axis >= 0; axis--) {
+    row += rowStride;
+    if (--rows > 0) continue;
+    if (!turned) memory.copy(cursor, coordinates, COORDINATES >> 1);
+    turned = true;
+    rows = inner ? word(shape, inner - 1) : 1;
+    row -= <usize>rows * rowStride;
+    for (let axis = inner - 2; axis >= 0; axis--) {
       const at = cursor + (<usize>axis << 2);
       const next = load<i32>(at) + 1;
-      const step = word(window + 8, axis);
+      const step = word(strides, axis);
       row += <usize>step;
       store<i32>(at, next);
       if (next < word(shape, axis)) break;
@@ -167,18 +176,36 @@ function walk(window: usize, element: i32, words: usize, count: i32, storing: bo
   }
 }
 
-/** May write up to 12 bytes beyond the run, which the next run or the register's margin covers. */
+/** May write up to 60 bytes beyond the run, which the next run or the register's margin covers. */
+@inline
 function loadRun(element: i32, from: usize, stride: usize, to: usize, run: i32): void {
   const end = to + (<usize>run << 2);
   if (element == op.WORD) {
-    if (stride == 4) for (; to < end; to += 16, from += 16) v128.store(to, v128.load(from));
-    else if (stride == 0) fillWords(to, v128.load32_splat(from), end - to);
+    if (stride == 4) {
+      for (; to < end; to += 64, from += 64) {
+        v128.store(to, v128.load(from));
+        v128.store(to, v128.load(from, 16), 16);
+        v128.store(to, v128.load(from, 32), 32);
+        v128.store(to, v128.load(from, 48), 48);
+      }
+    } else if (stride == 0) fillWords(to, v128.load32_splat(from), end);
     else for (; to < end; to += 4, from += stride) store<u32>(to, load<u32>(from));
   } else if (element == op.BYTE) {
     if (stride == 1) for (; to < end; to += 16, from += 4) v128.store(to, i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(from))));
     else for (; to < end; to += 4, from += stride) store<u32>(to, load<u8>(from));
   } else {
     for (; to < end; to += 4, from += stride) store<u32>(to, <u32>from);
+  }
+}
+
+/** Fills up to `end`, in groups of four vectors. */
+@inline
+function fillWords(to: usize, value: v128, end: usize): void {
+  for (; to < end; to += 64) {
+    v128.store(to, value);
+    v128.store(to, value, 16);
+    v128.store(to, value, 32);
+    v128.store(to, value, 48);
   }
 }
 
@@ -192,9 +219,3 @@ function storeRun(element: i32, to: usize, stride: usize, from: usize, run: i32)
   if (stride == 4) for (; from + 16 <= end; from += 16, to += 16) v128.store(to, v128.load(from));
   for (; from < end; from += 4, to += stride) store<u32>(to, load<u32>(from));
 }
-
-/** Fills `bytes`, rounded up to whole vectors. */
-function fillWords(to: usize, value: v128, bytes: usize): void {
-  for (const end = to + bytes; to < end; to += 16) v128.store(to, value);
-}
-
