@@ -17,7 +17,7 @@ function blend(x: Tensor, other: Tensor, factor: Tensor): Tensor {
 const luma = [0.299, 0.587, 0.114];
 
 /** @throws TensegrityError `shape` unless images have 1 or 3 channels: what colour is, is not known of others. */
-export function requireColour(x: Tensor, op: string): void {
+function requireColour(x: Tensor, op: string): void {
   check(
     x.rank === 4 && (x.shape[1] === 1 || x.shape[1] === 3),
     'shape',
@@ -75,19 +75,4 @@ export function toGrey(x: Tensor, chosen: Tensor): Tensor {
 /** Negates what is as bright as `threshold` or brighter, where `chosen` (0 or 1). */
 export function solarise(x: Tensor, chosen: Tensor, threshold = 0.5): Tensor {
   return x.greaterEqual(threshold).logicalAnd(chosen).where(x.neg().add(1), x);
-}
-
-/** (x − mean)/deviation by channel. @throws TensegrityError `shape` unless both have one entry for each channel. */
-export function normalise(
-  x: Tensor,
-  { mean, deviation }: { readonly mean: readonly number[]; readonly deviation: readonly number[] },
-): Tensor {
-  const channels = x.shape[1]!;
-  check(
-    mean.length === channels && deviation.length === channels,
-    'shape',
-    () => `normalise: images ${show(x.shape)} need ${channels} means and deviations, got ${mean.length} and ${deviation.length}`,
-  );
-  const alongChannels = (values: readonly number[]): Tensor => tensor(values).reshape([1, channels, 1, 1]);
-  return x.sub(alongChannels(mean)).div(alongChannels(deviation));
 }

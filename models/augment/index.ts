@@ -1,4 +1,2 @@
 /** Augmentation as graph: views of images whose random parameters come from a key. */
 export { type Augment, type Augmentation, type AugmentationName, augmentation, augmentations } from './augment.ts';
-export { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, luminance, normalise, solarise, toGrey } from './color.ts';
-export { crop, gaussianBlur, type Window } from './geometry.ts';

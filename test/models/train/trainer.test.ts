@@ -1,202 +1,235 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
-import { memoryBytes } from '../../../engine/index.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type HostArray, memoryBytes, useBackend } from '../../../engine/index.ts';
 import type { ImageDataset } from '../../../models/data/images.ts';
-import { methods } from '../../../models/methods/index.ts';
-import { type TrainingConfig, trainingConfig } from '../../../models/train/config.ts';
+import { type MethodName, methods } from '../../../models/methods/index.ts';
+import { optimizers, type TrainingConfig, trainingConfig } from '../../../models/train/config.ts';
+import { features, lackingLabels, scoreEncoder, scorePixels, trainingRankMe } from '../../../models/train/evaluate.ts';
 import { diagnose } from '../../../models/train/monitor.ts';
 import { initialEncoder, type StepRecord, Trainer } from '../../../models/train/trainer.ts';
 import { expectError } from '../support.ts';
+import { smallConfig, stripedDataset } from './support.ts';
 
-/** 64 images of 8×8 in four kinds: stripes of two directions and two widths, with noise. */
-const dataset: ImageDataset = (() => {
-  const [count, size] = [64, 8];
-  const data = Uint8Array.from({ length: count * size * size }, (_, at) => {
-    const [image, row, column] = [Math.floor(at / (size * size)), Math.floor(at / size) % size, at % size];
-    const along = image % 2 === 0 ? row : column;
-    return 200 * (Math.floor(along / (image % 4 < 2 ? 1 : 2)) % 2) + ((at * 7919) % 50);
-  });
-  return {
-    name: 'stripes',
-    train: { images: { dtype: 'u8', shape: [count, 1, size, size], data } },
-    classes: [],
-    mean: [0.48],
-    deviation: [0.4],
-  };
-})();
+const names = <Name extends string>(table: Readonly<Record<Name, unknown>>): Name[] => Object.keys(table) as Name[];
 
-const small = (given: Partial<TrainingConfig> = {}): TrainingConfig =>
-  trainingConfig({ batchSize: 16, widths: [8, 8], epochs: 2, ...given });
+beforeAll(async () => {
+  // The tests are held to bits, and small plans gain nothing from threads.
+  await useBackend('wasm', { threads: 1 });
+});
 
-/** Trains until `stop` steps are done. */
-async function trained(trainer: Trainer, stop = trainer.steps): Promise<StepRecord[]> {
+/** Runs at most `steps` steps. */
+async function take(trainer: Trainer, steps = Infinity): Promise<StepRecord[]> {
   const records: StepRecord[] = [];
-  if (trainer.step >= stop) return records;
   for await (const record of trainer.run()) {
     records.push(record);
-    if (record.step >= stop) break;
+    if (records.length === steps) break;
   }
   return records;
 }
 
-/** A digest of every slot's bits. */
-async function bitsOf(trainer: Trainer): Promise<Record<string, string>> {
-  const { tensors } = await trainer.state();
-  return Object.fromEntries([...tensors].map(([name, { data }]) => [name, createHash('sha256').update(data).digest('hex')]));
+/** The bits of all slots. */
+function fingerprint(tensors: ReadonlyMap<string, HostArray>): string {
+  const hash = createHash('sha256');
+  for (const [name, { data }] of tensors) hash.update(name).update(data);
+  return hash.digest('hex');
 }
 
-describe('the trainer', () => {
-  it('has the reference recipe for its defaults', () => {
-    expect(trainingConfig()).toEqual({
-      method: 'vicreg',
-      methodOptions: {},
-      encoder: 'small-conv',
-      stem: 'cifar',
-      widths: [256, 256, 256],
-      augmentation: 'reference',
-      epochs: 5,
-      batchSize: 256,
-      optimizer: 'adam',
-      learningRate: 1e-3,
-      weightDecay: 1e-6,
-      warmup: 0.1,
-      seed: 0,
-    });
-  });
+/** All steps of a run and the bits that they lead to. */
+async function whole(config: TrainingConfig, dataset: ImageDataset): Promise<{ records: StepRecord[]; bits: string }> {
+  const trainer = new Trainer(config, dataset);
+  const records = await take(trainer);
+  const { tensors } = await trainer.state();
+  trainer.dispose();
+  return { records, bits: fingerprint(tensors) };
+}
 
-  it('records every step: its place, the schedule, the loss with its parts, and how healthy the embedding is', async () => {
-    const trainer = new Trainer(small({ epochs: 5 }), dataset);
-    const records = await trained(trainer);
-    expect(records.map(({ step, epoch }) => [step, epoch])).toEqual(Array.from({ length: 20 }, (_, i) => [i + 1, Math.floor(i / 4)]));
-    // Two steps of warm-up, (i + 1)/2 of the rate; then half a cosine over the other 18.
-    for (const [i, { learningRate }] of records.entries()) {
-      expect(learningRate).toBeCloseTo(1e-3 * (i < 2 ? (i + 1) / 2 : 0.5 * (1 + Math.cos((Math.PI * (i - 2)) / 18))), 9);
-    }
-    for (const { loss, parts, deviation, normalizedDeviation, correlation } of records) {
-      expect(Object.keys(parts)).toEqual(['invariance', 'variance', 'covariance']);
-      expect(loss).toBeCloseTo(25 * parts['invariance']! + 25 * parts['variance']! + parts['covariance']!, 3);
-      expect(deviation).toBeGreaterThan(0);
-      expect(normalizedDeviation).toBeGreaterThan(0);
-      expect(normalizedDeviation).toBeLessThanOrEqual(1.1);
-      expect(correlation >= 0 && correlation <= 1).toBe(true);
-    }
-    expect(records.at(-1)!.loss).toBeLessThan(records[0]!.loss);
-  });
+describe('a training run', () => {
+  const dataset = stripedDataset();
 
-  it('gives the same bits for the same seed, and others for another', async () => {
-    const [first, again, other] = await Promise.all(
-      [3, 3, 4].map(async (seed) => {
-        const trainer = new Trainer(small({ seed }), dataset);
-        return { records: await trained(trainer), bits: await bitsOf(trainer) };
-      }),
-    );
-    expect(again).toEqual(first);
-    expect(other!.records).not.toEqual(first!.records);
-    expect(other!.bits['encoder.0.0.weight']).not.toBe(first!.bits['encoder.0.0.weight']);
-  });
-
-  it('goes on from any step with the bits of a run that was never stopped, for every method and optimiser', async () => {
-    const cases = [
-      { method: 'vicreg', optimizer: 'adam', stop: 3 },
-      { method: 'barlow-twins', optimizer: 'lars', stop: 4 },
-      { method: 'w-mse', optimizer: 'sgd', stop: 5, methodOptions: { subBatch: 16, epsilon: 0.01 } },
-      { method: 'vicreg', optimizer: 'adamw', stop: 7 },
-    ] as const;
-    for (const { stop, ...given } of cases) {
-      const config = small(given);
-      const whole = new Trainer(config, dataset);
-      const records = await trained(whole);
-      const stopped = new Trainer(config, dataset);
-      const before = await trained(stopped, stop);
-      const state = await stopped.state();
-      expect([state.step, state.epoch, state.batch]).toEqual([stop, Math.floor(stop / 4), stop % 4]);
-      const resumed = new Trainer(config, dataset);
-      resumed.restore(state);
-      const after = await trained(resumed);
-      expect([...before, ...after]).toEqual(records);
-      expect(await bitsOf(resumed)).toEqual(await bitsOf(whole));
-      for (const trainer of [whole, stopped, resumed]) trainer.dispose();
-    }
-  });
-
-  it('takes no state of another configuration, and is not changed by it', async () => {
-    const other = new Trainer(small({ widths: [8, 4] }), dataset);
-    const trainer = new Trainer(small(), dataset);
-    const before = await bitsOf(trainer);
-    const state = await other.state();
-    expectError(() => trainer.restore(state), 'format', /head\./);
-    expectError(() => trainer.restore({ ...state, step: 9 }), 'format', /step 9, and the run has only 8/);
-    expect(await bitsOf(trainer)).toEqual(before);
-    expect(trainer.step).toBe(0);
-  });
-
-  it('trains with each method, and the encoder leaves where the untrained one was', async () => {
-    for (const method of Object.keys(methods) as (keyof typeof methods)[]) {
-      const trainer = new Trainer(
-        small({ method, ...(method === 'w-mse' && { methodOptions: { subBatch: 16, epsilon: 0.01 } }) }),
-        dataset,
-      );
-      const start = await initialEncoder(trainer.config, 1).stateDict();
-      const before = await trainer.encoder.stateDict();
-      const records = await trained(trainer);
-      for (const { loss } of records) expect(Number.isFinite(loss)).toBe(true);
-      const end = await trainer.encoder.stateDict();
-      const same = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => Array.from(a).every((value, i) => value === b[i]);
-      for (const [name, { data }] of start)
-        expect([name, same(before.get(name)!.data, data), same(end.get(name)!.data, data)]).toEqual([name, true, false]);
-    }
-  });
-
-  it('holds no more memory after a thousand steps than after three', async () => {
-    const trainer = new Trainer(small({ epochs: 250 }), dataset);
-    const bytes: number[] = [];
-    for await (const { step } of trainer.run()) if (step >= 3) bytes.push(await memoryBytes());
-    expect(bytes).toHaveLength(998);
-    expect(Math.max(...bytes)).toBe(bytes[0]);
-    trainer.dispose();
-  }, 240_000);
-
-  it('refuses settings that make no sense, naming each with what would be right', () => {
-    const refused: readonly [Partial<TrainingConfig>, RegExp][] = [
-      [{ batchSize: 1 }, /batchSize must be a whole number ≥ 2, got 1/],
-      [{ epochs: 0 }, /epochs must be a whole number ≥ 1, got 0/],
-      [{ learningRate: 0 }, /learningRate must be above 0/],
-      [{ weightDecay: -1 }, /weightDecay must be ≥ 0/],
-      [{ warmup: 2 }, /warmup .* from 0 to 1; got 2/],
-      [{ seed: 0.5 }, /seed must be a whole number/],
-      [{ widths: [] }, /widths must be whole numbers ≥ 1/],
-      [{ methodOptions: { lambda: 1 } }, /there is no option 'lambda'/],
-      [{ methodOptions: { variance: -1 } }, /variance must be/],
-      [{ method: 'nothing' as 'vicreg' }, /there is no method 'nothing'; there are vicreg/],
-      [{ encoder: 'resnet19' as 'resnet18' }, /there is no encoder 'resnet19'/],
+  it('is a function of its seed: the same bits again, others for another', async () => {
+    const [first, again, other] = [
+      await whole(smallConfig({ seed: 3 }), dataset),
+      await whole(smallConfig({ seed: 3 }), dataset),
+      await whole(smallConfig({ seed: 4 }), dataset),
     ];
-    for (const [given, message] of refused) expectError(() => small(given), 'argument', message);
-    expectError(() => new Trainer(small({ batchSize: 65 }), dataset), 'argument', /at most 64/);
+    expect(again).toEqual(first);
+    expect(other.records[0]!.loss).not.toBe(first.records[0]!.loss);
+    expect(first.records.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+    expect(first.records.map(({ epoch }) => epoch)).toEqual([...Array(6).fill(0), ...Array(6).fill(1)]);
+  });
+
+  it.each(names(methods))('of %s goes on from the state at any step with the bits of one that was not stopped', async (method) => {
+    const config = smallConfig({ method, ...(method === 'w-mse' && { widths: [24, 8], methodOptions: { subBatch: 16 } }) });
+    const { records, bits } = await whole(config, dataset);
+    const [stopped, other] = [new Trainer(config, dataset), new Trainer(config, dataset)];
+    for (let cut = 0; cut <= records.length; cut++) {
+      const state = await stopped.state();
+      expect(state).toMatchObject({ step: cut, epoch: Math.floor(cut / 6), batch: cut % 6 });
+      // The one that goes on has been elsewhere: all of its state must be replaced.
+      other.restore(state);
+      expect(await take(other)).toEqual(records.slice(cut));
+      expect(fingerprint((await other.state()).tensors)).toBe(bits);
+      expect(await take(stopped, 1)).toEqual(records.slice(cut, cut + 1));
+    }
+    stopped.dispose();
+    other.dispose();
+  });
+
+  it('refuses a state of another configuration, and is left as it was', async () => {
+    const trainer = new Trainer(smallConfig(), dataset);
+    const other = new Trainer(smallConfig({ widths: [24, 12] }), dataset);
+    const [before, state] = [await trainer.state(), await other.state()];
+    expectError(() => trainer.restore(state), 'format', /checkpoint: the state does not fit; .*head\.3\.weight must be f32 \[16, 24\]/);
+    expectError(() => trainer.restore({ ...before, step: 13 }), 'format', /at step 13, and the run has only 12/);
+    expect(fingerprint((await trainer.state()).tensors)).toBe(fingerprint(before.tensors));
+    other.dispose();
+    trainer.dispose();
+  });
+
+  it.each(names(optimizers))('moves the weights with %s, and its loss falls', async (optimizer) => {
+    const config = smallConfig({ optimizer, epochs: 5, learningRate: { adam: 3e-3, adamw: 3e-3, sgd: 0.01, lars: 1 }[optimizer] });
+    const { records } = await whole(config, dataset);
+    const mean = (part: readonly StepRecord[]): number => part.reduce((sum, { loss }) => sum + loss, 0) / part.length;
+    expect(mean(records.slice(-6))).toBeLessThan(mean(records.slice(0, 6)));
+    for (const { loss, deviation, normalizedDeviation, correlation } of records)
+      for (const value of [loss, deviation, normalizedDeviation, correlation]) expect(Number.isFinite(value)).toBe(true);
+  });
+
+  it('follows the learning rate up, and down half a cosine', async () => {
+    const { records } = await whole(smallConfig({ warmup: 0.5, learningRate: 0.01 }), dataset);
+    const rates = records.map(({ learningRate }) => learningRate);
+    expect(rates.indexOf(Math.max(...rates))).toBeGreaterThanOrEqual(5);
+    expect(rates.slice(0, 6)).toEqual([...rates.slice(0, 6)].sort((a, b) => a - b));
+    expect(rates.slice(6)).toEqual([...rates.slice(6)].sort((a, b) => b - a));
+  });
+
+  it('takes u8 images as their scaled and normalised floats, and floats as they are', async () => {
+    const { images, labels } = dataset.train;
+    const bytes = Uint8Array.from(images.data, (value) => Math.round(value * 255));
+    const scale = { mean: [0.5], deviation: [0.25] };
+    const u8: ImageDataset = { ...dataset, ...scale, train: { images: { ...images, dtype: 'u8', data: bytes }, labels: labels! } };
+    const f32: ImageDataset = {
+      ...dataset,
+      ...scale,
+      train: { images: { ...images, data: Float32Array.from(bytes, (v) => v / 255) }, labels: labels! },
+    };
+    const [a, b] = [await whole(smallConfig(), u8), await whole(smallConfig(), f32)];
+    for (const [i, { loss }] of a.records.entries()) expect(Math.abs(loss - b.records[i]!.loss)).toBeLessThan(1e-4 * loss);
+  });
+
+  it('prepares the plan that it runs, and prints it with the names of its slots', async () => {
+    const trainer = new Trainer(smallConfig(), dataset);
+    await trainer.prepare();
+    const bytes = await memoryBytes();
+    expect(await trainer.explain()).toMatch(/encoder\.0\.0\.weight/);
+    expect(await memoryBytes()).toBe(bytes);
+    trainer.dispose();
+  });
+
+  it('refuses what makes no sense, naming what would', () => {
+    expectError(() => trainingConfig({ batchSize: 1 }), 'argument', /batchSize must be a whole number ≥ 2, got 1/);
+    expectError(() => trainingConfig({ epochs: 0.5 }), 'argument', /epochs must be a whole number ≥ 1/);
+    expectError(() => trainingConfig({ learningRate: NaN }), 'argument', /learningRate/);
+    expectError(() => trainingConfig({ weightDecay: -1 }), 'argument', /weightDecay must be ≥ 0/);
+    expectError(() => trainingConfig({ warmup: 2 }), 'argument', /from 0 to 1; got 2/);
+    expectError(() => trainingConfig({ seed: -1 }), 'argument', /seed/);
+    expectError(() => trainingConfig({ widths: [] }), 'argument', /widths must be whole numbers ≥ 1/);
+    expectError(() => trainingConfig({ methodOptions: { variance: 'much' } }), 'argument', /variance must be a number/);
+    expectError(() => trainingConfig({ methodOptions: { temperature: 1 } }), 'argument', /no option 'temperature'/);
+    expectError(() => trainingConfig({ method: 'simclr' as MethodName }), 'argument', /no method 'simclr'/);
+    expectError(() => new Trainer(smallConfig({ batchSize: 97 }), dataset), 'argument', /96 images do not fill a batch of 97/);
   });
 });
 
-describe('the monitor', () => {
-  it('says in plain words that a run without variance term collapses, and nothing of the kind of one with it', async () => {
-    const [without, within] = await Promise.all(
-      [0, 25].map(async (variance) => {
-        const trainer = new Trainer(small({ methodOptions: { variance, covariance: 0 }, epochs: 20, learningRate: 3e-3 }), dataset);
-        return (await trained(trainer)).at(-1)!;
-      }),
-    );
-    expect(without!.deviation).toBeLessThan(0.1);
-    expect(diagnose(without!)).toMatchObject({
+describe('collapse', () => {
+  const dataset = stripedDataset(256);
+  const run = (methodOptions: TrainingConfig['methodOptions'], epochs = 6): ReturnType<typeof whole> =>
+    whole(trainingConfig({ methodOptions, epochs, batchSize: 32, widths: [64, 64], learningRate: 5e-3 }), dataset);
+
+  it('comes without the variance term, and the monitor says so in plain words while it trains', async () => {
+    const [without, healthy] = [await run({ variance: 0 }), await run({})];
+    expect(without.records.at(-1)!.deviation).toBeLessThan(0.1);
+    const said = without.records.map(diagnose);
+    expect(said.findIndex((warning) => warning?.kind === 'collapsed')).toBeLessThan(without.records.length - 1);
+    expect(said.at(-1)).toMatchObject({
       kind: 'collapsed',
-      message: expect.stringMatching(/collapsed: every image maps to nearly the same point/),
+      message: expect.stringMatching(/has collapsed: every image maps to nearly the same point/),
     });
-    expect(within!.deviation).toBeGreaterThan(0.3);
-    expect(diagnose(within!)?.kind).not.toBe('collapsed');
+    expect(healthy.records.at(-1)!.deviation).toBeGreaterThan(0.4);
+    expect(healthy.records.map(diagnose).some((warning) => warning?.kind === 'collapsed')).toBe(false);
   });
 
-  it('tells divergence, collapse and redundancy apart from health', () => {
-    const health = { loss: 1, deviation: 0.9, correlation: 0.05 };
-    expect(diagnose(health)).toBeNull();
-    expect(diagnose({ ...health, loss: NaN })?.kind).toBe('diverged');
-    expect(diagnose({ ...health, deviation: 0.05, correlation: 0.9 })?.kind).toBe('collapsed');
-    expect(diagnose({ ...health, correlation: 0.9 })?.kind).toBe('redundant');
+  it('of dimensions onto each other comes without the covariance term', async () => {
+    const [without, healthy] = [await run({ covariance: 0 }), await run({})];
+    expect(without.records.at(-1)!.correlation).toBeGreaterThan(healthy.records.at(-1)!.correlation + 0.1);
+  });
+
+  it('is told from redundancy and divergence', () => {
+    const healthy = { loss: 1, deviation: 1, correlation: 0.1 };
+    expect(diagnose(healthy)).toBeNull();
+    expect(diagnose({ ...healthy, correlation: 0.9 })?.kind).toBe('redundant');
+    expect(diagnose({ ...healthy, deviation: 0.01, correlation: 0.9 })?.kind).toBe('collapsed');
+    expect(diagnose({ ...healthy, loss: NaN })).toMatchObject({ kind: 'diverged', message: expect.stringMatching(/lower --lr/) });
+  });
+});
+
+describe('memory', () => {
+  let trainer: Trainer;
+  afterAll(() => trainer.dispose());
+
+  it('does not grow after the third of 1000 steps', async () => {
+    const dataset = stripedDataset(64, { size: 8 });
+    trainer = new Trainer(smallConfig({ batchSize: 8, widths: [8, 8], epochs: 125 }), dataset);
+    const bytes: number[] = [];
+    for await (const { step } of trainer.run()) if (step >= 3) bytes.push(await memoryBytes());
+    expect(bytes).toHaveLength(998);
+    expect(new Set(bytes).size).toBe(1);
+  });
+});
+
+describe('scores', () => {
+  const dataset = stripedDataset();
+  const encoder = initialEncoder(smallConfig(), 1);
+  afterAll(() => encoder.dispose());
+
+  it('tell classes apart, and are the same again', async () => {
+    const [first, again] = [await scoreEncoder(encoder, dataset), await scoreEncoder(encoder, dataset)];
+    expect(again).toEqual(first);
+    for (const accuracy of [first.linear, first.linear2x2, first.nearest]) expect(accuracy).toBeGreaterThan(0.6);
+    expect(first.collapse?.spectrum).toHaveLength(48);
+    expect(await scorePixels(dataset)).toMatchObject({ linear2x2: null, collapse: null });
+  });
+
+  it('are metrics alone without labels', async () => {
+    const { train, ...rest } = dataset;
+    const unlabelled: ImageDataset = { ...rest, train: { images: train.images } };
+    expect([lackingLabels(dataset), lackingLabels(unlabelled)]).toEqual([null, 'labels']);
+    const { collapse, ...accuracies } = await scoreEncoder(encoder, unlabelled);
+    expect(accuracies).toEqual({ linear: null, linear2x2: null, nearest: null });
+    expect(collapse!.rankMe).toBeGreaterThan(1);
+    expect(await scorePixels(unlabelled)).toBeNull();
+  });
+
+  it('are of images one by one: chunks do not show', async () => {
+    const { images } = stripedDataset(520).train;
+    const few: HostArray = { ...images, shape: [3, 1, 12, 12], data: images.data.subarray(510 * 144, 513 * 144) };
+    const [all, part] = [await features(encoder, images, dataset), await features(encoder, few, dataset)];
+    expect(Array.from(all.pooled.data.subarray(510 * 128, 513 * 128))).toEqual(Array.from(part.pooled.data));
+    expect(all.pooled2x2.shape).toEqual([520, 512]);
+  });
+
+  it('end where the caller wants them to', async () => {
+    let calls = 0;
+    const pause = async (): Promise<void> => {
+      if (++calls === 3) throw new Error('enough');
+    };
+    await expect(scoreEncoder(encoder, dataset, { pause })).rejects.toThrow('enough');
+    expect(calls).toBe(3);
+  });
+
+  it('of a running training are cheap, and finite', async () => {
+    const rank = await trainingRankMe(encoder, dataset);
+    expect(rank).toBeGreaterThan(1);
+    expect(rank).toBeLessThan(96);
   });
 });
