@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Tensor, tensor, uniform } from '../../../engine/index.ts';
-import { type AugmentationName, augmentation, augmentations } from '../../../models/augment/augment.ts';
+import { type Augmentation, type AugmentationName, augmentation, augmentations } from '../../../models/augment/augment.ts';
 import {
   adjustBrightness,
   adjustContrast,
@@ -12,6 +12,7 @@ import {
   toGrey,
 } from '../../../models/augment/color.ts';
 import { gaussianBlur } from '../../../models/augment/geometry.ts';
+import { uniformAt } from '../../recordings/recordings.ts';
 import { property } from '../../support/property.ts';
 import { expectError, seeds } from '../support.ts';
 
@@ -39,6 +40,39 @@ async function largestDifference(a: Tensor, b: Tensor): Promise<number> {
   expect(a.shape).toEqual(b.shape);
   const [left, right] = [Float32Array.from(await a.data()), await b.data()];
   return left.reduce((worst, value, i) => Math.max(worst, Number.isFinite(value) ? Math.abs(value - right[i]!) : Infinity), 0);
+}
+
+interface MeasuredWindow {
+  /** Negative where the view is flipped. */
+  readonly width: number;
+  readonly height: number;
+  readonly x: number;
+  readonly y: number;
+}
+
+/** The windows of n views, as parts of the image. Of images whose channels are ramps over x and over y, a view's slopes are its window's width and height, and its values say where it lies. */
+async function windowsOf(config: Augmentation, n: number): Promise<MeasuredWindow[]> {
+  const size = 32;
+  const ramps = new Float32Array(n * 2 * size * size);
+  for (let at = 0; at < ramps.length; at++) {
+    const [column, row, channel] = [at % size, Math.floor(at / size) % size, Math.floor(at / size ** 2) % 2];
+    ramps[at] = ((channel === 0 ? column : row) + 0.5) / size;
+  }
+  const view = await augmentation(config)(tensor(ramps, { shape: [n, 2, size, size] }), 3).data();
+  const at = (i: number, channel: number, row: number, column: number): number => view[((2 * i + channel) * size + row) * size + column]!;
+  const middle = size / 2;
+  return Array.from({ length: n }, (_, i) => ({
+    width: size * (at(i, 0, middle, middle) - at(i, 0, middle, middle - 1)),
+    height: size * (at(i, 1, middle, middle) - at(i, 1, middle - 1, middle)),
+    x: (at(i, 0, middle, middle) + at(i, 0, middle, middle - 1)) / 2,
+    y: (at(i, 1, middle, middle) + at(i, 1, middle - 1, middle)) / 2,
+  }));
+}
+
+/** Kolmogorov and Smirnov's distance of two samples. */
+function distance(a: readonly number[], b: readonly number[]): number {
+  const below = (values: readonly number[], limit: number): number => values.filter((value) => value <= limit).length / values.length;
+  return Math.max(...a.map((limit) => Math.abs(below(a, limit) - below(b, limit))));
 }
 
 describe('an augmentation', () => {
@@ -103,29 +137,8 @@ describe('an augmentation', () => {
     }));
 
   it('crops windows of the area and the shape that were asked for, inside the image, and flips half of them', async () => {
-    // Of images whose channels are ramps over x and over y, a view's slopes are its window's width and height, and its values say where it lies.
-    const [n, size, scale] = [512, 32, [0.3, 1] as const];
-    const ramp = tensor(Float32Array.from({ length: size }, (_, i) => (i + 0.5) / size));
-    const across = ramp.reshape([1, 1, 1, size]).expand([n, 1, size, size]);
-    const image = await across.data();
-    const both = new Float32Array(2 * image.length);
-    for (let i = 0; i < n; i++) {
-      for (let row = 0; row < size; row++) {
-        for (let column = 0; column < size; column++) {
-          both[((2 * i + 0) * size + row) * size + column] = (column + 0.5) / size;
-          both[((2 * i + 1) * size + row) * size + column] = (row + 0.5) / size;
-        }
-      }
-    }
-    const view = await augmentation({ crop: { scale }, flip: 0.5 })(tensor(both, { shape: [n, 2, size, size] }), 3).data();
-    const at = (i: number, channel: number, row: number, column: number): number => view[((2 * i + channel) * size + row) * size + column]!;
-    const middle = size / 2;
-    const windows = Array.from({ length: n }, (_, i) => ({
-      width: size * (at(i, 0, middle, middle) - at(i, 0, middle, middle - 1)),
-      height: size * (at(i, 1, middle, middle) - at(i, 1, middle - 1, middle)),
-      x: (at(i, 0, middle, middle) + at(i, 0, middle, middle - 1)) / 2,
-      y: (at(i, 1, middle, middle) + at(i, 1, middle - 1, middle)) / 2,
-    }));
+    const [n, scale] = [512, [0.3, 1] as const];
+    const windows = await windowsOf({ crop: { scale }, flip: 0.5 }, n);
     for (const { width, height, x, y } of windows) {
       const [w, h] = [Math.abs(width), height];
       expect(h).toBeGreaterThan(0);
@@ -143,6 +156,68 @@ describe('an augmentation', () => {
     // E[area] = .65, less what cutting at the image's edge takes.
     expect(mean(({ width, height }) => Math.abs(width) * height)).toBeGreaterThan(0.58);
     expect(mean(({ width, height }) => Math.abs(width) * height)).toBeLessThan(0.68);
+  });
+
+  it('of the reference draws windows as the recipe of PyTorch does (recipe_torch.py)', async () => {
+    const [{ crop, flip }] = augmentations.reference as readonly [Required<Augmentation>, Augmentation];
+    const windows = await windowsOf({ crop, flip }, 1000);
+    // The recipe, line by line.
+    const recipe = Array.from({ length: 4000 }, (_, i) => {
+      const [area, aspect, centreX, centreY] = [0, 1, 2, 3].map((stream) => uniformAt(20 + stream, i)) as [number, number, number, number];
+      const surface = 0.3 + 0.7 * area;
+      const ratio = Math.exp(Math.log(3 / 4) + aspect * (Math.log(4 / 3) - Math.log(3 / 4)));
+      const [width, height] = [Math.min(1, Math.sqrt(surface * ratio)), Math.min(1, Math.sqrt(surface / ratio))];
+      // From [−1, 1] to [0, 1] of the image.
+      const x = 0.5 + ((centreX * 2 - 1) * (1 - width)) / 2;
+      const y = 0.5 + ((centreY * 2 - 1) * (1 - height)) / 2;
+      return { width, height, x, y };
+    });
+    const measures: readonly ((window: MeasuredWindow) => number)[] = [
+      ({ width, height }) => Math.abs(width) * height,
+      ({ width, height }) => Math.abs(width) / height,
+      ({ x }) => x,
+      ({ y }) => y,
+      ({ width, x }) => Math.abs(x - 0.5) / (1.001 - Math.abs(width)),
+    ];
+    // At this size, samples of one distribution differ by more than .06 once in two hundred draws; the draws are fixed.
+    for (const measure of measures) expect(distance(windows.map(measure), recipe.map(measure))).toBeLessThan(0.06);
+  });
+
+  it('of the reference changes brightness and contrast as the recipe does, both or neither', async () => {
+    const n = 2000;
+    const [{ jitter }] = augmentations.reference as readonly [Required<Augmentation>, Augmentation];
+    // Two levels that nothing cuts: a view's mean tells its brightness, and its deviation over its mean its contrast.
+    const levels = [0.3, 0.5] as const;
+    const view = await augmentation({ jitter })(
+      tensor(
+        Float32Array.from({ length: 2 * n }, (_, i) => levels[i % 2]!),
+        { shape: [n, 1, 1, 2] },
+      ),
+      4,
+    ).data();
+    const factors = Array.from({ length: n }, (_, i) => {
+      const [low, high] = [view[2 * i]!, view[2 * i + 1]!];
+      return { brightness: (low + high) / 0.8, contrast: (high - low) / (low + high) / 0.25 };
+    });
+    const changed = factors.filter(({ brightness, contrast }) => Math.abs(brightness - 1) > 1e-5 && Math.abs(contrast - 1) > 1e-5);
+    const same = factors.filter(({ brightness, contrast }) => Math.abs(brightness - 1) < 1e-5 && Math.abs(contrast - 1) < 1e-5);
+    expect(changed.length + same.length).toBeGreaterThan(n - 5);
+    expect(Math.abs(changed.length / n - 0.8)).toBeLessThan(0.03);
+    const even = Array.from({ length: 4000 }, (_, i) => 0.6 + (0.8 * i) / 4000);
+    expect(
+      distance(
+        changed.map(({ brightness }) => brightness),
+        even,
+      ),
+    ).toBeLessThan(0.05);
+    expect(
+      distance(
+        changed.map(({ contrast }) => contrast),
+        even,
+      ),
+    ).toBeLessThan(0.05);
+    const covariance = changed.reduce((sum, { brightness, contrast }) => sum + (brightness - 1) * (contrast - 1), 0) / changed.length;
+    expect(Math.abs(covariance) / (0.64 / 12)).toBeLessThan(0.1);
   });
 
   it('does what it does as often as it is told', async () => {
