@@ -22,6 +22,7 @@
  *           for each group                                 product (product.ts)
  */
 import { fillTable, padTable, product, productBytes, tableLength, tiledSize } from './product';
+import { rowProduct } from './rowProduct';
 import { copySlab } from './slab';
 import { parameter, pointer, shape, stride, viewAt } from './view';
 
@@ -177,19 +178,19 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
       if (!isWeight && band % threads != thread) continue;
       const bandRows = min(blockRows, rows - row);
       const slabRows = (bandRows - 1) * sourceStepH + spanH;
-      const channelPitch = direct ? stride(source, 1) : slabRows * pitch;
+      const imagePitch = direct ? stride(source, 0) : slabRows * pitch;
+      const channelPitch = direct ? stride(source, 1) : bandImages * imagePitch;
       for (let group = 0; group < groups; group += blockGroups) {
         const bandGroups = min(blockGroups, groups - group);
         for (let channel = 0; channel == 0 || channel < sourceChannels; channel += blockChannels) {
           const channels = min(blockChannels, sourceChannels - channel);
           if (isWeight && (group / blockGroups + channel / blockChannels) % threads != thread) continue;
-          const imagePitch = direct ? stride(source, 0) : bandGroups * channels * channelPitch;
           const from = pointer(source, bases) + <usize>(n * stride(source, 0) + (group * sourceChannels + channel) * stride(source, 1) << 2);
           let base = slab;
           if (direct) base = from + <usize>((row * sourceStepH + firstH) * sourceRow + firstW * sourceColumn << 2);
           else copySlab(
-            slab, from, bandImages, bandGroups * channels, slabRows, phase, sourceStepW,
-            row * sourceStepH + firstH, firstW, sourceH, sourceW, stride(source, 0), stride(source, 1), sourceRow, sourceColumn,
+            slab, from, bandGroups * channels, bandImages, slabRows, phase, sourceStepW,
+            row * sourceStepH + firstH, firstW, sourceH, sourceW, stride(source, 1), stride(source, 0), sourceRow, sourceColumn,
           );
           for (let phaseH = 0; phaseH < targetStepH; phaseH++) {
             const baseH = isInput ? phaseH + padH : -padH;
@@ -203,7 +204,7 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
               const steps = channels * tapsH * tapsW;
               fillTaps(kernelTaps, channel * kernelSource << 2, channels, kernelSource << 2, kernelAxis, tapsH, kernelAxis + axisW, tapsW);
               // Few taps (of a first layer) fit the rows of the tiles better than their columns.
-              const wide = targetChannels > 1 && tiledSize(steps, targetChannels) < tiledSize(targetChannels, steps);
+              const wide = tiledSize(steps, targetChannels) < tiledSize(targetChannels, steps);
               const pixelColumns = divideUp(width - phaseW, targetStepW);
               const pixels = bandImages * max(0, pixelRows) * pixelColumns;
               const offset = n * stride(target, 0) + (row * targetStepH + phaseH) * stride(target, 2) + phaseW * stride(target, 3);
@@ -222,17 +223,24 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
                   fillTable(targetRows, targetChannels, pointer(target, bases) + <usize>(targetGroup << 2), stride(target, 1) << 2);
                   const start = <i32>base + (g * channels * channelPitch << 2);
                   fillTaps(sourceTaps, start, channels, channelPitch << 2, sourceAxis, tapsH, sourceAxis + axisW, tapsW);
-                  if (!isWeight) product(
-                    targetChannels, count, steps,
-                    kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, later, workspace,
-                  );
-                  else if (wide) product(
-                    steps, targetChannels, count,
-                    sourceTaps, sourcePixels, targetPixels, targetRows, kernelTaps, kernelRows, later, workspace,
+                  if (isWeight) {
+                    if (targetChannels == 1) rowProduct(
+                      steps, count, targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, true, later, workspace,
+                    );
+                    else if (wide) product(
+                      steps, targetChannels, count,
+                      sourceTaps, sourcePixels, targetPixels, targetRows, kernelTaps, kernelRows, later, workspace,
+                    );
+                    else product(
+                      targetChannels, steps, count,
+                      targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, later, workspace,
+                    );
+                  } else if (targetChannels == 1) rowProduct(
+                    count, steps, kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, false, later, workspace,
                   );
                   else product(
-                    targetChannels, steps, count,
-                    targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, later, workspace,
+                    targetChannels, count, steps,
+                    kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, later, workspace,
                   );
                 }
               }

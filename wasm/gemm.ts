@@ -1,6 +1,7 @@
 /** `out[b] = a[b] · b[b]`, any strides: tables of strided addresses for the blocked product. Threads split rows or columns. */
 import { tileColumns, tileRows } from './microkernel';
 import { fillTable, product, productBytes, tableBytes, tableLength, tiledSize } from './product';
+import { rowProduct } from './rowProduct';
 import { pointer, shape, stride, viewAt } from './view';
 
 export function gemm(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
@@ -62,7 +63,8 @@ export function gemm(command: usize, bases: usize, workspace: usize, thread: i32
           const depth = min(tableLength, steps - step);
           fillTable(aSteps, depth, <usize>(step * aStep << 2), aStep << 2);
           fillTable(bSteps, depth, <usize>(step * bStep << 2), bStep << 2);
-          product(height, width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, step > 0, workspace);
+          if (rows == 1) rowProduct(width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, bStep == 1, step > 0, workspace);
+          else product(height, width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, step > 0, workspace);
         }
       }
     }

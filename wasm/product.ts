@@ -9,11 +9,12 @@
  *         for each panel of B (tileColumns)            │
  *           register tile, over all steps of the block ┘
  *
- * So the bits of an element of C depend only on the order of its steps, never on which tile it falls in.
+ * So the bits of an element of C depend only on the order of its steps, never on which tile it falls in. (A product of
+ * a single row is better read where it lies: rowProduct.ts. Its sums run in another order, so a caller chooses it by
+ * the size of the whole problem, not of one thread's share.)
  */
 import { tile4x8, tile6x8, tileColumns, tileRows } from './microkernel';
 import { consecutive8, packPanel } from './pack';
-import { rowProduct } from './rowProduct';
 
 const blockColumns: i32 = 512;
 const blockDepth: i32 = 256;
@@ -94,12 +95,6 @@ export function product(
   aRows: usize, aDepths: usize, bDepths: usize, bColumns: usize, cRows: usize, cColumns: usize,
   accumulate: bool, workspace: usize,
 ): void {
-  if (rows == 1) {
-    rowProduct(
-      columns, steps, <usize>load<u32>(aRows), aDepths, bDepths, bColumns, <usize>load<u32>(cRows), cColumns, accumulate, workspace,
-    );
-    return;
-  }
   const tileTable = workspace;
   const tile = workspace + 32;
   const panel = workspace + tileBytes;

@@ -3,8 +3,8 @@
  * matrix is read where it is, once, in the direction in which it lies in memory:
  *
  *   few steps:            eight columns at a time, over all steps                        (depthwise filters)
- *   columns consecutive:  sums of all columns += a[k]·b[k, …], four steps a pass         (x·W)
- *   steps consecutive:    sums of all columns += dot products over a run of steps        (x·Wᵀ, gradients of filters)
+ *   many:                 sums of all columns += a[k]·b[k, …], four steps a pass         (x·W)
+ *   along steps:          sums of all columns += dot products over a run of steps        (x·Wᵀ, gradients of filters)
  */
 import { multiplyAdd } from './microkernel';
 import { at, consecutive, consecutive8 } from './pack';
@@ -15,10 +15,15 @@ const blockBytes: usize = (block + 8) << 2;
 /** Up to here, reading the steps of a strip one below the other is better than many passes over the sums. */
 const fewSteps: i32 = 32;
 
+/**
+ * As `product`, with tables of one row for A and C. `alongSteps` says that steps, not columns, are what follows each other
+ * in memory; the caller knows, and must not judge by a thread's share, because the order of the sums depends on it.
+ */
 export function rowProduct(
-  columns: i32, steps: i32, a: usize, aDepths: usize, bDepths: usize, bColumns: usize, c: usize, cColumns: usize,
-  accumulate: bool, workspace: usize,
+  columns: i32, steps: i32, aRow: usize, aDepths: usize, bDepths: usize, bColumns: usize, cRow: usize, cColumns: usize,
+  alongSteps: bool, accumulate: bool, workspace: usize,
 ): void {
+  const a = at(aRow, 0), c = at(cRow, 0);
   const row = workspace, sums = workspace + blockBytes;
   for (let column = 0; column < columns; column += block) {
     const width = min(block, columns - column);
@@ -31,7 +36,7 @@ export function rowProduct(
       const depth = min(block, steps - step);
       const ak = aDepths + (<usize>step << 2), bk = bDepths + (<usize>step << 2);
       for (let k: usize = 0, end = <usize>depth << 2; k < end; k += 4) store<f32>(row + k, load<f32>(a + <usize>load<u32>(ak + k)));
-      if (depth >= 4 && consecutive(bk) && (depth > width || !consecutive(lanes))) sumColumns(width, depth, row, bk, lanes, sums);
+      if (alongSteps) sumColumns(width, depth, row, bk, lanes, sums);
       else if (depth <= fewSteps) sumStrips(width, depth, row, bk, lanes, sums);
       else sumRows(width, depth, row, bk, lanes, sums);
     }

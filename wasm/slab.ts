@@ -7,22 +7,23 @@ function zero(to: usize, end: usize): void {
 }
 
 /**
- * Copies `rows` rows from `firstRow` on (of each channel of each image) and `step · phase` columns from `firstColumn`
+ * Copies `rows` rows from `firstRow` on (of each image of each channel) and `step · phase` columns from `firstColumn`
  * on; whatever lies outside the image is zero. For convolutions of stride `step` a row is dealt out into its phases, so
  * that pixels which follow each other in the output do so in the slab:
  *
  *   step 2:  x₀ x₁ x₂ x₃ x₄ x₅  →  x₀ x₂ x₄ │ x₁ x₃ x₅
  *
- * Layout: [images, channels, rows, step, phase]. Strides and pitches in elements.
+ * Layout: [channels, images, rows, step, phase], so that where a pixel lies does not depend on how many channels there
+ * are. Strides in elements.
  */
 export function copySlab(
-  to: usize, from: usize, images: i32, channels: i32, rows: i32, phase: i32, step: i32,
+  to: usize, from: usize, channels: i32, images: i32, rows: i32, phase: i32, step: i32,
   firstRow: i32, firstColumn: i32, height: i32, width: i32,
-  imageStride: i32, channelStride: i32, rowStride: i32, columnStride: i32,
+  channelStride: i32, imageStride: i32, rowStride: i32, columnStride: i32,
 ): void {
   const stride = <usize>(step * columnStride << 2);
-  for (let n = 0; n < images; n++) {
-    for (let c = 0; c < channels; c++) {
+  for (let c = 0; c < channels; c++) {
+    for (let n = 0; n < images; n++) {
       const plane = from + <usize>(n * imageStride + c * channelStride << 2);
       for (let r = firstRow, end = firstRow + rows; r < end; r++) {
         for (let p = 0; p < step; p++) {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import type { ConvKernel } from '../../../../engine/compiler/plan.ts';
 import { property } from '../../../support/property.ts';
-import { agree, type Case, dataOf, epsilon, type Layout, layouts } from './strided.ts';
+import { agree, type Case, dataOf, epsilon, type Layout, layouts, sameBits } from './strided.ts';
 
 const pair = (min: number, max: number) => fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
 
@@ -76,6 +76,12 @@ describe.each(['forward', 'input', 'weight'] as const)('conv %s', (direction) =>
       },
       { numRuns: 150 },
     ));
+
+  it('gives the same bits to any number of threads', () =>
+    property([geometries, lies, fc.nat()], (geometry, layouts, seed) => {
+      const given = caseOf(direction, geometry, layouts);
+      sameBits(given, dataOf(given, seed));
+    }));
 
   it.each([
     [

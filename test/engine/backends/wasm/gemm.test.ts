@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { property } from '../../../support/property.ts';
 import { host, runKernel } from '../plans.ts';
-import { agree, builds, type Case, dataOf, epsilon, layouts } from './strided.ts';
+import { agree, builds, type Case, dataOf, epsilon, layouts, sameBits } from './strided.ts';
 
 const extent = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 0, max: 20 }) },
@@ -63,6 +63,9 @@ describe('gemm', () => {
       await agree(given, dataOf(given, rows), tolerance(given));
     }
   });
+
+  it('gives the same bits to any number of threads', () =>
+    property([cases, fc.nat()], (given, seed) => sameBits(given, dataOf(given, seed))));
 
   it('gives an element the same bits wherever it falls in a tile', async () => {
     // The same row and column, alone and among others.

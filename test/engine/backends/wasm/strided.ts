@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import { expect } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
 import { createCpuBackend } from '../../../../engine/backends/cpu/index.ts';
 import { createWasmBackend } from '../../../../engine/backends/wasm/index.ts';
@@ -6,10 +7,11 @@ import type { Kernel, Plan, View } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import type { DType, TypedArray } from '../../../../engine/dtype.ts';
 import { buffer, type KernelBody, planOf, runPlan } from '../plans.ts';
+import { runOn } from './shares.ts';
 
 /** The builds that this platform runs. */
 export const builds: readonly Backend[] = (
-  await Promise.all((['simd', 'relaxed'] as const).map((build) => createWasmBackend({ build }).catch(() => null)))
+  await Promise.all((['simd', 'relaxed'] as const).map((build) => createWasmBackend({ build, threads: 1 }).catch(() => null)))
 ).filter((backend) => backend !== null);
 
 export const cpu = createCpuBackend({ poison: true });
@@ -122,4 +124,13 @@ export async function agree(given: Case, data: readonly Float32Array[], toleranc
 export function dataOf(given: Case, seed: number, specials: readonly boolean[] = []): Float32Array[] {
   const plan = planOfCase(given);
   return plan.inputs.map((k) => draw(plan.buffers[k]!.length, seed + 7919 * k, specials[k] ?? false));
+}
+
+/** Each thread taking its share in turn, a case must give the bits that one thread gives. */
+export function sameBits(given: Case, data: readonly Float32Array[]): void {
+  const plan = planOfCase(given);
+  const inputs = plan.inputs.map((k) => data[k]!.subarray(0, plan.buffers[k]!.length));
+  const bits = (threads: number) => new Uint32Array(runOn(threads, plan, inputs)[0]!.slice().buffer);
+  const alone = bits(1);
+  for (const threads of [2, 3, 7]) expect(bits(threads)).toEqual(alone);
 }
