@@ -62,9 +62,14 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
   const copy = (from: View, to: View): Kernel => ({ kind: 'copy', fill: null, inputs: [from], outputs: [to] });
 
   // Whatever is stored gets its buffer first: only then is it known where copies read.
-  const direct = results.map((node, i) => !isSource(node) && locate(node).base === node && results.indexOf(node) === i);
+  // A result that is the whole of what a kernel stores, in whatever shape, is stored where it is given back.
+  const bases = results.map((node) => locate(node).base);
+  const direct = results.map((node, i) => {
+    const { base, layout } = locate(node);
+    return !isSource(base) && bases.indexOf(base) === i && isContiguous(layout) && sizeOf(layout.shape) === sizeOf(base.shape);
+  });
   results.forEach((node, i) => {
-    assembly.outputs.push(direct[i] ? assembly.define(node, 'output', `out${i}`) : assembly.buffer('output', node, `out${i}`));
+    assembly.outputs.push(direct[i] ? assembly.define(bases[i]!, 'output', `out${i}`) : assembly.buffer('output', node, `out${i}`));
   });
   for (const { slot, value } of written) if (inPlace.get(value) === slot) assembly.defineAs(value, assembly.slot(slot));
 

@@ -1,7 +1,7 @@
 import { dtypes } from '../dtype.ts';
 import { scalarRow } from '../scalar.ts';
 import { sizeOf } from '../shape.ts';
-import type { Kernel, Plan, Program, View } from './plan.ts';
+import type { Constant, Kernel, Plan, Program, View } from './plan.ts';
 
 export interface PrintOptions {
   /** Whether each fused program is written out below its kernel. */
@@ -133,13 +133,20 @@ function operations({ instructions }: Program): string {
 function programLines({ inputs, constants, instructions, results }: Program): string[] {
   const value = (number: number): string => {
     if (number < inputs) return `in${number}`;
-    if (number < inputs + constants.length) return `${constants[number - inputs]!.value}`;
+    if (number < inputs + constants.length) return constantText(constants[number - inputs]!);
     return `v${number - inputs - constants.length}`;
   };
   return [
     ...instructions.map(({ op, operands, register }, i) => `      v${i} (r${register}) = ${op}(${operands.map(value).join(', ')})`),
     `      → ${results.map(value).join(', ')}`,
   ];
+}
+
+/** As a user would have written it: with the fewest digits that give the same number. */
+function constantText({ value, lane }: Constant): string {
+  if (Object.is(value, -0)) return '-0';
+  const shorter = [6, 7, 8, 9].map((digits) => Number(value.toPrecision(digits)));
+  return `${(lane === 'f32' && shorter.find((text) => Math.fround(text) === value)) || value}`;
 }
 
 function count(value: number, unit: string): string {

@@ -1,5 +1,6 @@
 /** Every op of the table on every backend: f64 on cpu against plain loops, f32 everywhere against f64. */
 
+import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Backend } from '../../engine/backends/backend.ts';
@@ -61,4 +62,19 @@ describe.for(cases.map((entry) => [entry.name, entry] as const))('%s', ([, entry
         }
       }),
   );
+});
+
+/** TABLE=support.md npx vitest run test/engine/conformance.test.ts -t 'support table' */
+const { TABLE: table } = process.env as { TABLE?: string };
+it.runIf(table)('writes the support table', () => {
+  const scopes = { element: 'each element', largest: 'the largest of the result', operands: 'the largest of result and operands' };
+  const rows = cases.map(({ name, gradient, specials, tolerance: { f32, of } }) => [
+    name,
+    f32 === 0 ? 'to the bit' : `${f32}, relative to ${scopes[of]}`,
+    gradient ? 'first and second order, to 1e-6 in f64' : '',
+    specials.length > 0 ? specials.map((value) => (Object.is(value, -0) ? '−0' : `${value}`.replace('-', '−'))).join(', ') : '',
+  ]);
+  const header = ['op', `f32 on ${backends.map(({ name }) => name).join(' and ')} against f64`, 'derivative checked', 'special values'];
+  const lines = [header, header.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
+  writeFileSync(table!, `${lines.join('\n')}\n`);
 });
