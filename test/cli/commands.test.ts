@@ -1,0 +1,188 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { HostArray } from '../../engine/index.ts';
+import { channelStatistics } from '../../models/data/images.ts';
+import { readArray, writeArray, writeSafetensors } from '../../models/io/node.ts';
+import { encoders, ResNet } from '../../models/nn/networks.ts';
+import { features } from '../../models/train/evaluate.ts';
+import { gaussian, relativeError } from '../models/support.ts';
+import { fails, smallData, smallRun, succeeds, temporaryFolder, tensegrity } from './support.ts';
+
+const folder = temporaryFolder();
+const path = (name: string): string => join(folder, name);
+
+async function write(name: string, array: HostArray): Promise<string> {
+  await writeArray(path(name), array);
+  return path(name);
+}
+
+function floats(seed: number, shape: readonly number[]): HostArray {
+  return { dtype: 'f32', shape, data: Float32Array.from(gaussian(seed, shape).data) };
+}
+
+/** What a command prints as JSON. */
+async function json<Result>(...words: readonly string[]): Promise<Result> {
+  return JSON.parse((await succeeds([...words, '--json'])).stdout) as Result;
+}
+
+describe('tensegrity', () => {
+  const names = ['train', 'eval', 'embed', 'loss', 'doctor'];
+
+  it('lists its commands, and each has help with examples of itself', async () => {
+    const [overview, ...helps] = await Promise.all([['--help'], ...names.map((name) => [name, '--help'])].map((words) => succeeds(words)));
+    for (const [i, { stdout }] of helps.entries()) {
+      expect(overview!.stdout).toMatch(new RegExp(`^ +${names[i]} `, 'm'));
+      for (const part of [`usage: tensegrity ${names[i]}`, 'options:', '--json', 'examples:', `  tensegrity ${names[i]}`])
+        expect(stdout).toContain(part);
+    }
+  });
+
+  it('gives its version', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    expect((await succeeds(['--version'])).stdout).toBe(`${version}\n`);
+  });
+
+  it('called wrongly ends with 2 and a line that helps', async () => {
+    await Promise.all([
+      fails(['trian'], 2, /no command 'trian'.*did you mean train\?/),
+      fails(['loss', 'vicreg'], 2, /loss takes 3 files or names, got vicreg/),
+      fails(['embed', 'x.npy'], 2, /needs --weights/),
+      fails(['eval'], 2, /needs either --run FOLDER or --weights/),
+      fails(['doctor', '--verbose'], 2, /no option --verbose/),
+    ]);
+    expect(await tensegrity([])).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('usage: tensegrity COMMAND') });
+  });
+});
+
+describe('tensegrity loss', () => {
+  let [za, zb] = ['', ''];
+  beforeAll(async () => {
+    [za, zb] = [await write('za.npy', floats(1, [12, 5])), await write('zb.npy', floats(2, [12, 5]))];
+  }, 60_000);
+  type Terms = Record<'loss' | 'invariance' | 'variance' | 'covariance', number>;
+
+  it('gives the loss and its parts, as text and as JSON, in every dialect', async () => {
+    const terms = (dialect: string): Promise<Terms> => json('loss', 'vicreg', za, zb, '--dialect', dialect);
+    const [official, paper, solo, vicregl] = await Promise.all([terms('official'), terms('paper'), terms('solo-learn'), terms('vicregl')]);
+    for (const { loss, invariance, variance, covariance } of [official, paper, solo, vicregl])
+      expect(loss).toBeCloseTo(25 * invariance + 25 * variance + covariance, 3);
+    expect(paper.invariance).toBeCloseTo(5 * official.invariance, 5);
+    expect(solo.variance).toBeCloseTo(2 * official.variance, 5);
+    expect(vicregl.covariance).toBeCloseTo(official.covariance / 2, 5);
+    const { stdout } = await succeeds(['loss', 'vicreg', za, zb]);
+    expect(Number(/^ *loss +(\S+)$/m.exec(stdout)?.[1])).toBeCloseTo(official.loss, 4);
+  });
+
+  it('is 24.75 for embeddings that have collapsed to a point', async () => {
+    const point = await write('point.npy', { dtype: 'f32', shape: [8, 4], data: new Float32Array(32).fill(3) });
+    const expected = { loss: expect.closeTo(24.75, 4), variance: expect.closeTo(0.99, 5), invariance: 0, covariance: 0 };
+    expect(await json('loss', 'vicreg', point, point)).toMatchObject(expected);
+  });
+
+  it('writes gradients, which for the invariance alone are 2λ(Z − Z′)/(nd), in double precision on the cpu', async () => {
+    const [a, b] = [gaussian(3, [6, 4]), gaussian(4, [6, 4])];
+    const files = [await write('a.npy', a), await write('b.npy', b)];
+    const gradients = path('gradients');
+    await succeeds(['loss', 'vicreg', ...files, '--variance=0', '--covariance=0', '--backend=cpu', '--grad', gradients]);
+    const [ga, gb] = [await readArray(join(gradients, 'za.npy')), await readArray(join(gradients, 'zb.npy'))];
+    const expected = Float64Array.from(a.data, (value, i) => (2 * 25 * (value - b.data[i]!)) / 24);
+    expect([ga.dtype, ga.shape]).toEqual(['f64', [6, 4]]);
+    expect(relativeError(ga.data, expected)).toBeLessThan(1e-12);
+    expect(
+      relativeError(
+        gb.data,
+        expected.map((value) => -value),
+      ),
+    ).toBeLessThan(1e-12);
+  });
+
+  it('computes the other methods, with their own options', async () => {
+    const number = expect.any(Number);
+    expect(await json('loss', 'barlow-twins', za, zb)).toMatchObject({ loss: number, onDiagonal: number, offDiagonal: number });
+    const { loss } = await json<{ loss: number }>('loss', 'w-mse', za, zb, '--sub-batch', '12');
+    expect(loss >= 0 && loss <= 4).toBe(true);
+  });
+
+  it('says what does not fit', async () => {
+    const short = await write('short.npy', floats(5, [3, 5]));
+    const one = await write('one.npy', floats(6, [1, 5]));
+    const images = await write('images4.npy', floats(6, [2, 1, 2, 2]));
+    await Promise.all([
+      fails(['loss', 'vicreg', za, short], 1, /\[12, 5\].*\[3, 5\]/),
+      fails(['loss', 'vicreg', one, one], 1, /2 samples/),
+      fails(['loss', 'vicreg', images, images], 1, /embeddings.*\[n, d\].*\[2, 1, 2, 2\]/),
+      fails(['loss', 'barlow', za, zb], 2, /vicreg, barlow-twins, w-mse/),
+      fails(['loss', 'barlow-twins', za, zb, '--dialect=paper'], 2, /Barlow Twins has no option --dialect/),
+      fails(['loss', 'vicreg', za, path('none.npy')], 1, /none\.npy.*no such file/),
+    ]);
+  });
+});
+
+describe('tensegrity embed', () => {
+  it("takes a ResNet by PyTorch's names, ignoring its head and counters, and float images as they are", async () => {
+    const encoder = new ResNet('resnet18', { key: 3 });
+    const state = [...(await encoder.stateDict())];
+    const ignored: [string, HostArray][] = [
+      ['bn1.num_batches_tracked', { dtype: 'i32', shape: [], data: Int32Array.of(7) }],
+      ['fc.weight', floats(1, [10, 512])],
+      ['fc.bias', floats(2, [10])],
+    ];
+    const files = {
+      whole: [...state, ...ignored],
+      missing: state.filter(([name]) => name !== 'layer2.0.conv1.weight'),
+      over: [...state, ['head.weight', floats(1, [2])] as const],
+    };
+    for (const [name, tensors] of Object.entries(files)) await writeSafetensors(path(`${name}.safetensors`), tensors);
+    const images = floats(9, [3, 3, 32, 32]);
+    const words = ['embed', '--encoder=resnet18', await write('images.npy', images), '--out', path('z.npy'), '--weights'];
+
+    expect(await json(...words, path('whole.safetensors'))).toMatchObject({ shape: [3, 512] });
+    const { pooled } = await features(encoder, images, channelStatistics(images));
+    const z = await readArray(path('z.npy'));
+    expect([z.dtype, z.shape]).toEqual(['f32', [3, 512]]);
+    expect(relativeError(z.data, pooled.data)).toBeLessThan(1e-5);
+
+    await fails([...words, path('missing.safetensors')], 1, /missing: layer2\.0\.conv1\.weight/);
+    await fails([...words, path('over.safetensors')], 1, /left over: head\.weight/);
+  });
+
+  it('scales u8 images to [0, 1] and normalises them', async () => {
+    const encoder = encoders['small-conv']({ key: 1, inputs: 1 });
+    await writeSafetensors(path('small.safetensors'), await encoder.stateDict());
+    const shape = [4, 1, 8, 8];
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => (i * 31) % 256);
+    const images = await write('u8.npy', { dtype: 'u8', shape, data: bytes });
+    await succeeds(['embed', '--weights', path('small.safetensors'), images, '--out', path('u.npy'), '--mean=.5', '--deviation=.25']);
+    const same: HostArray = { dtype: 'f32', shape, data: Float32Array.from(bytes, (value) => (value / 255 - 0.5) / 0.25) };
+    const { pooled } = await features(encoder, same, channelStatistics(same));
+    expect(relativeError((await readArray(path('u.npy'))).data, pooled.data)).toBeLessThan(1e-5);
+  });
+});
+
+describe('tensegrity eval', () => {
+  it("scores a run as its end did, and its encoder's file the same", async () => {
+    const data = await smallData(folder);
+    const run = path('run');
+    await succeeds(['train', ...data, ...smallRun, '--epochs=1', '--out', run, '--quiet']);
+    const fromRun = await json<Record<string, unknown>>('eval', '--run', run);
+    expect(await json('eval', '--weights', join(run, 'encoder.safetensors'), ...data)).toEqual(fromRun);
+    const results = JSON.parse(readFileSync(join(run, 'results.json'), 'utf8')) as Record<string, unknown>;
+    expect(results['trained (vicreg)']).toEqual(fromRun['encoder']);
+    await fails(['eval', '--run', path('none')], 1, /none.*no such file or folder/);
+  });
+});
+
+describe('tensegrity doctor', () => {
+  it('says what works, and why the rest does not', async () => {
+    const report = await json<Record<'platform' | 'backends' | 'datasets', Record<string, unknown>>>('doctor');
+    expect(report.platform['node']).toMatch(/^v\d+/);
+    expect(report.backends).toMatchObject({
+      cpu: { works: true, detail: expect.stringContaining('f64') },
+      wasm: { works: true },
+      webgpu: { detail: expect.stringMatching(/./) },
+    });
+    expect(report.datasets['fashion-mnist-subset']).toEqual({ works: true, detail: '10000 training and 2000 test images of 1×28×28' });
+    expect((await succeeds(['doctor'])).stdout).toMatch(/backends\n +✓ wasm/);
+  });
+});
