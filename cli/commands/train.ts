@@ -91,12 +91,12 @@ export const train: Command = {
       console.log(await trainer.explain());
       return;
     }
+    const checkpoint = resume === undefined ? null : await new RunFolder(resume).checkpoint();
+    if (checkpoint) trainer.restore(checkpoint);
     // What is wrong with the images shows now, before there is a folder.
     await trainer.prepare();
     const folder =
       resume === undefined ? await RunFolder.create(input.text('out') ?? defaultFolder(config.training), config) : new RunFolder(resume);
-    const checkpoint = resume === undefined ? null : await folder.checkpoint();
-    if (checkpoint) trainer.restore(checkpoint);
     const lines = await folder.openLog(trainer.step);
 
     using interruption = new Interruption();
