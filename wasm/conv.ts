@@ -152,12 +152,27 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
     if (!direct) blockImages = max(1, min(blockImages, slabLength / (pitch * blockChannels * ((rows - 1) * sourceStepH + spanH))));
   }
 
-  // Threads share weights by channel or group, and images by band. Bands stay as they are, and so does the order of sums.
-  if (isWeight && sourceChannels >= threads) blockChannels = min(blockChannels, divideUp(sourceChannels, threads));
+  // Threads share images by band. For weights bands must stay as they are, and with them the order of sums: threads share
+  // the source channels, or the groups, or where there are few of either the target channels.
+  const byChannel = isWeight && sourceChannels >= 8 * threads;
+  const byGroup = isWeight && !byChannel && groups >= threads;
+  let filter0 = 0, filters = targetChannels;
+  if (!isWeight) {
+    blockImages = max(1, min(blockImages, divideUp(images, threads)));
+    if (images < threads) blockRows = max(1, min(blockRows, divideUp(rows, threads)));
+  } else if (byChannel) {
+    const blocks = divideUp(divideUp(sourceChannels, blockChannels), threads) * threads;
+    blockChannels = divideUp(sourceChannels, blocks);
+  } else if (!byGroup) {
+    const share = divideUp(targetChannels, 8 * threads) * 8;
+    filter0 = min(targetChannels, share * thread);
+    filters = min(share, targetChannels - filter0);
+    if (filters == 0) return;
+  }
   let blockGroups = 1;
   if (blockChannels == sourceChannels) {
     const groupLength = pitch * blockChannels * ((blockRows - 1) * sourceStepH + spanH) * blockImages;
-    blockGroups = max(1, min(divideUp(groups, isWeight ? threads : 1), direct ? groups : slabLength / groupLength));
+    blockGroups = max(1, min(divideUp(groups, byGroup ? threads : 1), direct ? groups : slabLength / groupLength));
   }
 
   const kernelRows = workspace + productBytes;
@@ -184,7 +199,7 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
         const bandGroups = min(blockGroups, groups - group);
         for (let channel = 0; channel == 0 || channel < sourceChannels; channel += blockChannels) {
           const channels = min(blockChannels, sourceChannels - channel);
-          if (isWeight && (group / blockGroups + channel / blockChannels) % threads != thread) continue;
+          if ((byChannel || byGroup) && (group / blockGroups + channel / blockChannels) % threads != thread) continue;
           const from = pointer(source, bases) + <usize>(n * stride(source, 0) + (group * sourceChannels + channel) * stride(source, 1) << 2);
           let base = slab;
           if (direct) base = from + <usize>((row * sourceStepH + firstH) * sourceRow + firstW * sourceColumn << 2);
@@ -204,7 +219,7 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
               const steps = channels * tapsH * tapsW;
               fillTaps(kernelTaps, channel * kernelSource << 2, channels, kernelSource << 2, kernelAxis, tapsH, kernelAxis + axisW, tapsW);
               // Few taps (of a first layer) fit the rows of the tiles better than their columns.
-              const wide = tiledSize(steps, targetChannels) < tiledSize(targetChannels, steps);
+              const wide = tiledSize(steps, filters) < tiledSize(filters, steps);
               const pixelColumns = divideUp(width - phaseW, targetStepW);
               const pixels = bandImages * max(0, pixelRows) * pixelColumns;
               const offset = n * stride(target, 0) + (row * targetStepH + phaseH) * stride(target, 2) + phaseW * stride(target, 3);
@@ -218,9 +233,9 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
                 );
                 for (let g = 0; g < bandGroups; g++) {
                   const kernelGroup = (group + g) * (isInput ? sourceChannels : targetChannels) * stride(kernel, 0);
-                  fillTable(kernelRows, targetChannels, pointer(kernel, bases) + <usize>(kernelGroup << 2), kernelTarget << 2);
-                  const targetGroup = (group + g) * targetChannels * stride(target, 1);
-                  fillTable(targetRows, targetChannels, pointer(target, bases) + <usize>(targetGroup << 2), stride(target, 1) << 2);
+                  fillTable(kernelRows, filters, pointer(kernel, bases) + <usize>(kernelGroup + filter0 * kernelTarget << 2), kernelTarget << 2);
+                  const targetGroup = ((group + g) * targetChannels + filter0) * stride(target, 1);
+                  fillTable(targetRows, filters, pointer(target, bases) + <usize>(targetGroup << 2), stride(target, 1) << 2);
                   const start = <i32>base + (g * channels * channelPitch << 2);
                   fillTaps(sourceTaps, start, channels, channelPitch << 2, sourceAxis, tapsH, sourceAxis + axisW, tapsW);
                   if (isWeight) {
@@ -228,18 +243,18 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
                       steps, count, targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, true, later, workspace,
                     );
                     else if (wide) product(
-                      steps, targetChannels, count,
+                      steps, filters, count,
                       sourceTaps, sourcePixels, targetPixels, targetRows, kernelTaps, kernelRows, later, workspace,
                     );
                     else product(
-                      targetChannels, steps, count,
+                      filters, steps, count,
                       targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, later, workspace,
                     );
                   } else if (targetChannels == 1) rowProduct(
                     count, steps, kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, false, later, workspace,
                   );
                   else product(
-                    targetChannels, count, steps,
+                    filters, count, steps,
                     kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, later, workspace,
                   );
                 }
