@@ -43,36 +43,56 @@ export const THREEFRY = 37;
 export const TO_FLOAT = 38;
 export const TO_INT = 39;
 
+// Fused forms, which save a value's trip through memory.
+/** x·y + z */
+export const MUL_ADD = 40;
+/** x·y − z */
+export const MUL_SUB = 41;
+/** z − x·y */
+export const NEGATED_MUL_ADD = 42;
+/** x·y·z */
+export const MUL_MUL = 43;
+/** x·y / z */
+export const MUL_DIV = 44;
+/** (x − y)·z */
+export const SUB_MUL = 45;
+/** (x + y)·z */
+export const ADD_MUL = 46;
+/** x + y + z */
+export const ADD_ADD = 47;
+/** √x + y */
+export const SQRT_ADD = 48;
+/** relu(x + y) */
+export const ADD_RELU = 49;
+/** relu(x·y + z) */
+export const MUL_ADD_RELU = 50;
+/** y where x > 0, else 0 */
+export const GATE = 51;
+
 /** Added to an opcode whose operands are i32 where that differs from f32. */
 export const INTEGER = 64;
 
-/** Fused forms, which save a register's trip through memory: a·b + c, c − a·b, a·b − c. */
-export const MUL_ADD = 42;
-export const NEGATED_MUL_ADD = 43;
-export const MUL_SUB = 44;
+// Reductions that are no operation of two values: they keep a position too, or sum products.
+export const ARGMAX = 52;
+export const ARGMIN = 53;
+export const DOT = 54;
 
-/** How an element of a view is held: in four bytes, in one (unsigned), or nowhere: it is its own position. */
+// How an element of a view is held: in four bytes, in one (unsigned), or nowhere: it is its own position.
 export const WORD = 0;
 export const BYTE = 1;
 export const POSITION = 2;
 
-/**
- * How a block of an input reaches the program: read where it lies, loaded once for all blocks, loaded for each, or as
- * one value that all elements of a block share.
- */
+// How a block of an input reaches the program: read where it lies, loaded once for all blocks, loaded for each, or as
+// one value that all elements of a block share.
 export const DIRECT = 0;
 export const ONCE = 1;
 export const EACH = 2;
 export const STILL = 3;
 
-/** Slots of the operand table: registers, values that fill a block, and from its end downwards memory that is read or written in place. */
+// Slots of the operand table: registers, values that fill a block, and from its end downwards memory in place.
 export const STILLS = 128;
 export const SLOTS = 256;
 
-/** Reductions that are no operation of two values: they keep a position too. */
-export const ARGMAX = 40;
-export const ARGMIN = 41;
-
-/** Which axes a reduction folds: the innermost ones, or ones with results side by side within them. */
+// Which axes a reduction folds: the innermost ones, or ones with results side by side within them.
 export const ROWS = 0;
 export const COLUMNS = 1;

@@ -12,6 +12,12 @@ function truth(mask: v128): v128 {
   return i32x4.shr_u(mask, 31);
 }
 
+/** −0 and NaN stay. */
+@inline
+function relu(x: v128): v128 {
+  return v128.andnot(x, f32x4.lt(x, i32x4.splat(0)));
+}
+
 /** Too long to be compiled four times. */
 function pow(x: v128, y: v128): v128 {
   return math.pow(x, y);
@@ -47,7 +53,7 @@ function threefry(x: v128, y: v128, z: v128): v128 {
 @unmanaged class Sigmoid { @inline of(x: v128): v128 { return math.sigmoid(x); } }
 @unmanaged class Erf { @inline of(x: v128): v128 { return math.erf(x); } }
 @unmanaged class ErfInverse { @inline of(x: v128): v128 { return math.erfInverse(x); } }
-@unmanaged class Relu { @inline of(x: v128): v128 { return v128.andnot(x, f32x4.lt(x, f32x4.splat(0))); } }
+@unmanaged class Relu { @inline of(x: v128): v128 { return relu(x); } }
 @unmanaged class Equal { @inline of(x: v128, y: v128): v128 { return truth(f32x4.eq(x, y)); } }
 @unmanaged class NotEqual { @inline of(x: v128, y: v128): v128 { return truth(f32x4.ne(x, y)); } }
 @unmanaged class Less { @inline of(x: v128, y: v128): v128 { return truth(f32x4.lt(x, y)); } }
@@ -73,8 +79,17 @@ function threefry(x: v128, y: v128, z: v128): v128 {
 @unmanaged class IntegerLess { @inline of(x: v128, y: v128): v128 { return truth(i32x4.lt_s(x, y)); } }
 @unmanaged class IntegerLessEqual { @inline of(x: v128, y: v128): v128 { return truth(i32x4.le_s(x, y)); } }
 @unmanaged class MulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return math.mulAdd(x, y, z); } }
-@unmanaged class NegatedMulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return math.negatedMulAdd(x, y, z); } }
 @unmanaged class MulSub { @inline of(x: v128, y: v128, z: v128): v128 { return math.mulAdd(x, y, f32x4.neg(z)); } }
+@unmanaged class NegatedMulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return math.negatedMulAdd(x, y, z); } }
+@unmanaged class MulMul { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.mul(f32x4.mul(x, y), z); } }
+@unmanaged class MulDiv { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.div(f32x4.mul(x, y), z); } }
+@unmanaged class SubMul { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.mul(f32x4.sub(x, y), z); } }
+@unmanaged class AddMul { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.mul(f32x4.add(x, y), z); } }
+@unmanaged class AddAdd { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.add(f32x4.add(x, y), z); } }
+@unmanaged class SqrtAdd { @inline of(x: v128, y: v128): v128 { return f32x4.add(f32x4.sqrt(x), y); } }
+@unmanaged class AddRelu { @inline of(x: v128, y: v128): v128 { return relu(f32x4.add(x, y)); } }
+@unmanaged class MulAddRelu { @inline of(x: v128, y: v128, z: v128): v128 { return relu(math.mulAdd(x, y, z)); } }
+@unmanaged class Gate { @inline of(x: v128, y: v128): v128 { return v128.and(y, f32x4.gt(x, i32x4.splat(0))); } }
 
 function unary<Operation>(r: usize, a: usize, aStep: usize, bytes: usize): void {
   const operation = changetype<Operation>(0);
@@ -163,6 +178,18 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.THREEFRY: ternary<Threefry>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     case op.TO_FLOAT: unary<ToFloat>(r, a, aStep, bytes); break;
     case op.TO_INT: unary<ToInt>(r, a, aStep, bytes); break;
+    case op.MUL_ADD: ternary<MulAdd>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.MUL_SUB: ternary<MulSub>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.NEGATED_MUL_ADD: ternary<NegatedMulAdd>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.MUL_MUL: ternary<MulMul>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.MUL_DIV: ternary<MulDiv>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.SUB_MUL: ternary<SubMul>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.ADD_MUL: ternary<AddMul>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.ADD_ADD: ternary<AddAdd>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.SQRT_ADD: binary<SqrtAdd>(r, a, aStep, b, bStep, bytes); break;
+    case op.ADD_RELU: binary<AddRelu>(r, a, aStep, b, bStep, bytes); break;
+    case op.MUL_ADD_RELU: ternary<MulAddRelu>(r, a, aStep, b, bStep, c, cStep, bytes); break;
+    case op.GATE: binary<Gate>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.ADD: binary<IntegerAdd>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.SUB: binary<IntegerSub>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.MUL: binary<IntegerMul>(r, a, aStep, b, bStep, bytes); break;
@@ -176,9 +203,6 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.INTEGER + op.NOT_EQUAL: binary<IntegerNotEqual>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.LESS: binary<IntegerLess>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.LESS_EQUAL: binary<IntegerLessEqual>(r, a, aStep, b, bStep, bytes); break;
-    case op.MUL_ADD: ternary<MulAdd>(r, a, aStep, b, bStep, c, cStep, bytes); break;
-    case op.NEGATED_MUL_ADD: ternary<NegatedMulAdd>(r, a, aStep, b, bStep, c, cStep, bytes); break;
-    case op.MUL_SUB: ternary<MulSub>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     default: unreachable();
   }
 }

@@ -6,6 +6,8 @@
  *    inputs: [load, element, slot, buffer, byte offset, byte strides ×rank] …,
  *    constants: [bits] …, instructions: [opcode, result, a, b, c] …]
  *
+ * (`load` is ONCE with four times the number of elements to load. A buffer below 0 is what slot −1 − buffer holds.)
+ *
  * Operands are slots of a table at the start of the workspace: an address, and the step to the next 16 elements.
  * Registers lie behind the table and never move; nor do stills, values that are the same for a whole block and hold 16
  * copies; streams are memory that the program reads (or writes) in place, and are set for every block. Loops run over
@@ -80,9 +82,12 @@ export function begin(program: usize, table: usize, workspace: usize): usize {
     if (i < constantCount) fillWords(memory, v128.load32_splat(constants + (<usize>i << 2)), memory + 64);
   }
   for (let i = 0, at = inputs; i < inputCount; i++, at += <usize>(5 + rank) << 2) {
-    if (word(at, 0) != op.ONCE) continue;
+    if ((word(at, 0) & 3) != op.ONCE) continue;
+    const elements = word(at, 0) >> 2;
+    setSlot(word(at, 2), memory);
     locate(0);
-    loadBlock(at, <i32>(registerBytes >> 2) - 16);
+    loadBlock(at, elements);
+    memory += <usize>((elements + 31) & ~15) << 2;
   }
   return instructionsEnd;
 }
@@ -106,7 +111,8 @@ export function evaluate(count: i32): void {
 
 /** Where `window`, [buffer, byte offset, byte strides ×rank], has the first element of the block. */
 export function address(window: usize): usize {
-  let at = base(bases, load<u32>(window)) + <usize>load<u32>(window, 4);
+  const buffer = load<i32>(window);
+  let at = (buffer < 0 ? slot(~buffer) : base(bases, buffer)) + <usize>load<u32>(window, 4);
   for (let axis = 0; axis < rank; axis++) at += <usize>(word(coordinates, axis) * word(window + 8, axis));
   return at;
 }

@@ -1,19 +1,23 @@
+import { mulAdd } from './math';
 import * as op from './opcode';
 import { begin, enter, evaluate, locate, slot, storeBlock } from './program';
 import { share } from './view';
 
 /**
- * Folds: `[mode, prefix, reduced, suffix, run, block, group, state offset, register bytes, results, outer rank,
- * program…, outer shape ×rank, results: [opcode, element, slot, buffer, byte offset, byte strides ×rank] …]`.
+ * Folds: `[mode, prefix, reduced, suffix, run, block, group, chunk, state offset, register bytes, results, outer rank,
+ * program…, outer shape ×rank, results: [opcode, element, slot, slot, buffer, byte offset, byte strides ×rank] …]`.
  *
  * The iteration space is prefix × reduced × suffix, the innermost axis being the one with the smallest strides.
  *
  *   ROWS (suffix 1): a block is a piece of one row, or `group` whole short rows
- *     for group of rows
- *       for piece of the row                 run the program; fold each row's piece into its state
+ *     for group of rows, for chunk of the row
+ *       for piece of the chunk               run the program; fold each row's piece into its state
  *   COLUMNS: a block is one step of `block` columns, or `group` steps of all columns
- *     for prefix, for block of columns
- *       for step in reduced by group         run the program; fold the steps, column by column, into the states
+ *     for prefix, for chunk of reduced, for block of columns
+ *       for step in the chunk by group       run the program; fold the steps, column by column, into the states
+ *
+ * A fold in several chunks gives partial results, prefix × chunks × suffix, which another command folds. A DOT sums the
+ * products of two slots; every other result has one slot twice.
  *
  * The state of a result is a register of words (an extremum, an integer, a partial sum in f32) and behind it two
  * registers of doubles (sums and products of f32) or of positions. What is folded in which order never depends on the
@@ -36,56 +40,59 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
   const run = load<i32>(command, 16);
   const block = load<i32>(command, 20);
   const group = load<i32>(command, 24);
-  const outerRank = load<i32>(command, 40);
-  state = workspace + load<u32>(command, 28);
-  line = load<u32>(command, 32);
-  resultCount = load<i32>(command, 36);
-  const program = command + 44;
+  const chunk = load<i32>(command, 28);
+  state = workspace + load<u32>(command, 32);
+  line = load<u32>(command, 36);
+  resultCount = load<i32>(command, 40);
+  const outerRank = load<i32>(command, 44);
+  const program = command + 48;
   const rank = load<i32>(program);
   const outerShape = begin(program, bases, workspace);
   results = outerShape + (<usize>outerRank << 2);
-  resultBytes = <usize>(5 + outerRank) << 2;
+  resultBytes = <usize>(6 + outerRank) << 2;
 
-  const columns = (suffix + block - 1) / block;
-  const units = mode == op.ROWS ? (prefix + group - 1) / group : prefix * columns;
-  const end = share(units, thread + 1, threads);
-  for (let unit = share(units, thread, threads); unit < end; unit++) {
-    let position: i32;
+  const chunks = max(1, (reduced + chunk - 1) / chunk);
+  const columns = mode == op.ROWS ? 1 : (suffix + block - 1) / block;
+  const rows = mode == op.ROWS ? (prefix + group - 1) / group : prefix;
+  const end = share(rows * chunks * columns, thread + 1, threads);
+  for (let unit = share(rows * chunks * columns, thread, threads); unit < end; unit++) {
+    const first = (unit % columns) * block;
+    const from = ((unit / columns) % chunks) * chunk;
+    const to = min(reduced, from + chunk);
+    let outer = unit / columns / chunks;
     let count: i32;
     if (mode == op.ROWS) {
-      position = unit * group;
-      count = min(group, prefix - position);
+      outer *= group;
+      count = min(group, prefix - outer);
       clear(count);
-      for (let r = 0, piece = 0; r < reduced; r += piece) {
-        piece = min(block, run - (r % run));
-        locate(position * reduced + r);
+      for (let r = from, piece = 0; r < to; r += piece) {
+        piece = min(min(block, run - (r % run)), to - r);
+        locate(outer * reduced + r);
         evaluate(group > 1 ? count * reduced : piece);
         for (let k = 0; k < resultCount; k++) foldRows(k, count, reduced, piece, r);
       }
     } else {
-      const first = (unit % columns) * block;
-      const outer = unit / columns;
       count = min(block, suffix - first);
-      position = outer * suffix + first;
       clear(count);
       let added = 0;
-      for (let r = 0; r < reduced; r += group) {
-        const rows = min(group, reduced - r);
+      for (let r = from; r < to; r += group) {
+        const steps = min(group, to - r);
         locate((outer * reduced + r) * suffix + first);
-        evaluate(rows * count);
-        for (let k = 0; k < resultCount; k++) foldColumns(k, rows, count, r);
-        added += rows;
+        evaluate(steps * count);
+        for (let k = 0; k < resultCount; k++) foldColumns(k, steps, count, r);
+        added += steps;
         if (added < ADDED_IN_SINGLE) continue;
         flush(count);
         added = 0;
       }
       flush(count);
     }
+    const position = mode == op.ROWS ? outer * chunks + from / chunk : (outer * chunks + from / chunk) * suffix + first;
     enter(outerRank, outerShape);
     locate(position);
     for (let k = 0; k < resultCount; k++) {
       const result = results + <usize>k * resultBytes;
-      storeBlock(result + 12, load<i32>(result, 4), finish(k, count), count);
+      storeBlock(result + 16, load<i32>(result, 4), finish(k, count), count);
     }
     enter(rank, program + 28);
   }
@@ -99,6 +106,16 @@ function opcode(k: i32): i32 {
 @inline
 function valuesOf(k: i32): usize {
   return slot(load<i32>(results + <usize>k * resultBytes, 8));
+}
+
+@inline
+function factorsOf(k: i32): usize {
+  return slot(load<i32>(results + <usize>k * resultBytes, 12));
+}
+
+@inline
+function isSum(code: i32): bool {
+  return code == op.ADD || code == op.DOT;
 }
 
 /** The words of result `k`'s state; its doubles or positions are one `line` behind. */
@@ -144,6 +161,7 @@ function foldColumns(k: i32, rows: i32, count: i32, r: i32): void {
   const values = valuesOf(k);
   switch (code) {
     case op.ADD: columns<Sum>(at, values, rows, count); break;
+    case op.DOT: dotColumns(at, values, factorsOf(k), rows, count); break;
     case op.MAXIMUM: columns<Maximum>(at, values, rows, count); break;
     case op.MINIMUM: columns<Minimum>(at, values, rows, count); break;
     case op.INTEGER + op.ADD: columns<IntegerSum>(at, values, rows, count); break;
@@ -182,10 +200,24 @@ function columns<Operation>(at: usize, values: usize, rows: i32, count: i32): vo
   }
 }
 
+function dotColumns(at: usize, values: usize, factors: usize, rows: i32, count: i32): void {
+  const pitch = <usize>count << 2;
+  const end = at + pitch;
+  for (; rows > 0; rows -= 2, values += 2 * pitch, factors += 2 * pitch) {
+    const second = rows > 1 ? pitch : 0;
+    let a = values;
+    let b = factors;
+    for (let to = at; to < end; to += 16, a += 16, b += 16) {
+      const sum = mulAdd(v128.load(a), v128.load(b), v128.load(to));
+      v128.store(to, second ? mulAdd(v128.load(a + second), v128.load(b + second), sum) : sum);
+    }
+  }
+}
+
 /** Adds the partial sums of `count` lanes to their doubles. */
 function flush(count: i32): void {
   for (let k = 0; k < resultCount; k++) {
-    if (opcode(k) != op.ADD) continue;
+    if (!isSum(opcode(k))) continue;
     let at = stateOf(k);
     let wide = at + line;
     for (const end = at + (<usize>count << 2); at < end; at += 16, wide += 32) {
@@ -202,16 +234,13 @@ function foldRows(k: i32, rows: i32, stride: i32, count: i32, r: i32): void {
   const code = opcode(k);
   const at = stateOf(k);
   let values = valuesOf(k);
-  for (let row = 0; row < rows; row++, values += <usize>stride << 2) {
+  let factors = factorsOf(k);
+  for (let row = 0; row < rows; row++, values += <usize>stride << 2, factors += <usize>stride << 2) {
     const word = at + (<usize>row << 2);
     const wide = at + line + (<usize>row << 3);
     switch (code) {
-      case op.ADD: {
-        const sums = foldRow<Sum>(code, values, count);
-        const pairs = f64x2.add(f64x2.promote_low_f32x4(sums), f64x2.promote_low_f32x4(i64x2.shuffle(sums, sums, 1, 1)));
-        store<f64>(wide, load<f64>(wide) + f64x2.extract_lane(pairs, 0) + f64x2.extract_lane(pairs, 1));
-        break;
-      }
+      case op.ADD: addToDouble(wide, foldRow<Sum>(code, values, count)); break;
+      case op.DOT: addToDouble(wide, dotRow(values, factors, count)); break;
       case op.MUL: for (let i = 0; i < count; i++) multiply(at, row, values + (<usize>i << 2)); break;
       case op.MAXIMUM: foldWord<Maximum>(code, word, values, count); break;
       case op.MINIMUM: foldWord<Minimum>(code, word, values, count); break;
@@ -248,9 +277,37 @@ function foldRow<Operation>(code: i32, from: usize, count: i32): v128 {
     d = operation.of(d, v128.load(from, 48));
   }
   for (; from + 16 <= end; from += 16) a = operation.of(a, v128.load(from));
-  const inside = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(<i32>(end - from) >> 2));
-  b = operation.of(b, v128.bitselect(v128.load(from), neutral, inside));
+  b = operation.of(b, v128.bitselect(v128.load(from), neutral, inside(from, end)));
   return operation.of(operation.of(a, b), operation.of(c, d));
+}
+
+/** Four partial sums of `count` products. */
+function dotRow(a: usize, b: usize, count: i32): v128 {
+  let first = i32x4.splat(0);
+  let second = i32x4.splat(0);
+  let third = i32x4.splat(0);
+  let fourth = i32x4.splat(0);
+  const end = a + (<usize>count << 2);
+  for (; a + 64 <= end; a += 64, b += 64) {
+    first = mulAdd(v128.load(a), v128.load(b), first);
+    second = mulAdd(v128.load(a, 16), v128.load(b, 16), second);
+    third = mulAdd(v128.load(a, 32), v128.load(b, 32), third);
+    fourth = mulAdd(v128.load(a, 48), v128.load(b, 48), fourth);
+  }
+  for (; a + 16 <= end; a += 16, b += 16) first = mulAdd(v128.load(a), v128.load(b), first);
+  second = f32x4.add(second, v128.and(f32x4.mul(v128.load(a), v128.load(b)), inside(a, end)));
+  return f32x4.add(f32x4.add(first, second), f32x4.add(third, fourth));
+}
+
+/** Of the four words at `from`, those before `end`. */
+@inline
+function inside(from: usize, end: usize): v128 {
+  return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(<i32>(end - from) >> 2));
+}
+
+function addToDouble(wide: usize, sums: v128): void {
+  const pairs = f64x2.add(f64x2.promote_low_f32x4(sums), f64x2.promote_low_f32x4(i64x2.shuffle(sums, sums, 1, 1)));
+  store<f64>(wide, load<f64>(wide) + f64x2.extract_lane(pairs, 0) + f64x2.extract_lane(pairs, 1));
 }
 
 function foldWord<Operation>(code: i32, word: usize, from: usize, count: i32): void {
@@ -292,7 +349,7 @@ function finish(k: i32, count: i32): usize {
   const code = opcode(k);
   const at = stateOf(k);
   if ((code & ~1 & ~op.INTEGER) == op.ARGMAX) return at + line;
-  if (code == op.ADD || code == op.MUL) {
+  if (isSum(code) || code == op.MUL) {
     for (let i: usize = 0; i < <usize>count; i++) store<f32>(at + (i << 2), <f32>load<f64>(at + line + (i << 3)));
   }
   return at;

@@ -5,7 +5,18 @@ import type { KernelKind, KernelOf, Plan, Reduction, View } from '../../compiler
 import { type DType, dtypes } from '../../dtype.ts';
 import { check } from '../../errors.ts';
 import { contiguousStrides, sizeOf } from '../../shape.ts';
-import { type Blocks, byteStrides, encodeProgram, liesInBlocks, loadOf, windowOf, windowWords } from './program.ts';
+import {
+  type Blocks,
+  byteStrides,
+  EXPANDED,
+  encodeProgram,
+  liesInBlocks,
+  loadOf,
+  mayShare,
+  roundUp,
+  windowOf,
+  windowWords,
+} from './program.ts';
 import { type Axis, axesOf, byReach, collapse, extentOf, greatestCommonDivisor, period, reach } from './space.ts';
 import { workspaceBytes } from './workspace.ts';
 
@@ -14,29 +25,41 @@ const BLOCK = 512;
 /** A shorter row does not make a block. */
 const SHORTEST = 128;
 
+/**
+ * Besides a plan's own buffers, commands name two: one whose base is 0, of views whose elements are their own positions, and one for
+ * partial results of folds.
+ */
+export const extraBuffers = 2;
+const partialBuffer = (plan: Plan): number => plan.buffers.length + 1;
+
 export interface EncodedPlan {
   readonly words: Int32Array<ArrayBuffer>;
   /** Scratch memory that one thread needs. */
   readonly workspaceBytes: number;
+  /** Scratch memory that all threads share: partial results of folds. */
+  readonly partialBytes: number;
 }
 
 /** @throws TensegrityError `dtype` for a plan that computes in f64. */
 export function encodePlan(plan: Plan): EncodedPlan {
   const words: number[] = [];
   let workspace = 0;
+  let partial = 0;
   for (const kernel of plan.kernels) {
     for (const encoded of encodeKernel(plan, kernel)) {
       words.push(encoded.kind, 4 + encoded.words.length, kernel.inputs.length, kernel.outputs.length, ...encoded.words);
       workspace = Math.max(workspace, encoded.workspaceBytes);
+      partial = Math.max(partial, encoded.partialBytes ?? 0);
     }
   }
-  return { words: Int32Array.from(words), workspaceBytes: workspace };
+  return { words: Int32Array.from(words), workspaceBytes: workspace, partialBytes: partial };
 }
 
 interface Command {
   readonly kind: number;
   readonly words: readonly number[];
   readonly workspaceBytes: number;
+  readonly partialBytes?: number;
 }
 
 type Encoder<K extends KernelKind> = (plan: Plan, kernel: KernelOf<K>) => Command[];
@@ -104,14 +127,15 @@ function encodeMap(plan: Plan, kernel: KernelOf<'map'>): Command[] {
   const { shape, program, inputs, outputs } = kernel;
   if (sizeOf(shape) === 0) return [];
   const moved = outputs.map((output, k) => [inputs[program.results[k]!], output] as const);
-  if (moved.every(([from, to]) => from?.dtype === to.dtype)) return moved.flatMap(([from, to]) => encodeMove(from!, to));
+  const apart = outputs.length === 1 || !outputs.some((output) => inputs.some((input) => mayShare(plan, input.buffer, output.buffer)));
+  if (apart && moved.every(([from, to]) => from?.dtype === to.dtype)) return moved.flatMap(([from, to]) => encodeMove(from!, to));
 
   const positions = program.instructions.some(({ op: name }) => name === 'index') ? [contiguousStrides(shape)] : [];
   const firstOutput = inputs.length + positions.length;
   const axes = collapse(byReach(axesOf(shape, [...inputs.map(byteStrides), ...positions, ...outputs.map(byteStrides)]), firstOutput));
   const { blocks, length } = cutMap(axes, inputs, program.instructions.length);
   const inPlace = (k: number): boolean => outputs[k]!.dtype !== 'u8' && liesInBlocks(axes, firstOutput + k, blocks.segment);
-  const encoded = encodeProgram(plan, program, inputs, blocks, (k) => (inPlace(k) ? outputs[k]! : null));
+  const encoded = encodeProgram(plan, program, inputs, blocks, { target: (k) => (inPlace(k) ? outputs[k]! : null) });
   const results = encoded.results.flatMap(({ slot, direct, spare }, k) => {
     const window = windowOf(outputs[k]!);
     return [direct ? op.DIRECT : op.EACH, window.element, slot, spare, ...windowWords(window, axes, firstOutput + k)];
@@ -120,74 +144,135 @@ function encodeMap(plan: Plan, kernel: KernelOf<'map'>): Command[] {
   return [{ kind: command.MAP, words, workspaceBytes: encoded.bytes }];
 }
 
-/** The cheapest of a few ways to cut a map into blocks: across the whole space, or along its rows. */
+/** The cheapest of a few ways to cut a map into blocks: across the whole space, or along its rows, or rows of rows. */
 function cutMap(axes: readonly Axis[], inputs: readonly View[], instructions: number): { blocks: Blocks; length: number } {
   const size = extentOf(axes);
   const candidates: { blocks: Blocks; length: number; cost: number }[] = [];
   const consider = (length: number, longest: number) => {
     const pieces = Math.ceil(length / longest);
     const blocks = { axes, longest, segment: length, grain: pieces === 1 ? length : greatestCommonDivisor(length, longest) };
-    // In elements moved by one vector instruction: what a block costs, however short, and inputs that are copied to registers.
+    // What a block costs, however short.
     const overhead = (24 + 8 * instructions) / (length / pieces);
-    const copies = inputs.map((input, view) => (loadOf(windowOf(input), blocks, view) === op.EACH ? 1 + 16 / axes.at(-1)!.extent : 0));
-    candidates.push({ blocks, length, cost: overhead + copies.reduce((sum, cost) => sum + cost, 0) });
+    candidates.push({ blocks, length, cost: overhead + loadCost(blocks, inputs) });
   };
   const periods = inputs.map((_, view) => period(axes, view));
-  for (const cycle of [1, ...periods, periods.reduce(leastCommonMultiple, 1)]) {
+  for (const cycle of new Set([1, ...periods, periods.reduce(leastCommonMultiple, 1)])) {
     const unit = leastCommonMultiple(16, cycle);
     if (unit <= BLOCK) consider(size, Math.min(Math.floor(BLOCK / unit) * unit, roundUp(size)));
   }
-  const row = axes.at(-1)!.extent;
-  if (row >= SHORTEST) consider(row, evenly(row));
+  for (const [axis] of axes.entries()) {
+    const row = extentOf(axes.slice(axis));
+    if (row >= SHORTEST) consider(row, evenly(row));
+  }
   return candidates.reduce((best, candidate) => (candidate.cost < best.cost ? candidate : best));
 }
 
-const roundUp = (count: number): number => Math.ceil(count / 16) * 16;
+/** What loading the inputs costs for an element, in elements moved by one vector instruction. */
+function loadCost(blocks: Blocks, inputs: readonly View[]): number {
+  const copied = 1 + 16 / blocks.axes.at(-1)!.extent;
+  const costs = inputs.map((input, view) => {
+    const mode = loadOf(windowOf(input), blocks, view);
+    return mode === op.EACH ? copied : mode === EXPANDED ? 0.2 + (copied * period(blocks.axes, view)) / extentOf(blocks.axes) : 0;
+  });
+  return costs.reduce((sum, cost) => sum + cost, 0);
+}
+
 const leastCommonMultiple = (a: number, b: number): number => (a / greatestCommonDivisor(a, b)) * b;
 /** The length of the blocks that a row is cut into, about the same for all. */
 const evenly = (row: number): number => roundUp(Math.ceil(row / Math.ceil(row / BLOCK)));
 
 function encodeReduce(plan: Plan, kernel: KernelOf<'reduce'>): Command[] {
-  const { shape, reduced, program, inputs, outputs, reductions } = kernel;
+  const { shape, reduced, program, inputs, outputs } = kernel;
   const outerRank = shape.length - reduced;
-  if (sizeOf(shape.slice(0, outerRank)) === 0) return [];
   const positions = program.instructions.some(({ op: name }) => name === 'index') ? [contiguousStrides(shape)] : [];
   const outputStrides = outputs.map((output) => [...byteStrides(output), ...Array<number>(reduced).fill(0)]);
-  const all = axesOf(shape, [...inputs.map(byteStrides), ...positions, ...outputStrides]);
-  const ordered = reductions.some((reduction) => reduction.startsWith('arg'));
-  const outerAxes = byReach(all.slice(0, outerRank), 0, inputs.length);
-  const foldedAxes = ordered ? all.slice(outerRank) : byReach(all.slice(outerRank), 0, inputs.length);
-
-  const finest = collapse(foldedAxes).at(-1)!;
-  const beside =
-    outerAxes.findLastIndex((axis) => axis.extent !== 1 && reach(axis, 0, inputs.length) >= reach(finest, 0, inputs.length)) + 1;
-  const columns = extentOf(foldedAxes) > 1 && extentOf(outerAxes.slice(beside)) > 1;
-  const before = columns ? outerAxes.slice(0, beside) : outerAxes;
-  const after = columns ? outerAxes.slice(beside) : [];
-  const cut = { prefix: extentOf(before), folded: extentOf(foldedAxes), suffix: extentOf(after) };
-  // An empty fold locates no element, but what an extent of 0 would divide is worked out beforehand.
-  const axes = collapse(cut.folded === 0 ? [] : [...before, ...foldedAxes, ...after]);
-  const { blocks, run, block, group } = columns ? cutColumns(axes, cut) : cutRows(axes, cut, inputs);
-
-  const encoded = encodeProgram(plan, program, inputs, blocks, () => null);
-  const outer = collapse(outerAxes);
-  const firstOutput = inputs.length + positions.length;
-  const results = outputs.flatMap((output, k) => {
-    const { slot, integer } = encoded.results[k]!;
-    const window = windowOf(output);
-    return [folds[reductions[k]!] + (integer ? op.INTEGER : 0), window.element, slot, ...windowWords(window, outer, firstOutput + k)];
-  });
-  const words = [
-    columns ? op.COLUMNS : op.ROWS,
-    ...[cut.prefix, cut.folded, cut.suffix, run, block, group],
-    ...[encoded.bytes, encoded.registerBytes, outputs.length, outer.length],
-    ...encoded.words,
-    ...outer.map(({ extent }) => extent),
-    ...results,
-  ];
-  return [{ kind: command.REDUCE, words, workspaceBytes: encoded.bytes + 3 * outputs.length * encoded.registerBytes }];
+  const axes = axesOf(shape, [...inputs.map(byteStrides), ...positions, ...outputStrides]);
+  const ordered = kernel.reductions.some((reduction) => reduction.startsWith('arg'));
+  const kept = byReach(axes.slice(0, outerRank), 0, inputs.length);
+  const folded = ordered ? axes.slice(outerRank) : byReach(axes.slice(outerRank), 0, inputs.length);
+  return encodeFold(plan, kernel, kept, folded, inputs.length + positions.length);
 }
 
+/** Pieces of work that a fold should have, for threads to share, and elements that make it worth while to have one more. */
+const ENOUGH_UNITS = 32;
+const UNIT = 16384;
+
+/** @param kept axes and those that are `folded`, in the order of their reach; strides from `firstOutput` on are those of outputs. */
+function encodeFold(
+  plan: Plan,
+  kernel: KernelOf<'reduce'>,
+  kept: readonly Axis[],
+  folded: readonly Axis[],
+  firstOutput: number,
+): Command[] {
+  const { program, inputs, outputs, reductions } = kernel;
+  if (extentOf(kept) === 0) return [];
+  const finest = reach(collapse(folded).at(-1)!, 0, inputs.length);
+  const beside = kept.findLastIndex((axis) => axis.extent !== 1 && reach(axis, 0, inputs.length) >= finest) + 1;
+  const inColumns = extentOf(folded) > 1 && extentOf(kept.slice(beside)) > 1;
+  const before = inColumns ? kept.slice(0, beside) : kept;
+  const after = inColumns ? kept.slice(beside) : [];
+  const extents = { prefix: extentOf(before), folded: extentOf(folded), suffix: extentOf(after) };
+  // An empty fold locates no element, but what an extent of 0 would divide is worked out beforehand.
+  const axes = collapse(extents.folded === 0 ? [] : [...before, ...folded, ...after]);
+  const cut = inColumns ? cutColumns(axes, extents) : cutRows(axes, extents, inputs);
+  const encoded = encodeProgram(plan, program, inputs, cut.blocks, {
+    summed: (k) => reductions[k] === 'sum' && outputs[k]!.dtype === 'f32',
+  });
+  const emit = (chunk: number, outer: readonly Axis[], target: (k: number) => number[]): Command => {
+    const results = encoded.results.flatMap(({ slot, factor, integer }, k) => {
+      const code = factor === null ? folds[reductions[k]!] + (integer ? op.INTEGER : 0) : op.DOT;
+      const [element, ...window] = target(k);
+      return [code, element!, slot, factor ?? slot, ...window];
+    });
+    const words = [
+      inColumns ? op.COLUMNS : op.ROWS,
+      ...[extents.prefix, extents.folded, extents.suffix, cut.run, cut.block, cut.group, chunk],
+      ...[encoded.bytes, encoded.registerBytes, outputs.length, outer.length],
+      ...encoded.words,
+      ...outer.map(({ extent }) => extent),
+      ...results,
+    ];
+    return { kind: command.REDUCE, words, workspaceBytes: encoded.bytes + 3 * outputs.length * encoded.registerBytes };
+  };
+
+  const units = Math.ceil(extents.prefix / cut.group) * Math.ceil(extents.suffix / cut.block);
+  const wanted = Math.min(Math.ceil(ENOUGH_UNITS / units), Math.floor(extentOf(axes) / units / UNIT));
+  const chunk = Math.ceil(extents.folded / Math.max(1, wanted) / cut.step) * cut.step;
+  const chunks = Math.ceil(extents.folded / chunk);
+  if (chunks > 1 && reductions.every((reduction) => mergeable.has(reduction))) {
+    // Partial results, as many for each result as there are chunks, and a second command that folds these.
+    const count = extents.prefix * chunks * extents.suffix;
+    const partial = (k: number): View => ({
+      buffer: partialBuffer(plan),
+      dtype: encoded.results[k]!.integer ? 'i32' : 'f32',
+      shape: [],
+      strides: [],
+      offset: k * count,
+    });
+    const first = emit(chunk, [{ extent: count, strides: [] }], (k) => [op.WORD, partialBuffer(plan), 4 * k * count, 4]);
+    const merged = [...before, { extent: chunks, strides: [] }, ...after].map(({ extent, strides }, axis, all) => {
+      const stride = 4 * extentOf(all.slice(axis + 1));
+      return { extent, strides: outputs.map(() => stride).concat(outputs.map((_, k) => strides[firstOutput + k] ?? 0)) };
+    });
+    const values = outputs.map((_, k) => k);
+    const second: KernelOf<'reduce'> = {
+      ...kernel,
+      inputs: values.map(partial),
+      program: { inputs: values.length, constants: [], instructions: [], registers: 0, results: values },
+    };
+    const [chunkAxis] = merged.splice(before.length, 1);
+    return [{ ...first, partialBytes: 4 * outputs.length * count }, ...encodeFold(plan, second, merged, [chunkAxis!], outputs.length)];
+  }
+  const outer = collapse(kept);
+  return [
+    emit(Math.max(1, extents.folded), outer, (k) => {
+      const window = windowOf(outputs[k]!);
+      return [window.element, ...windowWords(window, outer, firstOutput + k)];
+    }),
+  ];
+}
+const mergeable: ReadonlySet<Reduction> = new Set(['sum', 'max', 'min']);
 const folds: { readonly [R in Reduction]: number } = {
   sum: op.ADD,
   prod: op.MUL,
@@ -209,37 +294,43 @@ interface Cut {
   readonly run: number;
   readonly block: number;
   readonly group: number;
+  /** A chunk of the fold is a multiple of this. */
+  readonly step: number;
 }
 
 function cutRows(axes: readonly Axis[], { folded }: Fold, inputs: readonly View[]): Cut {
   if (folded <= BLOCK / 2) {
-    const group = Math.max(1, Math.floor(BLOCK / Math.max(1, folded)));
-    const longest = group * Math.max(1, folded);
-    return { blocks: { axes, longest, segment: longest, grain: longest }, run: Math.max(1, folded), block: Math.max(1, folded), group };
+    // Whole rows, as many as make a block: some fewer, where more inputs can be read in place then.
+    const row = Math.max(1, folded);
+    const most = Math.floor(BLOCK / row);
+    const cuts = Array.from({ length: Math.ceil(most / 2) }, (_, fewer): Cut => {
+      const group = most - fewer;
+      const longest = group * row;
+      return { blocks: { axes, longest, segment: longest, grain: longest }, run: row, block: row, group, step: row };
+    });
+    return cuts.reduce((best, cut) => (loadCost(cut.blocks, inputs) < loadCost(best.blocks, inputs) ? cut : best));
   }
   // Along the innermost axis alone, where that lets more inputs be read in place.
   const row = axes.at(-1)!.extent;
-  const along = folded % row === 0 && row >= SHORTEST ? row : folded;
-  const gain = inputs.some((_, view) => liesInBlocks(axes, view, along) && !liesInBlocks(axes, view, folded));
-  const run = gain ? along : folded;
-  const block = evenly(run);
-  return { blocks: { axes, longest: block, segment: run, grain: greatestCommonDivisor(run, block) }, run, block, group: 1 };
+  const cuts = [folded, ...(folded % row === 0 && row >= SHORTEST ? [row] : [])].map((run): Cut => {
+    const block = evenly(run);
+    const blocks = { axes, longest: block, segment: run, grain: greatestCommonDivisor(run, block) };
+    return { blocks, run, block, group: 1, step: run < folded ? run : block };
+  });
+  return cuts.reduce((best, cut) => (loadCost(cut.blocks, inputs) < loadCost(best.blocks, inputs) ? cut : best));
 }
 
 function cutColumns(axes: readonly Axis[], { prefix, folded, suffix }: Fold): Cut {
   if (suffix > BLOCK) {
     const block = evenly(suffix);
-    return { blocks: { axes, longest: block, segment: suffix, grain: greatestCommonDivisor(suffix, block) }, run: 1, block, group: 1 };
+    const blocks = { axes, longest: block, segment: suffix, grain: greatestCommonDivisor(suffix, block) };
+    return { blocks, run: 1, block, group: 1, step: 1 };
   }
   const group = Math.min(folded, Math.floor(BLOCK / suffix));
   const longest = group * suffix;
   const aligned = prefix === 1 || folded % group === 0;
-  return {
-    blocks: { axes, longest, segment: aligned ? longest : suffix * folded * prefix, grain: aligned ? longest : suffix },
-    run: 1,
-    block: suffix,
-    group,
-  };
+  const blocks = { axes, longest, segment: aligned ? longest : suffix * folded * prefix, grain: aligned ? longest : suffix };
+  return { blocks, run: 1, block: suffix, group, step: group };
 }
 
 function encodeCopy(plan: Plan, { inputs, outputs, fill }: KernelOf<'copy'>): Command[] {

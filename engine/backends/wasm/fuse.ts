@@ -1,4 +1,4 @@
-/** What the interpreter runs: a program's instructions, multiplications fused with what adds them, in as few registers as they need. */
+/** What the interpreter runs: a program's instructions, neighbours fused into one, in as few registers as they need. */
 import * as op from '../../../wasm/opcode.ts';
 import { resultLane } from '../../compiler/lanes.ts';
 import type { Instruction, Program } from '../../compiler/plan.ts';
@@ -11,37 +11,69 @@ export interface Step {
   readonly value: number;
 }
 
+/** Which operation takes the place of `outer` when its operand `at` is the result of `inner`: its operands are those of `inner`, then the other ones. */
+const fusions: readonly (readonly [outer: number, at: number, inner: number, fused: number])[] = [
+  [op.SUB, 1, op.MUL, op.NEGATED_MUL_ADD],
+  [op.SUB, 0, op.MUL, op.MUL_SUB],
+  [op.ADD, 1, op.MUL, op.MUL_ADD],
+  [op.ADD, 0, op.MUL, op.MUL_ADD],
+  [op.ADD, 1, op.SQRT, op.SQRT_ADD],
+  [op.ADD, 0, op.SQRT, op.SQRT_ADD],
+  [op.ADD, 0, op.ADD, op.ADD_ADD],
+  [op.MUL, 0, op.SUB, op.SUB_MUL],
+  [op.MUL, 1, op.SUB, op.SUB_MUL],
+  [op.MUL, 0, op.ADD, op.ADD_MUL],
+  [op.MUL, 1, op.ADD, op.ADD_MUL],
+  [op.MUL, 0, op.MUL, op.MUL_MUL],
+  [op.MUL, 1, op.MUL, op.MUL_MUL],
+  [op.DIV, 0, op.MUL, op.MUL_DIV],
+  [op.RELU, 0, op.ADD, op.ADD_RELU],
+  [op.RELU, 0, op.MUL_ADD, op.MUL_ADD_RELU],
+];
+
 /** The steps of a program. Values that stand for element positions (the op `index`) have none. */
 export function stepsOf(program: Program, lanes: readonly Instruction['lane'][]): Step[] {
   const first = program.inputs + program.constants.length;
   const uses = new Map<number, number>();
   for (const value of [...program.results, ...program.instructions.flatMap(({ operands }) => operands)])
     uses.set(value, (uses.get(value) ?? 0) + 1);
-  /** The operands of a product of floats that only one instruction uses. */
-  const product = (value: number): readonly number[] | undefined => {
-    const defining = program.instructions[value - first];
-    return defining?.op === 'mul' && defining.lane === 'f32' && uses.get(value) === 1 ? defining.operands : undefined;
-  };
-  const fused = new Set<number>();
-  const steps = program.instructions.map((instruction, k): Step => {
-    const { op: name, lane, operands } = instruction;
-    const [a = 0, b = 0] = operands;
-    const fuse = (opcode: number, absorbed: number, factors: readonly number[], other: number): Step => {
-      fused.add(absorbed);
-      return { opcode, operands: [...factors, other], value: first + k };
-    };
-    if (lane === 'f32' && (name === 'add' || name === 'sub')) {
-      const [left, right] = [product(a), product(b)];
-      if (right) return fuse(name === 'add' ? op.MUL_ADD : op.NEGATED_MUL_ADD, b, right, a);
-      if (left) return fuse(name === 'add' ? op.MUL_ADD : op.MUL_SUB, a, left, b);
-    }
+  const isZero = (value: number): boolean => Object.is(program.constants[value - program.inputs]?.value, 0);
+  const steps = new Map<number, Step>();
+  for (const [k, { op: name, lane, operands }] of program.instructions.entries()) {
+    if (name === 'index') continue;
+    const value = first + k;
     const { typing, opcode } = scalarRow(name);
     // A conversion to the type that the value has moves it.
-    const moves = (typing === 'toFloat' || typing === 'toInt') && lanes[a] === resultLane(instruction);
+    const moves = (typing === 'toFloat' || typing === 'toInt') && lanes[operands[0]!] === resultLane(program.instructions[k]!);
     const integer = lane === 'i32' && (typing === 'same' || typing === 'compare');
-    return { opcode: moves ? op.BIT_OR : opcode + (integer ? op.INTEGER : 0), operands, value: first + k };
-  });
-  return steps.filter(({ opcode, value }) => opcode !== op.INDEX && !fused.has(value));
+    const plain = { opcode: moves ? op.BIT_OR : opcode + (integer ? op.INTEGER : 0), operands, value };
+    steps.set(value, fuse(plain) ?? gate(plain) ?? plain);
+  }
+  return [...steps.values()];
+
+  /** Takes the step that defines a value out, if only one other uses it. */
+  function absorb(value: number, opcode: number): Step | undefined {
+    const step = steps.get(value);
+    if (step?.opcode !== opcode || uses.get(value) !== 1) return undefined;
+    steps.delete(value);
+    return step;
+  }
+
+  function fuse({ opcode, operands, value }: Step): Step | undefined {
+    for (const [outer, at, inner, fused] of fusions) {
+      const absorbed = outer === opcode ? absorb(operands[at]!, inner) : undefined;
+      if (absorbed) return { opcode: fused, operands: [...absorbed.operands, ...operands.toSpliced(at, 1)], value };
+    }
+    return undefined;
+  }
+
+  /** where(0 < x, y, 0), the derivative of relu. */
+  function gate({ opcode, operands: [condition = 0, chosen = 0, otherwise = 0], value }: Step): Step | undefined {
+    const zero = steps.get(condition)?.operands[0] ?? 0;
+    if (opcode !== op.WHERE || !isZero(otherwise) || !isZero(zero)) return undefined;
+    const less = absorb(condition, op.LESS);
+    return less && { opcode: op.GATE, operands: [less.operands[1]!, chosen], value };
+  }
 }
 
 /** A register for each value that steps define and `placed` has no place for; values that are `kept` are alive at the end. */

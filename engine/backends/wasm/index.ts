@@ -9,7 +9,7 @@ import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount, checkRoom, foreignBuffer } from '../storage.ts';
-import { encodePlan } from './encode.ts';
+import { encodePlan, extraBuffers } from './encode.ts';
 import { LinearMemory, MOST_PAGES, padded } from './memory.ts';
 import { availableThreads, createTeam, type Team } from './team.ts';
 
@@ -152,7 +152,7 @@ class WasmBackend implements Backend {
   async #prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
     this.#open();
     refuseDoubles(plan);
-    const { words, workspaceBytes } = encodePlan(plan);
+    const { words, workspaceBytes, partialBytes } = encodePlan(plan);
     const { buffers } = plan;
     const bytesOf = (number: number): number => buffers[number]!.length * dtypes[buffers[number]!.dtype].bytes;
 
@@ -165,17 +165,19 @@ class WasmBackend implements Backend {
       arenaBytes += padded(bytesOf(number));
     }
     const inArena = [...buffers.keys()].filter((number) => buffers[number]!.kind === 'scratch' || staged.includes(number));
+    inArena.push(offsets.push(0, arenaBytes) - 1);
+    arenaBytes += padded(partialBytes);
     this.#arena = this.#atLeast(this.#arena, arenaBytes);
     const team = plan.kernels.some(worthSharing) ? await this.#hired() : null;
     this.#open();
     const workspaceStride = padded(workspaceBytes);
     this.#workspace = this.#atLeast(this.#workspace, workspaceStride * (team ? this.threads : 1));
 
-    // Commands, then the table of base addresses, whose last entry is 0: the base of views that are positions, not memory.
-    const commands = this.#memory.allocate(4 * (words.length + buffers.length + 1));
+    // Commands, then the table of base addresses.
+    const commands = this.#memory.allocate(4 * (words.length + buffers.length + extraBuffers));
     const end = commands + 4 * words.length;
     this.#memory.words.set(words, commands / 4);
-    this.#memory.words.fill(0, end / 4, end / 4 + buffers.length + 1);
+    this.#memory.words.fill(0, end / 4, end / 4 + buffers.length + extraBuffers);
     const bind = (number: number, address: number): void => {
       this.#memory.words[end / 4 + number] = address;
     };

@@ -32,10 +32,20 @@ export interface Blocks {
 /** A value that the kernel stores or folds. */
 export interface Result {
   readonly slot: number;
+  /** Where the other factor is, if what is summed is a product; else null. */
+  readonly factor: number | null;
   readonly integer: boolean;
   /** The instruction that computes it writes it where it belongs; where that may not be, it goes by way of the register `spare`. */
   readonly direct: boolean;
   readonly spare: number;
+}
+
+/** What a kernel does with the results of its program. */
+export interface Use {
+  /** Where result `k` may be written in place by the instruction that computes it, if it may. */
+  readonly target?: (result: number) => View | null;
+  /** Whether result `k` is only summed, so that its last multiplication can be left to the sum. */
+  readonly summed?: (result: number) => boolean;
 }
 
 export interface EncodedProgram {
@@ -55,17 +65,24 @@ export const windowOf = (view: View): Window => ({
 export const windowWords = ({ buffer, byteOffset }: Window, axes: readonly Axis[], view: number): number[] => [
   buffer,
   byteOffset,
-  ...axes.map(({ strides }) => strides[view]!),
+  ...axes.map(({ strides }) => strides[view] ?? 0),
 ];
 
 export const byteStrides = (view: View): number[] => view.strides.map((stride) => stride * dtypes[view.dtype].bytes);
 
-/** How blocks of a view reach the program (`wasm/opcode.ts`). */
+/** A view that repeats itself is spread out once and read in place from there, if it is not larger. */
+const MOST_EXPANDED = 16384;
+
+/** How blocks of a view reach the program (`wasm/opcode.ts`); EXPANDED: loaded once, then read in place. */
 export function loadOf({ element }: Window, { axes, segment, grain }: Blocks, view: number): number {
-  if (stillRun(axes, view) % segment === 0 || period(axes, view) === 1) return op.STILL;
+  const cycle = period(axes, view);
+  if (stillRun(axes, view) % segment === 0 || cycle === 1) return op.STILL;
   if (element === op.WORD && liesInBlocks(axes, view, segment)) return op.DIRECT;
-  return grain % period(axes, view) === 0 ? op.ONCE : op.EACH;
+  if (grain % cycle === 0) return op.ONCE;
+  return cycle % segment === 0 && cycle <= MOST_EXPANDED && cycle < extentOf(axes) ? EXPANDED : op.EACH;
 }
+
+export const EXPANDED = 4;
 
 /** Whether every block of a view is contiguous words. */
 export function liesInBlocks(axes: readonly Axis[], view: number, segment: number): boolean {
@@ -73,32 +90,43 @@ export function liesInBlocks(axes: readonly Axis[], view: number, segment: numbe
   return run === extentOf(axes) || run % segment === 0;
 }
 
-/**
- * @param inputs whose strides are the first of the axes; after them those of element positions, if the program uses them.
- * @param target where result `k` may be written in place by the instruction that computes it, if it may.
- */
+/** @param inputs whose strides are the first of the axes; after them those of element positions, if the program uses them. */
 export function encodeProgram(
   plan: Plan,
   program: Program,
   inputs: readonly View[],
   blocks: Blocks,
-  target: (result: number) => View | null,
+  { target = () => null, summed = () => false }: Use,
 ): EncodedProgram {
+  const { axes } = blocks;
   const lanes = valueLanes(
     program,
     inputs.map(({ dtype }) => dtype),
   );
-  const steps = stepsOf(program, lanes);
-  const used = new Set([...program.results, ...steps.flatMap(({ operands }) => operands)]);
+  const modes = inputs.map((view, k) => loadOf(windowOf(view), blocks, k));
+  const isStill = (value: number): boolean =>
+    modes[value] === op.STILL || (value >= program.inputs && value < program.inputs + program.constants.length);
+  let steps = stepsOf(program, lanes);
+  const factors = program.results.map((value, k) => {
+    const step = steps.find((candidate) => candidate.value === value);
+    const alone =
+      program.results.filter((result) => result === value).length === 1 && !steps.some(({ operands }) => operands.includes(value));
+    if (!summed(k) || !alone || step?.opcode !== op.MUL || step.operands.some(isStill)) return [value];
+    steps = steps.filter((other) => other !== step);
+    return step.operands;
+  });
+  const wanted = factors.flat();
+
+  const used = new Set([...wanted, ...steps.flatMap(({ operands }) => operands)]);
   const placed = new Map<number, number>();
   let streams = op.SLOTS;
-  const direct = new Map<number, number>();
+  const direct = new Set<number>();
   for (const [k, value] of program.results.entries()) {
     const view = target(k);
     const at = steps.findIndex((step) => step.value === value);
     if (!view || at < 0 || placed.has(value) || readsAfter(at, view)) continue;
     placed.set(value, --streams);
-    direct.set(k, value);
+    direct.add(k);
   }
   /** Whether the program reads, after step `at`, memory that `view` may share. */
   function readsAfter(at: number, view: View): boolean {
@@ -106,9 +134,10 @@ export function encodeProgram(
     return inputs.some((input, k) => later.has(k) && mayShare(plan, input.buffer, view.buffer));
   }
 
-  const assigned = assignRegisters(steps, program.results, new Set(placed.keys()));
+  const assigned = assignRegisters(steps, wanted, new Set(placed.keys()));
   let registers = assigned.count;
   let stills = op.STILLS;
+  let onceBytes = 0;
   const slots = new Map([...placed, ...assigned.of]);
   const constants = new Map<number, number>();
   for (const [k, { value, lane }] of program.constants.entries()) {
@@ -117,21 +146,36 @@ export function encodeProgram(
     slots.set(program.inputs + k, constants.get(bits)!);
   }
 
-  const loads: number[] = [];
-  const load = (window: Window, view: number, stored: boolean): number => {
-    const mode = loadOf(window, blocks, view);
-    // An input that is stored as it is must be in a register before another result is written over it.
-    const aside = mode === op.DIRECT && stored && program.results.length > 1;
-    const slot = mode === op.STILL ? stills++ : mode === op.DIRECT && !aside ? --streams : registers++;
-    loads.push(aside ? op.EACH : mode, window.element, slot, ...windowWords(window, blocks.axes, view));
+  const loads: number[][] = [];
+  const once = (window: Window, view: number, count: number): number => {
+    onceBytes += (roundUp(count) + 16) * 4;
+    loads.push([op.ONCE + 4 * count, window.element, --streams, ...windowWords(window, axes, view)]);
+    return streams;
+  };
+  const load = (window: Window, view: number, mode: number): number => {
+    if (mode === op.ONCE) return once(window, view, roundUp(blocks.longest));
+    if (mode === EXPANDED) {
+      const cycle = period(axes, view);
+      const spread = once(window, view, cycle);
+      const strides = axes.map((_, axis) => 4 * extentOf(axes.slice(axis + 1)));
+      loads.push([op.DIRECT, op.WORD, --streams, ~spread, 0, ...strides.map((stride) => (stride < 4 * cycle ? stride : 0))]);
+      return streams;
+    }
+    const slot = mode === op.STILL ? stills++ : mode === op.DIRECT ? --streams : registers++;
+    loads.push([mode, window.element, slot, ...windowWords(window, axes, view)]);
     return slot;
   };
-  for (const [k, view] of inputs.entries()) if (used.has(k)) slots.set(k, load(windowOf(view), k, program.results.includes(k)));
+  for (const [k, view] of inputs.entries()) {
+    // An input that is stored as it is must be in a register before another result is written over it.
+    const aside = modes[k] === op.DIRECT && program.results.length > 1 && program.results.includes(k);
+    if (used.has(k)) slots.set(k, load(windowOf(view), k, aside ? op.EACH : modes[k]!));
+  }
   const positions = program.instructions.flatMap(({ op: name }, k) =>
     name === 'index' ? [program.inputs + program.constants.length + k] : [],
   );
   if (positions.length > 0) {
-    const slot = load({ buffer: plan.buffers.length, byteOffset: 0, element: op.POSITION }, inputs.length, false);
+    const window = { buffer: plan.buffers.length, byteOffset: 0, element: op.POSITION };
+    const slot = load(window, inputs.length, loadOf(window, blocks, inputs.length));
     for (const value of positions) slots.set(value, slot);
   }
 
@@ -139,15 +183,22 @@ export function encodeProgram(
     const [a, b = a, c = a] = operands.map((operand) => slots.get(operand)!);
     return [opcode, slots.get(value)!, a!, b!, c!];
   });
-  const results = program.results.map((value, k): Result => {
-    let slot = slots.get(value)!;
-    if (slot >= op.STILLS && slot < stills) {
-      // Written out, since a result is stored or folded element by element.
-      code.push(op.BIT_OR, registers, slot, slot, slot);
-      slot = registers++;
-    }
+  /** Written out if it is a still, since a result is stored or folded element by element. */
+  const whole = (slot: number): number => {
+    if (slot < op.STILLS || slot >= stills) return slot;
+    code.push(op.BIT_OR, registers, slot, slot, slot);
+    return registers++;
+  };
+  const results = factors.map(([value, factor], k): Result => {
+    const slot = whole(slots.get(value!)!);
     const isDirect = direct.has(k);
-    return { slot, integer: lanes[value] === 'i32', direct: isDirect, spare: isDirect ? registers++ : 0 };
+    return {
+      slot,
+      factor: factor === undefined ? null : slots.get(factor)!,
+      integer: lanes[value!] === 'i32',
+      direct: isDirect,
+      spare: isDirect ? registers++ : 0,
+    };
   });
 
   check(
@@ -156,19 +207,21 @@ export function encodeProgram(
     () =>
       `a kernel of ${program.instructions.length} operations and ${inputs.length} inputs needs more than the ${op.SLOTS} registers of the wasm backend; split it`,
   );
-  const { axes } = blocks;
-  const registerBytes = Math.ceil(blocks.longest / 16) * 64 + 64;
-  const counts = [loads.length / (5 + axes.length), constants.size, code.length / 5, registers, stills - op.STILLS];
+  const registerBytes = (roundUp(blocks.longest) + 16) * 4;
+  const counts = [loads.length, constants.size, code.length / 5, registers, stills - op.STILLS];
   return {
-    words: [axes.length, registerBytes, ...counts, ...axes.map(({ extent }) => extent), ...loads, ...constants.keys(), ...code],
+    words: [axes.length, registerBytes, ...counts, ...axes.map(({ extent }) => extent), ...loads.flat(), ...constants.keys(), ...code],
     results,
     registerBytes,
-    bytes: TABLE_BYTES + registers * registerBytes + (stills - op.STILLS) * STILL_BYTES,
+    bytes: TABLE_BYTES + registers * registerBytes + (stills - op.STILLS) * STILL_BYTES + onceBytes,
   };
 }
 
+/** A count of elements in whole groups, as loops run over them. */
+export const roundUp = (count: number): number => Math.ceil(count / 16) * 16;
+
 /** Whether two buffers may have bytes in common. */
-function mayShare(plan: Plan, first: number, second: number): boolean {
+export function mayShare(plan: Plan, first: number, second: number): boolean {
   const [a, b] = [plan.buffers[first]!, plan.buffers[second]!];
   if (first === second) return true;
   if (a.kind !== 'scratch' || b.kind !== 'scratch') return false;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Kernel, Plan } from '../../../../engine/compiler/plan.ts';
+import type { Kernel, Plan, Reduction } from '../../../../engine/compiler/plan.ts';
 import type { DType } from '../../../../engine/dtype.ts';
 import { property } from '../../../support/property.ts';
-import { buffer, host, identity, type KernelBody, noise, planOf, runKernel, runPlan } from '../plans.ts';
+import { buffer, contiguous, host, identity, type KernelBody, noise, planOf, program, runKernel, runPlan } from '../plans.ts';
 import { agree, arranged, type Layout, layouts, wasm } from './harness.ts';
 
 const types = fc.constantFrom<DType>('f32', 'i32', 'u8');
@@ -160,6 +160,47 @@ describe('wasm computes what cpu computes', () => {
           float ? Float32Array.from(noise(length, seed), (x) => 1 + 0.1 * x) : Int32Array.from(noise(length, seed), (x) => 100 * x),
       });
     }));
+});
+
+it('folds long axes in chunks, to what the reference gives', async () => {
+  const extent = 70_001;
+  // The folded axis inside, outside, and split by the axis that is kept.
+  for (const [shape, strides, reduced] of [
+    [[2, extent], [extent, 1], 1],
+    [[3, extent], [1, 3], 1],
+    [[700, 200], [1, 700], 1],
+    [[2, 300, 2, 120], [120, 480, 240, 1], 2],
+  ] as const) {
+    for (const dtype of ['f32', 'i32'] as const) {
+      const kept = shape.slice(0, shape.length - reduced);
+      const reductions: Reduction[] = ['sum', 'max', 'min', 'sum', ...(dtype === 'f32' ? [] : ['argmax' as const])];
+      const body = program(
+        1,
+        [],
+        [['mul', dtype, 0, 0]],
+        reductions.map((_, k) => (k === 3 ? 1 : 0)),
+      );
+      const outputs = reductions.map((_, k) => ({ ...contiguous(k + 1, { dtype, shape: kept }) }));
+      const size = shape.reduce((product, each) => product * each, 1);
+      const plan = planOf(
+        [
+          buffer('input', dtype, size),
+          ...outputs.map(() =>
+            buffer(
+              'slot',
+              dtype,
+              kept.reduce((product, each) => product * each, 1),
+            ),
+          ),
+        ],
+        [{ kind: 'reduce', shape, reduced, program: body, reductions, inputs: [{ buffer: 0, dtype, shape, strides, offset: 0 }], outputs }],
+      );
+      await agree(plan, size, 1e-5, {
+        0: (length) =>
+          dtype === 'f32' ? Float32Array.from(noise(length), (x) => 1.5 + x) : Int32Array.from(noise(length), (x) => 1e6 * x),
+      });
+    }
+  }
 });
 
 it('sums floats as well as pairwise summation would', async () => {

@@ -1,5 +1,5 @@
 import { loadModule } from '#wasm-module';
-import { encodePlan } from '../../../../engine/backends/wasm/encode.ts';
+import { encodePlan, extraBuffers } from '../../../../engine/backends/wasm/encode.ts';
 import { LinearMemory } from '../../../../engine/backends/wasm/memory.ts';
 import type { Plan } from '../../../../engine/compiler/plan.ts';
 import { dtypes, type TypedArray } from '../../../../engine/dtype.ts';
@@ -15,13 +15,13 @@ const kernels = (await WebAssembly.instantiate(await loadModule('simd', false), 
 /** Runs a plan of inputs and outputs as `threads` threads would, each taking its share of a command in turn, the last first. */
 export function runOn(threads: number, plan: Plan, inputs: readonly TypedArray[]): TypedArray[] {
   const linear = new LinearMemory(memory, kernels.heapBase.value as number);
-  const { words, workspaceBytes } = encodePlan(plan);
-  const commands = linear.allocate(4 * (words.length + plan.buffers.length + 1));
+  const { words, workspaceBytes, partialBytes } = encodePlan(plan);
+  const commands = linear.allocate(4 * (words.length + plan.buffers.length + extraBuffers));
   const bases = commands + 4 * words.length;
   const places = plan.buffers.map(({ dtype, length }) => linear.allocate(length * dtypes[dtype].bytes));
   const workspace = linear.allocate(workspaceBytes);
   const view = (number: number) => dtypes[plan.buffers[number]!.dtype].over(memory.buffer, places[number]!, plan.buffers[number]!.length);
-  linear.words.set([...words, ...places, 0], commands / 4);
+  linear.words.set([...words, ...places, 0, linear.allocate(partialBytes)], commands / 4);
   plan.inputs.forEach((number, k) => view(number).set(inputs[k]!));
   for (const number of plan.outputs) view(number).fill(0);
   for (let at = 0; at < words.length; at += words[at + 1]!) {

@@ -67,4 +67,17 @@ describe('bits do not depend on the number of threads', () => {
         await same({ kind: 'copy', fill: 1, inputs: [turned], outputs: [f32(1, a, n, m)] }, seed);
       },
     ));
+
+  it('long folds, in chunks', async () => {
+    const program = { inputs: 1, constants: [], instructions: [], registers: 0, results: [0, 0] };
+    for (const [shape, reduced] of [
+      [[300_000], 1],
+      [[5, 60_001], 1],
+      [[3, 50, 40, 60], 3],
+    ] as const) {
+      const kept = shape.slice(0, shape.length - reduced);
+      const outputs = [slab(1, 'f32', kept), slab(2, 'f32', kept)];
+      await same({ kind: 'reduce', shape, reduced, program, reductions: ['sum', 'max'], inputs: [slab(0, 'f32', shape)], outputs }, 1);
+    }
+  });
 });
