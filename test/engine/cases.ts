@@ -426,12 +426,11 @@ const reduceCases = [
   spread('std'),
   opCase(
     'std away from 0',
-    (scale) =>
+    () =>
       fc.tuple(fc.integer({ min: 2, max: 5 }), fc.integer({ min: 1, max: 4 })).map(([n, d]) => ({
         inputs: [input([n, d], distinct, false)],
         compute: (x) => x!.std(0),
         naive: (x) => folded(x!, [0], false, (values) => Math.sqrt(varianceOf(values, 1))),
-        scale,
       })),
     { gradient: true, f32: 2e-6, of: 'operands' },
   ),
