@@ -1,4 +1,3 @@
-import { dtypes } from '../dtype.ts';
 import { type Node, topologicalOrder } from '../graph.ts';
 import { sameShape, sizeOf } from '../shape.ts';
 import type { Slot } from '../slot.ts';
@@ -257,9 +256,4 @@ function scheduleKernels(kernels: readonly Kernel[], specs: readonly BufferSpec[
   for (let i = firstFinal; i < kernels.length; i++) for (let j = 0; j < firstFinal; j++) tasks[i]!.after.push(j);
   const bytes = specs.map((spec) => (spec.kind === 'scratch' || spec.kind === 'output' ? paddedBytes(spec) : 0));
   return schedule(tasks, bytes).map((task) => kernels[task]!);
-}
-
-/** The bytes of a view's elements. */
-export function viewBytes({ dtype, shape }: View): number {
-  return sizeOf(shape) * dtypes[dtype].bytes;
 }

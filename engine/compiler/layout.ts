@@ -1,5 +1,5 @@
 import type { Node } from '../graph.ts';
-import { contiguousStrides, type Shape, sameShape, sizeOf } from '../shape.ts';
+import { contiguousStrides, type Shape, sizeOf } from '../shape.ts';
 
 /** How a strided window lies on a buffer; offset and strides count elements. */
 export interface Layout {
@@ -118,8 +118,4 @@ export function locator(): (node: Node) => Located {
 
 export function isMovement(node: Node): boolean {
   return node.op === 'reshape' || node.op === 'permute' || node.op === 'expand' || node.op === 'slice' || node.op === 'flip';
-}
-
-export function sameLayout(a: Layout, b: Layout): boolean {
-  return a.offset === b.offset && sameShape(a.shape, b.shape) && a.strides.every((stride, axis) => stride === b.strides[axis]);
 }

@@ -2,7 +2,6 @@ import { promote } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { broadcastShapes, checkShape, normalizeAxes, normalizeAxis, type Shape, sameShape, show, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { zeros } from './create.ts';
 import { apply, type Rule } from './rule.ts';
 
 // The transpose (in the sense of linear maps) of each movement is another movement.
@@ -327,11 +326,6 @@ export function unsqueeze(x: Tensor, axis: number): Tensor {
 export function flatten(x: Tensor, start = 0): Tensor {
   const at = x.rank === 0 ? 0 : normalizeAxis(start, x.rank, 'flatten');
   return reshape(x, [...x.shape.slice(0, at), sizeOf(x.shape.slice(at))]);
-}
-
-/** Zeros of the shape and type of `x`. */
-export function zerosLike(x: Tensor): Tensor {
-  return zeros(x.shape, x.dtype);
 }
 
 /** The diagonal of the last two axes [..., n, n] → [..., n]. */

@@ -1,6 +1,6 @@
 import type { Backend } from '../../engine/backends/backend.ts';
 import { createCpuBackend } from '../../engine/backends/cpu/index.ts';
-import { type DType, dtypes, type HostArray, type TypedArray } from '../../engine/dtype.ts';
+import { type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
 import { type BackendName, useBackend } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
 import { capability } from '../support/capabilities.ts';
@@ -46,9 +46,4 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
     worst = Math.max(worst, difference);
   }
   return worst === 0 ? 0 : worst / scale;
-}
-
-/** The bits of an array, so that NaN equals NaN and −0 differs from 0. */
-export function bits(data: TypedArray): string {
-  return Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('hex');
 }
