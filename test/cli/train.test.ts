@@ -383,7 +383,7 @@ describe('tensegrity train', () => {
         expect(stderr).toMatch(/^tensegrity: cannot write \S+checkpoint\.safetensors: the disk is full; free some space .*\n$/);
         expect(readdirSync(join(disk, 'run')).sort()).toEqual(['config.json', 'metrics.jsonl']);
       } finally {
-        execFileSync('umount', [disk]);
+        system('umount', disk);
       }
     });
   });
@@ -395,10 +395,14 @@ function flip(path: string): void {
   writeFileSync(path, bytes);
 }
 
+function system(program: string, ...words: readonly string[]): void {
+  execFileSync(program, words, { stdio: 'ignore' });
+}
+
 /** A disk of 256 KiB at `path`: less than a checkpoint takes. */
 function mounted(path: string): boolean {
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', path], { stdio: 'ignore' });
+    system('mount', '-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', path);
     return true;
   } catch {
     return false;
