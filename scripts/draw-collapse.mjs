@@ -14,7 +14,10 @@ if (!out || runs.length === 0) {
 const colours = ['#0b6e99', '#c2571a', '#3a7d44', '#7b4b94'];
 const curves = runs.map((run) => {
   const [label, folder] = run.split(/=(.*)/s);
-  const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
   return { label, lines };
 });
 const steps = Math.max(...curves.map(({ lines }) => lines.length));
@@ -36,11 +39,25 @@ const parts = panels.map(({ title, pick, top: highest }, panel) => {
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => share * highest);
   return [
     `<text x="${x0}" y="${top - 12}" font-weight="600">${title}</text>`,
-    ...ticks.map((value) => `<path d="M${x0} ${y(value).toFixed(1)}h${width - left}" stroke="#dde3e4"/><text x="${x0 - 6}" y="${(y(value) + 4).toFixed(1)}" text-anchor="end" fill="#5b6769">${value.toFixed(2)}</text>`),
-    ...curves.map(({ lines }, i) => `<path fill="none" stroke="${colours[i % colours.length]}" stroke-width="2" d="M${smooth(lines.map(pick)).map(([step, value]) => `${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join('L')}"/>`),
+    ...ticks.map(
+      (value) =>
+        `<path d="M${x0} ${y(value).toFixed(1)}h${width - left}" stroke="#dde3e4"/><text x="${x0 - 6}" y="${(y(value) + 4).toFixed(1)}" text-anchor="end" fill="#5b6769">${value.toFixed(2)}</text>`,
+    ),
+    ...curves.map(
+      ({ lines }, i) =>
+        `<path fill="none" stroke="${colours[i % colours.length]}" stroke-width="2" d="M${smooth(lines.map(pick))
+          .map(([step, value]) => `${x(step).toFixed(1)} ${y(value).toFixed(1)}`)
+          .join('L')}"/>`,
+    ),
     `<text x="${x0 + width - left}" y="${top + height + 16}" text-anchor="end" fill="#5b6769">${steps} steps</text>`,
   ].join('');
 });
-const legend = curves.map(({ label }, i) => `<path d="M${left + i * 210} ${top + height + 36}h18" stroke="${colours[i % colours.length]}" stroke-width="3"/><text x="${left + 24 + i * 210}" y="${top + height + 40}">${label}</text>`);
+const legend = curves.map(
+  ({ label }, i) =>
+    `<path d="M${left + i * 210} ${top + height + 36}h18" stroke="${colours[i % colours.length]}" stroke-width="3"/><text x="${left + 24 + i * 210}" y="${top + height + 40}">${label}</text>`,
+);
 const [w, h] = [2 * width + gap + 10, top + height + 52];
-writeFileSync(out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" font-family="system-ui,sans-serif" font-size="13" fill="#1c2526"><rect width="${w}" height="${h}" fill="#fff"/>${parts.join('')}${legend.join('')}</svg>\n`);
+writeFileSync(
+  out,
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" font-family="system-ui,sans-serif" font-size="13" fill="#1c2526"><rect width="${w}" height="${h}" fill="#fff"/>${parts.join('')}${legend.join('')}</svg>\n`,
+);

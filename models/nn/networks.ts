@@ -1,7 +1,7 @@
 import { check } from '../../engine/errors.ts';
 import { maxPool2d, type Tensor } from '../../engine/index.ts';
 import { relu } from './functional.ts';
-import { deriveKey, type HostKey, type InitializeOptions, kaimingNormal } from './initialize.ts';
+import { deriveKey, type InitializeOptions, kaimingNormal } from './initialize.ts';
 import { BatchNorm1d, BatchNorm2d, Conv2d, Linear } from './layers.ts';
 import { type Layer, type Mode, Module, Sequential } from './module.ts';
 
@@ -256,4 +256,3 @@ export const encoders = {
 
 export type EncoderName = keyof typeof encoders;
 
-export type { HostKey };

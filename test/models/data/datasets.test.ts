@@ -252,11 +252,11 @@ describe('a download', () => {
   });
 
   it.each([
-    ['missing', 1000, '404'],
-    ['breaks', 1000, 'cannot download'],
-    ['stalls', 1000, 'nothing came for 0.05 s'],
-    ['long', 999, 'more than the 999 bytes'],
-  ])('fails by name: %s', async (path, largest, words) => {
-    await expect(downloadBytes(`${address}/${path}`, largest, 50)).rejects.toEqual(data(words));
+    ['missing', 1000, '404', 10_000],
+    ['breaks', 1000, 'cannot download', 10_000],
+    ['stalls', 1000, 'nothing came for 0.05 s', 50],
+    ['long', 999, 'more than the 999 bytes', 10_000],
+  ])('fails by name: %s', async (path, largest, words, patience) => {
+    await expect(downloadBytes(`${address}/${path}`, largest, patience)).rejects.toEqual(data(words));
   });
 });
