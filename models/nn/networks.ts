@@ -255,4 +255,3 @@ export const encoders = {
 } as const;
 
 export type EncoderName = keyof typeof encoders;
-
