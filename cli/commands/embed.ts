@@ -1,8 +1,10 @@
+import { access, constants } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
 import { loadDataset } from '../../models/data/node.ts';
-import { readSafetensors, writeArray } from '../../models/io/node.ts';
+import { readSafetensors, withStorageErrors, writeArray } from '../../models/io/node.ts';
 import { type Encoder, type EncoderName, encoders } from '../../models/nn/networks.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { backendOptions, startBackend } from '../backend.ts';
@@ -81,6 +83,8 @@ export const embed: Command = {
     const [path, out] = [input.text('weights'), input.text('out')];
     if (path === undefined || out === undefined) throw new UsageError('embed needs --weights FILE.safetensors and --out FILE.npy');
     await startBackend(input);
+    // Better now than after minutes of work.
+    await withStorageErrors('write', out, () => access(dirname(out), constants.W_OK));
     const { encoder, channels, metadata } = await loadEncoder(input, path);
     const dataset = await loadDataset(input.positionals[0]!);
     checkChannels({ channels }, dataset, path);

@@ -219,8 +219,10 @@ function defaultFolder({ method }: TrainingConfig): string {
 }
 
 function opening({ training, source }: RunConfig, { train: split }: ImageDataset, trainer: Trainer, backend: string, path: string): string {
-  const parameters = (slots: readonly { size: number }[]): string =>
-    `${Math.round(slots.reduce((sum, { size }) => sum + size, 0) / 1000)}K`;
+  const parameters = (slots: readonly { size: number }[]): string => {
+    const count = slots.reduce((sum, { size }) => sum + size, 0);
+    return count < 1e6 ? `${Math.round(count / 1e3)}K` : `${(count / 1e6).toFixed(1)}M`;
+  };
   return [
     `${methods[training.method].title} on ${source.data}: ${split.images.shape[0]} images of ${split.images.shape.slice(1).join('×')}, ${training.epochs} epochs of ${trainer.stepsPerEpoch} steps, batch ${training.batchSize}`,
     `${training.encoder} (${parameters(trainer.encoder.parameters())} parameters) + head ${training.widths.join('-')} (${parameters(trainer.head.parameters())}), ${training.optimizer} ${training.learningRate}, backend ${backend}; run folder ${path}`,

@@ -126,6 +126,11 @@ describe('tensegrity embed', () => {
       1,
       /cannot write \/dev\/full: the disk is full/,
     );
+    await fails(
+      ['embed', '--weights', '/nowhere/w.safetensors', images, '--out', '/nowhere/z.npy'],
+      1,
+      /cannot write \/nowhere\/z\.npy: there is no such file or folder/,
+    );
     const grey = join(folder, 'grey.npy');
     await writeArray(grey, { dtype: 'u8', shape: [2, 1, 16, 16], data: new Uint8Array(512) });
     await fails(
