@@ -104,7 +104,7 @@ export interface GemmKernel extends KernelBase {
 
 /**
  * Cross-correlation (what deep learning calls convolution) of x [N, C, H, W] with w [O, C/groups, KH, KW] giving y [N, O, OH, OW]:
- * `y[n,o,i,j] = Σ x[n, c, i·sh − ph + u·dh, j·sw − pw + v·dw] · w[o, c, u, v]`, zero outside the image.
+ * `y[n,o,i,j] = Σ x[n, c, i·sh − ph + u·dh, j·sw − pw + v·dw] · w[o, c, u, v]`, zero outside the image (a weight that is not finite may or may not meet those zeros, and give NaN there).
  * `forward`: inputs x, w; output y. `input` (its transpose in x): inputs y, w; output x. `weight` (its transpose in w): inputs x, y; output w.
  */
 export interface ConvKernel extends KernelBase {
