@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { DType, HostArray, TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import type { Attributes, OpName } from './graph.ts';

@@ -52,7 +52,21 @@ export async function withStorageErrors<T>(verb: string, path: string, action: (
 
 /** Creates a folder and those above it, unless it is there. @throws TensegrityError `storage`. */
 export async function ensureFolder(path: string): Promise<void> {
-  await withStorageErrors('create the folder', path, () => mkdir(path, { recursive: true }));
+  await withStorageErrors('create the folder', path, () => makeFolder(path));
+}
+
+/** As `mkdir` with `recursive`, which tries for ever where a folder that is there takes no folders (/proc). */
+async function makeFolder(path: string): Promise<void> {
+  const make = (): Promise<void> =>
+    mkdir(path).catch(async (cause: unknown) => {
+      if (!(await stat(path).catch(() => undefined))?.isDirectory()) throw cause;
+    });
+  await make().catch(async (cause: unknown) => {
+    const above = dirname(path);
+    if (codeOf(cause) !== 'ENOENT' || above === path) throw cause;
+    await makeFolder(above);
+    await make();
+  });
 }
 
 /**

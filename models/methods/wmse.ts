@@ -72,7 +72,8 @@ export function wmse(za: Tensor, zb: Tensor, options: WMSEOptions = {}): WMSELos
   check(
     Number.isInteger(subBatch) && subBatch >= 1 && n % subBatch === 0,
     'shape',
-    () => `wmse: sub-batches of ${subBatch} do not divide the batch of ${n}; choose a whole number that does, above ${d}`,
+    () =>
+      `wmse: sub-batches of ${subBatch} do not divide the batch of ${n}; choose a whole number that does, above ${d}${n > d ? '' : ', and a batch as large'}`,
   );
   check(
     !permutations || sameShape(permutations.shape, [iterations, n]),

@@ -93,6 +93,10 @@ describe('files', () => {
     expect(readdirSync(folder).sort()).toEqual(['a.npy', 'file']);
   });
 
+  it.runIf(existsSync('/proc/self'))('need a folder that takes folders', async () => {
+    await expect(ensureFolder('/proc/tensegrity/a')).rejects.toEqual(storage('cannot create the folder', 'ENOENT'));
+  });
+
   it.runIf(existsSync('/dev/full'))('go straight to a device, which stays one', async () => {
     await expect(writeFileAtomically('/dev/full', 'x')).rejects.toEqual(storage('disk is full', 'ENOSPC'));
     expect(statSync('/dev/full').isCharacterDevice()).toBe(true);

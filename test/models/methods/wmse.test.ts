@@ -90,6 +90,11 @@ describe('W-MSE', () => {
     const [za, zb] = [normalMatrix(0, 12, 4), normalMatrix(1, 12, 4)];
     expectError(() => wmse(za, zb, { subBatch: 4 }), 'shape', /4 samples of 4 dimensions is singular; use at least 5/);
     expectError(() => wmse(za, zb, { subBatch: 5 }), 'shape', /5 do not divide the batch of 12/);
+    expectError(
+      () => wmse(za.slice([0, 4]), zb.slice([0, 4]), { subBatch: 8 }),
+      'shape',
+      /8 do not divide the batch of 4; .* a batch as large/,
+    );
     expectError(() => wmse(za, zb, { iterations: 0 }), 'argument', /iterations/);
     expectError(() => wmse(za, zb, { epsilon: 2 }), 'argument', /from 0 to 1/);
     expectError(() => wmse(normalMatrix(0, 1, 2), normalMatrix(1, 1, 2)), 'shape', /at least 2 samples/);
