@@ -18,6 +18,8 @@ export function gridSample(command: usize, bases: usize, workspace: usize, threa
   const rows = shape(out, 2);
   const columns = shape(out, 3);
   const xChannel = <usize>stride(x, 1) << 2;
+  const xRow = <usize>stride(x, 2) << 2;
+  const xColumn = <usize>stride(x, 3) << 2;
   const outChannel = <usize>stride(out, 1) << 2;
 
   const end = share(shape(out, 0) * rows, thread + 1, threads);
@@ -25,8 +27,9 @@ export function gridSample(command: usize, bases: usize, workspace: usize, threa
     const n = i / rows;
     const row = i % rows;
     const image = pointer(x, bases) + (<usize>(n * stride(x, 0)) << 2);
+    let pair = pointer(grid, bases) + (<usize>(n * stride(grid, 0) + row * stride(grid, 1)) << 2);
+    let target = pointer(out, bases) + (<usize>(n * stride(out, 0) + row * stride(out, 2)) << 2);
     for (let column = 0; column < columns; column++) {
-      const pair = pointer(grid, bases) + (<usize>(n * stride(grid, 0) + row * stride(grid, 1) + column * stride(grid, 2)) << 2);
       const v = place(load<f32>(pair), width, border, aligned);
       const u = place(load<f32>(pair + (<usize>stride(grid, 3) << 2)), height, border, aligned);
       const top = floor(u);
@@ -39,19 +42,18 @@ export function gridSample(command: usize, bases: usize, workspace: usize, threa
       const inBottom = inside(top + 1, height);
       const inLeft = inside(left, width);
       const inRight = inside(left + 1, width);
-      const topRow = image + (<usize>(<i32>top * stride(x, 2)) << 2);
-      const bottomRow = topRow + (<usize>stride(x, 2) << 2);
-      const leftColumn = <usize>(<i32>left * stride(x, 3)) << 2;
-      const rightColumn = leftColumn + (<usize>stride(x, 3) << 2);
-      let target = pointer(out, bases) + (<usize>(n * stride(out, 0) + row * stride(out, 2) + column * stride(out, 3)) << 2);
-      for (let c: usize = 0, plane: usize = 0; c < <usize>channels; c++, plane += xChannel, target += outChannel) {
+      let from = image + <usize><i32>top * xRow + <usize><i32>left * xColumn;
+      let to = target;
+      for (let c = 0; c < channels; c++, from += xChannel, to += outChannel) {
         let sum = nothing;
-        if (inTop && inLeft) sum += (1 - below) * (1 - right) * load<f32>(topRow + leftColumn + plane);
-        if (inTop && inRight) sum += (1 - below) * right * load<f32>(topRow + rightColumn + plane);
-        if (inBottom && inLeft) sum += below * (1 - right) * load<f32>(bottomRow + leftColumn + plane);
-        if (inBottom && inRight) sum += below * right * load<f32>(bottomRow + rightColumn + plane);
-        store<f32>(target, sum);
+        if (inTop && inLeft) sum += (1 - below) * (1 - right) * load<f32>(from);
+        if (inTop && inRight) sum += (1 - below) * right * load<f32>(from + xColumn);
+        if (inBottom && inLeft) sum += below * (1 - right) * load<f32>(from + xRow);
+        if (inBottom && inRight) sum += below * right * load<f32>(from + xRow + xColumn);
+        store<f32>(to, sum);
       }
+      pair += <usize>stride(grid, 2) << 2;
+      target += <usize>stride(out, 3) << 2;
     }
   }
 }

@@ -1,7 +1,8 @@
 /**
  * What each opcode does to four elements, and the loops that do it to a block. An operation is a class only so that a
  * loop is compiled for it; there are no objects. Every operand has a step: how far it moves for 16 elements, which is
- * 0 for a value that is the same for all.
+ * 0 for a value that is the same for all. Fused forms round as often as their parts do: no bit of a value depends on
+ * what was fused, so one that a derivative computes again is the same again.
  */
 import * as math from './math';
 import * as op from './opcode';
@@ -78,9 +79,9 @@ function threefry(x: v128, y: v128, z: v128): v128 {
 @unmanaged class IntegerNotEqual { @inline of(x: v128, y: v128): v128 { return truth(i32x4.ne(x, y)); } }
 @unmanaged class IntegerLess { @inline of(x: v128, y: v128): v128 { return truth(i32x4.lt_s(x, y)); } }
 @unmanaged class IntegerLessEqual { @inline of(x: v128, y: v128): v128 { return truth(i32x4.le_s(x, y)); } }
-@unmanaged class MulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return math.mulAdd(x, y, z); } }
-@unmanaged class MulSub { @inline of(x: v128, y: v128, z: v128): v128 { return math.mulAdd(x, y, f32x4.neg(z)); } }
-@unmanaged class NegatedMulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return math.negatedMulAdd(x, y, z); } }
+@unmanaged class MulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.add(f32x4.mul(x, y), z); } }
+@unmanaged class MulSub { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.sub(f32x4.mul(x, y), z); } }
+@unmanaged class NegatedMulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.sub(z, f32x4.mul(x, y)); } }
 @unmanaged class MulMul { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.mul(f32x4.mul(x, y), z); } }
 @unmanaged class MulDiv { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.div(f32x4.mul(x, y), z); } }
 @unmanaged class SubMul { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.mul(f32x4.sub(x, y), z); } }
@@ -88,7 +89,7 @@ function threefry(x: v128, y: v128, z: v128): v128 {
 @unmanaged class AddAdd { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.add(f32x4.add(x, y), z); } }
 @unmanaged class SqrtAdd { @inline of(x: v128, y: v128): v128 { return f32x4.add(f32x4.sqrt(x), y); } }
 @unmanaged class AddRelu { @inline of(x: v128, y: v128): v128 { return relu(f32x4.add(x, y)); } }
-@unmanaged class MulAddRelu { @inline of(x: v128, y: v128, z: v128): v128 { return relu(math.mulAdd(x, y, z)); } }
+@unmanaged class MulAddRelu { @inline of(x: v128, y: v128, z: v128): v128 { return relu(f32x4.add(f32x4.mul(x, y), z)); } }
 @unmanaged class Gate { @inline of(x: v128, y: v128): v128 { return v128.and(y, f32x4.gt(x, i32x4.splat(0))); } }
 
 function unary<Operation>(r: usize, a: usize, aStep: usize, bytes: usize): void {

@@ -1,15 +1,10 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
-import { createCpuBackend } from '../../../../engine/backends/cpu/index.ts';
-import { createWasmBackend } from '../../../../engine/backends/wasm/index.ts';
 import type { Plan, View } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import { type DType, dtypes, type TypedArray } from '../../../../engine/dtype.ts';
-
-/** The build whose every operation is rounded as on the cpu backend. */
-export const wasm = await createWasmBackend({ deterministic: true, threads: 1 });
-const cpu = createCpuBackend({ poison: true });
+import { builds, cpu } from './strided.ts';
 
 /** Runs a plan whose buffers are inputs, slots and outputs, and gives back outputs and slots. */
 async function run(backend: Backend, plan: Plan, inputs: readonly TypedArray[], slots: readonly TypedArray[]): Promise<TypedArray[]> {
@@ -26,7 +21,7 @@ async function run(backend: Backend, plan: Plan, inputs: readonly TypedArray[], 
   return [...outputs, ...updated];
 }
 
-/** Runs a plan on both and compares, floats to `tolerance` times 1 or the value, whichever is larger. Buffers hold random values, or `data`. */
+/** Runs a plan on the reference and on every build and compares, floats to `tolerance` times 1 or the value, whichever is larger. Buffers hold random values, or `data`. */
 export async function agree(
   plan: Plan,
   seed: number,
@@ -40,12 +35,15 @@ export async function agree(
     return data[number]?.(length) ?? draw(dtype, length, seed + number, tolerance > 0 ? 1e3 : Infinity);
   };
   const [inputs, slots] = [plan.inputs.map(values), plan.slots.map(values)];
-  const [expected, actual] = [await run(cpu, plan, inputs, slots), await run(wasm, plan, inputs, slots)];
-  for (const [k, array] of expected.entries()) {
-    for (let i = 0; i < array.length; i++) {
-      const [want, got] = [array[i]!, actual[k]![i]!];
-      const close = Object.is(want, got) || Math.abs(want - got) <= tolerance * Math.max(1, Math.abs(want));
-      if (!close) throw new Error(`result ${k}, element ${i} of ${array.length}: cpu ${want}, wasm ${got}`);
+  const expected = await run(cpu, plan, inputs, slots);
+  for (const backend of builds) {
+    const actual = await run(backend, plan, inputs, slots);
+    for (const [k, array] of expected.entries()) {
+      for (let i = 0; i < array.length; i++) {
+        const [want, got] = [array[i]!, actual[k]![i]!];
+        const close = Object.is(want, got) || Math.abs(want - got) <= tolerance * Math.max(1, Math.abs(want));
+        if (!close) throw new Error(`result ${k}, element ${i} of ${array.length}: cpu ${want}, wasm ${got}`);
+      }
     }
   }
 }

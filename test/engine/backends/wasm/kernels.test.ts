@@ -1,10 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Backend } from '../../../../engine/backends/backend.ts';
 import type { Kernel, Plan, Reduction } from '../../../../engine/compiler/plan.ts';
 import type { DType } from '../../../../engine/dtype.ts';
 import { property } from '../../../support/property.ts';
 import { buffer, contiguous, host, identity, type KernelBody, noise, planOf, program, runKernel, runPlan } from '../plans.ts';
-import { agree, arranged, type Layout, layouts, wasm } from './harness.ts';
+import { agree, arranged, type Layout, layouts } from './harness.ts';
+import { builds } from './strided.ts';
+
+const [wasm] = builds as readonly [Backend];
 
 const types = fc.constantFrom<DType>('f32', 'i32', 'u8');
 
