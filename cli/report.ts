@@ -90,7 +90,10 @@ function chart(title: string, curves: readonly Curve[]): string {
   const count = Math.max(...curves.map(({ values }) => values.length));
   const x = (i: number): number => LEFT + (i / Math.max(1, count - 1)) * (WIDTH - LEFT - 8);
   const y = (value: number): number => HEIGHT - BOTTOM - ((value - low) / (high - low)) * (HEIGHT - BOTTOM - 8);
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => low + part * (high - low));
+  const step = roundStep((high - low) / 4);
+  const ticks = Array.from({ length: Math.floor((high - low) / step) + 1 }, (_, i) => (Math.ceil(low / step) + i) * step).filter(
+    (value) => value <= high,
+  );
   const grid = ticks.map(
     (value) =>
       `<line x1="${LEFT}" x2="${WIDTH - 8}" y1="${y(value).toFixed(1)}" y2="${y(value).toFixed(1)}" stroke="#e3e8e9"/><text x="${LEFT - 6}" y="${(y(value) + 4).toFixed(1)}" text-anchor="end" font-size="11" fill="#5b6769">${tick(value)}</text>`,
@@ -111,6 +114,12 @@ function path(values: readonly number[], x: (i: number) => number, y: (value: nu
     if (part.length > 0) points.push(`${x(i).toFixed(1)},${y(part.reduce((sum, value) => sum + value, 0) / part.length).toFixed(1)}`);
   }
   return points.length === 0 ? '' : `M${points.join('L')}`;
+}
+
+/** The largest of 1, 2 and 5 times a power of ten that is not above `width`. */
+function roundStep(width: number): number {
+  const power = 10 ** Math.floor(Math.log10(width));
+  return power * ([5, 2].find((factor) => factor * power <= width) ?? 1);
 }
 
 function tick(value: number): string {
