@@ -63,7 +63,7 @@ export const evaluate: Command = {
     if ((run === undefined) === (weights === undefined))
       throw new UsageError('eval needs either --run FOLDER or --weights FILE.safetensors');
     await startBackend(input);
-    const { encoder, dataset } = run === undefined ? await fromWeights(input, weights!) : await fromRun(run);
+    const { encoder, dataset } = run === undefined ? await fromWeights(input, weights!) : await fromRun(input, run);
     const lacking = lackingLabels(dataset);
     check(
       lacking === null,
@@ -87,12 +87,17 @@ async function fromWeights(input: Input, path: string): Promise<Subject> {
   return { encoder: loaded.encoder, dataset };
 }
 
-async function fromRun(path: string): Promise<Subject> {
+async function fromRun(input: Input, path: string): Promise<Subject> {
+  const refused = ['encoder', 'stem'].filter((name) => input.text(name) !== undefined);
+  if (refused.length > 0)
+    throw new UsageError(`--run has an encoder of its own; leave out ${refused.map((name) => `--${name}`).join(', ')}`);
   const folder = new RunFolder(path);
   const { training, source } = await folder.config();
   const checkpoint = await folder.checkpoint();
   check(checkpoint, 'storage', () => `${path} has no checkpoint yet; tensegrity train --resume ${path} goes on with it`);
-  const dataset = await openDataset(source);
+  // The run's own data, unless other data is named, or labels for it.
+  const given = dataSource(input);
+  const dataset = await openDataset(input.text('data') === undefined ? { ...source, ...given, data: source.data } : given);
   const encoder = initialEncoder(training, dataset.train.images.shape[1]!);
   const prefix = 'encoder.';
   const own = [...checkpoint.tensors].filter(([name]) => name.startsWith(prefix));
