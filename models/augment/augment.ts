@@ -1,7 +1,7 @@
 import { check } from '../../engine/errors.ts';
 import { foldIn, type Key, type Tensor, uniform } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
-import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, solarise, toGrey } from './color.ts';
+import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, clip, solarise, toGrey } from './color.ts';
 import { crop, gaussianBlur } from './geometry.ts';
 
 type Range = readonly [low: number, high: number];
@@ -122,7 +122,9 @@ export function augmentation(config: Augmentation): Augment {
   const chosen = Object.values(steps).map((step) => step(config));
   return (images, key) => {
     check(images.rank === 4, 'shape', () => `augmentation: takes images [N, C, H, W], got ${show(images.shape)}`);
-    return chosen.reduce<Tensor>((view, step, i) => step?.(view, foldIn(key, i)) ?? view, images);
+    const view = chosen.reduce<Tensor>((before, step, i) => step?.(before, foldIn(key, i)) ?? before, images);
+    // The weights of neighbouring pixels sum to 1 only but for rounding.
+    return view === images ? images : clip(view);
   };
 }
 

@@ -4,8 +4,8 @@ import { show } from '../../engine/shape.ts';
 
 // Every function here takes images [N, C, H, W] in [0, 1] and one parameter for each image, [N, 1, 1, 1], and stays within [0, 1].
 
-/** To [0, 1]. Unlike `clamp` it lets a gradient through at the ends, which augmentation does not need to stop. */
-function clip(x: Tensor): Tensor {
+/** To [0, 1]. Unlike `clamp` it lets a gradient through at the ends, which augmentation does not need to stop. @internal */
+export function clip(x: Tensor): Tensor {
   return x.maximum(0).minimum(1);
 }
 

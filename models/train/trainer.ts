@@ -54,6 +54,17 @@ export function standardizeChannels(images: Tensor, { mean, deviation }: Pick<Im
   return images.sub(channel(mean)).div(channel(deviation));
 }
 
+/** What augmentations take for [0, 1]: the range of float images, where it is another. */
+function unitRange({ dtype, data }: HostArray): { readonly low: number; readonly extent: number } {
+  let [low, high] = [0, 1];
+  if (dtype === 'u8') return { low, extent: 1 };
+  for (const value of data) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return { low, extent: high - low };
+}
+
 /**
  * A self-supervised training run: two views of each image, the method's loss, its gradient, and the optimiser's step, in one compiled plan.
  * Everything is a function of the configuration and the data: the order of the images, the views and the initial weights are drawn from the
@@ -95,11 +106,12 @@ export class Trainer {
       ReturnType<typeof augmentation>,
       ReturnType<typeof augmentation>,
     ];
+    const { low, extent } = unitRange(this.#dataset.train.images);
     return compile((images: Tensor, step: Tensor, learningRate: Tensor) => {
       const draws = foldIn(foldIn(key(config.seed), 2), step);
       const embed = (augment: typeof first, i: number): Tensor => {
-        const view = standardizeChannels(augment(toUnit(images), foldIn(draws, i)), this.#dataset);
-        return head.forward(encoder.forward(view, { train: true }), { train: true });
+        const view = augment(toUnit(images).sub(low).div(extent), foldIn(draws, i)).mul(extent).add(low);
+        return head.forward(encoder.forward(standardizeChannels(view, this.#dataset), { train: true }), { train: true });
       };
       const [za, zb] = [embed(first, 0), embed(second, 1)];
       const parts = loss(za, zb, foldIn(draws, 2));

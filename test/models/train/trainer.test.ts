@@ -117,6 +117,21 @@ describe('a training run', () => {
     for (const [i, { loss }] of a.records.entries()) expect(Math.abs(loss - b.records[i]!.loss)).toBeLessThan(1e-4 * loss);
   });
 
+  it('takes floats that were normalised before, as the images they were', async () => {
+    const { images, labels } = dataset.train;
+    const bytes = Uint8Array.from(images.data, (value) => Math.round(value * 255));
+    bytes.set([0, 255]);
+    const of = (data: HostArray['data'], dtype: 'u8' | 'f32', mean: number, deviation: number): ImageDataset => ({
+      ...dataset,
+      mean: [mean],
+      deviation: [deviation],
+      train: { images: { ...images, dtype, data }, labels: labels! },
+    });
+    const normalised = Float32Array.from(bytes, (value) => (value / 255 - 0.5) / 0.25);
+    const [a, b] = [await whole(smallConfig(), of(bytes, 'u8', 0.5, 0.25)), await whole(smallConfig(), of(normalised, 'f32', 0, 1))];
+    for (const [i, { loss }] of a.records.entries()) expect(Math.abs(loss - b.records[i]!.loss)).toBeLessThan(1e-4 * loss);
+  });
+
   it('prepares the plan that it runs, and prints it with the names of its slots', async () => {
     const trainer = new Trainer(smallConfig(), dataset);
     await trainer.prepare();
