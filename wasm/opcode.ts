@@ -72,10 +72,11 @@ export const GATE = 51;
 /** Added to an opcode whose operands are i32 where that differs from f32. */
 export const INTEGER = 64;
 
-// Reductions that are no operation of two values: they keep a position too, or sum products.
+// Reductions that are no operation of two values: they keep a position too, or sum squares, or products.
 export const ARGMAX = 52;
 export const ARGMIN = 53;
-export const DOT = 54;
+export const SQUARE = 54;
+export const DOT = 55;
 
 // How an element of a view is held: in four bytes, in one (unsigned), or nowhere: it is its own position.
 export const WORD = 0;

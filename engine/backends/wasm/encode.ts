@@ -221,7 +221,7 @@ function encodeFold(
   });
   const emit = (chunk: number, outer: readonly Axis[], target: (k: number) => number[]): Command => {
     const results = encoded.results.flatMap(({ slot, factor, integer }, k) => {
-      const code = factor === null ? folds[reductions[k]!] + (integer ? op.INTEGER : 0) : op.DOT;
+      const code = factor === null ? folds[reductions[k]!] + (integer ? op.INTEGER : 0) : factor === slot ? op.SQUARE : op.DOT;
       const [element, ...window] = target(k);
       return [code, element!, slot, factor ?? slot, ...window];
     });
