@@ -59,5 +59,5 @@ const legend = curves.map(
 const [w, h] = [2 * width + gap + 10, top + height + 52];
 writeFileSync(
   out,
-  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" font-family="system-ui,sans-serif" font-size="13" fill="#1c2526"><rect width="${w}" height="${h}" fill="#fff"/>${parts.join('')}${legend.join('')}</svg>\n`,
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" font-family="system-ui,sans-serif" font-size="13" fill="#1c2526"><title>Deviation and correlation of embeddings during training</title><rect width="${w}" height="${h}" fill="#fff"/>${parts.join('')}${legend.join('')}</svg>\n`,
 );
