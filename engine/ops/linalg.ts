@@ -84,8 +84,8 @@ export const eighRule: Rule<'eigh'> = {
     const d = x!.shape.at(-1)!;
     return { shape: [...x!.shape.slice(0, -2), d + 1, d], dtype: x!.dtype };
   },
-  // A = VΛVᵀ:  Ā = V (diag(λ̄) + F ∘ (VᵀV̄)) Vᵀ, F_ij = 1/(λ_j − λ_i); 0 where eigenvalues meet, so that a function which is
-  // smooth there (its VᵀV̄ vanishes) keeps its gradient. Symmetrised, because A is. (M. Giles 2008, §3.1)
+  // A = VΛVᵀ:  Ā = V (diag(λ̄) + F ∘ (VᵀV̄)) Vᵀ, F_ij = 1/(λ_j − λ_i); 0 where eigenvalues meet: what is not
+  // finite there is dropped, and with it the f′(λ) of a matrix function (see zcaWhitening, which adds its own). Symmetrised, because A is. (M. Giles 2008, §3.1)
   vjp: ({ g, output }) => {
     const { values, vectors } = unpack(output);
     const { values: gValues, vectors: gVectors } = unpack(g);
