@@ -1,7 +1,7 @@
 import { base, share } from './view';
 
-/** Columns that a transposing copy moves together: their cache lines fit the first-level cache. */
-const STRIP = 16;
+/** Elements of a cache line. */
+const BLOCK = 16;
 
 /**
  * Moves a strided window: `[element bytes, from buffer, byte offset, to buffer, byte offset, rank,
@@ -89,35 +89,49 @@ function copyRow(from: usize, to: usize, bytes: usize): void {
   for (; from < end; from++, to++) store<u8>(to, load<u8>(from));
 }
 
-/** to[row][column] = from[column][row]: strips of columns, within them tiles of 4×4. */
+/**
+ * to[row][column] = from[column][row]:
+ *
+ *   for block of 16 columns, for block of 16 rows       16 cache lines of the destination, filled while they are near
+ *     for 4 columns, for 4 rows                         4 of the source, each used up at once; a tile in 4 registers
+ */
 function transpose(from: usize, to: usize, rows: i32, columns: i32, fromColumn: usize, toRow: usize): void {
-  for (let strip = 0; strip < columns; strip += STRIP) {
-    const stripEnd = min(columns, strip + STRIP);
-    for (let row = 0; row < rows; row += 4) {
-      let column = strip;
-      if (row + 4 <= rows) {
-        for (; column + 4 <= stripEnd; column += 4) {
+  for (let left = 0; left < columns; left += BLOCK) {
+    for (let top = 0; top < rows; top += BLOCK) {
+      const bottom = min(rows, top + BLOCK);
+      const right = min(columns, left + BLOCK);
+      for (let column = left; column < right; column += 4) {
+        for (let row = top; row < bottom; row += 4) {
           const source = from + <usize>column * fromColumn + (<usize>row << 2);
-          const a = v128.load(source);
-          const b = v128.load(source + fromColumn);
-          const c = v128.load(source + 2 * fromColumn);
-          const d = v128.load(source + 3 * fromColumn);
-          const ab = i32x4.shuffle(a, b, 0, 4, 1, 5);
-          const cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
-          const AB = i32x4.shuffle(a, b, 2, 6, 3, 7);
-          const CD = i32x4.shuffle(c, d, 2, 6, 3, 7);
           const target = to + <usize>row * toRow + (<usize>column << 2);
-          v128.store(target, i64x2.shuffle(ab, cd, 0, 2));
-          v128.store(target + toRow, i64x2.shuffle(ab, cd, 1, 3));
-          v128.store(target + 2 * toRow, i64x2.shuffle(AB, CD, 0, 2));
-          v128.store(target + 3 * toRow, i64x2.shuffle(AB, CD, 1, 3));
+          if (row + 4 <= bottom && column + 4 <= right) tile(source, target, fromColumn, toRow);
+          else edge(source, target, fromColumn, toRow, bottom - row, right - column);
         }
       }
-      for (; column < stripEnd; column++) {
-        for (let i = row; i < min(rows, row + 4); i++) {
-          store<u32>(to + <usize>i * toRow + (<usize>column << 2), load<u32>(from + <usize>column * fromColumn + (<usize>i << 2)));
-        }
-      }
+    }
+  }
+}
+
+@inline
+function tile(from: usize, to: usize, fromColumn: usize, toRow: usize): void {
+  const a = v128.load(from);
+  const b = v128.load(from + fromColumn);
+  const c = v128.load(from + 2 * fromColumn);
+  const d = v128.load(from + 3 * fromColumn);
+  const ab = i32x4.shuffle(a, b, 0, 4, 1, 5);
+  const cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
+  const AB = i32x4.shuffle(a, b, 2, 6, 3, 7);
+  const CD = i32x4.shuffle(c, d, 2, 6, 3, 7);
+  v128.store(to, i64x2.shuffle(ab, cd, 0, 2));
+  v128.store(to + toRow, i64x2.shuffle(ab, cd, 1, 3));
+  v128.store(to + 2 * toRow, i64x2.shuffle(AB, CD, 0, 2));
+  v128.store(to + 3 * toRow, i64x2.shuffle(AB, CD, 1, 3));
+}
+
+function edge(from: usize, to: usize, fromColumn: usize, toRow: usize, rows: i32, columns: i32): void {
+  for (let row: usize = 0; row < <usize>min(rows, 4); row++) {
+    for (let column: usize = 0; column < <usize>min(columns, 4); column++) {
+      store<u32>(to + row * toRow + (column << 2), load<u32>(from + column * fromColumn + (row << 2)));
     }
   }
 }
