@@ -5,25 +5,10 @@ import type { KernelKind, KernelOf, Plan, Reduction, View } from '../../compiler
 import { type DType, dtypes } from '../../dtype.ts';
 import { check } from '../../errors.ts';
 import { contiguousStrides, sizeOf } from '../../shape.ts';
-import {
-  type Blocks,
-  byteStrides,
-  EXPANDED,
-  encodeProgram,
-  liesInBlocks,
-  loadOf,
-  mayShare,
-  roundUp,
-  windowOf,
-  windowWords,
-} from './program.ts';
-import { type Axis, axesOf, byReach, collapse, extentOf, greatestCommonDivisor, period, reach } from './space.ts';
+import { cutColumns, cutMap, cutRows } from './cut.ts';
+import { byteStrides, encodeProgram, liesInBlocks, mayShare, windowOf, windowWords } from './program.ts';
+import { type Axis, axesOf, byReach, collapse, extentOf, reach } from './space.ts';
 import { workspaceBytes } from './workspace.ts';
-
-/** A block's elements at most: its registers fit the first-level cache, and dispatching an instruction is little beside running it. */
-const BLOCK = 512;
-/** A shorter row does not make a block. */
-const SHORTEST = 128;
 
 /**
  * Besides a plan's own buffers, commands name two: one whose base is 0, of views whose elements are their own positions, and one for
@@ -40,7 +25,7 @@ export interface EncodedPlan {
   readonly partialBytes: number;
 }
 
-/** @throws TensegrityError `dtype` for a plan that computes in f64. */
+/** Encodes a plan that computes in f32 and integers alone. */
 export function encodePlan(plan: Plan): EncodedPlan {
   const words: number[] = [];
   let workspace = 0;
@@ -144,43 +129,6 @@ function encodeMap(plan: Plan, kernel: KernelOf<'map'>): Command[] {
   return [{ kind: command.MAP, words, workspaceBytes: encoded.bytes }];
 }
 
-/** The cheapest of a few ways to cut a map into blocks: across the whole space, or along its rows, or rows of rows. */
-function cutMap(axes: readonly Axis[], inputs: readonly View[], instructions: number): { blocks: Blocks; length: number } {
-  const size = extentOf(axes);
-  const candidates: { blocks: Blocks; length: number; cost: number }[] = [];
-  const consider = (length: number, longest: number) => {
-    const pieces = Math.ceil(length / longest);
-    const blocks = { axes, longest, segment: length, grain: pieces === 1 ? length : greatestCommonDivisor(length, longest) };
-    // What a block costs, however short.
-    const overhead = (24 + 8 * instructions) / (length / pieces);
-    candidates.push({ blocks, length, cost: overhead + loadCost(blocks, inputs) });
-  };
-  const periods = inputs.map((_, view) => period(axes, view));
-  for (const cycle of new Set([1, ...periods, periods.reduce(leastCommonMultiple, 1)])) {
-    const unit = leastCommonMultiple(16, cycle);
-    if (unit <= BLOCK) consider(size, Math.min(Math.floor(BLOCK / unit) * unit, roundUp(size)));
-  }
-  for (const [axis] of axes.entries()) {
-    const row = extentOf(axes.slice(axis));
-    if (row >= SHORTEST) consider(row, evenly(row));
-  }
-  return candidates.reduce((best, candidate) => (candidate.cost < best.cost ? candidate : best));
-}
-
-/** What loading the inputs costs for an element, in elements moved by one vector instruction. */
-function loadCost(blocks: Blocks, inputs: readonly View[]): number {
-  const copied = 1 + 16 / blocks.axes.at(-1)!.extent;
-  const costs = inputs.map((input, view) => {
-    const mode = loadOf(windowOf(input), blocks, view);
-    return mode === op.EACH ? copied : mode === EXPANDED ? 0.2 + (copied * period(blocks.axes, view)) / extentOf(blocks.axes) : 0;
-  });
-  return costs.reduce((sum, cost) => sum + cost, 0);
-}
-
-const leastCommonMultiple = (a: number, b: number): number => (a / greatestCommonDivisor(a, b)) * b;
-/** The length of the blocks that a row is cut into, about the same for all. */
-const evenly = (row: number): number => roundUp(Math.ceil(row / Math.ceil(row / BLOCK)));
-
 function encodeReduce(plan: Plan, kernel: KernelOf<'reduce'>): Command[] {
   const { shape, reduced, program, inputs, outputs } = kernel;
   const outerRank = shape.length - reduced;
@@ -281,57 +229,6 @@ const folds: { readonly [R in Reduction]: number } = {
   argmax: op.ARGMAX,
   argmin: op.ARGMIN,
 };
-
-interface Fold {
-  readonly prefix: number;
-  readonly folded: number;
-  readonly suffix: number;
-}
-
-interface Cut {
-  readonly blocks: Blocks;
-  /** No block reaches across a multiple of this many folded elements. */
-  readonly run: number;
-  readonly block: number;
-  readonly group: number;
-  /** A chunk of the fold is a multiple of this. */
-  readonly step: number;
-}
-
-function cutRows(axes: readonly Axis[], { folded }: Fold, inputs: readonly View[]): Cut {
-  if (folded <= BLOCK / 2) {
-    // Whole rows, as many as make a block: some fewer, where more inputs can be read in place then.
-    const row = Math.max(1, folded);
-    const most = Math.floor(BLOCK / row);
-    const cuts = Array.from({ length: Math.ceil(most / 2) }, (_, fewer): Cut => {
-      const group = most - fewer;
-      const longest = group * row;
-      return { blocks: { axes, longest, segment: longest, grain: longest }, run: row, block: row, group, step: row };
-    });
-    return cuts.reduce((best, cut) => (loadCost(cut.blocks, inputs) < loadCost(best.blocks, inputs) ? cut : best));
-  }
-  // Along the innermost axis alone, where that lets more inputs be read in place.
-  const row = axes.at(-1)!.extent;
-  const cuts = [folded, ...(folded % row === 0 && row >= SHORTEST ? [row] : [])].map((run): Cut => {
-    const block = evenly(run);
-    const blocks = { axes, longest: block, segment: run, grain: greatestCommonDivisor(run, block) };
-    return { blocks, run, block, group: 1, step: run < folded ? run : block };
-  });
-  return cuts.reduce((best, cut) => (loadCost(cut.blocks, inputs) < loadCost(best.blocks, inputs) ? cut : best));
-}
-
-function cutColumns(axes: readonly Axis[], { prefix, folded, suffix }: Fold): Cut {
-  if (suffix > BLOCK) {
-    const block = evenly(suffix);
-    const blocks = { axes, longest: block, segment: suffix, grain: greatestCommonDivisor(suffix, block) };
-    return { blocks, run: 1, block, group: 1, step: 1 };
-  }
-  const group = Math.min(folded, Math.floor(BLOCK / suffix));
-  const longest = group * suffix;
-  const aligned = prefix === 1 || folded % group === 0;
-  const blocks = { axes, longest, segment: aligned ? longest : suffix * folded * prefix, grain: aligned ? longest : suffix };
-  return { blocks, run: 1, block: suffix, group, step: group };
-}
 
 function encodeCopy(plan: Plan, { inputs, outputs, fill }: KernelOf<'copy'>): Command[] {
   const moves = outputs.flatMap((to, k) => encodeMove(inputs[k]!, to));
