@@ -8,6 +8,7 @@ import { contiguousStrides, sizeOf } from '../../shape.ts';
 import { cutColumns, cutMap, cutRows } from './cut.ts';
 import { byteStrides, encodeProgram, liesInBlocks, mayShare, windowOf, windowWords } from './program.ts';
 import { type Axis, axesOf, byReach, collapse, extentOf, reach } from './space.ts';
+import { encodeWinograd, suitsWinograd } from './winograd.ts';
 import { workspaceBytes } from './workspace.ts';
 
 /**
@@ -25,13 +26,17 @@ export interface EncodedPlan {
   readonly partialBytes: number;
 }
 
-/** Encodes a plan that computes in f32 and integers alone. */
-export function encodePlan(plan: Plan): EncodedPlan {
+/**
+ * Encodes a plan that computes in f32 and integers alone.
+ * @param winograd whether convolutions may be done the way that saves multiplications.
+ */
+export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
   const words: number[] = [];
   let workspace = 0;
   let partial = 0;
   for (const kernel of plan.kernels) {
-    for (const encoded of encodeKernel(plan, kernel)) {
+    const saves = winograd && kernel.kind === 'conv' && suitsWinograd(kernel);
+    for (const encoded of saves ? encodeWinograd(kernel, partialBuffer(plan)) : encodeKernel(plan, kernel)) {
       words.push(encoded.kind, 4 + encoded.words.length, kernel.inputs.length, kernel.outputs.length, ...encoded.words);
       workspace = Math.max(workspace, encoded.workspaceBytes);
       partial = Math.max(partial, encoded.partialBytes ?? 0);
@@ -40,7 +45,8 @@ export function encodePlan(plan: Plan): EncodedPlan {
   return { words: Int32Array.from(words), workspaceBytes: workspace, partialBytes: partial };
 }
 
-interface Command {
+/** A kernel of `wasm/`, or part of one. */
+export interface Command {
   readonly kind: number;
   readonly words: readonly number[];
   readonly workspaceBytes: number;

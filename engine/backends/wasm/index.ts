@@ -23,6 +23,11 @@ export interface WasmOptions {
   readonly build?: Build;
   /** How many threads share a plan: the cores, unless given; 1 where memory cannot be shared. The bits do not depend on it. */
   readonly threads?: number;
+  /**
+   * Whether 3×3 convolutions of 16 channels or more may be done with a quarter of the multiplications (Winograd's F(4×4, 3×3)); they may,
+   * unless given. Rounding errs about three times as much then, and a NaN or an infinity of an image spreads over the 4×4 pixels it is done with.
+   */
+  readonly winograd?: boolean;
 }
 
 interface Kernels {
@@ -47,7 +52,7 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Back
     const instance = await WebAssembly.instantiate(module, { env: { memory } });
     const hire = shared ? () => createTeam(module, memory, threads) : null;
     // The module's exports are those of wasm/index.ts.
-    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, threads, hire);
+    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, threads, hire, options.winograd ?? true);
   } catch (cause) {
     throw new TensegrityError(
       'backend',
@@ -92,6 +97,7 @@ class WasmBackend implements Backend {
   readonly build: Build;
   readonly threads: number;
   readonly #memory: LinearMemory;
+  readonly #winograd: boolean;
   readonly #kernels: Kernels;
   readonly #hire: (() => Promise<Team>) | null;
   #team: Promise<Team> | null = null;
@@ -105,8 +111,16 @@ class WasmBackend implements Backend {
   /** Whether threads are running a plan now. */
   #shared = false;
 
-  constructor(build: Build, memory: WebAssembly.Memory, kernels: Kernels, threads: number, hire: (() => Promise<Team>) | null) {
+  constructor(
+    build: Build,
+    memory: WebAssembly.Memory,
+    kernels: Kernels,
+    threads: number,
+    hire: (() => Promise<Team>) | null,
+    winograd: boolean,
+  ) {
     this.build = build;
+    this.#winograd = winograd;
     this.threads = threads;
     this.#kernels = kernels;
     this.#hire = hire;
@@ -152,7 +166,7 @@ class WasmBackend implements Backend {
   async #prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
     this.#open();
     refuseDoubles(plan);
-    const { words, workspaceBytes, partialBytes } = encodePlan(plan);
+    const { words, workspaceBytes, partialBytes } = encodePlan(plan, this.#winograd);
     const { buffers } = plan;
     const bytesOf = (number: number): number => buffers[number]!.length * dtypes[buffers[number]!.dtype].bytes;
 
