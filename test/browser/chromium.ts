@@ -76,11 +76,11 @@ const patience = 60_000;
 /** Runs a function of page.mjs in a page of a site, in a browser of its own, and gives what it gave. @throws what it threw. */
 export async function visit(chromium: Chromium, site: Site, task: string): Promise<unknown> {
   const profile = mkdtempSync(join(tmpdir(), 'tensegrity-browser-'));
-  let settle: (report: Report | Promise<never>) => void = () => undefined;
-  const reported = new Promise<Report>((resolve) => {
-    settle = resolve;
+  let settle: (report: Report) => void = () => undefined;
+  let fail: (error: Error) => void = () => undefined;
+  const reported = new Promise<Report>((resolve, reject) => {
+    [settle, fail] = [resolve, reject];
   });
-  const fail = (error: Error): void => settle(Promise.reject(error));
   const server = createServer((request, response) => void answer(request, response).catch(fail));
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [, first, ...path] = new URL(request.url!, 'http://localhost').pathname.split('/');
