@@ -74,12 +74,14 @@ function everyKernel(n: number, c: number, size: number, seed: number): Bound {
     initial.set(made, start.data);
     return made;
   };
-  const slots = [held([c, 3, 3, 3], 1), held([c, c], 2), held([11, c], 3)] as const;
-  const [filters, square, table] = slots.map(({ value }) => value) as [Tensor, Tensor, Tensor];
-  const images = leaf(float32([n, 3, size, size], seed + 4));
-  const places = leaf(float32([n, size, size, 2], seed + 5));
+  const slots = [held([c, 3, 3, 3], 1), held([c, c, 3, 3], 2), held([c, c], 3), held([11, c], 4)] as const;
+  const [filters, deeper, square, table] = slots.map(({ value }) => value) as [Tensor, Tensor, Tensor, Tensor];
+  const images = leaf(float32([n, 3, size, size], seed + 5));
+  const places = leaf(float32([n, size, size, 2], seed + 6));
   const sampled = gridSample(images, places.mul(1.2));
-  const features = maxPool2d(conv2d(sampled, filters, { padding: 1 }).relu(), 2).mean([2, 3]);
+  // The second in the way that suits 16 channels or more, if there are so many.
+  const hidden = conv2d(sampled, filters, { padding: 1 }).relu();
+  const features = maxPool2d(conv2d(hidden, deeper, { padding: 1 }).relu(), 2).mean([2, 3]);
   const rows = take(table, uniform([n], { key: seed }).mul(11).floor().cast('i32'), 0);
   const z = features.add(rows).matmul(square);
   // Apart from each other, so that eigenvalues do not meet.
@@ -96,7 +98,7 @@ function everyKernel(n: number, c: number, size: number, seed: number): Bound {
     .mean()
     .add(spectrum.mul(0.01))
     .add(sort(z, { axis: 0 }).values.slice([0, 1]).sum());
-  const gradients = grad(loss, [filters, square, table, images, places]);
+  const gradients = grad(loss, [filters, deeper, square, table, images, places]);
   const updates = slots.map((each, i) => ({ slot: each, value: each.value.sub(gradients[i]!.mul(0.01)) }));
   return bound([loss, white, ...gradients], updates, initial);
 }
