@@ -14,7 +14,7 @@ export interface Contestant {
   readonly command: readonly string[] | { readonly missing: string };
   readonly environment?: Readonly<Record<string, string>>;
   /** The limit on arithmetic that its build is held against. */
-  readonly build?: keyof Pick<Rates, 'relaxed' | 'simd'>;
+  readonly build?: keyof Pick<Rates, 'relaxed' | 'simd' | 'pair'>;
   /** The kinds of work it is asked for; all, unless given. */
   readonly only?: readonly WorkKind[];
   /** Whether it takes part unless named. */
@@ -59,6 +59,7 @@ export const contestants: readonly Contestant[] = [
     name: 'tensegrity-2',
     role: 'threaded',
     command: node('tensegrity.ts', 'wasm', JSON.stringify({ threads: 2 })),
+    build: 'pair',
     only: ['step'],
     byDefault: true,
   },

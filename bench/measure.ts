@@ -1,6 +1,7 @@
 import { Child, type Outcome } from './child.ts';
 import { type Contestant, limitsCommand } from './contestants.ts';
 import type { Rates } from './protocol.ts';
+import { median, quantile } from './statistics.ts';
 import type { Case } from './suites.ts';
 import { type Demand, demandOf } from './work.ts';
 
@@ -26,6 +27,8 @@ export type Entry =
       readonly samples: number;
       /** The magnitude of its first result. */
       readonly check: number;
+      /** The most memory that the computation had in use at once, where the contestant knows. */
+      readonly peakBytes?: number;
     }
   | { readonly name: string; readonly cannot: string }
   | { readonly name: string; readonly exceeded: number };
@@ -45,21 +48,10 @@ interface Seat {
   readonly child: Child | null;
   readonly times: number[];
   check: number;
+  peakBytes?: number | undefined;
   spentMilliseconds: number;
   fault: { readonly cannot: string } | { readonly exceeded: number } | null;
 }
-
-export function quantile(sorted: readonly number[], share: number): number {
-  const position = share * (sorted.length - 1);
-  const [below, above] = [sorted[Math.floor(position)]!, sorted[Math.ceil(position)]!];
-  return below + (above - below) * (position - Math.floor(position));
-}
-
-export const median = (numbers: readonly number[]): number =>
-  quantile(
-    [...numbers].sort((a, b) => a - b),
-    0.5,
-  );
 
 function sit(contestant: Contestant): Seat {
   const { command, environment } = contestant;
@@ -82,8 +74,9 @@ async function prepare(seat: Seat, measured: Case, demand: Demand | null, option
   const first = await child.ask({ prepare: { work: measured.work, demand } }, (startSeconds + limitSeconds) * 1000);
   settle(seat, first, limitSeconds);
   if (!('prepared' in first)) return;
-  const { milliseconds, check } = first.prepared;
+  const { milliseconds, check, peakBytes } = first.prepared;
   seat.check = check;
+  seat.peakBytes = peakBytes;
   if (milliseconds > limitSeconds * 1000) seat.fault = { exceeded: limitSeconds };
   // The first call compiles; it counts only where there is no time for another.
   else if (milliseconds > (budgetSeconds * 1000) / 2) finish(seat, [milliseconds]);
@@ -107,12 +100,18 @@ async function turn(seat: Seat, { sampleMilliseconds, limitSeconds, budgetSecond
   if (!counts && 'times' in outcome && seat.spentMilliseconds > budgetSeconds * 1000) finish(seat, outcome.times);
 }
 
-function entryOf({ contestant: { name }, fault, times, check }: Seat): Entry {
+function entryOf({ contestant: { name }, fault, times, check, peakBytes }: Seat): Entry {
   if (fault !== null) return { name, ...fault };
   const sorted = [...times].sort((a, b) => a - b);
   const middle = quantile(sorted, 0.5);
   const spread = (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / 2 / middle;
-  return { name, median: middle, fastest: sorted[0]!, spread, samples: sorted.length, check };
+  return { name, median: middle, fastest: sorted[0]!, spread, samples: sorted.length, check, ...(peakBytes !== undefined && { peakBytes }) };
+}
+
+/** What several can do at once. */
+async function together(children: readonly Child[], milliseconds: number): Promise<number> {
+  const outcomes = await Promise.all(children.map((child) => child.ask({ sample: { milliseconds, shared: true } }, startSeconds * 1000)));
+  return outcomes.reduce((sum, outcome) => sum + ('rates' in outcome ? outcome.rates.relaxed : Number.NaN), 0);
 }
 
 /** Measures one case: every contestant has its turn in every round, so that whatever else the machine does meets them alike. */
@@ -121,27 +120,31 @@ export async function measure(measured: Case, contestants: readonly Contestant[]
   const invited = contestants.filter(({ only }) => only?.includes(measured.work.kind) ?? true);
   const seats = invited.map(sit);
   const limits = new Child(limitsCommand);
+  const twin = invited.some(({ role }) => role === 'threaded') ? new Child(limitsCommand) : null;
   const rates: Rates[] = [];
+  const pairs: number[] = [];
   const rate = (outcome: Outcome): void => {
     if ('rates' in outcome) rates.push(outcome.rates);
     else throw new Error(`the limits could not be measured: ${JSON.stringify(outcome)}`);
   };
   try {
     for (const seat of seats) await prepare(seat, measured, demand, options);
-    await limits.ask({ prepare: { work: measured.work, demand } }, startSeconds * 1000);
+    for (const child of [limits, twin]) await child?.ask({ prepare: { work: measured.work, demand } }, startSeconds * 1000);
     for (let round = 0; round < options.rounds; round++) {
       rate(await limits.ask({ sample: { milliseconds: options.sampleMilliseconds } }, startSeconds * 1000));
+      if (twin) pairs.push(await together([limits, twin], options.sampleMilliseconds));
       for (const seat of seats) await turn(seat, options, true);
     }
   } finally {
     for (const { child } of seats) child?.stop();
     limits.stop();
+    twin?.stop();
   }
-  const overall = (name: keyof Rates): number => median(rates.map((entry) => entry[name]));
+  const overall = (name: 'relaxed' | 'simd' | 'copy'): number => median(rates.map((entry) => entry[name]));
   return {
     case: measured,
     demand,
-    rates: { relaxed: overall('relaxed'), simd: overall('simd'), copy: overall('copy') },
+    rates: { relaxed: overall('relaxed'), simd: overall('simd'), copy: overall('copy'), ...(pairs.length > 0 && { pair: median(pairs) }) },
     entries: seats.map(entryOf),
   };
 }

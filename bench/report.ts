@@ -1,5 +1,6 @@
 import type { Contestant } from './contestants.ts';
-import { type Entry, type Measured, median } from './measure.ts';
+import type { Entry, Measured } from './measure.ts';
+import { median } from './statistics.ts';
 
 /** Results that differ by more than this are not of the same computation. */
 const checkTolerance = 2e-3;
@@ -25,8 +26,9 @@ export interface Row extends Measured {
 }
 
 function limitOf({ demand, rates }: Measured, { build }: Contestant): Row['limits'][string] | null {
-  if (demand === null || build === undefined) return null;
-  const arithmetic = (demand.flops / rates[build]) * 1000;
+  const rate = build && rates[build];
+  if (demand === null || rate === undefined) return null;
+  const arithmetic = (demand.flops / rate) * 1000;
   const copy = (demand.bytes / rates.copy) * 1000;
   return arithmetic >= copy ? { milliseconds: arithmetic, binds: 'arithmetic' } : { milliseconds: copy, binds: 'copy' };
 }
@@ -74,7 +76,7 @@ function cell(entry: Entry | undefined, differing: readonly string[]): string {
 const ratio = (value: number | undefined): string =>
   value === undefined ? '–' : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}×`;
 
-/** What the limit is made of, and how near to it each of our builds comes. */
+/** How near to its limit each of our builds comes: in the median, and at best. */
 function shares({ entries, limits }: Row, contestants: readonly Contestant[]): string[] {
   return contestants
     .filter(({ build }) => build !== undefined)
@@ -82,7 +84,8 @@ function shares({ entries, limits }: Row, contestants: readonly Contestant[]): s
       const entry = entries.find((candidate) => candidate.name === name);
       const limit = limits[name];
       if (limit === undefined || !isTimed(entry)) return '–';
-      return `${((100 * limit.milliseconds) / entry.median).toFixed(0)}%${limit.binds === 'copy' ? ' copy' : ''}`;
+      const share = (milliseconds: number): string => ((100 * limit.milliseconds) / milliseconds).toFixed(0);
+      return `${share(entry.median)}–${share(entry.fastest)}%${limit.binds === 'copy' ? ' copy' : ''}`;
     });
 }
 
@@ -95,7 +98,7 @@ export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]
     'case',
     ...present.map(({ name }) => name),
     ...compared.map(({ title }) => title),
-    ...builds.map(({ build }) => `of limit, ${build}`),
+    ...builds.map(({ build }) => `of limit, ${build === 'pair' ? 'two threads' : build}`),
     'copy',
   ];
   const body = rows.map((row) => [
@@ -115,8 +118,18 @@ export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]
     line.map((text, column) => (column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!))).join('  '),
   );
   const peak = (build: 'relaxed' | 'simd'): string => rated(median(rows.map(({ rates }) => rates[build])), 'GFLOP/s');
-  const limits = `  peak of 128-bit arithmetic: relaxed ${peak('relaxed')}, simd ${peak('simd')}`;
-  return [...lines, limits, ...notesOf(rows)].join('\n');
+  const pairs = rows.flatMap(({ rates }) => rates.pair ?? []);
+  const two = pairs.length > 0 ? `; two threads together ${rated(median(pairs), 'GFLOP/s')} (relaxed)` : '';
+  const limits = `  peak of 128-bit arithmetic: relaxed ${peak('relaxed')}, simd ${peak('simd')}${two}`;
+  return [...lines, limits, ...memoryOf(rows), ...notesOf(rows)].join('\n');
+}
+
+/** The most memory in use at once, of those that say. */
+function memoryOf(rows: readonly Row[]): string[] {
+  return rows.flatMap(({ case: { name }, entries }) => {
+    const said = entries.flatMap((entry) => (isTimed(entry) && entry.peakBytes !== undefined ? [`${entry.name} ${(entry.peakBytes / 1e6).toFixed(0)} MB`] : []));
+    return said.length === 0 ? [] : [`  most memory in use at once, ${name}: ${said.join(', ')}`];
+  });
 }
 
 /** Each reason once, with the cases it holds for. */

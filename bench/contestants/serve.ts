@@ -7,6 +7,8 @@ export interface Runner {
   /** Runs once and gives the magnitude of the result, by which contestants are compared. */
   first(): number | Promise<number>;
   run(): unknown;
+  /** The most memory that a call has in use at once, asked after the first. */
+  peakBytes?(): Promise<number>;
 }
 
 /** How each kind of work is set up, or why it cannot be. */
@@ -69,7 +71,9 @@ export async function serve(load: () => Promise<Contestant>): Promise<void> {
       runner = await make(work);
       const start = performance.now();
       const check = await runner.first();
-      return { prepared: { milliseconds: performance.now() - start, check } };
+      const milliseconds = performance.now() - start;
+      const peakBytes = await runner.peakBytes?.();
+      return { prepared: { milliseconds, check, ...(peakBytes !== undefined && { peakBytes }) } };
     }
     if (runner === null) throw new Error('asked for a sample before the work was prepared');
     return { times: await sampleOf(runner.run, request.sample.milliseconds) };

@@ -1,5 +1,5 @@
 /** This project, as a user has it: compiled functions on the wasm backend (or the one named), with operands where the backend keeps them. */
-import { type Compiled, compile, conv2d, grad, type Slot, slot, type Tensor, useBackend, vjp, zeros } from '../../dist/engine/index.js';
+import { type Compiled, compile, conv2d, grad, memoryBytes, type Slot, slot, type Tensor, useBackend, vjp, zeros } from '../../dist/engine/index.js';
 import { BatchNorm2d, Conv2d, choleskyWhitening, Expander, functional, MLP, ResNet, Sequential, SGD, vicreg } from '../../dist/models/index.js';
 import { magnitude, values, weightScale } from '../values.ts';
 import { type ChainName, type NetworkName, networks, outputSize, product } from '../work.ts';
@@ -137,7 +137,8 @@ function vicregStep(network: NetworkName): Runner {
     return loss;
   });
   const run = async (): Promise<number> => (await step()).item();
-  return { first: run, run };
+  // All that the backend holds: parameters, momenta, images, commands, the arena, packed panels.
+  return { first: run, run, peakBytes: memoryBytes };
 }
 
 const contestant: Contestant = {
