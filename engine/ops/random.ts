@@ -98,16 +98,21 @@ export function bernoulli(shape: Shape, { key: from, p }: { readonly key: Key; r
   return uniform(shape, { key: from }).less(p);
 }
 
-/** Whole numbers from `low` (included) to `high` (excluded), i32. The bias is below (high − low)/2²⁴. */
+/** Whole numbers from `low` (included) to `high` (excluded), i32. The bias is below (high − low)/2²⁴, above 2²⁴ of them (high − low)/2³¹. */
 export function randint(
   shape: Shape,
   { key: from, low = 0, high }: { readonly key: Key; readonly low?: number; readonly high: number },
 ): Tensor {
   check(
-    dtypes.i32.holds(low) && dtypes.i32.holds(high - 1) && high > low,
+    dtypes.i32.holds(low) && dtypes.i32.holds(high - 1) && high > low && high - low < 2 ** 31,
     'argument',
-    () => `randint: needs whole numbers low < high of 32 bits, got ${low} and ${high}`,
+    () => `randint: needs whole numbers low < high of 32 bits, less than 2^31 apart, got ${low} and ${high}`,
   );
+  // More numbers than a uniform float has values.
+  if (high - low > 2 ** 24)
+    return scalar('shiftRight', randomBits(from, shape), 1)
+      .remainder(high - low)
+      .add(low);
   return uniform(shape, { key: from })
     .mul(high - low)
     .floor()
