@@ -63,7 +63,7 @@ describe.each(backends.map((backend) => [backend.name, backend] as const))('on %
       [-5, 2 ** 25],
       [-7, -5],
     ] as const) {
-      const drawn = await randint([4096], { key: 3, low, high }).data();
+      const drawn = [...(await randint([4096], { key: 3, low, high }).data())];
       expect(drawn.every((value) => value >= low && value < high)).toBe(true);
       expect(Math.abs(drawn.reduce((sum, value) => sum + value / 4096, 0) - (low + high - 1) / 2)).toBeLessThan((high - low) / 40);
       if (high - low > 2 ** 24) expect(drawn.some((value) => value % 2 !== 0)).toBe(true);
