@@ -144,7 +144,9 @@ export interface ScatterAddKernel extends KernelBase {
 
 /**
  * Bilinear samples of x [N, C, H, W] at grid [N, OH, OW, 2], whose pairs are (x, y) with −1 and 1 at the image's edges
- * (`alignCorners`: at the centres of the corner pixels), as PyTorch's grid_sample. A NaN coordinate gives NaN.
+ * (`alignCorners`: at the centres of the corner pixels), as PyTorch's grid_sample. A NaN coordinate gives NaN (PyTorch
+ * takes it for −1); an infinite one is outside the image like any other beyond its edges, but gives NaN where it is multiplied by 0: with
+ * `alignCorners` along an axis of one pixel.
  */
 export interface GridSampleKernel extends KernelBase {
   readonly kind: 'gridSample';
