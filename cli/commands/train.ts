@@ -78,9 +78,7 @@ export const train: Command = {
   run: async (input) => {
     const resume = input.text('resume');
     if (resume !== undefined) refuseWithResume(input);
-    const checkpointEvery = input.number('checkpoint-every') ?? 100;
-    if (!(Number.isInteger(checkpointEvery) && checkpointEvery >= 1))
-      throw new UsageError(`--checkpoint-every takes a whole number ≥ 1, got ${checkpointEvery}`);
+    const checkpointEvery = input.whole('checkpoint-every', 1) ?? 100;
     const [json, quiet, scored] = [input.flag('json') ?? false, input.flag('quiet') ?? false, !(input.flag('no-eval') ?? false)];
 
     const config = resume === undefined ? readConfig(input) : await new RunFolder(resume).config();
