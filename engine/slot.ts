@@ -1,3 +1,4 @@
+import { shown } from './arguments.ts';
 import type { Backend, DeviceBuffer } from './backends/backend.ts';
 import { free, freeWhenCollected } from './collect.ts';
 import { checkHostArray, type DType, dtypes, type HostArray, type TypedArray } from './dtype.ts';
@@ -96,6 +97,7 @@ export class Slot {
 
   /** The slot's next value: an expression of its shape and type. @throws TensegrityError `shape`, `dtype`. */
   assign(value: Tensor): void {
+    check(value instanceof Tensor, 'argument', () => `assign: slot ${this.name} takes a tensor, got ${shown(value)}`);
     check(
       sameShape(value.shape, this.shape),
       'shape',
@@ -115,7 +117,7 @@ export class Slot {
    * @throws TensegrityError `shape`, `disposed`, and `argument` inside a compiled function, whose plan could not repeat it.
    */
   set(data: TypedArray): void {
-    check(ArrayBuffer.isView(data), 'argument', () => `set: takes a typed array of ${this.size} elements, got ${typeof data}`);
+    check(ArrayBuffer.isView(data), 'argument', () => `set: takes a typed array of ${this.size} elements, got ${shown(data)}`);
     check(data.length === this.size, 'shape', () => `set: slot ${this.name} has ${this.size} elements, got ${data.length}`);
     check(!this.#disposed, 'disposed', () => `set: slot ${this.name} has been disposed`);
     const scope = currentScope();

@@ -154,7 +154,7 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['permutation', () => permutation(-1, { key: 1 }), 'shape', '-1'],
   ['operand', () => x.add('1' as unknown as number), 'argument', 'add', 'string'],
   ['missing operand', () => x.add(undefined as unknown as number), 'argument', 'add', 'undefined'],
-  ['matmul number', () => x.matmul(2 as unknown as Tensor), 'argument', 'matmul', 'number'],
+  ['matmul number', () => x.matmul(2 as unknown as Tensor), 'argument', 'matmul', 'got 2'],
   ['backend', () => useBackend('cuda' as BackendName), 'backend', 'cuda', 'wasm, cpu, webgpu'],
   ['compile', () => compile(() => x.add(zeros([7])))(), 'shape', 'add', '[7]'],
 ];
