@@ -118,7 +118,7 @@ export interface ConvKernel extends KernelBase {
 }
 
 /**
- * Windows over the last two axes of x [N, C, H, W] → [N, C, OH, OW]. `sum`: padding counts as 0. `sumTranspose`: its transpose (input
+ * Windows over the last two axes of floats x [N, C, H, W] → [N, C, OH, OW]. `sum`: padding counts as 0. `sumTranspose`: its transpose (input
  * [N, C, OH, OW], output [N, C, H, W]). `max`: padding never wins; NaN wins. `argmax`: where the maximum is, as `h·W + w`, i32 (the first of equals, or the first NaN).
  */
 export interface PoolKernel extends KernelBase {
