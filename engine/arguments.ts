@@ -22,6 +22,12 @@ export function options<Given extends object, Filled extends Defaults<Given>>(
   given: Given,
   defaults: Filled,
 ): Complete<Given, Filled> {
+  // Every name is one of the defaults', and every value has its type.
+  return filled(what, given, defaults) as Complete<Given, Filled>;
+}
+
+/** As {@link options}, where the names are not known to the type checker. */
+export function filled(what: string, given: object, defaults: object): object {
   checkNames(what, given, defaults);
   const complete: Record<string, unknown> = { ...defaults };
   for (const [name, value] of Object.entries(given)) {
@@ -32,15 +38,14 @@ export function options<Given extends object, Filled extends Defaults<Given>>(
       'argument',
       () => `${what}: ${name} must be ${type === 'object' ? 'an' : 'a'} ${type}, got ${shown(value)}`,
     );
-    check(
-      [value].flat().every((entry) => typeof entry !== 'number' || Number.isFinite(entry)),
-      'argument',
-      () => `${what}: ${name} must be finite, got ${String(value)}`,
-    );
+    check([value].flat().every(finite), 'argument', () => `${what}: ${name} must be finite, got ${String(value)}`);
     complete[name] = value;
   }
-  // Every name is one of the defaults', and every value has its type.
-  return complete as Complete<Given, Filled>;
+  return complete;
+}
+
+function finite(value: unknown): boolean {
+  return typeof value !== 'number' || Number.isFinite(value);
 }
 
 /** @throws TensegrityError `argument` unless `given` is a record whose names are all among those of `known`. */

@@ -2,8 +2,9 @@ import { readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkNames, shown } from '../../engine/arguments.ts';
 import type { HostArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import { readArray, readBytes } from '../io/files.ts';
 import { parseCifar } from './cifar.ts';
@@ -25,6 +26,16 @@ export interface DatasetOptions {
   /** Default process.env: TENSEGRITY_DATA, XDG_CACHE_HOME. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
+
+const optionNames: Readonly<Record<keyof DatasetOptions, 0>> = {
+  folder: 0,
+  labels: 0,
+  testImages: 0,
+  testLabels: 0,
+  download: 0,
+  onDownload: 0,
+  environment: 0,
+};
 
 /** How a kind of data set is spread over files. */
 interface Layout {
@@ -383,6 +394,8 @@ async function loadFolder(path: string): Promise<ImageDataset> {
  * @throws TensegrityError `data` if it is absent (the message gives the ways to get it) or its content is wrong; `format` for a damaged file; `storage`.
  */
 export async function loadDataset(nameOrPath: string, options: DatasetOptions = {}): Promise<ImageDataset> {
+  checkNames('loadDataset', options, optionNames);
+  check(typeof nameOrPath === 'string', 'argument', () => `loadDataset: takes a name or a path, got ${shown(nameOrPath)}`);
   const source = Object.hasOwn(sources, nameOrPath) ? sources[nameOrPath] : undefined;
   if (source !== undefined) return loadNamed(nameOrPath, source, options);
   if (nameOrPath.endsWith('.npy')) return loadArrays(nameOrPath, options);

@@ -1,3 +1,4 @@
+import { options } from '../../engine/arguments.ts';
 import type { HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { type ImageSplit, takeSplit } from './images.ts';
@@ -46,10 +47,16 @@ export function batchesPerEpoch(count: number, { batchSize, dropLast = true }: P
  * @param first the batch to begin with, from 0; the epoch's number of batches gives none.
  * @throws TensegrityError `argument`, when the first batch is asked for.
  */
-export function* batches(split: ImageSplit, options: LoaderOptions, epoch: number, first = 0): Generator<Batch, void, undefined> {
-  const { batchSize, seed = 0, shuffle = true, prepare = (images) => images } = options;
+export function* batches(split: ImageSplit, given: LoaderOptions, epoch: number, first = 0): Generator<Batch, void, undefined> {
+  const { batchSize, seed, shuffle, dropLast, prepare } = options('batches', given, {
+    batchSize: undefined,
+    seed: 0,
+    shuffle: true,
+    dropLast: true,
+    prepare: (images: HostArray) => images,
+  });
   const count = split.images.shape[0] ?? 0;
-  const end = batchesPerEpoch(count, options);
+  const end = batchesPerEpoch(count, { batchSize, dropLast });
   if (!Number.isSafeInteger(first) || first < 0 || first > end)
     throw new TensegrityError('argument', `an epoch has batches 0 … ${end - 1}; cannot begin at ${first}`, { first });
   const order = shuffle ? permutation(count, seed, epoch) : Int32Array.from({ length: count }, (_, index) => index);

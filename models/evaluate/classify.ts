@@ -1,3 +1,4 @@
+import { options } from '../../engine/arguments.ts';
 import { dtypes, isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { compile, grad, type HostArray, slot, type Tensor, tensor } from '../../engine/index.ts';
@@ -108,9 +109,17 @@ export interface LinearProbeOptions {
 export async function linearProbe(
   train: LabelledFeatures,
   test: LabelledFeatures,
-  options: LinearProbeOptions = {},
+  given: LinearProbeOptions = {},
 ): Promise<Classification> {
-  const { epochs = 30, batchSize = 1000, learningRate = 1e-2, finalLearningRate = 1e-6, weightDecay = 0, seed = 0, onEpoch } = options;
+  const { epochs, batchSize, learningRate, finalLearningRate, weightDecay, seed, onEpoch } = options('linearProbe', given, {
+    epochs: 30,
+    batchSize: 1000,
+    learningRate: 1e-2,
+    finalLearningRate: 1e-6,
+    weightDecay: 0,
+    seed: 0,
+    onEpoch: undefined,
+  });
   const { classes, width } = checkSplits(train, test, 'linearProbe');
   check(
     Number.isInteger(epochs) && epochs >= 1 && Number.isInteger(batchSize) && batchSize >= 1,
@@ -178,8 +187,9 @@ const SIMILARITIES = 2 ** 22;
 export async function nearestNeighbours(
   train: LabelledFeatures,
   test: LabelledFeatures,
-  { k = 20, temperature = 0.07 }: NearestNeighboursOptions = {},
+  given: NearestNeighboursOptions = {},
 ): Promise<NearestNeighboursResult> {
+  const { k, temperature } = options('nearestNeighbours', given, { k: 20, temperature: 0.07 });
   const { classes } = checkSplits(train, test, 'nearestNeighbours');
   const count = train.features.shape[0]!;
   check(

@@ -93,7 +93,8 @@ export class Trainer {
     this.encoder = initialEncoder(config, channels);
     this.head = method.head(this.encoder.width, config.widths, { key: deriveKey(config.seed, 1) });
     const parameters = [...this.encoder.parameters(), ...this.head.parameters()];
-    this.#optimizer = optimizers[config.optimizer](parameters, config);
+    const { learningRate, weightDecay } = config;
+    this.#optimizer = optimizers[config.optimizer](parameters, { learningRate, weightDecay });
     for (const [name, slot] of this.namedSlots()) slot.name = name;
     this.#compiled = this._compile();
   }
@@ -140,10 +141,10 @@ export class Trainer {
 
   /** Trains to the end, or until the consumer stops asking; a later call goes on from there. */
   async *run(): AsyncGenerator<StepRecord, void, undefined> {
-    const { config } = this;
+    const { batchSize, seed } = this.config;
     while (this.#step < this.steps) {
       const epoch = Math.floor(this.#step / this.stepsPerEpoch);
-      for (const batch of batches(this.#dataset.train, config, epoch, this.#step % this.stepsPerEpoch)) {
+      for (const batch of batches(this.#dataset.train, { batchSize, seed }, epoch, this.#step % this.stepsPerEpoch)) {
         yield await this.#advance(tensor(batch.images), epoch);
       }
     }
