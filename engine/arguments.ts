@@ -72,6 +72,11 @@ export function checkList(what: string, value: unknown): asserts value is readon
   check(Array.isArray(value), 'argument', () => `${what} must be an array, got ${shown(value)}`);
 }
 
+/** @throws TensegrityError `argument` for anything but bytes. */
+export function checkBytes(what: string, value: unknown): void {
+  check(value instanceof Uint8Array, 'argument', () => `${what}: takes the bytes of a file as a Uint8Array, got ${shown(value)}`);
+}
+
 /** A value as messages show it. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;

@@ -1,4 +1,4 @@
-import { checkNames } from './arguments.ts';
+import { shown } from './arguments.ts';
 import { check, TensegrityError } from './errors.ts';
 import { checkShape, show, sizeOf } from './shape.ts';
 
@@ -104,7 +104,7 @@ export function dtypeOf(data: TypedArray): DType {
 
 /** @throws TensegrityError `shape` unless the elements fill the shape, `dtype` unless they are of the type named. */
 export function checkHostArray(array: HostArray, op: string): void {
-  checkNames(op, array, { dtype: 0, shape: 0, data: 0 });
+  check(typeof array === 'object' && array !== null, 'argument', () => `${op}: takes an array { dtype, shape, data }, got ${shown(array)}`);
   const { dtype, shape, data } = array;
   checkShape(shape, op);
   check(dtypeOf(data) === dtype, 'dtype', () => `${op}: the elements are ${dtypeOf(data)}, but named ${dtype}`);

@@ -1,7 +1,7 @@
 import { options } from '../../engine/arguments.ts';
-import type { HostArray } from '../../engine/dtype.ts';
+import { checkHostArray, type HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
-import { type ImageSplit, takeSplit } from './images.ts';
+import { checkSplitRecord, type ImageSplit, takeSplit } from './images.ts';
 import { permutation } from './permutation.ts';
 
 export interface LoaderOptions {
@@ -29,7 +29,8 @@ export interface Batch extends ImageSplit {
  * @param count images.
  * @throws TensegrityError `argument` for a batch size that is no whole number ≥ 1, or that leaves no batch at all.
  */
-export function batchesPerEpoch(count: number, { batchSize, dropLast = true }: Pick<LoaderOptions, 'batchSize' | 'dropLast'>): number {
+export function batchesPerEpoch(count: number, given: Pick<LoaderOptions, 'batchSize' | 'dropLast'>): number {
+  const { batchSize, dropLast } = options('batchesPerEpoch', given, { batchSize: undefined, dropLast: true });
   if (!Number.isSafeInteger(batchSize) || batchSize < 1)
     throw new TensegrityError('argument', `the batch size must be a whole number ≥ 1, not ${batchSize}`, { batchSize });
   const batches = dropLast ? Math.floor(count / batchSize) : Math.ceil(count / batchSize);
@@ -48,6 +49,7 @@ export function batchesPerEpoch(count: number, { batchSize, dropLast = true }: P
  * @throws TensegrityError `argument`, when the first batch is asked for.
  */
 export function* batches(split: ImageSplit, given: LoaderOptions, epoch: number, first = 0): Generator<Batch, void, undefined> {
+  checkSplitRecord('batches', split);
   const { batchSize, seed, shuffle, dropLast, prepare } = options('batches', given, {
     batchSize: undefined,
     seed: 0,
@@ -114,6 +116,7 @@ function ahead<T>(produce: () => T): { take: () => Promise<T>; cancel: () => voi
  * @throws TensegrityError `argument` if the fraction is outside its range, or a class has fewer images than its share.
  */
 export function balancedSubset(labels: HostArray, fraction: number, seed = 0): Int32Array<ArrayBuffer> {
+  checkHostArray(labels, 'balancedSubset: the labels');
   if (!(fraction > 0 && fraction <= 1))
     throw new TensegrityError('argument', `balancedSubset: the fraction must be above 0 and at most 1, not ${fraction}`, { fraction });
   const rowsOf = new Map<number, number[]>();

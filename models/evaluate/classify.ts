@@ -1,5 +1,5 @@
-import { options } from '../../engine/arguments.ts';
-import { dtypes, isFloat } from '../../engine/dtype.ts';
+import { options, shown } from '../../engine/arguments.ts';
+import { checkHostArray, dtypes, isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { compile, grad, type HostArray, slot, type Tensor, tensor } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
@@ -24,6 +24,11 @@ export interface Classification {
 
 /** @throws TensegrityError `shape`, `dtype`, `argument`: what the splits must be, and the number of classes. */
 function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: string): { classes: number; width: number } {
+  for (const split of [train, test]) {
+    check(typeof split === 'object' && split !== null, 'argument', () => `${what}: takes { features, labels }, got ${shown(split)}`);
+    checkHostArray(split.features, `${what}: the features`);
+    checkHostArray(split.labels, `${what}: the labels`);
+  }
   const width = train.features.shape[1]!;
   for (const { features, labels } of [train, test]) {
     check(

@@ -1,4 +1,5 @@
 import { checkChoice, options } from '../../engine/arguments.ts';
+import { checkHostArray } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import type { HostArray } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
@@ -7,7 +8,9 @@ import { show } from '../../engine/shape.ts';
 type Columns = readonly Float64Array[];
 
 /** The columns of a matrix [n, d] of at least one element. @throws TensegrityError `shape`. */
-function columnsOf({ shape, data }: HostArray, what: string): Columns {
+function columnsOf(z: HostArray, what: string): Columns {
+  checkHostArray(z, what);
+  const { shape, data } = z;
   const [n, d] = shape;
   check(
     shape.length === 2 && n! > 0 && d! > 0,
@@ -142,6 +145,7 @@ export function effectiveRank(z: HostArray): number {
 
 /** The eigenvalues of the covariance matrix of z [n, d] (divisor n−1), in descending order, min(n, d) of them. @throws TensegrityError `shape` for n < 2. */
 export function covarianceSpectrum(z: HostArray): Float64Array {
+  checkHostArray(z, 'covarianceSpectrum');
   check(z.shape[0]! >= 2, 'shape', () => `covarianceSpectrum: needs at least 2 samples, got ${show(z.shape)}`);
   return singularValues(z, { centred: true }).map((value) => (value * value) / (z.shape[0]! - 1));
 }
@@ -201,6 +205,7 @@ export interface LiDAROptions {
  * @throws TensegrityError `shape` unless z has three axes with elements.
  */
 export function lidar(z: HostArray, given: LiDAROptions = {}): number {
+  checkHostArray(z, 'lidar');
   const { delta, epsilon } = options('lidar', given, { delta: 1e-4, epsilon: 1e-7 });
   const [n, q, d] = z.shape;
   check(

@@ -3,7 +3,7 @@ import { check } from '../../engine/errors.ts';
 import { type ConvolutionOptions, conv2d, type DType, type Pair, type Slot, slot, type Tensor } from '../../engine/index.ts';
 import { pair } from '../../engine/ops/conv.ts';
 import { checkTensors } from '../../engine/ops/rule.ts';
-import { type Shape, sameShape, show, sizeOf } from '../../engine/shape.ts';
+import { checkShape, type Shape, sameShape, show, sizeOf } from '../../engine/shape.ts';
 import { linear, standardize } from './functional.ts';
 import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform } from './initialize.ts';
 import { type Mode, Module, Parameter } from './module.ts';
@@ -171,6 +171,7 @@ export class LayerNorm extends Module {
     super();
     const { epsilon, affine, dtype } = options('LayerNorm', given, { epsilon: 1e-5, affine: true, dtype: 'f32' });
     this.shape = typeof shape === 'number' ? [shape] : shape;
+    checkShape(this.shape, 'LayerNorm');
     check(
       this.shape.length > 0 && sizeOf(this.shape) > 0,
       'argument',

@@ -1,4 +1,4 @@
-import { checkChoice, options } from '../../engine/arguments.ts';
+import { checkChoice, checkList, options } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { maxPool2d, type Tensor } from '../../engine/index.ts';
 import { relu } from './functional.ts';
@@ -49,6 +49,7 @@ export class MLP extends Sequential {
  */
 export class Expander extends MLP {
   constructor(inputs: number, widths: readonly number[], options: MLPOptions) {
+    checkList('Expander: the widths', widths);
     super([inputs, ...widths], { normalize: true, outputBias: false, ...options });
   }
 }

@@ -11,7 +11,7 @@ import type { Module } from '../nn/module.ts';
 import { type Encoder, encoders } from '../nn/networks.ts';
 import { readSlots, type StateDict, writeSlots } from '../nn/state.ts';
 import { warmupCosine } from '../optim/schedule.ts';
-import { optimizers, type Stepper, type TrainingConfig } from './config.ts';
+import { checkConfig, optimizers, type Stepper, type TrainingConfig } from './config.ts';
 
 /** What one step measured. */
 export interface StepRecord {
@@ -84,6 +84,7 @@ export class Trainer {
 
   /** @throws TensegrityError `argument` for a configuration that makes no sense, or a batch larger than the data. */
   constructor(config: TrainingConfig, dataset: ImageDataset) {
+    checkConfig(config);
     this.config = config;
     this.#dataset = dataset;
     const [count, channels] = dataset.train.images.shape as [number, number];
