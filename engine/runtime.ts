@@ -14,7 +14,7 @@ import { inTurn } from './turn.ts';
 
 /** Options of the backends, by name. */
 export interface BackendOptions {
-  readonly wasm: { readonly threads?: number; readonly deterministic?: boolean };
+  readonly wasm: { readonly threads?: number; readonly deterministic?: boolean; readonly build?: 'simd' | 'relaxed' };
   readonly cpu: Record<never, never>;
   readonly webgpu: Record<never, never>;
 }
@@ -42,7 +42,7 @@ export async function useBackend<Name extends BackendName>(name: Name | Backend,
 function createBackend<Name extends BackendName>(name: Name, options: BackendOptions[Name] | undefined): Promise<Backend> {
   if (!Object.hasOwn(factories, name))
     throw new TensegrityError('backend', `useBackend: there is no backend '${name}'; there are ${Object.keys(factories).join(', ')}`);
-  checkNames(`useBackend: ${name}`, options ?? {}, name === 'wasm' ? { threads: 0, deterministic: 0 } : {});
+  checkNames(`useBackend: ${name}`, options ?? {}, name === 'wasm' ? { threads: 0, deterministic: 0, build: 0 } : {});
   return factories[name](options ?? {});
 }
 

@@ -164,6 +164,8 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['missing operand', () => x.add(undefined as unknown as number), 'argument', 'add', 'undefined'],
   ['matmul number', () => x.matmul(2 as unknown as Tensor), 'argument', 'matmul', 'got 2'],
   ['backend', () => useBackend('cuda' as BackendName), 'backend', 'cuda', 'wasm, cpu, webgpu'],
+  ['threads on cpu', () => useBackend('cpu', { threads: 2 } as never), 'argument', 'cpu', "no option 'threads'"],
+  ['backend option', () => useBackend('wasm', { thread: 2 } as never), 'argument', 'wasm', "no option 'thread'", 'threads, deterministic'],
   ['compile', () => compile(() => x.add(zeros([7])))(), 'shape', 'add', '[7]'],
 ];
 

@@ -38,8 +38,8 @@ atEachPrecision(({ backend, dtype }) => {
       expander.loadStateDict(initial('expander.'));
       const network = new Sequential([encoder, expander]);
       const parameters = network.parameters();
-      const { lr: base, ...hyper } = attributes;
-      const optimizer = new Adam(parameters, { ...hyper, learningRate: base });
+      const { lr: base, betas, epsilon, weightDecay } = attributes;
+      const optimizer = new Adam(parameters, { betas, epsilon, weightDecay, learningRate: base });
       const step = compile((a: Tensor, b: Tensor, rate: Tensor) => {
         const [za, zb] = [a, b].map((x) => network.forward(x, { train: true }));
         const { loss, invariance, variance, covariance } = vicreg(za!, zb!);
