@@ -24,3 +24,8 @@ export const SORT = 11;
 export const COPY = 12;
 /** Not a kernel of its own in a plan: the first half of a `copy` that fills. */
 export const FILL = 13;
+/** Neither are these: what a 3×3 convolution is made of where `winograd.ts` has a faster way. */
+export const WINOGRAD_FILTERS = 14;
+export const WINOGRAD = 15;
+export const WINOGRAD_WEIGHT = 16;
+export const WINOGRAD_FILTER_GRADIENT = 17;

@@ -14,6 +14,7 @@ import { reduce } from './reduce';
 import { scatterAdd } from './scatterAdd';
 import { sort } from './sort';
 import { triangularSolve } from './triangularSolve';
+import { winograd, winogradFilterGradient, winogradFilters, winogradWeight } from './winograd';
 
 /** The first address that belongs to no one: what the host allocates lies above. */
 export const heapBase: usize = __heap_base;
@@ -41,6 +42,10 @@ export function run(commands: usize, end: usize, bases: usize, workspace: usize,
       case kind.SORT: sort(command, bases, workspace, thread, threads); break;
       case kind.COPY: copy(command, bases, workspace, thread, threads); break;
       case kind.FILL: fill(command, bases, workspace, thread, threads); break;
+      case kind.WINOGRAD_FILTERS: winogradFilters(command, bases, workspace, thread, threads); break;
+      case kind.WINOGRAD: winograd(command, bases, workspace, thread, threads); break;
+      case kind.WINOGRAD_WEIGHT: winogradWeight(command, bases, workspace, thread, threads); break;
+      case kind.WINOGRAD_FILTER_GRADIENT: winogradFilterGradient(command, bases, workspace, thread, threads); break;
       default: unreachable();
     }
   }

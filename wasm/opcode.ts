@@ -97,6 +97,7 @@ export const STILL = 3;
 export const STILLS = 128;
 export const SLOTS = 256;
 
-// Which axes a reduction folds: the innermost ones, or ones with results side by side within them.
+// Which axes a reduction folds: the innermost ones, or ones with results side by side within them, or both of these.
 export const ROWS = 0;
 export const COLUMNS = 1;
+export const PLANES = 2;

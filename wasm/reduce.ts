@@ -26,6 +26,10 @@ let line: usize = 0;
  *   COLUMNS: a block is one step of `block` columns, or `group` steps of all columns
  *     for prefix, for chunk of reduced, for block of columns
  *       for steps in the chunk by group      run the program; fold the steps, column by column, into the states
+ *   PLANES: each of `reduced` is a plane of `suffix` rows of `run` elements, which are folded too; a block as in ROWS
+ *     for prefix, for chunk of reduced
+ *       for plane of the chunk, for group of rows, for piece of a row
+ *                                            run the program; fold each row's piece into its state
  *
  * A fold in several chunks gives partial results, prefix × chunks × suffix, which another command folds. A DOT sums the
  * products of two slots; every other result has one slot twice. The state of a result is one register of words and two
@@ -51,7 +55,7 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
   line = load<u32>(command, 36);
 
   const chunks = max(1, (reduced + chunk - 1) / chunk);
-  const columns = mode == op.ROWS ? 1 : (suffix + block - 1) / block;
+  const columns = mode == op.COLUMNS ? (suffix + block - 1) / block : 1;
   const rows = mode == op.ROWS ? (prefix + group - 1) / group : prefix;
   const end = share(rows * chunks * columns, thread + 1, threads);
   for (let unit = share(rows * chunks * columns, thread, threads); unit < end; unit++) {
@@ -71,6 +75,22 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
         evaluate(group > 1 ? count * reduced : piece);
         for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += 3 * line) {
           foldRows(load<i32>(at), words, words + line, values(at), factors(at), count, <usize>reduced << 2, piece, r);
+        }
+      }
+    } else if (mode == op.PLANES) {
+      count = suffix;
+      clearAll(count);
+      for (let r = from; r < to; r++) {
+        for (let row = 0, rows = 0; row < suffix; row += rows) {
+          rows = min(group, suffix - row);
+          for (let i = 0, piece = 0; i < run; i += piece) {
+            piece = min(block, run - i);
+            locate(((outer * reduced + r) * suffix + row) * run + i);
+            evaluate(group > 1 ? rows * run : piece);
+            for (let at = results, words = states + (<usize>row << 2); at < resultsEnd; at += resultBytes, words += 3 * line) {
+              foldRows(load<i32>(at), words, words + line + (<usize>row << 2), values(at), factors(at), rows, <usize>run << 2, piece, r);
+            }
+          }
         }
       }
     } else {

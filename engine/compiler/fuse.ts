@@ -23,7 +23,7 @@ export interface Fusion {
 }
 
 /** A chain with one user is always inlined; one with several is computed again for each if that is cheaper than to store and read it. */
-const RECOMPUTE = { cost: 24, largeInputs: 2 };
+const RECOMPUTE = { cost: 12, largeInputs: 2 };
 const CHAIN_LIMIT = 64;
 
 /** What a stored elementwise or folded node costs to compute from memory. */

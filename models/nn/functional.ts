@@ -93,6 +93,54 @@ export function standardize(x: Tensor, axes: number | readonly number[], epsilon
   return { normalized, mean, variance };
 }
 
+export interface BatchNormalization {
+  /** Over which axes a statistic is taken; all but the channels. */
+  readonly axes: readonly number[];
+  /** Of the shape of a statistic, which keeps those axes with size 1; null for 1 and 0. */
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  readonly epsilon: number;
+}
+
+export interface BatchNormalized {
+  /** (x − mean)/√(variance + ε)·weight + bias, of the shape of x. */
+  readonly output: Tensor;
+  readonly mean: Tensor;
+  /** Biased (÷ count). */
+  readonly variance: Tensor;
+}
+
+/**
+ * Batch normalisation in the fewest passes over memory: forward, one for both statistics and one for the output; backward, one for two sums
+ * and one for the gradient. Statistics are of deviations from the first element of each channel, so that a large mean costs no accuracy.
+ * (S. Ioffe & C. Szegedy, ICML 2015)
+ */
+export function batchNorm(x: Tensor, { axes, weight, bias, epsilon }: BatchNormalization): BatchNormalized {
+  const count = axes.reduce((product, axis) => product * x.shape[axis]!, 1);
+  // Neither statistic depends on the origin, so no gradient goes through it.
+  const origin = x.slice(...x.shape.map((_, axis) => (axes.includes(axis) ? ([0, 1] as const) : null))).stopGradient();
+  const shifted = x.sub(origin);
+  const offset = shifted.mean(axes, true);
+  const mean = origin.add(offset);
+  const variance = shifted.square().mean(axes, true).sub(offset.square()).maximum(0);
+  const deviationScale = variance.add(epsilon).rsqrt();
+  const scale = weight ? deviationScale.mul(weight) : deviationScale;
+  const shift = mean.mul(scale).neg();
+  const value = x.mul(scale).add(bias ? shift.add(bias) : shift);
+  const operands = [x, weight, bias].filter((operand) => operand !== null);
+  const output = customGradient(value, operands, (g) => {
+    const normalized = x.mul(deviationScale).add(mean.mul(deviationScale).neg());
+    const total = g.sum(axes, true);
+    const product = g.mul(normalized).sum(axes, true);
+    // x̄ = γ/σ·(g − Σg/n − x̂·Σ(g·x̂)/n) with x̂ = x/σ − μ/σ: linear in g and x, with a factor of each and a rest for every channel.
+    const slope = deviationScale.mul(product).div(-count);
+    const rest = total.div(-count).sub(mean.mul(slope));
+    const gradient = g.mul(scale).add(x.mul(slope.mul(scale)).add(rest.mul(scale)));
+    return [gradient, ...(weight ? [product] : []), ...(bias ? [total] : [])];
+  });
+  return { output, mean, variance };
+}
+
 /**
  * Mean cross-entropy −log softmax(logits)[label], for logits [n, classes] and labels [n] (integers from 0 to classes − 1).
  * `labelSmoothing` s in [0, 1] mixes the label with the uniform distribution: (1−s)·one-hot + s/classes, as PyTorch's.

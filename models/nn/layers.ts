@@ -4,7 +4,7 @@ import { type ConvolutionOptions, conv2d, type DType, type Pair, type Slot, slot
 import { pair } from '../../engine/ops/conv.ts';
 import { checkTensors } from '../../engine/ops/rule.ts';
 import { checkShape, type Shape, sameShape, show, sizeOf } from '../../engine/shape.ts';
-import { linear, standardize } from './functional.ts';
+import { batchNorm, linear, standardize } from './functional.ts';
 import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform } from './initialize.ts';
 import { type Mode, Module, Parameter } from './module.ts';
 
@@ -117,15 +117,17 @@ abstract class BatchNorm extends Module {
       'shape',
       () => `${this.constructor.name}: takes ${channels} channels in axis 1 of ${this.ranks.join(' or ')} axes, got ${show(x.shape)}`,
     );
-    const alongChannels = (statistic: Tensor): Tensor => statistic.reshape([channels, ...x.shape.slice(2).map(() => 1)]);
-    const normalized = train
-      ? this.#normalizeBatch(x)
-      : x.sub(alongChannels(this.runningMean.value)).mul(alongChannels(this.runningVar.value.add(this.epsilon).rsqrt()));
-    const scaled = this.weight ? normalized.mul(alongChannels(this.weight.value)) : normalized;
-    return this.bias ? scaled.add(alongChannels(this.bias.value)) : scaled;
+    const alongChannels = (statistic: Tensor): Tensor => statistic.reshape([1, channels, ...x.shape.slice(2).map(() => 1)]);
+    const weight = this.weight && alongChannels(this.weight.value);
+    const bias = this.bias && alongChannels(this.bias.value);
+    if (train) return this.#normalizeBatch(x, weight, bias);
+    const scale = this.runningVar.value.add(this.epsilon).rsqrt();
+    const normalized = x.sub(alongChannels(this.runningMean.value)).mul(alongChannels(scale));
+    const scaled = weight ? normalized.mul(weight) : normalized;
+    return bias ? scaled.add(bias) : scaled;
   }
 
-  #normalizeBatch(x: Tensor): Tensor {
+  #normalizeBatch(x: Tensor, weight: Tensor | null, bias: Tensor | null): Tensor {
     const channels = x.shape[1]!;
     const count = x.size / Math.max(1, channels);
     check(
@@ -134,14 +136,11 @@ abstract class BatchNorm extends Module {
       () =>
         `${this.constructor.name}: training needs more than one value to a channel, got ${show(x.shape)}; use a larger batch, or evaluation mode`,
     );
-    const { normalized, mean, variance } = standardize(
-      x,
-      x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis])),
-      this.epsilon,
-    );
+    const axes = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
+    const { output, mean, variance } = batchNorm(x, { axes, weight, bias, epsilon: this.epsilon });
     this.#move(this.runningMean, mean);
     this.#move(this.runningVar, variance.mul(count / (count - 1)));
-    return normalized;
+    return output;
   }
 
   /** running ← (1 − momentum)·running + momentum·batch; twice in one step composes. */

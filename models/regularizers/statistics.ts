@@ -1,6 +1,6 @@
 import { isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
-import { eye, type Tensor } from '../../engine/index.ts';
+import { customGradient, eye, type Tensor } from '../../engine/index.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 
 /**
@@ -34,12 +34,15 @@ export function centre(z: Tensor): Tensor {
   return z.sub(z.mean(-2, true));
 }
 
+/** The Gram matrix K = X·Xᵀ [..., n, n] of the rows of x [..., n, d]. */
+export function gram(x: Tensor): Tensor {
+  // dK = dX·Xᵀ + X·dXᵀ, so X̄ = (G + Gᵀ)·X: one product where the two of a general one would be told apart.
+  return customGradient(x.matmul(x.transpose()), [x], (g) => [g.add(g.transpose()).matmul(x)]);
+}
+
 /** The covariance [..., d, d] of centred rows [..., n, d], with divisor n − `correction`. */
 export function covarianceOf(centred: Tensor, correction = 1): Tensor {
-  return centred
-    .transpose()
-    .matmul(centred)
-    .div(centred.shape.at(-2)! - correction);
+  return gram(centred.transpose()).div(centred.shape.at(-2)! - correction);
 }
 
 /** The covariance matrix C = Zcᵀ·Zc/(n−1) of the columns of z [n, d]. @throws TensegrityError `shape` for fewer than 2 samples. */

@@ -1,33 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { capability } from '../support/capabilities.ts';
+import { supportedRuntimes } from '../support/runtimes.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const oldestMajor = 20;
-
-interface Runtime {
-  readonly program: string;
-  readonly version: string;
-}
-
-/** Every Node on the PATH. The one that runs this test is the newest: the tools' own, ahead of the system's. */
-function runtimes(): Runtime[] {
-  const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'node'));
-  const found = [process.execPath, ...candidates.filter((path) => existsSync(path))].map((program) => ({
-    program,
-    version: spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? '',
-  }));
-  return found.filter(({ version }, i) => version.startsWith('v') && found.findIndex((other) => other.version === version) === i);
-}
-
-const supported = runtimes().filter(({ version }) => Number.parseInt(version.slice(1), 10) >= oldestMajor);
-const hasOldest = supported.some(({ version }) => version.startsWith(`v${oldestMajor}.`));
-capability('node20', hasOldest, `no Node ${oldestMajor} on the PATH, only ${supported.map(({ version }) => version).join(', ')}`);
+const supported = supportedRuntimes();
 
 function run(cwd: string, program: string, ...parameters: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync(program, parameters, { cwd, encoding: 'utf8' });

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What `npm ci` and `.ci/run` bring: absent in CI, it is a fault and no reason to skip. */
-const installedByCi: ReadonlySet<string> = new Set(['webgpu', 'workerd', 'relaxed-simd', 'node20']);
+const installedByCi: ReadonlySet<string> = new Set(['webgpu', 'workerd', 'chromium', 'relaxed-simd', 'node20']);
 
 /** Set by the global set-up: the folder where test files leave word of what they skipped, each capability once. */
 export const skippedFolderVariable = 'TENSEGRITY_SKIPPED';

@@ -1,9 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { brotliDecompressSync } from 'node:zlib';
+import { join } from 'node:path';
+import { unpacked } from './unpack.ts';
 
 /**
  * Lets Dawn find a GPU driver in the test processes, which inherit this environment: SwiftShader, a CPU's imitation of a GPU that comes in
@@ -20,23 +16,8 @@ export default function setup(): void {
 
 function unpackedDriver(): string | null {
   try {
-    const require = createRequire(import.meta.url);
-    const chromium = dirname(dirname(dirname(require.resolve('@sparticuz/chromium'))));
-    const { version }: { version: string } = JSON.parse(readFileSync(join(chromium, 'package.json'), 'utf8'));
-    const folder = join(tmpdir(), `tensegrity-swiftshader-${version}-${process.getuid?.() ?? 'user'}`);
-    if (existsSync(folder)) return folder;
-    // Unpacked aside and then renamed, so that no run finds half a driver.
-    const aside = mkdtempSync(`${folder}-`);
-    writeFileSync(join(aside, 'driver.tar'), brotliDecompressSync(readFileSync(join(chromium, 'bin', 'swiftshader.tar.br'))));
-    execFileSync('tar', ['-xf', 'driver.tar', 'libvk_swiftshader.so', 'libvulkan.so.1', 'vk_swiftshader_icd.json'], { cwd: aside });
-    rmSync(join(aside, 'driver.tar'));
-    try {
-      renameSync(aside, folder);
-    } catch {
-      // Another run was first.
-      rmSync(aside, { recursive: true });
-    }
-    return folder;
+    const files = ['libvk_swiftshader.so', 'libvulkan.so.1', 'vk_swiftshader_icd.json'];
+    return unpacked('swiftshader', [{ file: 'swiftshader.tar.br', files }]);
   } catch {
     return null;
   }

@@ -17,8 +17,7 @@ export function cutMap(axes: readonly Axis[], inputs: readonly View[], instructi
   const consider = (length: number, longest: number) => {
     const pieces = Math.ceil(length / longest);
     const blocks = { axes, longest, segment: length, grain: pieces === 1 ? length : greatestCommonDivisor(length, longest) };
-    // What a block costs, however short.
-    const overhead = (24 + 8 * instructions) / (length / pieces);
+    const overhead = overheadOf(instructions) / (length / pieces);
     candidates.push({ blocks, length, cost: overhead + loadCost(blocks, inputs) });
   };
   const periods = inputs.map((_, view) => period(axes, view));
@@ -32,6 +31,9 @@ export function cutMap(axes: readonly Axis[], inputs: readonly View[], instructi
   }
   return candidates.reduce((best, candidate) => (candidate.cost < best.cost ? candidate : best));
 }
+
+/** What a block costs, however short. */
+const overheadOf = (instructions: number): number => 24 + 8 * instructions;
 
 /** What loading the inputs costs for an element, in elements moved by one vector instruction. */
 function loadCost(blocks: Blocks, inputs: readonly View[]): number {
@@ -85,6 +87,23 @@ export function cutRows(axes: readonly Axis[], { folded }: Fold, inputs: readonl
     return { blocks, run, block, group: 1, step: run < folded ? run : block };
   });
   return cuts.reduce((best, cut) => (loadCost(cut.blocks, inputs) < loadCost(best.blocks, inputs) ? cut : best));
+}
+
+/** @param rows of `run` elements, which are a plane; a block is some rows, or a piece of one. */
+export function cutPlanes(axes: readonly Axis[], rows: number, run: number, inputs: readonly View[], instructions: number): Cut {
+  const most = Math.max(1, Math.min(rows, Math.floor(BLOCK / run)));
+  const cuts = Array.from({ length: most }, (_, fewer) => {
+    const group = most - fewer;
+    const block = group > 1 ? run : Math.min(roundUp(run), evenly(run));
+    const segment = rows % group === 0 ? group * run : rows * run;
+    const grain = group > 1 ? run * greatestCommonDivisor(rows, group) : greatestCommonDivisor(run, block);
+    const blocks = { axes, longest: group * block, segment, grain };
+    return {
+      cut: { blocks, run, block, group, step: 1 },
+      cost: loadCost(blocks, inputs) + overheadOf(instructions) / (group * Math.min(run, block)),
+    };
+  });
+  return cuts.reduce((best, candidate) => (candidate.cost < best.cost ? candidate : best)).cut;
 }
 
 export function cutColumns(axes: readonly Axis[], { prefix, folded, suffix }: Fold): Cut {

@@ -5,9 +5,10 @@ import type { KernelKind, KernelOf, Plan, Reduction, View } from '../../compiler
 import { type DType, dtypes } from '../../dtype.ts';
 import { check } from '../../errors.ts';
 import { contiguousStrides, sizeOf } from '../../shape.ts';
-import { cutColumns, cutMap, cutRows } from './cut.ts';
-import { byteStrides, encodeProgram, liesInBlocks, mayShare, windowOf, windowWords } from './program.ts';
+import { type Cut, cutColumns, cutMap, cutPlanes, cutRows } from './cut.ts';
+import { byteStrides, encodeProgram, liesInBlocks, mayShare, roundUp, windowOf, windowWords } from './program.ts';
 import { type Axis, axesOf, byReach, collapse, extentOf, reach } from './space.ts';
+import { encodeWinograd, suitsWinograd } from './winograd.ts';
 import { workspaceBytes } from './workspace.ts';
 
 /**
@@ -25,13 +26,17 @@ export interface EncodedPlan {
   readonly partialBytes: number;
 }
 
-/** Encodes a plan that computes in f32 and integers alone. */
-export function encodePlan(plan: Plan): EncodedPlan {
+/**
+ * Encodes a plan that computes in f32 and integers alone.
+ * @param winograd whether convolutions may be done the way that saves multiplications.
+ */
+export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
   const words: number[] = [];
   let workspace = 0;
   let partial = 0;
   for (const kernel of plan.kernels) {
-    for (const encoded of encodeKernel(plan, kernel)) {
+    const saves = winograd && kernel.kind === 'conv' && suitsWinograd(kernel);
+    for (const encoded of saves ? encodeWinograd(kernel, partialBuffer(plan)) : encodeKernel(plan, kernel)) {
       words.push(encoded.kind, 4 + encoded.words.length, kernel.inputs.length, kernel.outputs.length, ...encoded.words);
       workspace = Math.max(workspace, encoded.workspaceBytes);
       partial = Math.max(partial, encoded.partialBytes ?? 0);
@@ -40,7 +45,8 @@ export function encodePlan(plan: Plan): EncodedPlan {
   return { words: Int32Array.from(words), workspaceBytes: workspace, partialBytes: partial };
 }
 
-interface Command {
+/** A kernel of `wasm/`, or part of one. */
+export interface Command {
   readonly kind: number;
   readonly words: readonly number[];
   readonly workspaceBytes: number;
@@ -138,35 +144,67 @@ function encodeReduce(plan: Plan, kernel: KernelOf<'reduce'>): Command[] {
   const ordered = kernel.reductions.some((reduction) => reduction.startsWith('arg'));
   const kept = byReach(axes.slice(0, outerRank), 0, inputs.length);
   const folded = ordered ? axes.slice(outerRank) : byReach(axes.slice(outerRank), 0, inputs.length);
-  return encodeFold(plan, kernel, kept, folded, inputs.length + positions.length);
+  const firstOutput = inputs.length + positions.length;
+  return encodeFold(plan, kernel, walkOf(kept, folded, inputs.length, ordered), firstOutput);
 }
+
+/** How the space of a fold is walked (`wasm/reduce.ts`): kept axes before and beside the folded ones, and these in one or two groups. */
+interface Walk {
+  readonly mode: number;
+  readonly before: readonly Axis[];
+  readonly folded: readonly Axis[];
+  readonly beside: readonly Axis[];
+  /** Folded too, innermost; only PLANES have them. */
+  readonly within: readonly Axis[];
+}
+
+/** @param kept axes and those that are `folded`, in the order of their reach over the first `inputs` views. @param ordered whether positions count. */
+function walkOf(kept: readonly Axis[], folded: readonly Axis[], inputs: number, ordered: boolean): Walk {
+  const finest = reach(collapse(folded).at(-1)!, 0, inputs);
+  const side = kept.findLastIndex((axis) => axis.extent !== 1 && reach(axis, 0, inputs) >= finest) + 1;
+  if (extentOf(folded) > 1 && extentOf(kept.slice(side)) > 1) {
+    return { mode: op.COLUMNS, before: kept.slice(0, side), folded, beside: kept.slice(side), within: [] };
+  }
+  const rows: Walk = { mode: op.ROWS, before: kept, folded, beside: [], within: [] };
+  if (ordered) return rows;
+  const isFolded = new Set(folded);
+  const all = byReach([...kept, ...folded], 0, inputs).filter(({ extent }) => extent !== 1);
+  const within = all.findLastIndex((axis) => !isFolded.has(axis)) + 1;
+  const beside = all.slice(0, within).findLastIndex((axis) => isFolded.has(axis)) + 1;
+  const outer = all.slice(0, beside).findLastIndex((axis) => !isFolded.has(axis)) + 1;
+  const before = all.slice(0, outer);
+  const fits = beside > outer && extentOf(all.slice(beside, within)) <= MOST_ROWS && before.every((axis) => !isFolded.has(axis));
+  if (!fits || all.some(({ extent }) => extent === 0)) return rows;
+  return { mode: op.PLANES, before, folded: all.slice(outer, beside), beside: all.slice(beside, within), within: all.slice(within) };
+}
+
+/** So many rows of a plane have their states in the first-level cache. */
+const MOST_ROWS = 2048;
 
 /** Pieces of work that a fold should have, for threads to share, and elements that make it worth while to have one more. */
 const ENOUGH_UNITS = 32;
 const UNIT = 16384;
 
-/** @param kept axes and those that are `folded`, in the order of their reach; strides from `firstOutput` on are those of outputs. */
-function encodeFold(
-  plan: Plan,
-  kernel: KernelOf<'reduce'>,
-  kept: readonly Axis[],
-  folded: readonly Axis[],
-  firstOutput: number,
-): Command[] {
+function cutOf({ mode, before, folded, beside, within }: Walk, axes: readonly Axis[], { program, inputs }: KernelOf<'reduce'>): Cut {
+  const extents = { prefix: extentOf(before), folded: extentOf(folded), suffix: extentOf(beside) };
+  if (mode === op.PLANES) return cutPlanes(axes, extents.suffix, extentOf(within), inputs, program.instructions.length);
+  return mode === op.COLUMNS ? cutColumns(axes, extents) : cutRows(axes, extents, inputs);
+}
+
+/** @param firstOutput strides from there on are those of outputs. */
+function encodeFold(plan: Plan, kernel: KernelOf<'reduce'>, walk: Walk, firstOutput: number): Command[] {
   const { program, inputs, outputs, reductions } = kernel;
+  const { mode, before, beside } = walk;
+  const kept = [...before, ...beside];
   if (extentOf(kept) === 0) return [];
-  const finest = reach(collapse(folded).at(-1)!, 0, inputs.length);
-  const beside = kept.findLastIndex((axis) => axis.extent !== 1 && reach(axis, 0, inputs.length) >= finest) + 1;
-  const inColumns = extentOf(folded) > 1 && extentOf(kept.slice(beside)) > 1;
-  const before = inColumns ? kept.slice(0, beside) : kept;
-  const after = inColumns ? kept.slice(beside) : [];
-  const extents = { prefix: extentOf(before), folded: extentOf(folded), suffix: extentOf(after) };
+  const extents = { prefix: extentOf(before), folded: extentOf(walk.folded), suffix: extentOf(beside) };
   // An empty fold locates no element, but what an extent of 0 would divide is worked out beforehand.
-  const axes = collapse(extents.folded === 0 ? [] : [...before, ...folded, ...after]);
-  const cut = inColumns ? cutColumns(axes, extents) : cutRows(axes, extents, inputs);
+  const axes = collapse(extents.folded === 0 ? [] : [...before, ...walk.folded, ...beside, ...walk.within]);
+  const cut = cutOf(walk, axes, kernel);
   const encoded = encodeProgram(plan, program, inputs, cut.blocks, {
     summed: (k) => reductions[k] === 'sum' && outputs[k]!.dtype === 'f32',
   });
+  const lineBytes = Math.max(encoded.registerBytes, mode === op.PLANES ? 4 * roundUp(extents.suffix) + 64 : 0);
   const emit = (chunk: number, outer: readonly Axis[], target: (k: number) => number[]): Command => {
     const results = encoded.results.flatMap(({ slot, factor, integer }, k) => {
       const code = factor === null ? folds[reductions[k]!] + (integer ? op.INTEGER : 0) : factor === slot ? op.SQUARE : op.DOT;
@@ -174,17 +212,18 @@ function encodeFold(
       return [code, element!, slot, factor ?? slot, ...window];
     });
     const words = [
-      inColumns ? op.COLUMNS : op.ROWS,
+      mode,
       ...[extents.prefix, extents.folded, extents.suffix, cut.run, cut.block, cut.group, chunk],
-      ...[encoded.bytes, encoded.registerBytes, outputs.length, outer.length],
+      ...[encoded.bytes, lineBytes, outputs.length, outer.length],
       ...encoded.words,
       ...outer.map(({ extent }) => extent),
       ...results,
     ];
-    return { kind: command.REDUCE, words, workspaceBytes: encoded.bytes + 3 * outputs.length * encoded.registerBytes };
+    return { kind: command.REDUCE, words, workspaceBytes: encoded.bytes + 3 * outputs.length * lineBytes };
   };
 
-  const units = Math.ceil(extents.prefix / cut.group) * Math.ceil(extents.suffix / cut.block);
+  const units =
+    Math.ceil(extents.prefix / (mode === op.ROWS ? cut.group : 1)) * (mode === op.COLUMNS ? Math.ceil(extents.suffix / cut.block) : 1);
   const wanted = Math.min(Math.ceil(ENOUGH_UNITS / units), Math.floor(extentOf(axes) / units / UNIT));
   const chunk = Math.ceil(extents.folded / Math.max(1, wanted) / cut.step) * cut.step;
   const chunks = Math.ceil(extents.folded / chunk);
@@ -199,7 +238,7 @@ function encodeFold(
       offset: k * count,
     });
     const first = emit(chunk, [{ extent: count, strides: [] }], (k) => [op.WORD, partialBuffer(plan), 4 * k * count, 4]);
-    const merged = [...before, { extent: chunks, strides: [] }, ...after].map(({ extent, strides }, axis, all) => {
+    const merged = [...before, { extent: chunks, strides: [] }, ...beside].map(({ extent, strides }, axis, all) => {
       const stride = 4 * extentOf(all.slice(axis + 1));
       return { extent, strides: outputs.map(() => stride).concat(outputs.map((_, k) => strides[firstOutput + k] ?? 0)) };
     });
@@ -210,7 +249,8 @@ function encodeFold(
       program: { inputs: values.length, constants: [], instructions: [], registers: 0, results: values },
     };
     const [chunkAxis] = merged.splice(before.length, 1);
-    return [{ ...first, partialBytes: 4 * outputs.length * count }, ...encodeFold(plan, second, merged, [chunkAxis!], outputs.length)];
+    const fold = encodeFold(plan, second, walkOf(merged, [chunkAxis!], outputs.length, false), outputs.length);
+    return [{ ...first, partialBytes: 4 * outputs.length * count }, ...fold];
   }
   const outer = collapse(kept);
   return [

@@ -3,7 +3,7 @@
  * all of one. Slots live in that memory; inputs are copied in, outputs copied out, so that nothing else needs to be freed.
  */
 import { canShare, loadModule } from '#wasm-module';
-import type { Kernel, Plan } from '../../compiler/plan.ts';
+import type { Plan } from '../../compiler/plan.ts';
 import { workOf } from '../../compiler/print.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
@@ -11,7 +11,7 @@ import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount, checkRoom, foreignBuffer } from '../storage.ts';
 import { encodePlan, extraBuffers } from './encode.ts';
 import { LinearMemory, MOST_PAGES, padded } from './memory.ts';
-import { availableThreads, createTeam, type Team } from './team.ts';
+import { cores, createTeam, inPage, type Team, whyNotShared } from './team.ts';
 
 /** What the kernels are compiled for: vectors of 128 bits, without or with fused multiply-add and its like. */
 export type Build = 'simd' | 'relaxed';
@@ -21,8 +21,16 @@ export interface WasmOptions {
   readonly deterministic?: boolean;
   /** By default the fastest that the platform has. */
   readonly build?: Build;
-  /** How many threads share a plan: the cores, unless given; 1 where memory cannot be shared. The bits do not depend on it. */
+  /**
+   * How many threads share a plan: the cores, unless given; 1 where memory cannot be shared. The bits do not depend on it. In a page plans
+   * run beside its own thread even with 1, if memory can be shared.
+   */
   readonly threads?: number;
+  /**
+   * Whether 3×3 convolutions of 16 channels or more may be done with a quarter of the multiplications (Winograd's F(4×4, 3×3)); they may,
+   * unless given. Rounding errs about three times as much then, and a NaN or an infinity of an image spreads over the 4×4 pixels it is done with.
+   */
+  readonly winograd?: boolean;
 }
 
 interface Kernels {
@@ -30,28 +38,40 @@ interface Kernels {
   run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number, barrier: number): void;
 }
 
-/** Loads the module and gives it a memory of its own. @throws TensegrityError `backend` where the platform has no WebAssembly with SIMD. */
+/**
+ * Loads the module and gives it a memory of its own.
+ * @throws TensegrityError `backend` where the platform has no WebAssembly with SIMD, or not the threads that were asked for.
+ */
 export async function createWasmBackend(options: WasmOptions = {}): Promise<Backend> {
   const build = options.build ?? (!options.deterministic && hasRelaxedSimd() ? 'relaxed' : 'simd');
-  const threads = options.threads ?? (canShare ? availableThreads() : 1);
+  const obstacle = canShare ? whyNotShared() : 'this platform forbids to compile the module for threads';
+  const threads = options.threads ?? (obstacle === null ? Math.min(cores(), MOST_THREADS) : 1);
   check(
     Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS,
     'argument',
     () => `threads must be a whole number from 1 to ${MOST_THREADS}, got ${threads}`,
   );
-  check(threads === 1 || canShare, 'backend', () => 'threads need a module compiled here, which this platform forbids; use { threads: 1 }');
-  const shared = threads > 1;
-  try {
+  check(threads === 1 || obstacle === null, 'backend', () => `threads need a memory in common: ${obstacle}; or use { threads: 1 }`);
+  const load = async (count: number, shared: boolean): Promise<Backend> => {
     const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
     const module = await loadModule(build, shared);
     const instance = await WebAssembly.instantiate(module, { env: { memory } });
-    const hire = shared ? () => createTeam(module, memory, threads) : null;
+    const hire = shared ? () => createTeam(module, memory, count) : null;
     // The module's exports are those of wasm/index.ts.
-    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, threads, hire);
+    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, count, hire, options.winograd ?? true);
+  };
+  const shared = threads > 1 || (obstacle === null && inPage());
+  const asked = options.threads !== undefined && options.threads > 1;
+  try {
+    return await load(threads, shared).catch((cause: unknown) => {
+      // Some devices do not set aside the addresses that a shared memory may grow to.
+      if (!shared || asked) throw cause;
+      return load(1, false);
+    });
   } catch (cause) {
     throw new TensegrityError(
       'backend',
-      `the ${build} build of the wasm backend does not load here${shared ? ` with ${threads} threads` : ''}; use the cpu backend`,
+      `the ${build} build of the wasm backend does not load here${asked ? ` with ${threads} threads; use { threads: 1 }, or` : '; use'} the cpu backend`,
       { build },
       cause,
     );
@@ -61,6 +81,8 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Back
 const MOST_THREADS = 64;
 /** Plans of fewer operations (or bytes) than this take less time than it takes to wake a thread. */
 const WORTH_SHARING = 2e6;
+/** Milliseconds for which plans may keep a page from its interface: half of a frame. */
+const BREATH = 8;
 
 /** A module of one relaxed instruction. */
 const RELAXED = 'AGFzbQEAAAABBQFgAAF7AwIBAAoPAQ0AQQH9D0EC/Q/9gAIL';
@@ -92,9 +114,13 @@ class WasmBackend implements Backend {
   readonly build: Build;
   readonly threads: number;
   readonly #memory: LinearMemory;
+  readonly #winograd: boolean;
   readonly #kernels: Kernels;
   readonly #hire: (() => Promise<Team>) | null;
-  #team: Promise<Team> | null = null;
+  #team: Promise<Team | null> | null = null;
+  readonly #inPage = inPage();
+  /** When the page's thread last did something else, as far as is known. */
+  #breathed = 0;
   /** Words of the threads' barrier. */
   readonly #barrier: number;
   /** Shared by all plans, since one runs at a time; as large as the largest has asked for. */
@@ -105,8 +131,16 @@ class WasmBackend implements Backend {
   /** Whether threads are running a plan now. */
   #shared = false;
 
-  constructor(build: Build, memory: WebAssembly.Memory, kernels: Kernels, threads: number, hire: (() => Promise<Team>) | null) {
+  constructor(
+    build: Build,
+    memory: WebAssembly.Memory,
+    kernels: Kernels,
+    threads: number,
+    hire: (() => Promise<Team>) | null,
+    winograd: boolean,
+  ) {
     this.build = build;
+    this.#winograd = winograd;
     this.threads = threads;
     this.#kernels = kernels;
     this.#hire = hire;
@@ -141,7 +175,11 @@ class WasmBackend implements Backend {
 
   dispose(): void {
     this.#disposed = true;
-    this.#team?.then((team) => team.dispose());
+    // One that did not start has been reported to who asked for it.
+    this.#team?.then(
+      (team) => team?.dispose(),
+      () => undefined,
+    );
   }
 
   prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
@@ -152,7 +190,7 @@ class WasmBackend implements Backend {
   async #prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
     this.#open();
     refuseDoubles(plan);
-    const { words, workspaceBytes, partialBytes } = encodePlan(plan);
+    const { words, workspaceBytes, partialBytes } = encodePlan(plan, this.#winograd);
     const { buffers } = plan;
     const bytesOf = (number: number): number => buffers[number]!.length * dtypes[buffers[number]!.dtype].bytes;
 
@@ -168,7 +206,7 @@ class WasmBackend implements Backend {
     inArena.push(offsets.push(0, arenaBytes) - 1);
     arenaBytes += padded(partialBytes);
     this.#arena = this.#atLeast(this.#arena, arenaBytes);
-    const team = plan.kernels.some(worthSharing) ? await this.#hired() : null;
+    const team = worthSharing(plan, this.#inPage) ? await this.#hired() : null;
     this.#open();
     const workspaceStride = padded(workspaceBytes);
     this.#workspace = this.#atLeast(this.#workspace, workspaceStride * (team ? this.threads : 1));
@@ -193,6 +231,7 @@ class WasmBackend implements Backend {
     let arena = -1;
     let disposed = false;
     const run = async (inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> => {
+      if (this.#inPage && !team) await this.#breathe();
       this.#open();
       check(!disposed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
       checkCount(inputs, plan.inputs, 'inputs');
@@ -228,10 +267,25 @@ class WasmBackend implements Backend {
     };
   }
 
-  /** The threads, started when the first plan comes that is worth sharing; null where there is one thread. */
-  #hired(): Promise<Team> | null {
-    if (this.#hire) this.#team ??= this.#hire();
+  /** The threads, started when the first plan comes that is worth sharing; null where plans run on the calling thread. */
+  #hired(): Promise<Team | null> | null {
+    // A page that lets no worker start still has its own thread, and { threads: 1 } was promised to work.
+    if (this.#hire) this.#team ??= this.threads > 1 ? this.#hire() : this.#hire().catch(() => null);
     return this.#team;
+  }
+
+  /** Lets the page's thread see to its interface, if plans have kept it for long: a loop that awaits one plan after the other never does. */
+  async #breathe(): Promise<void> {
+    if (performance.now() - this.#breathed < BREATH) return;
+    await new Promise<void>((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        port1.close();
+        resolve();
+      };
+      port2.postMessage(null);
+    });
+    this.#breathed = performance.now();
   }
 
   /** All plans use one arena, so one that threads are running is waited for. */
@@ -286,9 +340,10 @@ class WasmBackend implements Backend {
   }
 }
 
-function worthSharing(kernel: Kernel): boolean {
-  const { flops, bytes } = workOf(kernel);
-  return Math.max(flops, bytes) > WORTH_SHARING;
+/** Whether to wake threads for a plan: for its longest kernel, or in a page, which all of its kernels would keep waiting, for all of it. */
+function worthSharing({ kernels }: Plan, page: boolean): boolean {
+  const costs = kernels.map(workOf).map(({ flops, bytes }) => Math.max(flops, bytes));
+  return (page ? costs.reduce((sum, cost) => sum + cost, 0) : Math.max(0, ...costs)) > WORTH_SHARING;
 }
 
 function refuseDoubles({ buffers, kernels }: Plan): void {

@@ -12,6 +12,7 @@ export interface Call {
 
 /** Threads that run plans together. The thread that asks never waits on an atomic, only for messages. */
 export interface Team {
+  /** @throws TensegrityError `backend` when a thread fails, once all of them have ended; `disposed` when disposed of meanwhile. */
   run(call: Call): Promise<void>;
   /** Ends the threads; a plan that is running fails. */
   dispose(): void;
@@ -19,12 +20,14 @@ export interface Team {
 
 /** What Node's and the web's workers have in common. */
 interface Member {
+  /** Throws what the platform throws for a message that cannot be copied. */
   post(message: unknown): void;
   /** Called with null for done, or a fault. */
   listen(reply: (fault: string | null) => void): void;
   /** Whether the process must stay for its sake. */
   hold(needed: boolean): void;
-  end(): void;
+  /** Resolves when it has ended, where the platform says so. */
+  end(): unknown;
 }
 
 /** A worker's whole program: it makes its own instance of the module on the common memory, and answers each call with null or a fault. */
@@ -40,8 +43,12 @@ const receive = async (message) => {
     port.postMessage(String(error));
   }
 };
-if (port.on) port.on('message', receive);
-else port.onmessage = ({ data }) => receive(data);
+const unreadable = () => port.postMessage('it could not read a message');
+if (port.on) port.on('message', receive).on('messageerror', unreadable);
+else {
+  port.onmessage = ({ data }) => receive(data);
+  port.onmessageerror = unreadable;
+}
 `;
 
 type NodeThreads = typeof import('node:worker_threads');
@@ -54,17 +61,19 @@ function nodeThreads(): NodeThreads | undefined {
 function hire(): Member {
   const node = nodeThreads();
   if (node) {
-    const worker = new node.Worker(PROGRAM, { eval: true });
+    // What the user's program is run with (loaders, hooks, its environment) is not for these.
+    const worker = new node.Worker(PROGRAM, { eval: true, execArgv: [], env: {} });
     worker.unref();
     return {
       post: (message) => worker.postMessage(message),
       listen: (reply) => {
         worker.on('message', reply);
+        worker.on('messageerror', (error) => reply(String(error)));
         worker.on('error', (error) => reply(String(error)));
-        worker.on('exit', (code) => reply(`the thread ended with code ${code}`));
+        worker.on('exit', (code) => reply(`it ended with code ${code}`));
       },
       hold: (needed) => (needed ? worker.ref() : worker.unref()),
-      end: () => void worker.terminate(),
+      end: () => worker.terminate(),
     };
   }
   const address = URL.createObjectURL(new Blob([PROGRAM], { type: 'text/javascript' }));
@@ -73,7 +82,9 @@ function hire(): Member {
     post: (message) => worker.postMessage(message),
     listen: (reply) => {
       worker.onmessage = ({ data }) => reply(data as string | null);
-      worker.onerror = ({ message }) => reply(message);
+      worker.onmessageerror = () => reply('its answer could not be read');
+      // One that a page's security policy forbids has no message.
+      worker.onerror = ({ message }) => reply(message || 'the page does not let it start');
     },
     hold: () => undefined,
     end: () => {
@@ -83,72 +94,110 @@ function hire(): Member {
   };
 }
 
-/** How many threads there are to have: the cores, or 1 where memory cannot be shared. */
-export function availableThreads(): number {
-  const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated ?? true;
-  if (typeof SharedArrayBuffer === 'undefined' || !isolated) return 1;
-  if (nodeThreads()) return process.getBuiltinModule('node:os').availableParallelism();
-  return typeof Worker === 'undefined' ? 1 : (globalThis.navigator?.hardwareConcurrency ?? 1);
+/** Why threads cannot have a memory in common here; null where they can. */
+export function whyNotShared(): string | null {
+  if (nodeThreads()) return typeof SharedArrayBuffer === 'undefined' ? 'this process has no SharedArrayBuffer' : null;
+  if (typeof Worker === 'undefined') return 'this platform has no workers';
+  // Without isolation there are shared memories, but no message takes them to a worker.
+  return (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated
+    ? null
+    : 'this page is not cross-origin isolated (serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp)';
+}
+
+/** The cores there are, as far as the platform says. Some count more of them than they have. */
+export function cores(): number {
+  return nodeThreads() ? process.getBuiltinModule('node:os').availableParallelism() : (globalThis.navigator?.hardwareConcurrency ?? 1);
+}
+
+/** Whether this thread draws an interface and answers its user, so that it must not compute for long. */
+export function inPage(): boolean {
+  return !nodeThreads() && typeof document !== 'undefined';
 }
 
 /** Word of the barrier that tells the others that one has failed. */
 const ABORT = 2;
+/** Milliseconds in which threads must be ready. Some platforms let workers beyond their limit wait, and say nothing. */
+const START = 30_000;
 
-/** Starts `threads` workers on one memory. @throws TensegrityError `backend` where they do not start. */
+/**
+ * Starts `threads` workers on one memory. When one fails all are ended, and every later run fails as that one did.
+ * @throws TensegrityError `backend` where they do not start.
+ */
 export async function createTeam(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number): Promise<Team> {
-  const members = Array.from({ length: threads }, hire);
-  let failure: string | null = null;
+  const members: Member[] = [];
+  let stopped: TensegrityError | null = null;
+  let ended: Promise<unknown> | null = null;
   let waiting: { left: number; settle: () => void; barrier: number } | null = null;
 
-  const fail = (fault: string): void => {
-    failure ??= fault;
+  const stop = (error: TensegrityError): void => {
+    if (stopped) return;
+    stopped = error;
     if (waiting?.barrier) {
       const words = new Int32Array(memory.buffer, waiting.barrier, ABORT + 1);
       Atomics.store(words, ABORT, 1);
       Atomics.notify(words, 1);
     }
+    ended = Promise.all(members.map((member) => member.end()));
     waiting?.settle();
   };
+  const fail = (fault: string): void => {
+    const alone = threads > 1 ? ', with { threads: 1 } if it happens again' : '';
+    stop(
+      new TensegrityError(
+        'backend',
+        `a thread of the wasm backend failed: ${fault}. Call useBackend('wasm') for a new backend${alone}; slots that the plan was updating may hold parts of the update, so load your last checkpoint`,
+        { threads, fault },
+      ),
+    );
+  };
+  const all = async (messages: readonly unknown[], barrier: number): Promise<void> => {
+    if (stopped === null) {
+      await new Promise<void>((settle) => {
+        waiting = { left: threads, settle, barrier };
+        for (const [i, member] of members.entries()) {
+          member.hold(true);
+          try {
+            member.post(messages[i]);
+          } catch (error) {
+            fail(String(error));
+          }
+        }
+      });
+      waiting = null;
+      if (stopped === null) for (const member of members) member.hold(false);
+    }
+    if (stopped !== null) {
+      // Until then they may write to the memory that slots are read from.
+      await ended;
+      throw stopped;
+    }
+  };
+
+  try {
+    while (members.length < threads) members.push(hire());
+  } catch (error) {
+    fail(String(error));
+  }
   for (const member of members) {
     member.listen((fault) => {
       if (fault !== null) fail(fault);
       else if (waiting && --waiting.left === 0) waiting.settle();
     });
   }
-  const all = async (messages: readonly unknown[], barrier: number): Promise<void> => {
-    if (failure === null) {
-      await new Promise<void>((settle) => {
-        waiting = { left: threads, settle, barrier };
-        members.forEach((member, i) => {
-          member.hold(true);
-          member.post(messages[i]);
-        });
-      });
-      waiting = null;
-      for (const member of members) member.hold(false);
-    }
-    if (failure !== null) {
-      for (const member of members) member.end();
-      throw new TensegrityError(
-        'backend',
-        `a thread of the wasm backend failed (${failure}); call useBackend('wasm') for a new one, with { threads: 1 } if it happens again`,
-      );
-    }
-  };
+  const late = setTimeout(() => fail(`it was not ready within ${START / 1000} seconds`), START);
   await all(
     members.map(() => ({ module, memory })),
     0,
-  );
+  ).finally(() => clearTimeout(late));
   return {
     run: ({ commands, end, bases, workspaces, barrier }) =>
       all(
         members.map((_, thread) => [commands, end, bases, workspaces[thread], thread, threads, barrier]),
         barrier,
       ),
-    dispose: () => {
-      failure ??= 'it was disposed of';
-      for (const member of members) member.end();
-      waiting?.settle();
-    },
+    dispose: () =>
+      stop(
+        new TensegrityError('disposed', 'the wasm backend was disposed of while it ran a plan; create another with createWasmBackend()'),
+      ),
   };
 }

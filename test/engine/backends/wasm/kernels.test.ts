@@ -6,6 +6,7 @@ import type { DType } from '../../../../engine/dtype.ts';
 import { property } from '../../../support/property.ts';
 import { buffer, contiguous, host, identity, type KernelBody, noise, planOf, program, runKernel, runPlan } from '../plans.ts';
 import { agree, arranged, type Layout, layouts } from './harness.ts';
+import { runOn } from './shares.ts';
 import { builds } from './strided.ts';
 
 const [wasm] = builds as readonly [Backend];
@@ -167,6 +168,84 @@ describe('wasm computes what cpu computes', () => {
           float ? Float32Array.from(noise(length, seed), (x) => 1 + 0.1 * x) : Int32Array.from(noise(length, seed), (x) => 100 * x),
       });
     }));
+});
+
+describe('folds of planes, pixels within channels within images', () => {
+  const planes = fc.record({
+    images: fc.integer({ min: 1, max: 40 }),
+    channels: fc.integer({ min: 1, max: 24 }),
+    pixels: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 61, max: 700 })),
+    dtype: fc.constantFrom('f32' as const, 'i32' as const),
+  });
+  /** Sums of x, of (x − shift)² and of (x − shift)·x, and extrema, for each channel. */
+  const planOfPlanes = ({
+    images,
+    channels,
+    pixels,
+    dtype,
+  }: {
+    images: number;
+    channels: number;
+    pixels: number;
+    dtype: 'f32' | 'i32';
+  }): Plan => {
+    const shape = [channels, images, pixels];
+    const view = (buffer: number, strides: readonly number[]) => ({ buffer, dtype, shape, strides, offset: 0 });
+    const body = program(
+      2,
+      [],
+      [
+        ['sub', dtype, 0, 1],
+        ['mul', dtype, 2, 2],
+        ['mul', dtype, 2, 0],
+      ],
+      [0, 3, 4, 0, 2],
+    );
+    const reductions: Reduction[] = ['sum', 'sum', 'sum', 'max', 'min'];
+    return planOf(
+      [
+        buffer('input', dtype, images * channels * pixels),
+        buffer('input', dtype, channels),
+        ...reductions.map(() => buffer('output', dtype, channels)),
+      ],
+      [
+        {
+          kind: 'reduce',
+          shape,
+          reduced: 2,
+          program: body,
+          reductions,
+          inputs: [view(0, [pixels, channels * pixels, 1]), view(1, [1, 0, 0])],
+          outputs: reductions.map((_, k) => contiguous(2 + k, { dtype, shape: [channels] })),
+        },
+      ],
+    );
+  };
+  const dataOf = (plan: Plan, seed: number) =>
+    plan.inputs.map((number) => {
+      const { length, dtype } = plan.buffers[number]!;
+      const values = noise(length, seed + number + 1);
+      return dtype === 'f32' ? Float32Array.from(values, (x) => 1.5 + x) : Int32Array.from(values, (x) => 1e4 * x);
+    });
+
+  it('are what the reference gives', () =>
+    property([planes, fc.nat(1e6)], (geometry, seed) => {
+      const plan = planOfPlanes(geometry);
+      const data = dataOf(plan, seed);
+      return agree(plan, seed, 1e-5, { 0: () => data[0]!, 1: () => data[1]! });
+    }));
+
+  it('have the same bits for any number of threads', () =>
+    property(
+      [planes, fc.nat(1e6)],
+      (geometry, seed) => {
+        const plan = planOfPlanes(geometry);
+        const bits = (threads: number) => runOn(threads, plan, dataOf(plan, seed)).map((result) => Buffer.from(result.slice().buffer));
+        const alone = bits(1);
+        for (const threads of [2, 3, 7]) bits(threads).forEach((result, k) => expect(result.equals(alone[k]!)).toBe(true));
+      },
+      { numRuns: 30 },
+    ));
 });
 
 it('folds long axes in chunks, to what the reference gives', async () => {

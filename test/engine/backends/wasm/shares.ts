@@ -1,6 +1,8 @@
 import { loadModule } from '#wasm-module';
 import { encodePlan, extraBuffers } from '../../../../engine/backends/wasm/encode.ts';
-import { LinearMemory } from '../../../../engine/backends/wasm/memory.ts';
+import type { Build } from '../../../../engine/backends/wasm/index.ts';
+import { LinearMemory, MOST_PAGES } from '../../../../engine/backends/wasm/memory.ts';
+import { type Call, createTeam, type Team } from '../../../../engine/backends/wasm/team.ts';
 import type { Plan } from '../../../../engine/compiler/plan.ts';
 import { dtypes, type TypedArray } from '../../../../engine/dtype.ts';
 
@@ -9,24 +11,149 @@ interface Kernels {
   run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number, barrier: number): void;
 }
 
-const memory = new WebAssembly.Memory({ initial: 64, maximum: 65536 });
-const kernels = (await WebAssembly.instantiate(await loadModule('simd', false), { env: { memory } })).exports as unknown as Kernels;
+/** A module on a memory of its own, which real threads can share. */
+interface Machine {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly kernels: Kernels;
+  readonly teams: Map<number, Promise<Team>>;
+}
 
-/** Runs a plan of inputs and outputs as `threads` threads would, each taking its share of a command in turn, the last first. */
-export function runOn(threads: number, plan: Plan, inputs: readonly TypedArray[]): TypedArray[] {
+async function machine(build: Build): Promise<Machine | null> {
+  try {
+    const module = await loadModule(build, true);
+    const memory = new WebAssembly.Memory({ initial: 64, maximum: MOST_PAGES, shared: true });
+    // The module's exports are those of wasm/index.ts.
+    const kernels = (await WebAssembly.instantiate(module, { env: { memory } })).exports as unknown as Kernels;
+    return { module, memory, kernels, teams: new Map() };
+  } catch {
+    return null;
+  }
+}
+const machines = { simd: await machine('simd'), relaxed: await machine('relaxed') } as const;
+
+function machineOf(build: Build): Machine {
+  const found = machines[build];
+  if (!found) throw new Error(`the ${build} build does not run here`);
+  return found;
+}
+
+/** The builds that this platform runs. */
+export const sharedBuilds: readonly Build[] = (['simd', 'relaxed'] as const).filter((build) => machines[build] !== null);
+
+/** The order in which `threads` threads come to a command: their numbers. */
+export type Order = (threads: number) => readonly number[];
+
+export const lastFirst: Order = (threads) => Array.from({ length: threads }, (_, i) => threads - 1 - i);
+
+/** Orders that have no pattern: shuffles by a linear congruence. */
+export function anyOrder(seed: number): Order {
+  let state = seed;
+  const below = (count: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return (state >>> 8) % count;
+  };
+  return (threads) => {
+    const left = Array.from({ length: threads }, (_, i) => i);
+    return Array.from({ length: threads }, () => left.splice(below(left.length), 1)[0]!);
+  };
+}
+
+interface Placed {
+  readonly call: Call;
+  readonly words: Int32Array;
+  /** Copies of the outputs, then of the slots. */
+  read(): TypedArray[];
+}
+
+/**
+ * Lays a plan out as the backend does: scratch in an arena by the plan's own offsets, everything else in a place of its own, a workspace for each
+ * thread. What nobody has written holds bytes of 255, which are NaN.
+ */
+function place(
+  { memory, kernels }: Machine,
+  threads: number,
+  plan: Plan,
+  inputs: readonly TypedArray[],
+  slots: readonly TypedArray[],
+): Placed {
   const linear = new LinearMemory(memory, kernels.heapBase.value as number);
   const { words, workspaceBytes, partialBytes } = encodePlan(plan);
+  const poisoned = (bytes: number): number => {
+    const address = linear.allocate(bytes);
+    new Uint8Array(memory.buffer, address, bytes).fill(255);
+    return address;
+  };
   const commands = linear.allocate(4 * (words.length + plan.buffers.length + extraBuffers));
   const bases = commands + 4 * words.length;
-  const places = plan.buffers.map(({ dtype, length }) => linear.allocate(length * dtypes[dtype].bytes));
-  const workspace = linear.allocate(workspaceBytes);
-  const view = (number: number) => dtypes[plan.buffers[number]!.dtype].over(memory.buffer, places[number]!, plan.buffers[number]!.length);
-  linear.words.set([...words, ...places, 0, linear.allocate(partialBytes)], commands / 4);
+  const arena = poisoned(plan.arenaBytes);
+  const places = plan.buffers.map(({ kind, dtype, length, offset }) =>
+    kind === 'scratch' ? arena + offset : linear.allocate(length * dtypes[dtype].bytes),
+  );
+  const workspaces = Array.from({ length: threads }, () => poisoned(workspaceBytes));
+  const partials = poisoned(partialBytes);
+  const barrier = linear.allocate(16);
+  const view = (number: number): TypedArray => {
+    const { dtype, length } = plan.buffers[number]!;
+    return dtypes[dtype].over(memory.buffer, places[number]!, length);
+  };
+  linear.words.fill(0, barrier / 4, barrier / 4 + 4);
+  linear.words.set([...words, ...places, 0, partials], commands / 4);
   plan.inputs.forEach((number, k) => view(number).set(inputs[k]!));
+  plan.slots.forEach((number, k) => view(number).set(slots[k]!));
   for (const number of plan.outputs) view(number).fill(0);
+  return {
+    call: { commands, end: bases, bases, workspaces, barrier },
+    words,
+    read: () => [...plan.outputs, ...plan.slots].map((number) => view(number).slice()),
+  };
+}
+
+export interface SharesOptions {
+  readonly slots?: readonly TypedArray[];
+  /** In which order threads take their shares of each command. */
+  readonly order?: Order;
+  readonly build?: Build;
+}
+
+/**
+ * Runs a plan without constants as `threads` threads would, each taking its share of a command in turn. Gives outputs, then slots. Shares that do
+ * not depend on each other give the same in any order.
+ */
+export function runOn(
+  threads: number,
+  plan: Plan,
+  inputs: readonly TypedArray[],
+  { slots = [], order = lastFirst, build = 'simd' }: SharesOptions = {},
+): TypedArray[] {
+  const host = machineOf(build);
+  const { call, words, read } = place(host, threads, plan, inputs, slots);
   for (let at = 0; at < words.length; at += words[at + 1]!) {
-    const [from, to] = [commands + 4 * at, commands + 4 * (at + words[at + 1]!)];
-    for (let thread = threads - 1; thread >= 0; thread--) kernels.run(from, to, bases, workspace, thread, threads, 0);
+    const [from, to] = [call.commands + 4 * at, call.commands + 4 * (at + words[at + 1]!)];
+    for (const thread of order(threads)) host.kernels.run(from, to, call.bases, call.workspaces[thread]!, thread, threads, 0);
   }
-  return plan.outputs.map((number) => view(number).slice());
+  return read();
+}
+
+/** Runs a plan on real threads, which stay for the next. */
+export async function runOnTeam(
+  threads: number,
+  plan: Plan,
+  inputs: readonly TypedArray[],
+  { slots = [], build = 'simd' }: Omit<SharesOptions, 'order'> = {},
+): Promise<TypedArray[]> {
+  const host = machineOf(build);
+  const team = host.teams.get(threads) ?? createTeam(host.module, host.memory, threads);
+  host.teams.set(threads, team);
+  const { call, read } = place(host, threads, plan, inputs, slots);
+  await (await team).run(call);
+  return read();
+}
+
+/** Ends the threads that {@link runOnTeam} started. */
+export async function endTeams(): Promise<void> {
+  for (const { teams } of Object.values(machines).filter((each) => each !== null)) {
+    for (const team of teams.values()) (await team).dispose();
+    teams.clear();
+  }
 }

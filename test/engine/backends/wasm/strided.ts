@@ -130,7 +130,7 @@ export function dataOf(given: Case, seed: number, specials: readonly boolean[] =
 export function sameBits(given: Case, data: readonly Float32Array[]): void {
   const plan = planOfCase(given);
   const inputs = plan.inputs.map((k) => data[k]!.subarray(0, plan.buffers[k]!.length));
-  const bits = (threads: number) => new Uint32Array(runOn(threads, plan, inputs)[0]!.slice().buffer);
+  const bits = (threads: number) => Buffer.from(runOn(threads, plan, inputs)[0]!.slice().buffer);
   const alone = bits(1);
-  for (const threads of [2, 3, 7]) expect(bits(threads)).toEqual(alone);
+  for (const threads of [2, 3, 7]) expect(bits(threads).equals(alone), `${threads} threads`).toBe(true);
 }
