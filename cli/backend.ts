@@ -1,5 +1,5 @@
 import { type Backend, useBackend } from '../engine/index.ts';
-import { type Input, type OptionTable, UsageError } from './options.ts';
+import { asUsage, type Input, type OptionTable, UsageError } from './options.ts';
 import { v8ReleaseRelaxedSimd } from './relaxed.ts';
 
 export const backendOptions: OptionTable = {
@@ -25,7 +25,10 @@ export function backendChoice(input: Input, before?: Partial<BackendChoice>): Ba
 /** Starts the backend that a call asks for. */
 export async function startBackend(input: Input, { name, deterministic } = backendChoice(input)): Promise<Backend> {
   if (deterministic && name === 'webgpu') throw new UsageError('--deterministic is for wasm and cpu');
+  const threads = input.whole('threads', 1);
+  if (threads !== undefined && name !== 'wasm') throw new UsageError(`--threads is for wasm; leave it out with the backend ${name}`);
   if (!deterministic) v8ReleaseRelaxedSimd();
-  const threads = input.number('threads');
-  return name === 'wasm' ? useBackend('wasm', { deterministic, ...(threads !== undefined && { threads }) }) : useBackend(name);
+  return name === 'wasm'
+    ? asUsage(() => useBackend('wasm', { deterministic, ...(threads !== undefined && { threads }) }))
+    : useBackend(name);
 }

@@ -74,6 +74,14 @@ export class Input {
     return value;
   }
 
+  /** @throws UsageError for anything but a whole number ≥ `least`. */
+  whole(name: string, least = 0): number | undefined {
+    const value = this.number(name);
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= least))
+      throw new UsageError(`--${name} takes a whole number ≥ ${least}, got ${this.text(name)}`);
+    return value;
+  }
+
   /** One of a list of names; `otherwise` stands in for an option that was not given. @throws UsageError for any other word. */
   choice<Name extends string>(name: string, names: readonly Name[], otherwise?: string): Name | undefined {
     const text = this.text(name) ?? otherwise;
@@ -91,10 +99,16 @@ export function chosen<Name extends string>(what: string, text: string, names: r
 /** What `action` complains about in its arguments was wrong in the call. */
 export function asUsage<T>(action: () => T): T {
   try {
-    return action();
+    const result = action();
+    // A promise stays what it is, but for what it rejects with.
+    return result instanceof Promise ? (result.catch(fault) as T) : result;
   } catch (cause) {
-    throw cause instanceof TensegrityError && cause.code === 'argument' ? new UsageError(cause.message) : cause;
+    return fault(cause);
   }
+}
+
+function fault(cause: unknown): never {
+  throw cause instanceof TensegrityError && cause.code === 'argument' ? new UsageError(cause.message) : cause;
 }
 
 /** @throws UsageError naming the word that is wrong, with the nearest right one. */

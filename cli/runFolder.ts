@@ -16,6 +16,7 @@ import { checkConfig, type TrainingConfig } from '../models/train/config.ts';
 import type { StepRecord, Trainer } from '../models/train/trainer.ts';
 import type { BackendChoice } from './backend.ts';
 import type { DataSource } from './dataset.ts';
+import { RunLock } from './runLock.ts';
 
 /** What a run's folder remembers of how it was started. */
 export interface RunConfig {
@@ -43,15 +44,19 @@ export class RunFolder {
     this.path = path;
   }
 
-  /** Makes the folder of a new run. @throws TensegrityError `storage` if there is a run in it already. */
-  static async create(path: string, config: RunConfig): Promise<RunFolder> {
-    await ensureFolder(path);
-    const folder = new RunFolder(path);
-    if (await exists(folder.file('config.json'))) {
+  /** Makes the folder, if there is none, and keeps other processes from writing into it. @throws TensegrityError `storage` naming one that does. */
+  async lock(): Promise<RunLock> {
+    await ensureFolder(this.path);
+    return RunLock.take(this.path);
+  }
+
+  /** Begins a new run. @throws TensegrityError `storage` if there is one in the folder already. */
+  async begin(config: RunConfig): Promise<void> {
+    const { path } = this;
+    if (await exists(this.file('config.json'))) {
       throw new TensegrityError('storage', `${path} holds a run already; go on with --resume ${path}, or choose another --out`);
     }
-    await folder.write('config.json', JSON.stringify(config, null, 2));
-    return folder;
+    await this.write('config.json', JSON.stringify(config, null, 2));
   }
 
   file(name: string): string {

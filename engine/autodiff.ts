@@ -1,8 +1,9 @@
+import { checkList, shown } from './arguments.ts';
 import { isFloat } from './dtype.ts';
 import { check } from './errors.ts';
 import { type Node, type OpName, topologicalOrder } from './graph.ts';
 import { full } from './ops/create.ts';
-import type { Rule } from './ops/rule.ts';
+import { checkTensors, type Rule } from './ops/rule.ts';
 import { ruleOf } from './ops/rules.ts';
 import { sameShape, show } from './shape.ts';
 import { Slot } from './slot.ts';
@@ -17,6 +18,7 @@ export type Variable = Tensor | Slot;
  * @throws TensegrityError `shape` if `loss` is not one number (use {@link vjp}), `dtype` if a variable is not of a float type.
  */
 export function grad(loss: Tensor, variables: readonly Variable[]): Tensor[] {
+  checkTensors('grad', loss);
   check(
     loss.size === 1,
     'shape',
@@ -31,6 +33,14 @@ export function grad(loss: Tensor, variables: readonly Variable[]): Tensor[] {
  * @throws TensegrityError `shape` if the cotangent does not have the output's shape, `dtype` unless all are floats.
  */
 export function vjp(output: Tensor, variables: readonly Variable[], cotangent: Tensor): Tensor[] {
+  checkTensors('vjp', output, cotangent);
+  checkList('grad: the variables', variables);
+  for (const variable of variables)
+    check(
+      variable instanceof Tensor || variable instanceof Slot,
+      'argument',
+      () => `grad: a variable is a tensor or a slot, got ${shown(variable)}`,
+    );
   check(isFloat(output.dtype), 'dtype', () => `grad: a derivative is one of floats, got ${output.dtype} ${show(output.shape)}`);
   checkLike('vjp: the cotangent', cotangent, 'the output', output);
   const order = topologicalOrder([output.node], (node) => vjpOf(node) === null);
@@ -101,6 +111,7 @@ function vjpOf(node: Node): Rule<OpName>['vjp'] {
  * vjp is linear in its cotangent u, and the gradient in u of ⟨vjp(u), t⟩ is J·t.
  */
 export function jvp(output: Tensor, variables: readonly Variable[], tangents: readonly Tensor[]): Tensor {
+  checkTensors('jvp', output);
   // Any value will do for u; it must be a node of its own.
   const u = full(output.shape, 0, output.dtype);
   return grad(inner('jvp: tangent', vjp(output, variables, u), tangents), [u])[0]!.cast(output.dtype);
@@ -113,6 +124,8 @@ export function hessianVectorProduct(loss: Tensor, variables: readonly Variable[
 
 /** Σ ⟨xᵢ, yᵢ⟩. @throws TensegrityError `argument`, `shape`, `dtype` unless the `ys` are like the `xs`. */
 function inner(what: string, xs: readonly Tensor[], ys: readonly Tensor[]): Tensor {
+  checkList(`${what}s`, ys);
+  checkTensors(what, ...ys);
   check(xs.length === ys.length, 'argument', () => `${what}s: ${xs.length} variables need as many, got ${ys.length}`);
   return xs.reduce(
     (sum, x, i) => {

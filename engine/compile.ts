@@ -1,3 +1,4 @@
+import { shown } from './arguments.ts';
 import type { Backend, Executable } from './backends/backend.ts';
 import { buildPlan } from './compiler/compiler.ts';
 import type { Plan } from './compiler/plan.ts';
@@ -42,6 +43,7 @@ export interface Compiled<Arguments extends readonly Tensor[], Result extends Tr
 export function compile<Arguments extends readonly Tensor[], Result extends Tree>(
   fn: (...args: Arguments) => Result,
 ): Compiled<Arguments, Result> {
+  check(typeof fn === 'function', 'argument', () => `compile: takes a function of tensors, got ${shown(fn)}`);
   const specializations = new Map<string, Specialization<Result>>();
 
   /** To be called in its turn, so that no trace is made twice. */

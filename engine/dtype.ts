@@ -1,3 +1,4 @@
+import { shown } from './arguments.ts';
 import { check, TensegrityError } from './errors.ts';
 import { checkShape, show, sizeOf } from './shape.ts';
 
@@ -73,7 +74,11 @@ export const dtypes: { readonly [D in DType]: DTypeRow } = {
 
 /** @throws TensegrityError `dtype` for a name that is none, since types do not hold in plain JavaScript. */
 export function checkDType(dtype: DType, op: string): void {
-  check(dtype in dtypes, 'dtype', () => `${op}: there is no element type '${dtype}'; there are ${Object.keys(dtypes).join(', ')}`);
+  check(
+    Object.hasOwn(dtypes, dtype),
+    'dtype',
+    () => `${op}: there is no element type '${dtype}'; there are ${Object.keys(dtypes).join(', ')}`,
+  );
 }
 
 /** The wider of two element types, in the order u8 < i32 < f32 < f64. */
@@ -98,7 +103,9 @@ export function dtypeOf(data: TypedArray): DType {
 }
 
 /** @throws TensegrityError `shape` unless the elements fill the shape, `dtype` unless they are of the type named. */
-export function checkHostArray({ dtype, shape, data }: HostArray, op: string): void {
+export function checkHostArray(array: HostArray, op: string): void {
+  check(typeof array === 'object' && array !== null, 'argument', () => `${op}: takes an array { dtype, shape, data }, got ${shown(array)}`);
+  const { dtype, shape, data } = array;
   checkShape(shape, op);
   check(dtypeOf(data) === dtype, 'dtype', () => `${op}: the elements are ${dtypeOf(data)}, but named ${dtype}`);
   check(

@@ -1,3 +1,4 @@
+import { checkNames } from './arguments.ts';
 import type { Backend, Executable, Storage } from './backends/backend.ts';
 import { free, freeWhenCollected } from './collect.ts';
 import { type Build, buildPlan } from './compiler/compiler.ts';
@@ -5,6 +6,7 @@ import { structuralKey } from './compiler/key.ts';
 import type { TypedArray } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { type Node, topologicalOrder } from './graph.ts';
+import { checkTensors } from './ops/rule.ts';
 import { show, sizeOf } from './shape.ts';
 import { currentScope, type Scope, type Slot } from './slot.ts';
 import type { Tensor } from './tensor.ts';
@@ -12,7 +14,7 @@ import { inTurn } from './turn.ts';
 
 /** Options of the backends, by name. */
 export interface BackendOptions {
-  readonly wasm: { readonly threads?: number; readonly deterministic?: boolean };
+  readonly wasm: { readonly threads?: number; readonly deterministic?: boolean; readonly build?: 'simd' | 'relaxed' };
   readonly cpu: Record<never, never>;
   readonly webgpu: Record<never, never>;
 }
@@ -38,10 +40,10 @@ export async function useBackend<Name extends BackendName>(name: Name | Backend,
 }
 
 function createBackend<Name extends BackendName>(name: Name, options: BackendOptions[Name] | undefined): Promise<Backend> {
-  const factory = factories[name];
-  if (!factory)
+  if (!Object.hasOwn(factories, name))
     throw new TensegrityError('backend', `useBackend: there is no backend '${name}'; there are ${Object.keys(factories).join(', ')}`);
-  return factory(options ?? {});
+  checkNames(`useBackend: ${name}`, options ?? {}, name === 'wasm' ? { threads: 0, deterministic: 0, build: 0 } : {});
+  return factories[name](options ?? {});
 }
 
 /** The backend in use: the one chosen, else wasm, else cpu. */
@@ -224,6 +226,7 @@ function evict(): void {
  * let go, so gradients do not reach behind it.
  */
 export async function realize(...tensors: readonly Tensor[]): Promise<void> {
+  checkTensors('realize', ...tensors);
   await inTurn(() => compute(tensors));
   for (const { node } of tensors) if (node.op !== 'slot') node.forgetHistory();
 }

@@ -207,6 +207,9 @@ export const scalars = {
   ),
   // Towards zero; NaN becomes 0, and values outside 32 bits become the nearest end, as WASM's saturating conversion does.
   toInt: row(39, 1, 'toInt', 1, (a) => (Number.isNaN(a) ? 0 : Math.min(2147483647, Math.max(-2147483648, Math.trunc(a)))), null),
+
+  // a − b·⌊a/b⌋ on integers, with the sign of b; 0 for b = 0, as NumPy has it. (40 to 55 are the fused forms of `wasm/opcode.ts`.)
+  remainder: row(56, 2, 'bits', 12, (a, b) => (b === 0 ? 0 : ((a % b) + b) % b), null),
 } as const satisfies Record<string, ScalarRow>;
 
 export type ScalarName = keyof typeof scalars;

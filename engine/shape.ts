@@ -1,3 +1,4 @@
+import { checkList } from './arguments.ts';
 import { TensegrityError } from './errors.ts';
 
 export type Shape = readonly number[];
@@ -30,6 +31,7 @@ export function show(shape: Shape): string {
 
 /** A shape whose every dimension is a whole number ≥ 0 and whose size stays a safe integer. */
 export function checkShape(shape: Shape, op: string): void {
+  checkList(`${op}: a shape`, shape);
   for (const dimension of shape) {
     if (!Number.isSafeInteger(dimension) || dimension < 0) {
       throw new TensegrityError('shape', `${op}: ${show(shape)} is not a shape; every dimension must be a whole number ≥ 0`, { shape });
@@ -80,7 +82,9 @@ export function normalizeAxis(axis: number, rank: number, op: string): number {
 /** Axes sorted, from the front, without repeats; `undefined` means all. */
 export function normalizeAxes(axes: number | readonly number[] | undefined, rank: number, op: string): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, axis) => axis);
-  const list = (typeof axes === 'number' ? [axes] : axes).map((axis) => normalizeAxis(axis, rank, op));
+  const named = typeof axes === 'number' ? [axes] : axes;
+  checkList(`${op}: the axes`, named);
+  const list = named.map((axis) => normalizeAxis(axis, rank, op));
   const unique = [...new Set(list)].sort((a, b) => a - b);
   if (unique.length !== list.length) throw new TensegrityError('argument', `${op}: axes ${show(list)} name an axis twice`, { axes: list });
   return unique;

@@ -1,3 +1,4 @@
+import { shown } from './arguments.ts';
 import type { Backend, DeviceBuffer } from './backends/backend.ts';
 import { free, freeWhenCollected } from './collect.ts';
 import { checkHostArray, type DType, dtypes, type HostArray, type TypedArray } from './dtype.ts';
@@ -23,6 +24,8 @@ export function newScope(): Scope {
 }
 
 let current = newScope();
+/** The epoch of what is in no trace. */
+const OUTSIDE = current.epoch;
 export function currentScope(): Scope {
   return current;
 }
@@ -48,8 +51,16 @@ export class Slot {
   name: string;
   readonly shape: Shape;
   readonly dtype: DType;
-  /** Counts the updates. */
+  /** Which update the value is of that plans see now, in their turn. */
   version = 0;
+  /** The update that an expression built now means: of the last `set`, whose turn may not have come. */
+  #latest = 0;
+  #updates = 0;
+  /** Values that have been set and whose turn has not come. */
+  #coming = 0;
+  /** An assignment that no plan has run, and that a `set` has replaced. */
+  #replaced: Tensor | null = null;
+  #disposed = false;
   #host: TypedArray | null;
   #device: DeviceBuffer | null = null;
 
@@ -67,7 +78,8 @@ export class Slot {
 
   /** The slot's value as an expression; after `assign`, the assigned one. */
   get value(): Tensor {
-    return currentScope().assigned.get(this) ?? this.held;
+    const assigned = currentScope().assigned.get(this);
+    return assigned && assigned !== this.#replaced ? assigned : this.held;
   }
 
   /** The value that the slot holds, as an expression, whatever has been assigned since. */
@@ -75,7 +87,9 @@ export class Slot {
     const scope = currentScope();
     let leaf = scope.leaves.get(this);
     if (!leaf || leaf.node.disposed) {
-      leaf = new Tensor(new Node('slot', [], { slot: this, version: this.version, epoch: scope.epoch }, this.shape, this.dtype));
+      // A trace is made in its turn.
+      const version = scope.epoch === OUTSIDE ? this.#latest : this.version;
+      leaf = new Tensor(new Node('slot', [], { slot: this, version, epoch: scope.epoch }, this.shape, this.dtype));
       scope.leaves.set(this, leaf);
     }
     return leaf;
@@ -83,6 +97,7 @@ export class Slot {
 
   /** The slot's next value: an expression of its shape and type. @throws TensegrityError `shape`, `dtype`. */
   assign(value: Tensor): void {
+    check(value instanceof Tensor, 'argument', () => `assign: slot ${this.name} takes a tensor, got ${shown(value)}`);
     check(
       sameShape(value.shape, this.shape),
       'shape',
@@ -96,14 +111,43 @@ export class Slot {
     currentScope().assigned.set(this, value);
   }
 
-  /** Replaces the value at once, from ordinary memory. */
+  /**
+   * Replaces the value, from ordinary memory, and with it an assignment that no plan has run. What was asked for before (plans under way
+   * among it) sees the old value, everything after the new one.
+   * @throws TensegrityError `shape`, `disposed`, and `argument` inside a compiled function, whose plan could not repeat it.
+   */
   set(data: TypedArray): void {
+    check(ArrayBuffer.isView(data), 'argument', () => `set: takes a typed array of ${this.size} elements, got ${shown(data)}`);
     check(data.length === this.size, 'shape', () => `set: slot ${this.name} has ${this.size} elements, got ${data.length}`);
+    check(!this.#disposed, 'disposed', () => `set: slot ${this.name} has been disposed`);
+    const scope = currentScope();
+    check(
+      scope.epoch === OUTSIDE,
+      'argument',
+      () => `set: slot ${this.name} cannot be set inside a compiled function; use assign, or an argument`,
+    );
     const copy = dtypes[this.dtype].allocate(data.length);
     copy.set(data);
-    this.#freeDevice();
-    this.#host = copy;
-    this.updated();
+    const replaced = scope.assigned.get(this) ?? null;
+    this.#replaced = replaced;
+    const version = this.#newVersion();
+    this.#coming++;
+    void inTurn(() => {
+      this.#coming--;
+      this.version = version;
+      if (scope.assigned.get(this) === replaced) scope.assigned.delete(this);
+      if (this.#replaced === replaced) this.#replaced = null;
+      if (this.#disposed) return;
+      this.#freeDevice();
+      this.#host = copy;
+    });
+  }
+
+  /** Expressions built from now on mean another value. */
+  #newVersion(): number {
+    currentScope().leaves.delete(this);
+    this.#latest = ++this.#updates;
+    return this.#latest;
   }
 
   /** The value after the plans asked for before, in ordinary memory of the caller's. Assignments that no plan has run do not count. */
@@ -145,12 +189,13 @@ export class Slot {
 
   /** Expressions built before no longer mean the slot's value. Called by the runtime after a plan that wrote the slot. */
   updated(): void {
-    this.version++;
-    currentScope().leaves.delete(this);
+    // What has been built since a `set` means the value that is to come, and holds.
+    this.version = this.#coming > 0 ? ++this.#updates : this.#newVersion();
   }
 
   /** Gives the memory back; reading the slot afterwards is an error. */
   dispose(): void {
+    this.#disposed = true;
     this.#freeDevice();
     this.#host = null;
   }

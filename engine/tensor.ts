@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import type { DType, HostArray, TypedArray } from './dtype.ts';
+import { type DType, dtypes, type HostArray, isFloat, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import type { Attributes, OpName } from './graph.ts';
 import { Node } from './graph.ts';
@@ -93,6 +93,7 @@ export class Tensor {
   div(other: Operand): Tensor {
     return scalar('div', this, other);
   }
+  /** Power; integers give f32. */
   pow(exponent: Operand): Tensor {
     return scalar('pow', this, exponent);
   }
@@ -102,8 +103,10 @@ export class Tensor {
   minimum(other: Operand): Tensor {
     return scalar('minimum', this, other);
   }
-  /** x − y·⌊x/y⌋, which has the sign of y. */
+  /** x − y·⌊x/y⌋, which has the sign of y. Of integers exact, as i32, and 0 for y = 0; of floats NaN there. */
   remainder(other: Operand): Tensor {
+    if (!isFloat(this.dtype) && (other instanceof Tensor ? !isFloat(other.dtype) : dtypes.i32.holds(other)))
+      return scalar('remainder', this, other);
     return this.sub(this.div(other).floor().mul(other));
   }
   neg(): Tensor {
@@ -115,19 +118,20 @@ export class Tensor {
   sign(): Tensor {
     return scalar('sign', this);
   }
+  /** Down to a whole number; integers stay as they are, here and in the next three. */
   floor(): Tensor {
-    return scalar('floor', this);
+    return rounded('floor', this);
   }
   ceil(): Tensor {
-    return scalar('ceil', this);
+    return rounded('ceil', this);
   }
   /** To the nearest whole number, ties to even. */
   round(): Tensor {
-    return scalar('round', this);
+    return rounded('round', this);
   }
   /** Towards zero. */
   trunc(): Tensor {
-    return scalar('trunc', this);
+    return rounded('trunc', this);
   }
   sqrt(): Tensor {
     return scalar('sqrt', this);
@@ -329,6 +333,11 @@ export class Tensor {
   stopGradient(): Tensor {
     return stopGradient(this);
   }
+}
+
+/** Integers are whole already, and f32 could not hold all of them. */
+function rounded(fn: 'floor' | 'ceil' | 'round' | 'trunc', x: Tensor): Tensor {
+  return isFloat(x.dtype) ? scalar(fn, x) : x;
 }
 
 function nest(data: TypedArray, shape: Shape): Nested {

@@ -1,6 +1,6 @@
 /**
  * The operations of a program, shared by the encoder (TypeScript) and the interpreter (AssemblyScript): this file is
- * both. The first forty are the opcodes of `engine/scalar.ts`, for operands in f32.
+ * both. The first forty and the last are the opcodes of `engine/scalar.ts`, for operands in f32.
  */
 export const INDEX = 0;
 export const ADD = 1;
@@ -77,6 +77,9 @@ export const ARGMAX = 52;
 export const ARGMIN = 53;
 export const SQUARE = 54;
 export const DOT = 55;
+
+/** Of integers, with the sign of the divisor; 0 for a divisor of 0. */
+export const REMAINDER = 56;
 
 // How an element of a view is held: in four bytes, in one (unsigned), or nowhere: it is its own position.
 export const WORD = 0;

@@ -137,6 +137,16 @@ function shift(left: bool, r: usize, a: usize, aStep: usize, b: usize, bStep: us
   }
 }
 
+/** No vector instruction divides integers. */
+function remainder(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 4) {
+    const divisor = load<i32>(b + (bStep ? i : 0));
+    let rest = divisor ? load<i32>(a + (aStep ? i : 0)) % divisor : 0;
+    if (rest && (rest ^ divisor) < 0) rest += divisor;
+    store<i32>(r + i, rest);
+  }
+}
+
 /** `r = opcode(a, b, c)` on arrays of `bytes`, a multiple of 64. */
 export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cStep: usize, bytes: usize): void {
   switch (opcode) {
@@ -176,6 +186,7 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.BIT_XOR: binary<BitXor>(r, a, aStep, b, bStep, bytes); break;
     case op.SHIFT_LEFT: shift(true, r, a, aStep, b, bStep, bytes); break;
     case op.SHIFT_RIGHT: shift(false, r, a, aStep, b, bStep, bytes); break;
+    case op.REMAINDER: remainder(r, a, aStep, b, bStep, bytes); break;
     case op.THREEFRY: ternary<Threefry>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     case op.TO_FLOAT: unary<ToFloat>(r, a, aStep, bytes); break;
     case op.TO_INT: unary<ToInt>(r, a, aStep, bytes); break;

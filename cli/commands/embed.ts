@@ -18,6 +18,12 @@ export const encoderOptions: OptionTable = {
   },
   encoder: { type: 'string', value: Object.keys(encoders).join('|'), help: 'its architecture (what the file says; else small-conv)' },
   stem: { type: 'string', value: 'imagenet|cifar', help: 'of a ResNet (imagenet, unless the weights have a 3×3 first layer)' },
+  mean: {
+    type: 'string',
+    value: 'M,…',
+    help: 'of u8 images scaled to [0, 1], by channel (those of its training; else of the images themselves)',
+  },
+  deviation: { type: 'string', value: 'S,…', help: 'likewise' },
 };
 
 interface LoadedEncoder {
@@ -67,12 +73,6 @@ export const embed: Command = {
   options: {
     ...encoderOptions,
     out: { type: 'string', value: 'FILE.npy', help: 'where the features go, f32 [N, width]' },
-    mean: {
-      type: 'string',
-      value: 'M,…',
-      help: 'of u8 images scaled to [0, 1], by channel (those of its training; else of the images themselves)',
-    },
-    deviation: { type: 'string', value: 'S,…', help: 'likewise' },
     ...backendOptions,
   },
   examples: [
@@ -88,27 +88,33 @@ export const embed: Command = {
     const { encoder, channels, metadata } = await loadEncoder(input, path);
     const dataset = await loadDataset(input.positionals[0]!);
     checkChannels({ channels }, dataset, path);
-    const z = await features(encoder, dataset.train.images, scaleOf(input, metadata, dataset));
+    const z = await features(encoder, dataset.train.images, scaleOf(input, metadata, dataset, path));
     await writeArray(out, z.pooled);
     const shape = z.pooled.shape;
     console.log(input.flag('json') ? JSON.stringify({ out, shape }) : `${out}: f32 ${show(shape)}`);
   },
 };
 
-/** Float images are used as they are; u8 ones are normalised: as the call says, else as in training, else by themselves. */
-function scaleOf(
+/**
+ * How images are normalised for an encoder. Float images are used as they are; u8 ones are normalised as the call says, else as in the
+ * encoder's training, else by themselves. @throws UsageError, TensegrityError `format` unless there is a number for each channel.
+ */
+export function scaleOf(
   input: Input,
   metadata: ReadonlyMap<string, string>,
-  { train, ...own }: ImageDataset,
+  { train, mean, deviation }: ImageDataset,
+  weights: string,
 ): Pick<ImageDataset, 'mean' | 'deviation'> {
+  const own = { mean, deviation };
   if (train.images.dtype !== 'u8') return own;
   const list = (name: 'mean' | 'deviation'): readonly number[] => {
-    const values = (input.text(name) ?? metadata.get(name))?.split(',').map(Number) ?? own[name];
-    if (values.length !== own[name].length || !values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0)))
-      throw new UsageError(
-        `--${name} takes ${own[name].length} numbers separated by commas, one for each channel; got ${values.join(',')}`,
-      );
-    return values;
+    const [said, text] = [input.text(name), input.text(name) ?? metadata.get(name)];
+    const values = text?.split(',').map(Number) ?? own[name];
+    if (values.length === own[name].length && values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0)))
+      return values;
+    const expected = `${own[name].length} numbers separated by commas, one for each channel${name === 'mean' ? '' : ', above 0'}; got ${text}`;
+    if (said !== undefined) throw new UsageError(`--${name} takes ${expected}`);
+    throw new TensegrityError('format', `${weights}: its ${name} must be ${expected}; say what it is with --${name}`);
   };
   return { mean: list('mean'), deviation: list('deviation') };
 }

@@ -9,7 +9,7 @@ import { type Command, type Input, UsageError } from '../options.ts';
 import { type Results, reportPage, scoreHeader, scoreRows } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
-import { checkChannels, encoderOptions, loadEncoder } from './embed.ts';
+import { checkChannels, encoderOptions, loadEncoder, scaleOf } from './embed.ts';
 
 interface Finish {
   readonly folder: RunFolder;
@@ -62,6 +62,7 @@ export const evaluate: Command = {
     const [run, weights] = [input.text('run'), input.text('weights')];
     if ((run === undefined) === (weights === undefined))
       throw new UsageError('eval needs either --run FOLDER or --weights FILE.safetensors');
+    const seed = input.whole('seed') ?? 0;
     await startBackend(input);
     const { encoder, dataset } = run === undefined ? await fromWeights(input, weights!) : await fromRun(input, run);
     const lacking = lackingLabels(dataset);
@@ -70,7 +71,7 @@ export const evaluate: Command = {
       'data',
       () => `${dataset.name} has no ${lacking}, which probes need; name them with --labels, --test-images and --test-labels`,
     );
-    const results: Results = { encoder: await scoreEncoder(encoder, dataset, { seed: input.number('seed') ?? 0 }) };
+    const results: Results = { encoder: await scoreEncoder(encoder, dataset, { seed }) };
     console.log(input.flag('json') ? JSON.stringify(results) : table(scoreHeader, scoreRows(results)));
   },
 };
@@ -84,11 +85,11 @@ async function fromWeights(input: Input, path: string): Promise<Subject> {
   const loaded = await loadEncoder(input, path);
   const dataset = await openDataset(dataSource(input));
   checkChannels(loaded, dataset, path);
-  return { encoder: loaded.encoder, dataset };
+  return { encoder: loaded.encoder, dataset: { ...dataset, ...scaleOf(input, loaded.metadata, dataset, path) } };
 }
 
 async function fromRun(input: Input, path: string): Promise<Subject> {
-  const refused = ['encoder', 'stem'].filter((name) => input.text(name) !== undefined);
+  const refused = ['encoder', 'stem', 'mean', 'deviation'].filter((name) => input.text(name) !== undefined);
   if (refused.length > 0)
     throw new UsageError(`--run has an encoder of its own; leave out ${refused.map((name) => `--${name}`).join(', ')}`);
   const folder = new RunFolder(path);
@@ -97,7 +98,11 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   check(checkpoint, 'storage', () => `${path} has no checkpoint yet; tensegrity train --resume ${path} goes on with it`);
   // The run's own data, unless other data is named, or labels for it.
   const given = dataSource(input);
-  const dataset = await openDataset(input.text('data') === undefined ? { ...source, ...given, data: source.data } : given);
+  const other = input.text('data') !== undefined;
+  const opened = await openDataset(other ? given : { ...source, ...given, data: source.data });
+  // Other images are normalised as those were that the encoder has seen.
+  const { mean, deviation } = other && opened.train.images.dtype === 'u8' ? await openDataset(source) : opened;
+  const dataset = { ...opened, mean, deviation };
   const encoder = initialEncoder(training, dataset.train.images.shape[1]!);
   const prefix = 'encoder.';
   const own = [...checkpoint.tensors].filter(([name]) => name.startsWith(prefix));

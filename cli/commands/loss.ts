@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { check } from '../../engine/errors.ts';
+import type { TypedArray } from '../../engine/dtype.ts';
+import { check, TensegrityError } from '../../engine/errors.ts';
 import { grad, type Tensor, tensor } from '../../engine/index.ts';
-import { show } from '../../engine/shape.ts';
+import { type Shape, show } from '../../engine/shape.ts';
 import { ensureFolder, readArray, writeArray } from '../../models/io/node.ts';
 import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
 import { backendOptions, startBackend } from '../backend.ts';
@@ -31,18 +32,28 @@ export const loss: Command = {
     const [word, pathA, pathB] = input.positionals as [string, string, string];
     const name = chosen('the method', word, Object.keys(methods) as MethodName[]);
     const compute = asUsage(() => methodNamed(name).configure(readMethodOptions(input, name)));
+    const seed = input.whole('seed') ?? 0;
     const backend = await startBackend(input);
     const doubles = backend.dtypes.includes('f64');
     const [za, zb] = [await readEmbedding(pathA, doubles), await readEmbedding(pathB, doubles)];
-    const { loss: total, ...parts } = compute(za, zb, input.number('seed') ?? 0);
+    const { loss: total, ...parts } = compute(za, zb, seed);
     const gradients = grad(total, [za, zb]);
     const values = Object.fromEntries(
       await Promise.all(Object.entries({ loss: total, ...parts }).map(async ([part, value]) => [part, await value.item()] as const)),
     );
+    const lost = Object.entries(values).filter(([, value]) => !Number.isFinite(value));
+    check(
+      lost.length === 0,
+      'data',
+      () =>
+        `${methodNamed(name).title} of these finite embeddings is not finite in ${doubles ? 'f64' : 'f32'}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; their values or their covariance may be out of range${doubles ? '' : ' (--backend cpu computes f64 files in f64)'}`,
+    );
     const folder = input.text('grad');
     if (folder !== undefined) {
+      const arrays = await Promise.all(gradients.map((gradient) => gradient.toHost()));
+      for (const [i, { data, shape }] of arrays.entries()) checkFinite(data, shape, `the gradient of ${i === 0 ? pathA : pathB}`);
       await ensureFolder(folder);
-      for (const [i, file] of ['za.npy', 'zb.npy'].entries()) await writeArray(join(folder, file), await gradients[i]!.toHost());
+      for (const [i, array] of arrays.entries()) await writeArray(join(folder, ['za.npy', 'zb.npy'][i]!), array);
     }
     console.log(
       input.flag('json')
@@ -52,9 +63,21 @@ export const loss: Command = {
   },
 };
 
-/** Embeddings as floats: f64 stays where the backend computes with it. */
+/** Embeddings as floats: f64 stays where the backend computes with it. @throws TensegrityError `shape`, and `data` unless all are finite. */
 async function readEmbedding(path: string, doubles: boolean): Promise<Tensor> {
   const z = await readArray(path);
   check(z.shape.length === 2, 'shape', () => `${path}: embeddings must be [n, d], got ${show(z.shape)}`);
-  return tensor(z, { dtype: z.dtype === 'f64' && doubles ? 'f64' : 'f32' });
+  const dtype = z.dtype === 'f64' && doubles ? 'f64' : 'f32';
+  // What f32 cannot hold becomes infinite in it.
+  checkFinite(dtype === 'f32' && z.dtype === 'f64' ? Float32Array.from(z.data) : z.data, z.shape, path);
+  return tensor(z, { dtype });
+}
+
+function checkFinite(data: TypedArray, shape: Shape, what: string): void {
+  const at = data.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return;
+  let count = 0;
+  for (const value of data) if (!Number.isFinite(value)) count++;
+  const place = `[${Math.floor(at / shape[1]!)}, ${at % shape[1]!}]`;
+  throw new TensegrityError('data', `${what}: ${count} of ${data.length} elements are not finite, the first at ${place}: ${data[at]}`);
 }

@@ -64,6 +64,7 @@ export const train: Command = {
       ['metrics.jsonl', 'what was shown, a line a step'],
       ['checkpoint.safetensors', 'where it stands, for --resume and eval --run'],
       ['encoder.safetensors', 'at the end: the trained encoder, for embed, eval --weights, and PyTorch'],
+      ['lock', 'while a process trains it: no other may'],
       ['results.json, report.html', 'at the end: scores and curves'],
     ],
   },
@@ -78,9 +79,7 @@ export const train: Command = {
   run: async (input) => {
     const resume = input.text('resume');
     if (resume !== undefined) refuseWithResume(input);
-    const checkpointEvery = input.number('checkpoint-every') ?? 100;
-    if (!(Number.isInteger(checkpointEvery) && checkpointEvery >= 1))
-      throw new UsageError(`--checkpoint-every takes a whole number ≥ 1, got ${checkpointEvery}`);
+    const checkpointEvery = input.whole('checkpoint-every', 1) ?? 100;
     const [json, quiet, scored] = [input.flag('json') ?? false, input.flag('quiet') ?? false, !(input.flag('no-eval') ?? false)];
 
     const config = resume === undefined ? readConfig(input) : await new RunFolder(resume).config();
@@ -91,12 +90,13 @@ export const train: Command = {
       console.log(await trainer.explain());
       return;
     }
-    const checkpoint = resume === undefined ? null : await new RunFolder(resume).checkpoint();
-    if (checkpoint) trainer.restore(checkpoint);
     // What is wrong with the images shows now, before there is a folder.
     await trainer.prepare();
-    const folder =
-      resume === undefined ? await RunFolder.create(input.text('out') ?? defaultFolder(config.training), config) : new RunFolder(resume);
+    const folder = new RunFolder(resume ?? input.text('out') ?? defaultFolder(config.training));
+    using _lock = await folder.lock();
+    if (resume === undefined) await folder.begin(config);
+    const checkpoint = await folder.checkpoint();
+    if (checkpoint) trainer.restore(checkpoint);
     const lines = await folder.openLog(trainer.step);
 
     using interruption = new Interruption();

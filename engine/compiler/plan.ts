@@ -120,7 +120,7 @@ export interface ConvKernel extends KernelBase {
 }
 
 /**
- * Windows over the last two axes of x [N, C, H, W] → [N, C, OH, OW]. `sum`: padding counts as 0. `sumTranspose`: its transpose (input
+ * Windows over the last two axes of floats x [N, C, H, W] → [N, C, OH, OW]. `sum`: padding counts as 0. `sumTranspose`: its transpose (input
  * [N, C, OH, OW], output [N, C, H, W]). `max`: padding never wins; NaN wins. `argmax`: where the maximum is, as `h·W + w`, i32 (the first of equals, or the first NaN).
  */
 export interface PoolKernel extends KernelBase {
@@ -146,7 +146,9 @@ export interface ScatterAddKernel extends KernelBase {
 
 /**
  * Bilinear samples of x [N, C, H, W] at grid [N, OH, OW, 2], whose pairs are (x, y) with −1 and 1 at the image's edges
- * (`alignCorners`: at the centres of the corner pixels), as PyTorch's grid_sample. A NaN coordinate gives NaN.
+ * (`alignCorners`: at the centres of the corner pixels), as PyTorch's grid_sample. A NaN coordinate gives NaN (PyTorch
+ * takes it for −1); an infinite one is outside the image like any other beyond its edges, but gives NaN where it is multiplied by 0: with
+ * `alignCorners` along an axis of one pixel.
  */
 export interface GridSampleKernel extends KernelBase {
   readonly kind: 'gridSample';

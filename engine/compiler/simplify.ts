@@ -153,6 +153,7 @@ const exactlyRounded: ReadonlySet<ScalarName> = new Set<ScalarName>([
   'bitXor',
   'shiftLeft',
   'shiftRight',
+  'remainder',
 ]);
 
 function constantOf(node: Node | undefined): number | null {

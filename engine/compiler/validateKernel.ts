@@ -22,8 +22,8 @@ const convSignatures: { readonly [D in ConvKernel['direction']]: Signature } = {
 };
 
 const poolSignatures: { readonly [M in PoolKernel['mode']]: Signature } = {
-  max: 'T N C H W → T N C P Q',
-  argmax: 'T N C H W → i32 N C P Q',
+  max: 'F N C H W → F N C P Q',
+  argmax: 'F N C H W → i32 N C P Q',
   sum: 'F N C H W → F N C P Q',
   sumTranspose: 'F N C P Q → F N C H W',
 };

@@ -1,9 +1,10 @@
+import { checkList, options } from '../arguments.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import type { ConvolutionAttributes } from '../graph.ts';
 import { type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { apply, type Rule } from './rule.ts';
+import { apply, checkTensors, type Rule } from './rule.ts';
 
 // y = conv(x, w) is bilinear, and conv2dInput and conv2dWeight are its transposes in x and in w:
 //   ⟨conv2d(x, w), g⟩ = ⟨x, conv2dInput(g, w)⟩ = ⟨w, conv2dWeight(x, g)⟩.
@@ -69,6 +70,7 @@ export type Pair = number | readonly [number, number];
 /** @throws TensegrityError `argument` unless both are whole numbers ≥ `least`. */
 export function pair(value: Pair, name: string, least: number): readonly [number, number] {
   const both: readonly [number, number] = typeof value === 'number' ? [value, value] : value;
+  checkList(name, both);
   check(
     both.length === 2 && both.every((entry) => Number.isInteger(entry) && entry >= least),
     'argument',
@@ -89,8 +91,19 @@ export interface ConvolutionOptions {
  * 2-D cross-correlation, as PyTorch's `conv2d`: x [N, C, H, W], w [O, C/groups, KH, KW] → [N, O, OH, OW].
  * @throws TensegrityError `shape` where channels, groups and weights do not fit, `argument` for a stride, padding or dilation out of range.
  */
-export function conv2d(x: Tensor, w: Tensor, options: ConvolutionOptions = {}): Tensor {
-  const groups = options.groups ?? 1;
+export function conv2d(x: Tensor, w: Tensor, given: ConvolutionOptions = {}): Tensor {
+  checkTensors('conv2d', x, w);
+  const {
+    stride = 1,
+    padding = 0,
+    dilation = 1,
+    groups,
+  } = options('conv2d', given, {
+    stride: undefined,
+    padding: undefined,
+    dilation: undefined,
+    groups: 1,
+  });
   check(Number.isInteger(groups) && groups >= 1, 'argument', () => `conv2d: groups must be a whole number ≥ 1, got ${groups}`);
   check(
     isFloat(x.dtype) && x.dtype === w.dtype,
@@ -98,9 +111,9 @@ export function conv2d(x: Tensor, w: Tensor, options: ConvolutionOptions = {}): 
     () => `conv2d: takes images and weights of one float type, got ${x.dtype} and ${w.dtype}`,
   );
   return convolve(x, w, {
-    stride: pair(options.stride ?? 1, 'conv2d: stride', 1),
-    padding: pair(options.padding ?? 0, 'conv2d: padding', 0),
-    dilation: pair(options.dilation ?? 1, 'conv2d: dilation', 1),
+    stride: pair(stride, 'conv2d: stride', 1),
+    padding: pair(padding, 'conv2d: padding', 0),
+    dilation: pair(dilation, 'conv2d: dilation', 1),
     groups,
   });
 }

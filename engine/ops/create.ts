@@ -1,3 +1,4 @@
+import { options, shown } from '../arguments.ts';
 import { checkDType, checkHostArray, type DType, dtypeOf, dtypes, type HostArray, type TypedArray } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { leafNode } from '../graph.ts';
@@ -32,8 +33,8 @@ function unreachable(op: string): never {
  * not copied (do not change it afterwards); its shape is `options.shape`, or one axis.
  * @throws TensegrityError `shape` for ragged nesting, or data that does not fill the shape.
  */
-export function tensor(data: NestedArray | TypedArray | HostArray, options: TensorOptions = {}): Tensor {
-  const host = toHostArray(data, options);
+export function tensor(data: NestedArray | TypedArray | HostArray, given: TensorOptions = {}): Tensor {
+  const host = toHostArray(data, options('tensor', given, { dtype: undefined, shape: undefined }));
   checkHostArray(host, 'tensor');
   return new Tensor(leafNode(host.data, host.shape, host.dtype));
 }
@@ -96,23 +97,32 @@ function converted(host: HostArray, dtype: DType | undefined): HostArray {
 
 /** A tensor whose every element is `value`; it takes no memory until it must. */
 export function full(shape: Shape, value: number, dtype: DType = 'f32'): Tensor {
-  checkShape(shape, 'full');
-  checkDType(dtype, 'full');
-  check(dtypes[dtype].holds(value), 'argument', () => `full: ${value} is not a value of ${dtype}; name another dtype`);
+  return filled('full', shape, value, dtype);
+}
+
+function filled(op: string, shape: Shape, value: number, dtype: DType): Tensor {
+  checkShape(shape, op);
+  checkDType(dtype, op);
+  check(
+    typeof value === 'number' && dtypes[dtype].holds(value),
+    'argument',
+    () => `${op}: ${shown(value)} is not a value of ${dtype}${typeof value === 'number' ? '; name another dtype' : ''}`,
+  );
   return Tensor.of('full', [], { value: dtypes[dtype].round(value) }, shape, dtype);
 }
 
 export function zeros(shape: Shape, dtype: DType = 'f32'): Tensor {
-  return full(shape, 0, dtype);
+  return filled('zeros', shape, 0, dtype);
 }
 
 export function ones(shape: Shape, dtype: DType = 'f32'): Tensor {
-  return full(shape, 1, dtype);
+  return filled('ones', shape, 1, dtype);
 }
 
 /** 0, 1, … `length − 1`, as i32 (or `dtype`). */
 export function arange(length: number, dtype: DType = 'i32'): Tensor {
   checkShape([length], 'arange');
+  checkDType(dtype, 'arange');
   return Tensor.of('arange', [], {}, [length], 'i32').cast(dtype);
 }
 
@@ -124,7 +134,11 @@ export function eye(n: number, dtype: DType = 'f32'): Tensor {
 
 /** `count` numbers from `start` to `stop`, both included, evenly spaced. */
 export function linspace(start: number, stop: number, count: number, dtype: DType = 'f32'): Tensor {
-  check(count >= 1, 'argument', () => `linspace: count must be at least 1, got ${count}`);
+  check(
+    [start, stop, count].every(Number.isFinite) && count >= 1,
+    'argument',
+    () => `linspace: needs finite numbers and a count of at least 1, got ${shown(start)}, ${shown(stop)} and ${shown(count)}`,
+  );
   const step = count === 1 ? 0 : (stop - start) / (count - 1);
   return arange(count, dtype).mul(step).add(start);
 }

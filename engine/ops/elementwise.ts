@@ -94,6 +94,9 @@ function commonType(operands: readonly (Tensor | number)[]): DType {
 
 function requireIntegers(fn: string, operands: readonly (Tensor | number)[]): void {
   for (const operand of operands) {
+    // Words may be given with or without a sign.
+    if (typeof operand === 'number' && operand !== (operand | 0) && operand !== operand >>> 0)
+      throw new TensegrityError('argument', `${fn}: takes whole numbers of 32 bits, got ${operand}`);
     if (operand instanceof Tensor && isFloat(operand.dtype)) {
       throw new TensegrityError('dtype', `${fn}: takes integers (i32 or u8), got ${operand.dtype}; convert with .cast('i32')`, {
         dtype: operand.dtype,

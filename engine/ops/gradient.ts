@@ -1,3 +1,4 @@
+import { checkList, shown } from '../arguments.ts';
 import { check } from '../errors.ts';
 import { sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -23,6 +24,8 @@ export const customGradientRule: Rule<'customGradient'> = {
  * @throws TensegrityError `shape` if a cotangent does not have its input's shape.
  */
 export function customGradient(value: Tensor, inputs: readonly Tensor[], vjp: (g: Tensor) => readonly (Tensor | null)[]): Tensor {
+  checkList('customGradient: the inputs', inputs);
+  check(typeof vjp === 'function', 'argument', () => `customGradient: the derivative is a function, got ${shown(vjp)}`);
   return apply('customGradient', [value, ...inputs], {
     vjp: (g) => {
       const cotangents = vjp(g);

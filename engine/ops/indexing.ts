@@ -1,10 +1,11 @@
+import { options } from '../arguments.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import { checkShape, normalizeAxis, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { arange } from './create.ts';
 import { narrow } from './movement.ts';
-import { apply, type Rule } from './rule.ts';
+import { apply, checkTensors, type Rule } from './rule.ts';
 
 // gather and scatterAdd are each other's transpose, for indices inside the axis: ⟨gather(x, i), g⟩ = ⟨x, scatterAdd(g, i)⟩.
 
@@ -31,6 +32,7 @@ export const scatterAddRule: Rule<'scatterAdd'> = {
  * other axes of `x` equal its own. An index outside the axis gives NaN (0 for integers).
  */
 export function takeAlongAxis(x: Tensor, index: Tensor, axis: number): Tensor {
+  checkTensors('takeAlongAxis', x, index);
   const at = normalizeAxis(axis, x.rank, 'takeAlongAxis');
   checkIndex(index, 'takeAlongAxis');
   check(
@@ -43,6 +45,7 @@ export function takeAlongAxis(x: Tensor, index: Tensor, axis: number): Tensor {
 
 /** Entries of one axis by position, as NumPy's `take`: index (integers, any shape) replaces the axis. An index outside gives NaN (0 for integers). */
 export function take(x: Tensor, index: Tensor, axis = 0): Tensor {
+  checkTensors('take', x, index);
   const at = normalizeAxis(axis, x.rank, 'take');
   checkIndex(index, 'take');
   const before = x.shape.slice(0, at);
@@ -56,6 +59,7 @@ export function take(x: Tensor, index: Tensor, axis = 0): Tensor {
  * Indices outside are dropped. Equal indices add in order, so the bits do not vary.
  */
 export function scatterAdd(updates: Tensor, index: Tensor, axis: number, size: number): Tensor {
+  checkTensors('scatterAdd', updates, index);
   const at = normalizeAxis(axis, updates.rank, 'scatterAdd');
   checkIndex(index, 'scatterAdd');
   check(
@@ -68,6 +72,7 @@ export function scatterAdd(updates: Tensor, index: Tensor, axis: number, size: n
 
 /** 1 at the position given and 0 elsewhere: labels (integers, any shape) → [..., classes], f32. A label outside gives zeros. */
 export function oneHot(labels: Tensor, classes: number): Tensor {
+  checkTensors('oneHot', labels);
   checkIndex(labels, 'oneHot');
   return labels.unsqueeze(-1).equal(arange(classes)).cast('f32');
 }
@@ -87,7 +92,9 @@ export interface SortOptions {
 }
 
 /** The positions that sort `x` along an axis (the last): i32. Stable; NaN counts as larger than any number. */
-export function argsort(x: Tensor, { axis = -1, descending = false }: SortOptions = {}): Tensor {
+export function argsort(x: Tensor, given: SortOptions = {}): Tensor {
+  checkTensors('argsort', x);
+  const { axis, descending } = options('argsort', given, { axis: -1, descending: false });
   const at = normalizeAxis(axis, x.rank, 'argsort');
   const last = x.rank - 1;
   if (at === last) return apply('argsort', [x], { descending });
@@ -95,13 +102,14 @@ export function argsort(x: Tensor, { axis = -1, descending = false }: SortOption
 }
 
 /** `x` sorted along an axis, and the positions it came from. The values carry gradients. */
-export function sort(x: Tensor, options: SortOptions = {}): { values: Tensor; indices: Tensor } {
-  const indices = argsort(x, options);
-  return { values: takeAlongAxis(x, indices, options.axis ?? -1), indices };
+export function sort(x: Tensor, given: SortOptions = {}): { values: Tensor; indices: Tensor } {
+  const indices = argsort(x, given);
+  return { values: takeAlongAxis(x, indices, given.axis ?? -1), indices };
 }
 
 /** The `k` largest entries along an axis (the last), largest first, and their positions. */
 export function topK(x: Tensor, k: number, axis = -1): { values: Tensor; indices: Tensor } {
+  checkTensors('topK', x);
   const at = normalizeAxis(axis, x.rank, 'topK');
   check(
     Number.isInteger(k) && k >= 0 && k <= x.shape[at]!,

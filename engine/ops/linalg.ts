@@ -1,3 +1,4 @@
+import { options } from '../arguments.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import type { Node } from '../graph.ts';
@@ -5,7 +6,7 @@ import { show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { arange } from './create.ts';
 import { diagonal, narrow } from './movement.ts';
-import { apply, type Rule } from './rule.ts';
+import { apply, checkTensors, type Rule } from './rule.ts';
 
 function checkSquare(x: Node, op: string): void {
   check(isFloat(x.dtype), 'dtype', () => `${op}: takes floats, got ${x.dtype}`);
@@ -18,6 +19,8 @@ function checkSquare(x: Node, op: string): void {
 
 /** The lower triangle with the diagonal (or `strict`ly below it); 0 above. */
 export function lowerTriangle(x: Tensor, strict = false): Tensor {
+  checkTensors('lowerTriangle', x);
+  check(x.rank >= 2, 'shape', () => `lowerTriangle: takes matrices [..., n, m], got ${show(x.shape)}`);
   const rows = arange(x.shape.at(-2)!).unsqueeze(1);
   const columns = arange(x.shape.at(-1)!);
   return (strict ? rows.greater(columns) : rows.greaterEqual(columns)).where(x, 0);
@@ -74,7 +77,8 @@ export interface TriangularSolveOptions {
 }
 
 /** The x with a·x = b, for triangular a [..., d, d] and b [..., d, m]; the batch axes are equal. */
-export function triangularSolve(a: Tensor, b: Tensor, { lower = true, transpose = false }: TriangularSolveOptions = {}): Tensor {
+export function triangularSolve(a: Tensor, b: Tensor, given: TriangularSolveOptions = {}): Tensor {
+  const { lower, transpose } = options('triangularSolve', given, { lower: true, transpose: false });
   return apply('triangularSolve', [a, b], { lower, transpose });
 }
 

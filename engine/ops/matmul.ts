@@ -1,8 +1,8 @@
 import { isFloat, promote } from '../dtype.ts';
 import { check } from '../errors.ts';
 import { broadcastShapes, sameShape, show } from '../shape.ts';
-import { Tensor } from '../tensor.ts';
-import { apply, type Rule } from './rule.ts';
+import type { Tensor } from '../tensor.ts';
+import { apply, checkTensors, type Rule } from './rule.ts';
 
 /** Batched matrix product [..., M, K] · [..., K, N] → [..., M, N]; the batch axes are equal. */
 export const matmulRule: Rule<'matmul'> = {
@@ -27,7 +27,7 @@ function mismatch(a: readonly number[], b: readonly number[]): string {
  * @throws TensegrityError `shape` where the inner dimensions differ, `dtype` for integers.
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  check(b instanceof Tensor, 'argument', () => `matmul: takes tensors, got ${typeof b}; for a number use mul`);
+  checkTensors('matmul', a, b);
   check(
     a.rank > 0 && b.rank > 0,
     'shape',

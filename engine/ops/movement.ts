@@ -1,8 +1,9 @@
+import { checkList, shown } from '../arguments.ts';
 import { promote } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { broadcastShapes, checkShape, normalizeAxes, normalizeAxis, type Shape, sameShape, show, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { apply, type Rule } from './rule.ts';
+import { apply, checkTensors, type Rule } from './rule.ts';
 
 // The transpose (in the sense of linear maps) of each movement is another movement.
 
@@ -21,6 +22,7 @@ export const reshapeRule: Rule<'reshape'> = {
 
 /** The same elements in row-major order, in another shape. One dimension may be −1: it takes what is left. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  checkList('reshape: a shape', shape);
   const holes = shape.filter((dimension) => dimension === -1).length;
   check(holes <= 1, 'shape', () => `reshape: ${show(shape)} has ${holes} dimensions of −1; at most one may be inferred`);
   const known = sizeOf(shape.filter((dimension) => dimension !== -1));
@@ -45,6 +47,7 @@ export const permuteRule: Rule<'permute'> = {
 
 /** Axis `i` of the result is axis `axes[i]` of `x`. @throws TensegrityError `argument` unless `axes` names each axis once. */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  checkList('permute: the order', axes);
   const normalized = axes.map((axis) => normalizeAxis(axis, x.rank, 'permute'));
   check(
     new Set(normalized).size === x.rank && axes.length === x.rank,
@@ -88,11 +91,13 @@ export const expandRule: Rule<'expand'> = {
 
 /** Repeats `x` along new axes at the left and along axes of size 1, without copying. */
 export function expand(x: Tensor, shape: Shape): Tensor {
+  checkShape(shape, 'expand');
   return sameShape(x.shape, shape) ? x : apply('expand', [x], { shape });
 }
 
 /** Both tensors, or all of them, at their common broadcast shape. */
 export function broadcast(...tensors: readonly Tensor[]): Tensor[] {
+  checkTensors('broadcast', ...tensors);
   const shape = broadcastShapes(
     tensors.map((x) => x.shape),
     'broadcast',
@@ -173,7 +178,8 @@ function resolveRange(index: SliceIndex, size: number, axis: number): Range {
     );
     return { start: at, length: 1, step: 1, backwards: false };
   }
-  const [from, to, step = 1] = index ?? [null, null];
+  checkList(`slice: a range of axis ${axis}`, index ?? []);
+  const [from = null, to = null, step = 1] = index ?? [];
   check(
     Number.isInteger(step) && step !== 0,
     'argument',
@@ -183,7 +189,7 @@ function resolveRange(index: SliceIndex, size: number, axis: number): Range {
     check(
       position === null || Number.isInteger(position) || Math.abs(position) === Infinity,
       'argument',
-      () => `slice: a range of axis ${axis} must run between whole numbers, got ${position}`,
+      () => `slice: a range of axis ${axis} must run between whole numbers, got ${shown(position)}`,
     );
   }
   const clip = (position: number, low: number, high: number): number =>
@@ -235,6 +241,10 @@ export const padRule: Rule<'pad'> = {
 
 /** Puts `value` around `x`: `before[i]` and `after[i]` entries along axis `i`; negative counts cut instead. */
 export function pad(x: Tensor, before: readonly number[], after: readonly number[], value = 0): Tensor {
+  checkTensors('pad', x);
+  checkList('pad: counts before', before);
+  checkList('pad: counts after', after);
+  check(typeof value === 'number', 'argument', () => `pad: the value must be a number, got ${shown(value)}`);
   check(
     before.length === x.rank && after.length === x.rank,
     'argument',
@@ -279,6 +289,8 @@ export const concatRule: Rule<'concat'> = {
 
 /** Joins tensors along an axis that they have; element types are promoted to one. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
+  checkList('concat: what is joined', tensors);
+  checkTensors('concat', ...tensors);
   const [first] = tensors;
   if (!first) throw new TensegrityError('argument', 'concat: needs at least one tensor');
   const dtype = tensors.map((x) => x.dtype).reduce(promote);
@@ -291,6 +303,8 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
 
 /** Joins tensors of one shape along a new axis. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+  checkList('stack: what is joined', tensors);
+  checkTensors('stack', ...tensors);
   const [first] = tensors;
   if (!first) throw new TensegrityError('argument', 'stack: needs at least one tensor');
   const at = normalizeAxis(axis, first.rank + 1, 'stack');
@@ -330,6 +344,7 @@ export function flatten(x: Tensor, start = 0): Tensor {
 
 /** The diagonal of the last two axes [..., n, n] → [..., n]. */
 export function diagonal(x: Tensor): Tensor {
+  checkTensors('diagonal', x);
   const n = x.shape[x.rank - 1]!;
   check(x.rank >= 2 && x.shape[x.rank - 2] === n, 'shape', () => `diagonal: needs square matrices [..., n, n], got ${show(x.shape)}`);
   const batch = x.shape.slice(0, -2);

@@ -1,3 +1,4 @@
+import { options } from '../arguments.ts';
 import { type DType, isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import type { Attributes } from '../graph.ts';
@@ -6,7 +7,7 @@ import type { Tensor } from '../tensor.ts';
 import { outputSize, type Pair, pair } from './conv.ts';
 import { ones, tensor } from './create.ts';
 import { scatterAdd, takeAlongAxis } from './indexing.ts';
-import { apply, type Rule } from './rule.ts';
+import { apply, checkTensors, type Rule } from './rule.ts';
 
 type PoolAttributes = Attributes['pool'];
 
@@ -53,7 +54,11 @@ export interface PoolOptions {
   readonly padding?: Pair;
 }
 
-function windowOf(name: string, kernel: Pair, { stride, padding }: PoolOptions): Omit<PoolAttributes, 'mode'> {
+/** What all pools ask: images of floats, as every backend takes them, and a window. */
+function windowOf(name: string, x: Tensor, kernel: Pair, given: PoolOptions): Omit<PoolAttributes, 'mode'> {
+  checkTensors(name, x);
+  check(isFloat(x.dtype), 'dtype', () => `${name}: takes floats, got ${x.dtype}; convert with .cast('f32')`);
+  const { stride, padding } = options(name, given, { stride: undefined, padding: undefined });
   const window = pair(kernel, `${name}: kernel`, 1);
   const padded = pair(padding ?? 0, `${name}: padding`, 0);
   check(
@@ -65,16 +70,15 @@ function windowOf(name: string, kernel: Pair, { stride, padding }: PoolOptions):
 }
 
 /** The maximum of each window, [N, C, H, W] → [N, C, OH, OW], as PyTorch's `max_pool2d`; padding never wins, NaN does. */
-export function maxPool2d(x: Tensor, kernel: Pair, options: PoolOptions = {}): Tensor {
-  check(isFloat(x.dtype), 'dtype', () => `maxPool2d: takes floats, got ${x.dtype}`);
-  const window = windowOf('maxPool2d', kernel, options);
+export function maxPool2d(x: Tensor, kernel: Pair, given: PoolOptions = {}): Tensor {
+  const window = windowOf('maxPool2d', x, kernel, given);
   // Higher derivatives need the maximum as a gather; the first one needs only where it is.
   return apply('pool', [x], { ...window, mode: 'max' });
 }
 
 /** As {@link maxPool2d}, with where each maximum is: `h·W + w`, i32. */
-export function maxPool2dWithIndices(x: Tensor, kernel: Pair, options: PoolOptions = {}): { values: Tensor; indices: Tensor } {
-  const indices = apply('pool', [x], { ...windowOf('maxPool2d', kernel, options), mode: 'argmax' });
+export function maxPool2dWithIndices(x: Tensor, kernel: Pair, given: PoolOptions = {}): { values: Tensor; indices: Tensor } {
+  const indices = apply('pool', [x], { ...windowOf('maxPool2dWithIndices', x, kernel, given), mode: 'argmax' });
   const [n, c, h, w] = x.shape;
   const flat = indices.reshape([n!, c!, indices.shape[2]! * indices.shape[3]!]);
   return { values: takeAlongAxis(x.reshape([n!, c!, h! * w!]), flat, 2).reshape(indices.shape), indices };
@@ -86,17 +90,18 @@ export interface AveragePoolOptions extends PoolOptions {
 }
 
 /** The mean of each window, [N, C, H, W] → [N, C, OH, OW], as PyTorch's `avg_pool2d`. */
-export function averagePool2d(x: Tensor, kernel: Pair, options: AveragePoolOptions = {}): Tensor {
-  check(isFloat(x.dtype), 'dtype', () => `averagePool2d: takes floats, got ${x.dtype}`);
-  const window = windowOf('averagePool2d', kernel, options);
+export function averagePool2d(x: Tensor, kernel: Pair, given: AveragePoolOptions = {}): Tensor {
+  const { countIncludePad, ...rest } = options('averagePool2d', given, { stride: undefined, padding: undefined, countIncludePad: true });
+  const window = windowOf('averagePool2d', x, kernel, rest);
   const sums = apply('pool', [x], { ...window, mode: 'sum' });
-  if (options.countIncludePad ?? true) return sums.div(window.kernel[0] * window.kernel[1]);
+  if (countIncludePad) return sums.div(window.kernel[0] * window.kernel[1]);
   const counts = apply('pool', [ones([1, 1, x.shape[2]!, x.shape[3]!], x.dtype)], { ...window, mode: 'sum' });
   return sums.div(counts);
 }
 
 /** Means over a grid of `size` cells, [N, C, H, W] → [N, C, OH, OW], as PyTorch's `adaptive_avg_pool2d`: cell i spans ⌊iH/OH⌋ to ⌈(i+1)H/OH⌉. */
 export function adaptiveAveragePool2d(x: Tensor, size: Pair): Tensor {
+  checkTensors('adaptiveAveragePool2d', x);
   check(x.rank === 4, 'shape', () => `adaptiveAveragePool2d: takes images [N, C, H, W], got ${show(x.shape)}`);
   const [rows, columns] = pair(size, 'adaptiveAveragePool2d: size', 1);
   const [height, width] = [x.shape[2]!, x.shape[3]!];

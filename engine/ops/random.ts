@@ -1,3 +1,4 @@
+import { options, shown } from '../arguments.ts';
 import { type DType, dtypes } from '../dtype.ts';
 import { check } from '../errors.ts';
 import { checkShape, type Shape, show, sizeOf } from '../shape.ts';
@@ -23,13 +24,14 @@ export function key(seed: Key): Tensor {
     );
     return seed;
   }
-  check(Number.isSafeInteger(seed), 'argument', () => `key: a seed must be a whole number within ±2^53, got ${seed}`);
+  check(Number.isSafeInteger(seed), 'argument', () => `key: a seed must be a whole number within ±2^53, got ${shown(seed)}`);
   return tensor(new Int32Array([Math.floor(seed / 2 ** 32), seed | 0]));
 }
 
 /** Another key, independent of this one's draws for all purposes, for each whole number `data`. */
 export function foldIn(from: Key, data: number | Tensor): Tensor {
   const [high, low] = words(key(from));
+  check(data instanceof Tensor || Number.isSafeInteger(data), 'argument', () => `foldIn: takes whole numbers, got ${shown(data)}`);
   // Counters of a draw start at 0; these count down from the other end.
   const counter = data instanceof Tensor ? data.cast('i32').mul(-2).sub(2) : tensor(new Int32Array([-2 * data - 2])).squeeze();
   const first = scalar('threefry', high, low, counter).reshape([1]);
@@ -39,6 +41,7 @@ export function foldIn(from: Key, data: number | Tensor): Tensor {
 
 /** `count` independent keys. */
 export function split(from: Key, count: number): Tensor[] {
+  checkShape([count], 'split');
   return Array.from({ length: count }, (_, i) => foldIn(from, i));
 }
 
@@ -70,10 +73,8 @@ export interface RandomOptions {
  * Uniform on [low, high): 24 random bits each (a float's worth). On [0, 1) the same bits everywhere; another range scales them, which rounds
  * as the backend's arithmetic does, in rare cases to `high` itself.
  */
-export function uniform(
-  shape: Shape,
-  { key: from, low = 0, high = 1, dtype = 'f32' }: RandomOptions & { readonly low?: number; readonly high?: number },
-): Tensor {
+export function uniform(shape: Shape, given: RandomOptions & { readonly low?: number; readonly high?: number }): Tensor {
+  const { key: from, low, high, dtype } = options('uniform', given, { key: undefined, low: 0, high: 1, dtype: 'f32' });
   checkFloat(dtype, 'uniform');
   const unit = scalar('shiftRight', randomBits(from, shape), 8)
     .cast(dtype)
@@ -82,7 +83,8 @@ export function uniform(
 }
 
 /** Standard normal: √2·erf⁻¹ of a uniform on the open interval (−1, 1), whose 2²⁴ values are symmetric about 0. */
-export function randn(shape: Shape, { key: from, dtype = 'f32' }: RandomOptions): Tensor {
+export function randn(shape: Shape, given: RandomOptions): Tensor {
+  const { key: from, dtype } = options('randn', given, { key: undefined, dtype: 'f32' });
   checkFloat(dtype, 'randn');
   // (2k+1)/2²⁴ − 1 for k = 0 … 2²⁴−1 in steps of 2⁻²³ never reaches ±1 and is exact in f32.
   const symmetric = scalar('shiftRight', randomBits(from, shape), 9)
@@ -93,21 +95,25 @@ export function randn(shape: Shape, { key: from, dtype = 'f32' }: RandomOptions)
 }
 
 /** 1 with probability p, else 0; u8. */
-export function bernoulli(shape: Shape, { key: from, p }: { readonly key: Key; readonly p: number }): Tensor {
+export function bernoulli(shape: Shape, given: { readonly key: Key; readonly p: number }): Tensor {
+  const { key: from, p } = options('bernoulli', given, { key: undefined, p: undefined });
   check(p >= 0 && p <= 1, 'argument', () => `bernoulli: p must be from 0 to 1, got ${p}`);
   return uniform(shape, { key: from }).less(p);
 }
 
-/** Whole numbers from `low` (included) to `high` (excluded), i32. The bias is below (high − low)/2²⁴. */
-export function randint(
-  shape: Shape,
-  { key: from, low = 0, high }: { readonly key: Key; readonly low?: number; readonly high: number },
-): Tensor {
+/** Whole numbers from `low` (included) to `high` (excluded), i32. The bias is below (high − low)/2²⁴, above 2²⁴ of them (high − low)/2³¹. */
+export function randint(shape: Shape, given: { readonly key: Key; readonly low?: number; readonly high: number }): Tensor {
+  const { key: from, low, high } = options('randint', given, { key: undefined, low: 0, high: undefined });
   check(
-    dtypes.i32.holds(low) && dtypes.i32.holds(high - 1) && high > low,
+    dtypes.i32.holds(low) && dtypes.i32.holds(high - 1) && high > low && high - low < 2 ** 31,
     'argument',
-    () => `randint: needs whole numbers low < high of 32 bits, got ${low} and ${high}`,
+    () => `randint: needs whole numbers low < high of 32 bits, less than 2^31 apart, got ${low} and ${high}`,
   );
+  // More numbers than a uniform float has values.
+  if (high - low > 2 ** 24)
+    return scalar('shiftRight', randomBits(from, shape), 1)
+      .remainder(high - low)
+      .add(low);
   return uniform(shape, { key: from })
     .mul(high - low)
     .floor()
@@ -117,6 +123,7 @@ export function randint(
 }
 
 /** A random order of 0 … n−1, i32: the positions that sort random words (ties, of chance 2⁻³² a pair, keep their order). */
-export function permutation(n: number, { key: from }: { readonly key: Key }): Tensor {
+export function permutation(n: number, given: { readonly key: Key }): Tensor {
+  const { key: from } = options('permutation', given, { key: undefined });
   return argsort(randomBits(from, [n]));
 }

@@ -1,3 +1,4 @@
+import { options } from '../arguments.ts';
 import type { Reduction } from '../compiler/plan.ts';
 import { type DType, isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
@@ -127,7 +128,8 @@ export interface VarianceOptions {
  * The variance over `axes`, in two passes (mean, then squared deviations), so that a large mean costs no accuracy.
  * NaN where the count does not exceed `correction`, as PyTorch has it.
  */
-export function variance(x: Tensor, axes?: Axes, { keepdims = false, correction = 1 }: VarianceOptions = {}): Tensor {
+export function variance(x: Tensor, axes?: Axes, given: VarianceOptions = {}): Tensor {
+  const { keepdims, correction } = options('variance', given, { keepdims: false, correction: 1 });
   const divisor = Math.max(0, countOf(x, axes) - correction);
   const centred = x.sub(mean(x, axes, true));
   const squares = sum(centred.square(), axes, true).div(divisor);
@@ -138,8 +140,8 @@ export function variance(x: Tensor, axes?: Axes, { keepdims = false, correction 
 }
 
 /** The square root of {@link variance}. */
-export function std(x: Tensor, axes?: Axes, options: VarianceOptions = {}): Tensor {
-  return variance(x, axes, options).sqrt();
+export function std(x: Tensor, axes?: Axes, given: VarianceOptions = {}): Tensor {
+  return variance(x, axes, given).sqrt();
 }
 
 /** ln Σ eˣ over `axes`, shifted by the maximum so that nothing overflows; −∞ for all −∞. */

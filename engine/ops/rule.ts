@@ -1,4 +1,6 @@
+import { shown } from '../arguments.ts';
 import type { DType } from '../dtype.ts';
+import { check } from '../errors.ts';
 import { type Attributes, Node, type OpName } from '../graph.ts';
 import type { Shape } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
@@ -22,8 +24,15 @@ export interface VjpContext<Op extends OpName> {
   readonly attributes: Attributes[Op];
 }
 
+/** @throws TensegrityError `argument` for anything but tensors. */
+export function checkTensors(op: string, ...values: readonly unknown[]): void {
+  for (const value of values)
+    check(value instanceof Tensor, 'argument', () => `${op}: takes tensors, got ${shown(value)}; make one with tensor()`);
+}
+
 /** Builds a node by its rule; nothing is computed. */
 export function apply<Op extends OpName>(op: Op, inputs: readonly Tensor[], attributes: Attributes[Op]): Tensor {
+  checkTensors(op, ...inputs);
   const nodes = inputs.map((input) => input.node);
   const rule: Rule<Op> = ruleOf(op);
   const { shape, dtype } = rule.infer(nodes, attributes);

@@ -1,3 +1,4 @@
+import { checkChoice, checkList, options } from '../arguments.ts';
 import { vjp } from '../autodiff.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
@@ -6,7 +7,7 @@ import type { Tensor } from '../tensor.ts';
 import { arange } from './create.ts';
 import { takeAlongAxis } from './indexing.ts';
 import { narrow, stack } from './movement.ts';
-import { apply, type Rule } from './rule.ts';
+import { apply, checkTensors, type Rule } from './rule.ts';
 
 export interface GridSampleOptions {
   /** What is outside the image: 0, or the nearest border pixel. */
@@ -38,7 +39,9 @@ export const gridSampleRule: Rule<'gridSample'> = {
  * Bilinear samples of images x [N, C, H, W] at grid [N, OH, OW, 2] of (x, y) pairs, where −1 and 1 are the image's edges; → [N, C, OH, OW].
  * As PyTorch's `grid_sample`.
  */
-export function gridSample(x: Tensor, grid: Tensor, { padding = 'zeros', alignCorners = false }: GridSampleOptions = {}): Tensor {
+export function gridSample(x: Tensor, grid: Tensor, given: GridSampleOptions = {}): Tensor {
+  const { padding, alignCorners } = options('gridSample', given, { padding: 'zeros', alignCorners: false });
+  checkChoice('gridSample: padding', padding, ['zeros', 'border']);
   return apply('gridSample', [x, grid], { padding, alignCorners });
 }
 
@@ -89,11 +92,10 @@ function coordinate(x: Tensor, size: number, padding: 'zeros' | 'border', alignC
  * The grid of an affine map: theta [N, 2, 3] takes output positions (x, y, 1) in [−1, 1] to input positions; → [N, OH, OW, 2] for
  * `size` = [OH, OW]. As PyTorch's `affine_grid`.
  */
-export function affineGrid(
-  theta: Tensor,
-  size: readonly [number, number],
-  { alignCorners = false }: { readonly alignCorners?: boolean } = {},
-): Tensor {
+export function affineGrid(theta: Tensor, size: readonly [number, number], given: { readonly alignCorners?: boolean } = {}): Tensor {
+  const { alignCorners } = options('affineGrid', given, { alignCorners: false });
+  checkTensors('affineGrid', theta);
+  checkList('affineGrid: the size', size);
   check(
     theta.rank === 3 && theta.shape[1] === 2 && theta.shape[2] === 3,
     'shape',

@@ -1,3 +1,4 @@
+import { checkNames } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { foldIn, type Key, type Tensor, uniform } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
@@ -128,7 +129,23 @@ export function augmentation(config: Augmentation): Augment {
   };
 }
 
-function checkAugmentation({ crop: cropping, flip, jitter, grey, blur, solarise: solarising }: Augmentation): void {
+/** The names that each step's settings have; of a probability alone, none. */
+const settings: { readonly [Name in keyof Augmentation]-?: { readonly [Setting in keyof Extract<Augmentation[Name], object>]-?: 0 } } = {
+  crop: { scale: 0, ratio: 0 },
+  flip: {},
+  jitter: { brightness: 0, contrast: 0, saturation: 0, hue: 0, p: 0 },
+  grey: {},
+  blur: { sigma: 0, p: 0 },
+  solarise: { p: 0, threshold: 0 },
+};
+
+function checkAugmentation(config: Augmentation): void {
+  checkNames('augmentation', config, settings);
+  for (const [name, known] of Object.entries(settings)) {
+    const given = config[name as keyof Augmentation];
+    if (given !== undefined && Object.keys(known).length > 0) checkNames(`augmentation: ${name}`, given, known);
+  }
+  const { crop: cropping, flip, jitter, grey, blur, solarise: solarising } = config;
   for (const [name, p] of Object.entries({ flip, jitter: jitter?.p, grey, blur: blur?.p, solarise: solarising?.p })) {
     check(
       p === undefined || (p >= 0 && p <= 1),

@@ -1,3 +1,4 @@
+import { checkBytes, checkChoice, checkList } from '../../engine/arguments.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import type { ImageSplit } from './images.ts';
 
@@ -26,6 +27,9 @@ export type CifarVersion = keyof typeof cifarVersions;
  * @throws TensegrityError `format` for a file that is empty or no whole number of records, or a label that is no class.
  */
 export function parseCifar(files: readonly Uint8Array[], version: CifarVersion): ImageSplit & Required<Pick<ImageSplit, 'labels'>> {
+  checkChoice('parseCifar', version, Object.keys(cifarVersions));
+  checkList('parseCifar: the files', files);
+  for (const file of files) checkBytes('parseCifar', file);
   const { labelBytes, labelAt, classes } = cifarVersions[version];
   const record = labelBytes + PIXELS;
   for (const { length } of files) {

@@ -2,8 +2,9 @@ import { readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkNames, shown } from '../../engine/arguments.ts';
 import type { HostArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import { readArray, readBytes } from '../io/files.ts';
 import { parseCifar } from './cifar.ts';
@@ -25,6 +26,16 @@ export interface DatasetOptions {
   /** Default process.env: TENSEGRITY_DATA, XDG_CACHE_HOME. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
+
+const optionNames: Readonly<Record<keyof DatasetOptions, 0>> = {
+  folder: 0,
+  labels: 0,
+  testImages: 0,
+  testLabels: 0,
+  download: 0,
+  onDownload: 0,
+  environment: 0,
+};
 
 /** How a kind of data set is spread over files. */
 interface Layout {
@@ -291,6 +302,9 @@ async function loadNamed(name: string, source: Source, options: DatasetOptions):
 /** How many channels an image can have for its layout to be told from its shape. */
 const CHANNELS: readonly (number | undefined)[] = [1, 3];
 
+/** Where the last axis is this short and those before are longer, it holds channels (grey and alpha, or colour and alpha, at most). */
+const MOST_CHANNELS = 4;
+
 /** A .npy array as images [count, channels, height, width]. */
 function asImages(array: HostArray, path: string): HostArray {
   const { dtype, shape, data } = array;
@@ -313,7 +327,14 @@ function asImages(array: HostArray, path: string): HostArray {
     if (wrong >= 0) return fail(`finite f32 values, and element ${wrong} is ${data[wrong]}`);
   }
   if (fourth === undefined) return { dtype: type, shape: [count, 1, second, third], data: values };
-  if (type === 'f32') return { dtype: type, shape, data: values };
+  if (type === 'f32') {
+    // Trained as they are, rows would count as channels, and nothing would say so.
+    if (fourth <= MOST_CHANNELS && second > MOST_CHANNELS && third > MOST_CHANNELS)
+      return fail(
+        `[count, channels, height, width], and this looks like channels last; in NumPy, array.transpose(0, 3, 1, 2) gives ${show([count, fourth, second, third])}`,
+      );
+    return { dtype: type, shape, data: values };
+  }
   const [channelsFirst, channelsLast] = [CHANNELS.includes(second), CHANNELS.includes(fourth)];
   if (channelsFirst === channelsLast) {
     return fail(
@@ -365,7 +386,7 @@ async function loadFolder(path: string): Promise<ImageDataset> {
  * (`$XDG_CACHE_HOME/tensegrity`, `~/.cache/tensegrity`); else downloaded, where it has an address. Every file's content is held against its published
  * checksum; a download is written aside and renamed, so one that is broken off leaves nothing half, and begins again with the file it was at.
  *
- * A .npy: float images are used as they are, [count, channels, height, width]; u8 ones are given with the mean and deviation to normalise them by,
+ * A .npy: float images are used as they are, [count, channels, height, width] (up to 4 channels last are refused); u8 ones are given with the mean and deviation to normalise them by,
  * and may have their 1 or 3 channels last. [count, height, width] has one channel.
  *
  * @param nameOrPath a name, a folder, or a path that ends in `.npy`.
@@ -373,6 +394,8 @@ async function loadFolder(path: string): Promise<ImageDataset> {
  * @throws TensegrityError `data` if it is absent (the message gives the ways to get it) or its content is wrong; `format` for a damaged file; `storage`.
  */
 export async function loadDataset(nameOrPath: string, options: DatasetOptions = {}): Promise<ImageDataset> {
+  checkNames('loadDataset', options, optionNames);
+  check(typeof nameOrPath === 'string', 'argument', () => `loadDataset: takes a name or a path, got ${shown(nameOrPath)}`);
   const source = Object.hasOwn(sources, nameOrPath) ? sources[nameOrPath] : undefined;
   if (source !== undefined) return loadNamed(nameOrPath, source, options);
   if (nameOrPath.endsWith('.npy')) return loadArrays(nameOrPath, options);

@@ -1,3 +1,4 @@
+import { checkBytes } from '../../engine/arguments.ts';
 import type { HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { sizeOf } from '../../engine/shape.ts';
@@ -45,6 +46,7 @@ function parseHeader(bytes: Uint8Array): Header | undefined {
  * Source: "The IDX file format", http://yann.lecun.com/exdb/mnist/ (archived).
  */
 export function parseIdx(bytes: Uint8Array): HostArray {
+  checkBytes('parseIdx', bytes);
   const header = parseHeader(bytes);
   if (header === undefined)
     throw new TensegrityError('format', `${WHAT}: it ends after ${bytes.length} bytes, within its header; the file is incomplete`);
@@ -61,6 +63,7 @@ export function parseIdx(bytes: Uint8Array): HostArray {
  * @throws TensegrityError `format` for damaged gzip data, or content that is longer than its header says or than `largest`.
  */
 export async function inflateIdx(bytes: Uint8Array, largest = LARGEST_CONTENT): Promise<Uint8Array> {
+  checkBytes('inflateIdx', bytes);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   let at = 0;
   const source = new ReadableStream<Uint8Array<ArrayBuffer>>({

@@ -1,5 +1,6 @@
-import { dtypes, type HostArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { shown } from '../../engine/arguments.ts';
+import { checkHostArray, dtypes, type HostArray } from '../../engine/dtype.ts';
+import { check, TensegrityError } from '../../engine/errors.ts';
 import { show, sizeOf } from '../../engine/shape.ts';
 
 /** Images and, where there are any, their classes. */
@@ -23,7 +24,9 @@ export interface ImageDataset {
 }
 
 /** The dimensions of a batch of images. @throws TensegrityError `shape` unless there are four, `dtype` unless elements are u8 or f32. */
-export function imageShape({ dtype, shape }: HostArray, op: string): [count: number, channels: number, height: number, width: number] {
+export function imageShape(images: HostArray, op: string): [count: number, channels: number, height: number, width: number] {
+  checkHostArray(images, op);
+  const { dtype, shape } = images;
   const [count, channels, height, width] = shape;
   if (count === undefined || channels === undefined || height === undefined || width === undefined || shape.length !== 4) {
     throw new TensegrityError('shape', `${op}: images must be [count, channels, height, width], not ${show(shape)}`, { shape });
@@ -75,10 +78,15 @@ export function channelStatistics(images: HostArray): { mean: number[]; deviatio
 export function normalizeImages(images: HostArray, scale?: Pick<ImageDataset, 'mean' | 'deviation'>): HostArray {
   const [, channels] = imageShape(images, 'normalizeImages');
   if (images.dtype === 'f32') return images;
-  if (scale !== undefined && (scale.mean.length !== channels || scale.deviation.length !== channels)) {
-    throw new TensegrityError(
+  if (scale !== undefined) {
+    const fits = [scale?.mean, scale?.deviation].every(
+      (list) => Array.isArray(list) && list.length === channels && list.every(Number.isFinite),
+    );
+    check(
+      fits,
       'shape',
-      `normalizeImages: ${channels} channels, but ${scale.mean.length} means and ${scale.deviation.length} deviations`,
+      () =>
+        `normalizeImages: ${channels} channels need as many means and deviations, finite numbers, got ${String(scale?.mean)} and ${String(scale?.deviation)}`,
     );
   }
   const tables = Array.from({ length: channels }, (_, channel) =>
@@ -99,6 +107,12 @@ export function normalizeImages(images: HostArray, scale?: Pick<ImageDataset, 'm
  * @throws TensegrityError `shape` for a scalar, `argument` for an index outside.
  */
 export function takeRows(array: HostArray, indices: ArrayLike<number>): HostArray {
+  checkHostArray(array, 'takeRows');
+  check(
+    typeof indices === 'object' && indices !== null && 'length' in indices,
+    'argument',
+    () => `takeRows: takes a list of indices, got ${shown(indices)}`,
+  );
   const [count, ...row] = array.shape;
   if (count === undefined) throw new TensegrityError('shape', 'takeRows: a scalar has no rows');
   const size = sizeOf(row);
@@ -114,6 +128,14 @@ export function takeRows(array: HostArray, indices: ArrayLike<number>): HostArra
 }
 
 /** The same rows of the images and of their labels. @throws as {@link takeRows}. */
-export function takeSplit({ images, labels }: ImageSplit, indices: ArrayLike<number>): ImageSplit {
+export function takeSplit(split: ImageSplit, indices: ArrayLike<number>): ImageSplit {
+  checkSplitRecord('takeSplit', split);
+  const { images, labels } = split;
   return { images: takeRows(images, indices), ...(labels === undefined ? {} : { labels: takeRows(labels, indices) }) };
+}
+
+/** @throws TensegrityError `argument` for anything but a record with images. */
+export function checkSplitRecord(op: string, split: ImageSplit): void {
+  check(typeof split === 'object' && split !== null, 'argument', () => `${op}: takes { images, labels? }, got ${shown(split)}`);
+  checkHostArray(split.images, `${op}: the images`);
 }

@@ -1,6 +1,7 @@
-import type { HostArray } from '../../engine/dtype.ts';
+import { options } from '../../engine/arguments.ts';
+import { checkHostArray, type HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
-import { type ImageSplit, takeSplit } from './images.ts';
+import { checkSplitRecord, type ImageSplit, takeSplit } from './images.ts';
 import { permutation } from './permutation.ts';
 
 export interface LoaderOptions {
@@ -28,7 +29,8 @@ export interface Batch extends ImageSplit {
  * @param count images.
  * @throws TensegrityError `argument` for a batch size that is no whole number ≥ 1, or that leaves no batch at all.
  */
-export function batchesPerEpoch(count: number, { batchSize, dropLast = true }: Pick<LoaderOptions, 'batchSize' | 'dropLast'>): number {
+export function batchesPerEpoch(count: number, given: Pick<LoaderOptions, 'batchSize' | 'dropLast'>): number {
+  const { batchSize, dropLast } = options('batchesPerEpoch', given, { batchSize: undefined, dropLast: true });
   if (!Number.isSafeInteger(batchSize) || batchSize < 1)
     throw new TensegrityError('argument', `the batch size must be a whole number ≥ 1, not ${batchSize}`, { batchSize });
   const batches = dropLast ? Math.floor(count / batchSize) : Math.ceil(count / batchSize);
@@ -46,10 +48,17 @@ export function batchesPerEpoch(count: number, { batchSize, dropLast = true }: P
  * @param first the batch to begin with, from 0; the epoch's number of batches gives none.
  * @throws TensegrityError `argument`, when the first batch is asked for.
  */
-export function* batches(split: ImageSplit, options: LoaderOptions, epoch: number, first = 0): Generator<Batch, void, undefined> {
-  const { batchSize, seed = 0, shuffle = true, prepare = (images) => images } = options;
+export function* batches(split: ImageSplit, given: LoaderOptions, epoch: number, first = 0): Generator<Batch, void, undefined> {
+  checkSplitRecord('batches', split);
+  const { batchSize, seed, shuffle, dropLast, prepare } = options('batches', given, {
+    batchSize: undefined,
+    seed: 0,
+    shuffle: true,
+    dropLast: true,
+    prepare: (images: HostArray) => images,
+  });
   const count = split.images.shape[0] ?? 0;
-  const end = batchesPerEpoch(count, options);
+  const end = batchesPerEpoch(count, { batchSize, dropLast });
   if (!Number.isSafeInteger(first) || first < 0 || first > end)
     throw new TensegrityError('argument', `an epoch has batches 0 … ${end - 1}; cannot begin at ${first}`, { first });
   const order = shuffle ? permutation(count, seed, epoch) : Int32Array.from({ length: count }, (_, index) => index);
@@ -107,6 +116,7 @@ function ahead<T>(produce: () => T): { take: () => Promise<T>; cancel: () => voi
  * @throws TensegrityError `argument` if the fraction is outside its range, or a class has fewer images than its share.
  */
 export function balancedSubset(labels: HostArray, fraction: number, seed = 0): Int32Array<ArrayBuffer> {
+  checkHostArray(labels, 'balancedSubset: the labels');
   if (!(fraction > 0 && fraction <= 1))
     throw new TensegrityError('argument', `balancedSubset: the fraction must be above 0 and at most 1, not ${fraction}`, { fraction });
   const rowsOf = new Map<number, number[]>();

@@ -1,4 +1,5 @@
-import { dtypes, isFloat } from '../../engine/dtype.ts';
+import { options, shown } from '../../engine/arguments.ts';
+import { checkHostArray, dtypes, isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { compile, grad, type HostArray, slot, type Tensor, tensor } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
@@ -23,6 +24,11 @@ export interface Classification {
 
 /** @throws TensegrityError `shape`, `dtype`, `argument`: what the splits must be, and the number of classes. */
 function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: string): { classes: number; width: number } {
+  for (const split of [train, test]) {
+    check(typeof split === 'object' && split !== null, 'argument', () => `${what}: takes { features, labels }, got ${shown(split)}`);
+    checkHostArray(split.features, `${what}: the features`);
+    checkHostArray(split.labels, `${what}: the labels`);
+  }
   const width = train.features.shape[1]!;
   for (const { features, labels } of [train, test]) {
     check(
@@ -108,9 +114,17 @@ export interface LinearProbeOptions {
 export async function linearProbe(
   train: LabelledFeatures,
   test: LabelledFeatures,
-  options: LinearProbeOptions = {},
+  given: LinearProbeOptions = {},
 ): Promise<Classification> {
-  const { epochs = 30, batchSize = 1000, learningRate = 1e-2, finalLearningRate = 1e-6, weightDecay = 0, seed = 0, onEpoch } = options;
+  const { epochs, batchSize, learningRate, finalLearningRate, weightDecay, seed, onEpoch } = options('linearProbe', given, {
+    epochs: 30,
+    batchSize: 1000,
+    learningRate: 1e-2,
+    finalLearningRate: 1e-6,
+    weightDecay: 0,
+    seed: 0,
+    onEpoch: undefined,
+  });
   const { classes, width } = checkSplits(train, test, 'linearProbe');
   check(
     Number.isInteger(epochs) && epochs >= 1 && Number.isInteger(batchSize) && batchSize >= 1,
@@ -178,8 +192,9 @@ const SIMILARITIES = 2 ** 22;
 export async function nearestNeighbours(
   train: LabelledFeatures,
   test: LabelledFeatures,
-  { k = 20, temperature = 0.07 }: NearestNeighboursOptions = {},
+  given: NearestNeighboursOptions = {},
 ): Promise<NearestNeighboursResult> {
+  const { k, temperature } = options('nearestNeighbours', given, { k: 20, temperature: 0.07 });
   const { classes } = checkSplits(train, test, 'nearestNeighbours');
   const count = train.features.shape[0]!;
   check(

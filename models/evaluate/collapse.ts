@@ -1,3 +1,4 @@
+import { options } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { eye, type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
 import { normalize, standardize } from '../nn/functional.ts';
@@ -87,7 +88,8 @@ export interface CollapseOptions {
  * thousands, give a sample of rows.
  * @throws TensegrityError `shape` for fewer than 2 samples.
  */
-export async function collapseMetrics(z: HostArray, { pairs = 2048 }: CollapseOptions = {}): Promise<CollapseMetrics> {
+export async function collapseMetrics(z: HostArray, given: CollapseOptions = {}): Promise<CollapseMetrics> {
+  const { pairs } = options('collapseMetrics', given, { pairs: 2048 });
   const embedding = tensor(z);
   checkEmbedding(embedding, 'collapseMetrics');
   const [n, d] = [z.shape[0]!, z.shape[1]!];

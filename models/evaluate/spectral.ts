@@ -1,3 +1,5 @@
+import { checkChoice, options } from '../../engine/arguments.ts';
+import { checkHostArray } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import type { HostArray } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
@@ -6,7 +8,9 @@ import { show } from '../../engine/shape.ts';
 type Columns = readonly Float64Array[];
 
 /** The columns of a matrix [n, d] of at least one element. @throws TensegrityError `shape`. */
-function columnsOf({ shape, data }: HostArray, what: string): Columns {
+function columnsOf(z: HostArray, what: string): Columns {
+  checkHostArray(z, what);
+  const { shape, data } = z;
   const [n, d] = shape;
   check(
     shape.length === 2 && n! > 0 && d! > 0,
@@ -107,20 +111,21 @@ export interface SpectralOptions {
  * keep their digits, which eigenvalues of ZᵀZ would lose. It takes about 2nd² + 16d³ operations (d ≤ n).
  * @throws TensegrityError `shape` unless z is a matrix with elements.
  */
-export function singularValues(z: HostArray, { centred: centre = false }: SpectralOptions = {}): Float64Array {
+export function singularValues(z: HostArray, given: SpectralOptions = {}): Float64Array {
+  const { centred: centre } = options('singularValues', given, { centred: false });
   const columns = columnsOf(z, 'singularValues');
   return singularValuesOf(centre ? centred(columns) : columns);
 }
 
-/** exp of the entropy −Σ p ln p; 0·ln 0 counts as 0. */
+/** exp of the entropy −Σ p ln p; 0·ln 0 counts as 0, and NaN gives NaN. */
 function perplexity(p: Float64Array): number {
-  return Math.exp(-p.reduce((sum, share) => sum + (share > 0 ? share * Math.log(share) : 0), 0));
+  return Math.exp(-p.reduce((sum, share) => sum + (share === 0 ? 0 : share * Math.log(share)), 0));
 }
 
 /** exp of the entropy of the values' shares of their sum, each plus ε: how many of them count. */
 export function entropyRank(values: Float64Array, epsilon = 0): number {
   const total = values.reduce((sum, value) => sum + value, 0);
-  return perplexity(values.map((value) => (total > 0 ? value / total : 0) + epsilon));
+  return perplexity(values.map((value) => (total === 0 ? 0 : value / total) + epsilon));
 }
 
 /**
@@ -128,8 +133,9 @@ export function entropyRank(values: Float64Array, epsilon = 0): number {
  * hides everything else there, so read the centred one beside it. (Q. Garrido et al., ICML 2023, Eq. 1)
  * @param epsilon 1e-7, unless given.
  */
-export function rankMe(z: HostArray, { epsilon = 1e-7, ...options }: SpectralOptions & { readonly epsilon?: number } = {}): number {
-  return entropyRank(singularValues(z, options), epsilon);
+export function rankMe(z: HostArray, given: SpectralOptions & { readonly epsilon?: number } = {}): number {
+  const { epsilon, ...rest } = options('rankMe', given, { epsilon: 1e-7, centred: false });
+  return entropyRank(singularValues(z, rest), epsilon);
 }
 
 /** The effective rank: exp of the entropy of the singular values' shares, of the centred z. (O. Roy & M. Vetterli, EUSIPCO 2007) */
@@ -139,6 +145,7 @@ export function effectiveRank(z: HostArray): number {
 
 /** The eigenvalues of the covariance matrix of z [n, d] (divisor n−1), in descending order, min(n, d) of them. @throws TensegrityError `shape` for n < 2. */
 export function covarianceSpectrum(z: HostArray): Float64Array {
+  checkHostArray(z, 'covarianceSpectrum');
   check(z.shape[0]! >= 2, 'shape', () => `covarianceSpectrum: needs at least 2 samples, got ${show(z.shape)}`);
   return singularValues(z, { centred: true }).map((value) => (value * value) / (z.shape[0]! - 1));
 }
@@ -163,7 +170,9 @@ export interface AlphaReQOptions {
  * @param z embeddings [n, d], or their {@link covarianceSpectrum}.
  * @throws TensegrityError `argument` unless the fit has at least two positive eigenvalues.
  */
-export function alphaReQ(z: HostArray | Float64Array, { from = 1, to, weights = 'none' }: AlphaReQOptions = {}): number {
+export function alphaReQ(z: HostArray | Float64Array, given: AlphaReQOptions = {}): number {
+  const { from, to, weights } = options('alphaReQ', given, { from: 1, to: undefined, weights: 'none' });
+  checkChoice('alphaReQ: weights', weights, ['none', 'inverse-rank']);
   const spectrum = z instanceof Float64Array ? z : covarianceSpectrum(z);
   const positive = positiveCount(spectrum);
   const last = to ?? positive;
@@ -195,7 +204,9 @@ export interface LiDAROptions {
  * them plus δI; both are plain means. For z [samples, views, d]. (V. Thilak et al., ICLR 2024)
  * @throws TensegrityError `shape` unless z has three axes with elements.
  */
-export function lidar(z: HostArray, { delta = 1e-4, epsilon = 1e-7 }: LiDAROptions = {}): number {
+export function lidar(z: HostArray, given: LiDAROptions = {}): number {
+  checkHostArray(z, 'lidar');
+  const { delta, epsilon } = options('lidar', given, { delta: 1e-4, epsilon: 1e-7 });
   const [n, q, d] = z.shape;
   check(
     z.shape.length === 3 && n! > 0 && q! > 0 && d! > 0,

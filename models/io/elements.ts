@@ -1,6 +1,6 @@
-import { type DType, dtypes, type HostArray, type TypedArray } from '../../engine/dtype.ts';
+import { type DType, dtypes, type TypedArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
-import { checkShape, show, sizeOf } from '../../engine/shape.ts';
+import { show, sizeOf } from '../../engine/shape.ts';
 
 interface Element {
   /** Width in the file. */
@@ -122,17 +122,6 @@ export function littleEndianBytes(data: TypedArray): Uint8Array {
   const reversed = bytes.slice();
   reverseEach(reversed, data.BYTES_PER_ELEMENT);
   return reversed;
-}
-
-/** @throws TensegrityError `shape` unless the array's data has as many elements as its shape. */
-export function checkHostArray({ shape, data }: HostArray, what: string): void {
-  checkShape(shape, what);
-  if (sizeOf(shape) !== data.length) {
-    throw new TensegrityError('shape', `${what}: shape ${show(shape)} has ${sizeOf(shape)} elements, but the data has ${data.length}`, {
-      shape,
-      length: data.length,
-    });
-  }
 }
 
 /** A view of `bytes` for DataView's readers. */

@@ -1,7 +1,8 @@
-import { type DType, dtypes, type HostArray, type TypedArray } from '../../engine/dtype.ts';
+import { checkBytes } from '../../engine/arguments.ts';
+import { checkHostArray, type DType, dtypes, type HostArray, type TypedArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { contiguousStrides } from '../../engine/shape.ts';
-import { checkExtent, checkHostArray, decodeElements, type ElementName, elements, littleEndianBytes, viewOf } from './elements.ts';
+import { checkExtent, decodeElements, type ElementName, elements, littleEndianBytes, viewOf } from './elements.ts';
 import { Scanner } from './scanner.ts';
 
 const WHAT = '.npy file';
@@ -108,6 +109,7 @@ function fromFortranOrder(data: TypedArray, dtype: DType, shape: readonly number
  * Source: NumPy enhancement proposal 1 and numpy/lib/format.py.
  */
 export function parseNpy(bytes: Uint8Array): HostArray {
+  checkBytes('parseNpy', bytes);
   const lengthBytes = MAGIC.every((byte, at) => bytes[at] === byte) ? LENGTH_BYTES[bytes[6] ?? 0] : undefined;
   if (lengthBytes === undefined || bytes.length < 8 + lengthBytes) {
     throw new TensegrityError('format', `not a .npy file: it must begin with \\x93NUMPY and version 1, 2 or 3; write one with numpy.save`);

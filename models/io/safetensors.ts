@@ -1,6 +1,8 @@
+import { checkBytes } from '../../engine/arguments.ts';
 import type { DType, HostArray } from '../../engine/dtype.ts';
+import { checkHostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
-import { checkExtent, checkHostArray, decodeElements, type ElementName, elements, littleEndianBytes, viewOf } from './elements.ts';
+import { checkExtent, decodeElements, type ElementName, elements, littleEndianBytes, viewOf } from './elements.ts';
 import { Scanner } from './scanner.ts';
 
 const WHAT = '.safetensors file';
@@ -106,6 +108,7 @@ function decodeHeader(bytes: Uint8Array): string {
  * Source: https://github.com/huggingface/safetensors, "Format".
  */
 export function parseSafetensors(bytes: Uint8Array): Safetensors {
+  checkBytes('parseSafetensors', bytes);
   if (bytes.length < 8)
     throw new TensegrityError('format', `not a .safetensors file: it has ${bytes.length} bytes, and its header's length alone takes 8`);
   const headerLength = Number(viewOf(bytes).getBigUint64(0, true));

@@ -1,4 +1,6 @@
+import { options } from '../../engine/arguments.ts';
 import { diagonal, type Tensor } from '../../engine/index.ts';
+import { checkTensors } from '../../engine/ops/rule.ts';
 import { crossCorrelation } from '../regularizers/crossCorrelation.ts';
 import { offDiagonal } from '../regularizers/statistics.ts';
 
@@ -17,13 +19,11 @@ export type BarlowTwinsLoss = Readonly<Record<'loss' | 'onDiagonal' | 'offDiagon
 /**
  * Barlow Twins of two views' embeddings [n, d]: their cross-correlation C is to be the identity, Σ(C_ii − 1)² + λ·Σ_{i≠j} C_ij².
  * (J. Zbontar et al., ICML 2021, Eq. 1; facebookresearch/barlowtwins:main.py)
- * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples.
+ * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for an option that is unknown or not finite.
  */
-export function barlowTwins(
-  za: Tensor,
-  zb: Tensor,
-  { offDiagonal: lambda = 0.0051, scale = 1, epsilon = 1e-5 }: BarlowTwinsOptions = {},
-): BarlowTwinsLoss {
+export function barlowTwins(za: Tensor, zb: Tensor, given: BarlowTwinsOptions = {}): BarlowTwinsLoss {
+  const { offDiagonal: lambda, scale, epsilon } = options('barlowTwins', given, { offDiagonal: 0.0051, scale: 1, epsilon: 1e-5 });
+  checkTensors('barlowTwins', za, zb);
   const correlation = crossCorrelation(za, zb, { epsilon });
   const parts = {
     onDiagonal: diagonal(correlation).sub(1).square().sum(),

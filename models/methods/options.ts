@@ -1,3 +1,4 @@
+import { checkNames } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 
 /** A number in [least, most]; whole where `whole`. `default: null` stands for what the description says. */
@@ -50,13 +51,7 @@ export function resolveOptions<Table extends Readonly<Record<string, MethodOptio
   given: Readonly<Record<string, unknown>>,
   what: string,
 ): OptionValues<Table> {
-  for (const name of Object.keys(given)) {
-    check(
-      Object.hasOwn(table, name),
-      'argument',
-      () => `${what}: there is no option '${name}'; there are ${Object.keys(table).join(', ')}`,
-    );
-  }
+  checkNames(what, given, table);
   const entries = Object.entries(table).flatMap(([name, option]) => {
     const value = given[name] ?? option.default;
     if (value === null) return [];

@@ -1,5 +1,6 @@
-import { check } from '../../engine/errors.ts';
+import { checkChoice, options } from '../../engine/arguments.ts';
 import type { Tensor } from '../../engine/index.ts';
+import { checkTensors } from '../../engine/ops/rule.ts';
 import { covariance, invariance, type VarianceHinge, variance } from '../regularizers/information.ts';
 import { checkViews } from '../regularizers/statistics.ts';
 
@@ -37,16 +38,26 @@ export type VICRegLoss = Readonly<Record<'loss' | 'invariance' | 'variance' | 'c
 /**
  * VICReg of two views' embeddings [n, d]: the views agree, every dimension varies, no two dimensions vary together.
  * (A. Bardes, J. Ponce, Y. LeCun, ICLR 2022; facebookresearch/vicreg:main_vicreg.py)
- * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for an unknown dialect.
+ * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for an option that is unknown, not finite, or no dialect.
  */
-export function vicreg(za: Tensor, zb: Tensor, options: VICRegOptions = {}): VICRegLoss {
-  const { invariance: lambda = 25, variance: mu = 25, covariance: nu = 1, dialect = 'official', ...hinge } = options;
+export function vicreg(za: Tensor, zb: Tensor, given: VICRegOptions = {}): VICRegLoss {
+  const {
+    invariance: lambda,
+    variance: mu,
+    covariance: nu,
+    dialect,
+    ...hinge
+  } = options('vicreg', given, {
+    invariance: 25,
+    variance: 25,
+    covariance: 1,
+    gamma: 1,
+    epsilon: 1e-4,
+    dialect: 'official',
+  });
+  checkTensors('vicreg', za, zb);
   checkViews(za, zb, 'vicreg');
-  check(
-    Object.hasOwn(dialects, dialect),
-    'argument',
-    () => `vicreg: there is no dialect '${dialect}'; there are ${vicregDialects.join(', ')}`,
-  );
+  checkChoice('vicreg: dialect', dialect, vicregDialects);
   const factors = dialects[dialect](za.shape[1]!);
   const parts = {
     invariance: invariance(za, zb).mul(factors.invariance),

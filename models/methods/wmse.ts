@@ -1,5 +1,7 @@
+import { checkChoice, options } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { type Key, permutation, split, stack, type Tensor } from '../../engine/index.ts';
+import { checkTensors } from '../../engine/ops/rule.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 import { cosineSimilarity, meanSquaredError } from '../nn/functional.ts';
 import { checkViews } from '../regularizers/statistics.ts';
@@ -42,28 +44,21 @@ export type WMSELoss = Readonly<Record<'loss', Tensor>>;
  * @throws TensegrityError `shape` for views of different shapes, a sub-batch of d samples or fewer at ε = 0, or one that does not divide the
  * batch; `argument` for options outside their range.
  */
-export function wmse(za: Tensor, zb: Tensor, options: WMSEOptions = {}): WMSELoss {
-  const {
-    subBatch = za.shape[0]!,
-    iterations = 1,
-    distance = 'normalized',
-    epsilon = 0,
-    whitening = 'cholesky',
-    key = 0,
-    permutations,
-  } = options;
+export function wmse(za: Tensor, zb: Tensor, given: WMSEOptions = {}): WMSELoss {
+  checkTensors('wmse', za, zb);
+  const { subBatch, iterations, distance, epsilon, whitening, key, permutations } = options('wmse', given, {
+    subBatch: za.shape[0] ?? 0,
+    iterations: 1,
+    distance: 'normalized',
+    epsilon: 0,
+    whitening: 'cholesky',
+    key: undefined,
+    permutations: undefined,
+  });
   checkViews(za, zb, 'wmse');
   const [n, d] = [za.shape[0]!, za.shape[1]!];
-  check(
-    Object.hasOwn(whitenings, whitening),
-    'argument',
-    () => `wmse: there is no whitening '${whitening}'; there are ${whiteningNames.join(', ')}`,
-  );
-  check(
-    Object.hasOwn(distances, distance),
-    'argument',
-    () => `wmse: there is no distance '${distance}'; there are ${wmseDistances.join(', ')}`,
-  );
+  checkChoice('wmse: whitening', whitening, whiteningNames);
+  checkChoice('wmse: distance', distance, wmseDistances);
   check(
     Number.isInteger(iterations) && iterations >= 1,
     'argument',
@@ -87,7 +82,7 @@ export function wmse(za: Tensor, zb: Tensor, options: WMSEOptions = {}): WMSELos
       ? [null]
       : permutations
         ? Array.from({ length: iterations }, (_, i) => permutations.slice(i))
-        : split(key, iterations).map((from) => permutation(n, { key: from }));
+        : split(key ?? 0, iterations).map((from) => permutation(n, { key: from }));
   const whiten = (z: Tensor, order: Tensor | null): Tensor =>
     whitenings[whitening]((order ? z.take(order) : z).reshape([n / subBatch, subBatch, d]), { epsilon }).reshape([n, d]);
   return { loss: stack(orders.map((order) => distances[distance](whiten(za, order), whiten(zb, order)))).mean() };

@@ -1,6 +1,8 @@
+import { options } from '../../engine/arguments.ts';
 import { isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { arange, bernoulli, customGradient, type Key, matmul, type Operand, type Tensor } from '../../engine/index.ts';
+import { checkTensors } from '../../engine/ops/rule.ts';
 import { show } from '../../engine/shape.ts';
 
 /** max(x, 0). */
@@ -36,7 +38,8 @@ export function softplus(x: Tensor): Tensor {
 }
 
 /** Zeroes elements with probability p and scales the others by 1/(1−p); the same key drops the same elements. @throws TensegrityError `argument` unless 0 ≤ p < 1. */
-export function dropout(x: Tensor, { p, key }: { readonly p: number; readonly key: Key }): Tensor {
+export function dropout(x: Tensor, given: { readonly p: number; readonly key: Key }): Tensor {
+  const { p, key } = options('dropout', given, { p: undefined, key: undefined });
   check(p >= 0 && p < 1, 'argument', () => `dropout: p must be from 0 to below 1, got ${p}`);
   return p === 0 ? x : bernoulli(x.shape, { key, p }).where(0, x.mul(1 / (1 - p)));
 }
@@ -143,7 +146,9 @@ export function batchNorm(x: Tensor, { axes, weight, bias, epsilon }: BatchNorma
  * `labelSmoothing` s in [0, 1] mixes the label with the uniform distribution: (1−s)·one-hot + s/classes, as PyTorch's.
  * @throws TensegrityError `shape`, `dtype`, `argument`.
  */
-export function crossEntropy(logits: Tensor, labels: Tensor, { labelSmoothing = 0 }: { readonly labelSmoothing?: number } = {}): Tensor {
+export function crossEntropy(logits: Tensor, labels: Tensor, given: { readonly labelSmoothing?: number } = {}): Tensor {
+  const { labelSmoothing } = options('crossEntropy', given, { labelSmoothing: 0 });
+  checkTensors('crossEntropy', logits, labels);
   const [n, classes] = logits.shape;
   check(
     logits.rank === 2 && labels.rank === 1 && labels.shape[0] === n,

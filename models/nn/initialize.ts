@@ -1,3 +1,4 @@
+import { shown } from '../../engine/arguments.ts';
 import { type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { threefry2x32 } from '../../engine/scalar.ts';
@@ -15,8 +16,12 @@ export interface InitializeOptions {
 }
 
 function words(key: HostKey): readonly [number, number] {
-  if (typeof key !== 'number') return key;
-  check(Number.isSafeInteger(key), 'argument', () => `key: a seed must be a whole number within ±2^53, got ${key}`);
+  if (Array.isArray(key)) return key as readonly [number, number];
+  check(
+    typeof key === 'number' && Number.isSafeInteger(key),
+    'argument',
+    () => `key: a seed must be a whole number within ±2^53, got ${shown(key)}`,
+  );
   return [Math.floor(key / 2 ** 32) | 0, key | 0];
 }
 

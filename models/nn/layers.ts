@@ -1,6 +1,9 @@
+import { options } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { type ConvolutionOptions, conv2d, type DType, type Pair, type Slot, slot, type Tensor } from '../../engine/index.ts';
-import { type Shape, sameShape, show, sizeOf } from '../../engine/shape.ts';
+import { pair } from '../../engine/ops/conv.ts';
+import { checkTensors } from '../../engine/ops/rule.ts';
+import { checkShape, type Shape, sameShape, show, sizeOf } from '../../engine/shape.ts';
 import { batchNorm, linear, standardize } from './functional.ts';
 import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform } from './initialize.ts';
 import { type Mode, Module, Parameter } from './module.ts';
@@ -12,12 +15,16 @@ interface WeightedOptions extends InitializeOptions {
   readonly initialize?: Initializer;
 }
 
-function weightAndBias(shape: Shape, options: WeightedOptions): { weight: Parameter; bias: Parameter | null } {
+const weighted = { key: undefined, dtype: 'f32', bias: true, initialize: kaimingUniform } as const;
+
+function weightAndBias(
+  shape: Shape,
+  { bias, initialize, ...options }: Required<WeightedOptions>,
+): { weight: Parameter; bias: Parameter | null } {
   const fans = fansOf(shape);
-  const draw = options.initialize ?? kaimingUniform;
   const part = (partShape: Shape, i: number, from: Initializer): Parameter =>
     new Parameter(from(partShape, fans, { ...options, key: deriveKey(options.key, i) }), ['weight', 'bias'][i]);
-  return { weight: part(shape, 0, draw), bias: (options.bias ?? true) ? part([shape[0]!], 1, kaimingUniform) : null };
+  return { weight: part(shape, 0, initialize), bias: bias ? part([shape[0]!], 1, kaimingUniform) : null };
 }
 
 /** x [..., in] → x·weightᵀ + bias [..., out]; weight [out, in], bias [out]. */
@@ -25,9 +32,9 @@ export class Linear extends Module {
   readonly weight: Parameter;
   readonly bias: Parameter | null;
 
-  constructor(inputs: number, outputs: number, options: WeightedOptions) {
+  constructor(inputs: number, outputs: number, given: WeightedOptions) {
     super();
-    ({ weight: this.weight, bias: this.bias } = weightAndBias([outputs, inputs], options));
+    ({ weight: this.weight, bias: this.bias } = weightAndBias([outputs, inputs], options('Linear', given, weighted)));
   }
 
   override forward(x: Tensor): Tensor {
@@ -41,20 +48,17 @@ export class Conv2d extends Module {
   readonly bias: Parameter | null;
   readonly options: ConvolutionOptions;
 
-  constructor(
-    inputs: number,
-    outputs: number,
-    kernel: Pair,
-    { stride = 1, padding = 0, dilation = 1, groups = 1, ...options }: WeightedOptions & ConvolutionOptions,
-  ) {
+  constructor(inputs: number, outputs: number, kernel: Pair, given: WeightedOptions & ConvolutionOptions) {
     super();
-    const [rows, columns] = typeof kernel === 'number' ? [kernel, kernel] : kernel;
+    const window = { stride: undefined, padding: undefined, dilation: undefined, groups: 1 };
+    const { stride = 1, padding = 0, dilation = 1, groups, ...own } = options('Conv2d', given, { ...weighted, ...window });
+    const [rows, columns] = pair(kernel, 'Conv2d: kernel', 1);
     check(
       inputs % groups === 0 && outputs % groups === 0,
       'argument',
       () => `Conv2d: ${inputs} and ${outputs} channels do not divide into ${groups} groups`,
     );
-    ({ weight: this.weight, bias: this.bias } = weightAndBias([outputs, inputs / groups, rows, columns], options));
+    ({ weight: this.weight, bias: this.bias } = weightAndBias([outputs, inputs / groups, rows, columns], own));
     this.options = { stride, padding, dilation, groups };
   }
 
@@ -88,8 +92,14 @@ abstract class BatchNorm extends Module {
   readonly momentum: number;
   protected abstract readonly ranks: readonly number[];
 
-  constructor(channels: number, { epsilon = 1e-5, momentum = 0.1, affine = true, dtype = 'f32' }: BatchNormOptions = {}) {
+  constructor(channels: number, given: BatchNormOptions = {}) {
     super();
+    const { epsilon, momentum, affine, dtype } = options(this.constructor.name, given, {
+      epsilon: 1e-5,
+      momentum: 0.1,
+      affine: true,
+      dtype: 'f32',
+    });
     this.weight = affine ? new Parameter(constant([channels], 1, dtype), 'weight') : null;
     this.bias = affine ? new Parameter(constant([channels], 0, dtype), 'bias') : null;
     this.runningMean = slot(constant([channels], 0, dtype), 'running_mean');
@@ -98,7 +108,9 @@ abstract class BatchNorm extends Module {
     this.momentum = momentum;
   }
 
-  override forward(x: Tensor, { train = false }: Mode = {}): Tensor {
+  override forward(x: Tensor, mode: Mode = {}): Tensor {
+    const { train } = options(`${this.constructor.name}: the mode`, mode, { train: false, key: undefined });
+    checkTensors(this.constructor.name, x);
     const channels = this.runningMean.size;
     check(
       this.ranks.includes(x.rank) && x.shape[1] === channels,
@@ -154,9 +166,11 @@ export class LayerNorm extends Module {
   readonly shape: Shape;
   readonly epsilon: number;
 
-  constructor(shape: number | Shape, { epsilon = 1e-5, affine = true, dtype = 'f32' }: Omit<BatchNormOptions, 'momentum'> = {}) {
+  constructor(shape: number | Shape, given: Omit<BatchNormOptions, 'momentum'> = {}) {
     super();
+    const { epsilon, affine, dtype } = options('LayerNorm', given, { epsilon: 1e-5, affine: true, dtype: 'f32' });
     this.shape = typeof shape === 'number' ? [shape] : shape;
+    checkShape(this.shape, 'LayerNorm');
     check(
       this.shape.length > 0 && sizeOf(this.shape) > 0,
       'argument',

@@ -1,3 +1,4 @@
+import { checkChoice, checkList, options } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { maxPool2d, type Tensor } from '../../engine/index.ts';
 import { relu } from './functional.ts';
@@ -18,20 +19,25 @@ export interface MLPOptions extends InitializeOptions {
 
 /** Linear layers of the given widths, input first, with an activation between them: [N, widths[0]] → [N, widths.at(-1)]. */
 export class MLP extends Sequential {
-  constructor(
-    widths: readonly number[],
-    { key, normalize = false, bias = true, outputBias = true, activation = relu, ...options }: MLPOptions,
-  ) {
+  constructor(widths: readonly number[], given: MLPOptions) {
+    const { key, normalize, bias, outputBias, activation, dtype } = options('MLP', given, {
+      key: undefined,
+      dtype: 'f32',
+      normalize: false,
+      bias: true,
+      outputBias: true,
+      activation: relu,
+    });
     check(
-      widths.length >= 2 && widths.every((width) => Number.isInteger(width) && width >= 1),
+      Array.isArray(widths) && widths.length >= 2 && widths.every((width) => Number.isInteger(width) && width >= 1),
       'argument',
-      () => `MLP: needs the widths of input and output at least, whole numbers ≥ 1, got [${widths.join(', ')}]`,
+      () => `MLP: needs the widths of input and output at least, whole numbers ≥ 1, got [${String(widths)}]`,
     );
     super(
       widths.slice(1).flatMap((width, i): Layer[] => {
         const last = i === widths.length - 2;
-        const layer = new Linear(widths[i]!, width, { ...options, key: deriveKey(key, i), bias: last ? outputBias : bias });
-        return last ? [layer] : [layer, ...(normalize ? [new BatchNorm1d(width, options)] : []), activation];
+        const layer = new Linear(widths[i]!, width, { dtype, key: deriveKey(key, i), bias: last ? outputBias : bias });
+        return last ? [layer] : [layer, ...(normalize ? [new BatchNorm1d(width, { dtype })] : []), activation];
       }),
     );
   }
@@ -43,6 +49,7 @@ export class MLP extends Sequential {
  */
 export class Expander extends MLP {
   constructor(inputs: number, widths: readonly number[], options: MLPOptions) {
+    checkList('Expander: the widths', widths);
     super([inputs, ...widths], { normalize: true, outputBias: false, ...options });
   }
 }
@@ -69,12 +76,13 @@ export class SmallConvNet extends Encoder {
   override readonly width = 128;
   readonly #layers: Sequential;
 
-  constructor({ key, inputs = 1, ...options }: EncoderOptions) {
+  constructor(given: EncoderOptions) {
     super();
+    const { key, inputs, dtype } = options('SmallConvNet', given, { key: undefined, dtype: 'f32', inputs: 1 });
     const block = (from: number, to: number, stride: number, i: number): Sequential =>
       new Sequential([
-        new Conv2d(from, to, 3, { ...options, key: deriveKey(key, i), stride, padding: 1, bias: false }),
-        new BatchNorm2d(to, options),
+        new Conv2d(from, to, 3, { dtype, key: deriveKey(key, i), stride, padding: 1, bias: false }),
+        new BatchNorm2d(to, { dtype }),
         relu,
       ]);
     this.#layers = new Sequential([block(inputs, 32, 2, 0), block(32, 64, 2, 1), block(64, 128, 1, 2)]);
@@ -97,16 +105,16 @@ interface BlockOptions extends InitializeOptions {
 }
 
 /** What a residual block adds to: its input, or a 1×1 convolution of it where shapes differ. */
-function shortcut({ inputs, stride, key, ...options }: BlockOptions, outputs: number): Sequential | null {
+function shortcut({ inputs, stride, key, dtype = 'f32' }: BlockOptions, outputs: number): Sequential | null {
   if (stride === 1 && inputs === outputs) return null;
   const convolution = new Conv2d(inputs, outputs, 1, {
-    ...options,
+    dtype,
     key: deriveKey(key, 3),
     stride,
     bias: false,
     initialize: kaimingNormal,
   });
-  return new Sequential([convolution, new BatchNorm2d(outputs, options)]);
+  return new Sequential([convolution, new BatchNorm2d(outputs, { dtype })]);
 }
 
 function convolution(inputs: number, outputs: number, kernel: number, stride: number, options: InitializeOptions, i: number): Conv2d {
@@ -206,11 +214,12 @@ export class ResNet extends Encoder {
   readonly layer3: Sequential;
   readonly layer4: Sequential;
 
-  constructor(name: ResNetName, { key, inputs = 3, stem = 'imagenet', dtype = 'f32' }: ResNetOptions) {
+  constructor(name: ResNetName, given: ResNetOptions) {
     super();
-    const architecture = resnets[name];
-    check(architecture, 'argument', () => `ResNet: there is no '${name}'; there are ${Object.keys(resnets).join(', ')}`);
-    const { Block, depths } = architecture;
+    const { key, inputs, stem, dtype } = options('ResNet', given, { key: undefined, dtype: 'f32', inputs: 3, stem: 'imagenet' });
+    checkChoice('ResNet', name, Object.keys(resnets));
+    checkChoice('ResNet: stem', stem, ['imagenet', 'cifar']);
+    const { Block, depths } = resnets[name];
     const stage = (i: number): Sequential => {
       const planes = 64 * 2 ** i;
       const from = i === 0 ? 64 : (planes / 2) * Block.expansion;
@@ -248,7 +257,7 @@ export class ResNet extends Encoder {
 
 /** Encoders by the name that the command and run folders use. */
 export const encoders = {
-  'small-conv': (options: ResNetOptions): Encoder => new SmallConvNet(options),
+  'small-conv': ({ stem: _stem, ...own }: ResNetOptions): Encoder => new SmallConvNet(own),
   resnet18: (options: ResNetOptions): Encoder => new ResNet('resnet18', options),
   resnet34: (options: ResNetOptions): Encoder => new ResNet('resnet34', options),
   resnet50: (options: ResNetOptions): Encoder => new ResNet('resnet50', options),

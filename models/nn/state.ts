@@ -1,3 +1,4 @@
+import { options } from '../../engine/arguments.ts';
 import { type HostArray, isFloat } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { sameShape, show } from '../../engine/shape.ts';
@@ -26,16 +27,17 @@ export function writeSlots(
   slots: Iterable<readonly [name: string, slot: Slot]>,
   state: StateDict,
   what: string,
-  { strict = true, ignore = [] }: LoadOptions = {},
+  given: LoadOptions = {},
 ): void {
+  const { strict, ignore } = options(what, given, { strict: true, ignore: [] });
   const wanted = new Map(slots);
-  const given: ReadonlyMap<string, HostArray> = state instanceof Map ? state : new Map(Object.entries(state));
+  const arrays: ReadonlyMap<string, HostArray> = state instanceof Map ? state : new Map(Object.entries(state));
   const present = [...wanted].flatMap(([name, slot]) => {
-    const array = given.get(name);
+    const array = arrays.get(name);
     return array ? [{ name, slot, array }] : [];
   });
-  const missing = [...wanted.keys()].filter((name) => !given.has(name));
-  const leftOver = [...given.keys()].filter(
+  const missing = [...wanted.keys()].filter((name) => !arrays.has(name));
+  const leftOver = [...arrays.keys()].filter(
     (name) => !wanted.has(name) && !ignore.some((prefix) => name.startsWith(prefix)) && !name.endsWith('num_batches_tracked'),
   );
   const misfits = present.filter(({ slot, array }) => !sameShape(slot.shape, array.shape) || isFloat(slot.dtype) !== isFloat(array.dtype));

@@ -1,5 +1,6 @@
+import { checkList, shown } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
-import type { Operand, Slot } from '../../engine/index.ts';
+import { type Operand, type Slot, Tensor } from '../../engine/index.ts';
 
 /**
  * Moves each target towards its source, in the plan that runs: ξ ← τξ + (1−τ)θ, with θ as assigned so far. For fixed θ the distance shrinks
@@ -8,6 +9,13 @@ import type { Operand, Slot } from '../../engine/index.ts';
  * @throws TensegrityError `argument` for lists of different lengths, `shape` for slots that do not pair up.
  */
 export function moveAverage(targets: readonly Slot[], sources: readonly Slot[], momentum: Operand): void {
+  checkList('moveAverage: the targets', targets);
+  checkList('moveAverage: the sources', sources);
+  check(
+    momentum instanceof Tensor || (momentum >= 0 && momentum <= 1),
+    'argument',
+    () => `moveAverage: the momentum must be from 0 to 1, got ${shown(momentum)}`,
+  );
   check(
     targets.length === sources.length,
     'argument',

@@ -1,5 +1,7 @@
+import { checkList, checkNames, filled, shown } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
-import { type HostArray, type Operand, type Slot, slot, type Tensor } from '../../engine/index.ts';
+import { type HostArray, type Operand, Slot, slot, type Tensor } from '../../engine/index.ts';
+import { checkTensors } from '../../engine/ops/rule.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 import { constant } from '../nn/initialize.ts';
 import { readSlots, type StateDict, writeSlots } from '../nn/state.ts';
@@ -59,13 +61,24 @@ export class Optimizer<Hyper> {
   constructor(
     rule: UpdateRule<Hyper>,
     groups: readonly (Slot | ParameterGroup<Hyper>)[],
-    { learningRate, ...common }: Partial<Hyper> & { readonly learningRate: number },
+    given: Partial<Hyper> & { readonly learningRate: number },
   ) {
+    const what = this.constructor.name;
+    checkNames(what, given, { learningRate: 0, ...rule.defaults });
+    const { learningRate, ...common } = given;
+    checkRate(`${what}: learningRate`, learningRate);
+    // The names are those of the defaults, and every value has its type.
+    const over = (part: string, own: object, defaults: object): Required<Hyper> => filled(part, own, defaults) as Required<Hyper>;
+    const shared = over(what, common, rule.defaults);
     this.#rule = rule;
     this.#learningRate = learningRate;
+    checkList(`${what}: the parameters`, groups);
     this.#entries = groups.flatMap((group) => {
-      const { parameters, learningRateScale = 1, ...own } = 'parameters' in group ? group : { parameters: [group] };
-      const hyper: Required<Hyper> = { ...rule.defaults, ...common, ...own };
+      if (!(group instanceof Slot)) checkNames(`${what}: a group`, group, { parameters: 0, learningRateScale: 0, ...rule.defaults });
+      const { parameters, learningRateScale = 1, ...own } = group instanceof Slot ? { parameters: [group] } : group;
+      checkList(`${what}: the parameters of a group`, parameters);
+      checkRate(`${what}: learningRateScale`, learningRateScale);
+      const hyper = over(`${what}: a group`, own, shared);
       return parameters.map((parameter) => {
         const moment = (name: string): Slot => slot(constant(parameter.shape, 0, parameter.dtype), `${name} of ${parameter.name}`);
         return {
@@ -93,6 +106,10 @@ export class Optimizer<Hyper> {
    * @throws TensegrityError `shape` for a gradient that does not fit, `argument` for a wrong number of them.
    */
   step(gradients: readonly Tensor[], learningRate: Operand = this.#learningRate): void {
+    if (typeof learningRate === 'number') checkRate('step: learningRate', learningRate);
+    else checkTensors('step: learningRate', learningRate);
+    checkList('step: the gradients', gradients);
+    checkTensors('step', ...gradients);
     check(
       gradients.length === this.#entries.length,
       'argument',
@@ -145,6 +162,10 @@ export class Optimizer<Hyper> {
   dispose(): void {
     for (const [, own] of this.namedSlots()) own.dispose();
   }
+}
+
+function checkRate(what: string, value: number): void {
+  check(typeof value === 'number' && Number.isFinite(value), 'argument', () => `${what} must be a finite number, got ${shown(value)}`);
 }
 
 function scaled(learningRate: Operand, scale: number, { dtype }: Slot): Operand {

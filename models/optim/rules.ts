@@ -128,13 +128,13 @@ function decayed(gradient: Tensor, parameter: Tensor, weightDecay: number): Tens
 /** Stochastic gradient descent with momentum, Nesterov's or not, as PyTorch's. */
 export class SGD extends Optimizer<SGDHyper> {
   constructor(groups: Groups<SGDHyper>, options: OptimizerOptions<SGDHyper>) {
+    super(sgdRule, groups, options);
     const { nesterov = false, momentum = 0, dampening = 0 } = options;
     check(
       !nesterov || (momentum > 0 && dampening === 0),
       'argument',
       () => `SGD: Nesterov momentum needs momentum > 0 and no dampening, got ${momentum} and ${dampening}`,
     );
-    super(sgdRule, groups, options);
   }
 }
 

@@ -1,3 +1,4 @@
+import { options, shown } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 
 export interface WarmupCosine {
@@ -18,7 +19,15 @@ export interface WarmupCosine {
  * final + (base − final)·(1 + cos(π·(step − warmup)/(steps − warmup)))/2.
  * @param step from 0; beyond the last one the rate stays `final`.
  */
-export function warmupCosine(step: number, { base, steps, warmup = 0, final = 0, first = 1 }: WarmupCosine): number {
+export function warmupCosine(step: number, given: WarmupCosine): number {
+  const { base, steps, warmup, final, first } = options('warmupCosine', given, {
+    base: undefined,
+    steps: undefined,
+    warmup: 0,
+    final: 0,
+    first: 1,
+  });
+  check(typeof base === 'number', 'argument', () => `warmupCosine: base must be a number, got ${shown(base)}`);
   check(
     steps > 0 && warmup >= 0 && warmup <= steps && step >= 0,
     'argument',
@@ -32,7 +41,8 @@ export function warmupCosine(step: number, { base, steps, warmup = 0, final = 0,
  * The momentum of a target network's average, from `start` to 1: τ = 1 − (1 − start)·(cos(π·step/steps) + 1)/2.
  * (J.-B. Grill et al., NeurIPS 2020, §3.3; google-deepmind/deepmind-research:byol)
  */
-export function targetMomentum(step: number, { start, steps }: { readonly start: number; readonly steps: number }): number {
+export function targetMomentum(step: number, given: { readonly start: number; readonly steps: number }): number {
+  const { start, steps } = options('targetMomentum', given, { start: undefined, steps: undefined });
   check(
     steps > 0 && step >= 0 && start >= 0 && start <= 1,
     'argument',

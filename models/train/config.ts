@@ -1,3 +1,4 @@
+import { checkNames } from '../../engine/arguments.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import type { Slot } from '../../engine/slot.ts';
 import { type AugmentationName, augmentations } from '../augment/index.ts';
@@ -40,8 +41,25 @@ export const optimizers = {
 
 export type OptimizerName = keyof typeof optimizers;
 
+const fields: Readonly<Record<keyof TrainingConfig, 0>> = {
+  method: 0,
+  methodOptions: 0,
+  encoder: 0,
+  stem: 0,
+  widths: 0,
+  augmentation: 0,
+  epochs: 0,
+  batchSize: 0,
+  optimizer: 0,
+  learningRate: 0,
+  weightDecay: 0,
+  warmup: 0,
+  seed: 0,
+};
+
 /** The recipe of ssl-methods.md §7: what is not named is as there. */
 export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingConfig {
+  checkNames('trainingConfig', given, fields);
   const method = methodNamed(given.method ?? 'vicreg');
   const config: TrainingConfig = {
     method: 'vicreg',
@@ -65,6 +83,7 @@ export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingCon
 
 /** @throws TensegrityError `argument` naming the field, its value and what would be right. */
 export function checkConfig(config: TrainingConfig): void {
+  checkNames('training', config, fields);
   methodNamed(config.method).configure(config.methodOptions);
   oneOf('encoder', config.encoder, encoders);
   oneOf('stem', config.stem, { imagenet: 0, cifar: 0 } satisfies Record<TrainingConfig['stem'], 0>);

@@ -11,7 +11,7 @@ import type { Module } from '../nn/module.ts';
 import { type Encoder, encoders } from '../nn/networks.ts';
 import { readSlots, type StateDict, writeSlots } from '../nn/state.ts';
 import { warmupCosine } from '../optim/schedule.ts';
-import { optimizers, type Stepper, type TrainingConfig } from './config.ts';
+import { checkConfig, optimizers, type Stepper, type TrainingConfig } from './config.ts';
 
 /** What one step measured. */
 export interface StepRecord {
@@ -84,6 +84,7 @@ export class Trainer {
 
   /** @throws TensegrityError `argument` for a configuration that makes no sense, or a batch larger than the data. */
   constructor(config: TrainingConfig, dataset: ImageDataset) {
+    checkConfig(config);
     this.config = config;
     this.#dataset = dataset;
     const [count, channels] = dataset.train.images.shape as [number, number];
@@ -93,7 +94,8 @@ export class Trainer {
     this.encoder = initialEncoder(config, channels);
     this.head = method.head(this.encoder.width, config.widths, { key: deriveKey(config.seed, 1) });
     const parameters = [...this.encoder.parameters(), ...this.head.parameters()];
-    this.#optimizer = optimizers[config.optimizer](parameters, config);
+    const { learningRate, weightDecay } = config;
+    this.#optimizer = optimizers[config.optimizer](parameters, { learningRate, weightDecay });
     for (const [name, slot] of this.namedSlots()) slot.name = name;
     this.#compiled = this._compile();
   }
@@ -140,10 +142,10 @@ export class Trainer {
 
   /** Trains to the end, or until the consumer stops asking; a later call goes on from there. */
   async *run(): AsyncGenerator<StepRecord, void, undefined> {
-    const { config } = this;
+    const { batchSize, seed } = this.config;
     while (this.#step < this.steps) {
       const epoch = Math.floor(this.#step / this.stepsPerEpoch);
-      for (const batch of batches(this.#dataset.train, config, epoch, this.#step % this.stepsPerEpoch)) {
+      for (const batch of batches(this.#dataset.train, { batchSize, seed }, epoch, this.#step % this.stepsPerEpoch)) {
         yield await this.#advance(tensor(batch.images), epoch);
       }
     }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { HostArray } from '../../engine/index.ts';
@@ -50,6 +50,11 @@ describe('tensegrity', () => {
       fails(['embed', 'x.npy'], 2, /needs --weights/),
       fails(['eval'], 2, /needs either --run FOLDER or --weights/),
       fails(['doctor', '--verbose'], 2, /no option --verbose/),
+      ...['0', '1.5', '-1', '1e9'].map((threads) =>
+        fails(['eval', '--weights=w.safetensors', `--threads=${threads}`], 2, /threads.*whole number.*, got (0|1\.5|-1|1e9|1000000000)$/m),
+      ),
+      fails(['eval', '--weights=w.safetensors', '--threads=2', '--backend=cpu'], 2, /--threads is for wasm.*backend cpu/),
+      fails(['eval', '--weights=w.safetensors', '--seed=1.5'], 2, /--seed takes a whole number ≥ 0, got 1\.5/),
     ]);
     expect(await tensegrity([])).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('usage: tensegrity COMMAND') });
   });
@@ -102,6 +107,37 @@ describe('tensegrity loss', () => {
     expect(await json('loss', 'barlow-twins', za, zb)).toMatchObject({ loss: number, onDiagonal: number, offDiagonal: number });
     const { loss } = await json<{ loss: number }>('loss', 'w-mse', za, zb, '--sub-batch', '12');
     expect(loss >= 0 && loss <= 4).toBe(true);
+  });
+
+  it('refuses what is not finite, in embeddings, loss or gradient, and writes nothing', async () => {
+    const odd = async (name: string, value: number): Promise<string> => {
+      const { shape, data } = gaussian(1, [12, 5]);
+      data[17] = value;
+      return write(name, { dtype: 'f64', shape, data });
+    };
+    const [unknown, infinite, huge] = [await odd('nan.npy', NaN), await odd('infinite.npy', -Infinity), await odd('huge.npy', 1e200)];
+    const large = await write('large.npy', { dtype: 'f32', shape: [4, 2], data: Float32Array.from({ length: 8 }, (_, i) => 1e30 * i) });
+    const constant = await write('constant.npy', { dtype: 'f64', shape: [4, 2], data: new Float64Array(8) });
+    const out = path('none');
+    await Promise.all([
+      fails(['loss', 'vicreg', unknown, zb, '--grad', out], 1, /nan\.npy: 1 of 60 elements are not finite, the first at \[3, 2\]: NaN/),
+      fails(['loss', 'vicreg', za, infinite], 1, /infinite\.npy: 1 of 60.*\[3, 2\]: -Infinity/),
+      fails(['loss', 'vicreg', huge, zb], 1, /huge\.npy: 1 of 60.*\[3, 2\]: Infinity/),
+      fails(['loss', 'vicreg', huge, zb, '--backend=cpu'], 1, /VICReg.*not finite in f64: .*covariance is Infinity/),
+      fails(['loss', 'vicreg', large, large, '--grad', out], 1, /not finite in f32: .*covariance is (NaN|Infinity).*--backend cpu/),
+      fails(
+        ['loss', 'vicreg', constant, constant, '--epsilon=0', '--backend=cpu', '--grad', out],
+        1,
+        /gradient of .*constant\.npy: 8 of 8/,
+      ),
+    ]);
+    expect(existsSync(out)).toBe(false);
+    const { code, stdout, stderr } = await tensegrity(['loss', 'vicreg', unknown, zb, '--json']);
+    expect([code, stdout, JSON.parse(stderr)]).toEqual([
+      1,
+      '',
+      { error: { code: 'data', message: expect.stringContaining('not finite') } },
+    ]);
   });
 
   it('says what does not fit', async () => {
@@ -170,6 +206,35 @@ describe('tensegrity eval', () => {
     const results = JSON.parse(readFileSync(join(run, 'results.json'), 'utf8')) as Record<string, unknown>;
     expect(results['trained (vicreg)']).toEqual(fromRun['encoder']);
     await fails(['eval', '--run', path('none')], 1, /none.*no such file or folder/);
+  });
+});
+
+describe('the scale of u8 images', () => {
+  it('is that of the training, in eval as in embed, whatever the images are', async () => {
+    await smallData(folder);
+    // The same images, and darker ones: each normalised by itself, they would be all but the same.
+    const bytes = async (name: string, factor: number): Promise<string> => {
+      const { shape, data } = await readArray(path(`${name}.npy`));
+      const pixels = Uint8Array.from(data, (value) => Math.min(255, Math.max(0, (40 * value + 100) * factor)));
+      return write(`${name}-${factor}.npy`, { dtype: 'u8', shape, data: pixels });
+    };
+    const labels = ['--labels', path('train-labels.npy'), '--test-labels', path('test-labels.npy')];
+    const [bright, dark] = await Promise.all(
+      [1, 0.25].map(async (factor) => ['--data', await bytes('train', factor), '--test-images', await bytes('test', factor), ...labels]),
+    );
+    const run = path('scaled');
+    await succeeds(['train', ...bright!, ...smallRun, '--epochs=1', '--out', run, '--quiet', '--no-eval']);
+    const words = ['eval', '--weights', join(run, 'encoder.safetensors'), ...dark!];
+    const [own, training] = [dark!, bright!].map(async (files) => {
+      const { mean, deviation } = channelStatistics(await readArray(files[1]!));
+      return json(...words, `--mean=${mean}`, `--deviation=${deviation}`);
+    });
+    const scores = await json(...words);
+    expect(scores).toEqual(await training);
+    expect(scores).not.toEqual(await own);
+    expect(await json('eval', '--run', run, ...dark!)).toEqual(scores);
+    await fails([...words, '--mean=1,2'], 2, /--mean takes 1 numbers/);
+    await fails(['eval', '--run', run, '--mean=1'], 2, /leave out --mean/);
   });
 });
 

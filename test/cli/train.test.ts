@@ -155,6 +155,29 @@ describe('tensegrity train', () => {
     expectSameRun(run, reference);
   });
 
+  it('is trained by one process at a time', async () => {
+    const run = join(folder, 'shared');
+    const call = new Call(['train', ...data, ...settings, '--out', run, '--json', '--no-eval']);
+    await call.step(2);
+    const [pid, host] = readFileSync(join(run, 'lock'), 'utf8').split('\n');
+    const inUse = new RegExp(`shared is being trained by process ${pid} on ${host}; wait for it, or end it first .*remove .*lock`);
+    await Promise.all([fails(['train', '--resume', run], 1, inUse), fails(['train', ...data, ...settings, '--out', run], 1, inUse)]);
+    call.kill('SIGKILL');
+    await call.finished;
+    expect(readdirSync(run)).toContain('lock');
+    // The lock of a process that was killed is taken over; by one of two at a time.
+    const both = await Promise.all([0, 1].map(() => tensegrity(['train', '--resume', run, '--no-eval', '--quiet'])));
+    expect(both.map(({ code }) => code)).toContain(0);
+    // Which ends well too if the first is done before it asks.
+    for (const { code, stderr } of both) if (code !== 0) expect(stderr).toMatch(/is being trained by process \d+/);
+    expectSameRun(run, reference);
+    expect(readdirSync(run).filter((name) => name.startsWith('lock'))).toEqual([]);
+    // Of a process on another machine nothing is known.
+    writeFileSync(join(run, 'lock'), '1\nelsewhere\n');
+    await fails(['train', '--resume', run, '--no-eval'], 1, /by process 1 on elsewhere/);
+    expect(readFileSync(join(run, 'lock'), 'utf8')).toBe('1\nelsewhere\n');
+  });
+
   it('without a terminal prints plain lines: the first step and quarters of epochs', async () => {
     const { stdout } = await succeeds(['train', ...data, ...smallRun, '--epochs', '1', '--no-eval', '--out', join(folder, 'plain')]);
     const lines = stdout.split('\n').filter((line) => line.startsWith('epoch'));

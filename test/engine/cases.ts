@@ -158,6 +158,13 @@ function integerBinary(name: BinaryMethod, f: (x: number, y: number) => number, 
   return opCase(`${name} ${dtype}`, draw);
 }
 
+/** On integers, without a float: the sign of the divisor, and 0 for a divisor of 0. */
+const floorMod = (x: number, y: number): number => {
+  if (y === 0) return 0;
+  const [a, b] = [BigInt(x), BigInt(y)];
+  return Number(((a % b) + b) % b);
+};
+
 const sign = Math.sign;
 const halfToEven = (x: number): number => {
   const nearest = Math.round(x);
@@ -296,6 +303,8 @@ const elementwiseCases = [
   integerBinary('minimum', Math.min, word, 'i32'),
   integerBinary('less', (x, y) => +(x < y), word, 'i32'),
   integerBinary('equal', (x, y) => +(x === y), small, 'i32'),
+  integerBinary('remainder', floorMod, (random, dimensions) => (random() < 0.5 ? word : small)(random, dimensions), 'i32'),
+  integerBinary('remainder', floorMod, byte, 'u8'),
   integerBinary('bitXor', (x, y) => x ^ y, word, 'i32'),
   integerBinary('add', (x, y) => x + y, byte, 'u8'),
   integerBinary('sub', (x, y) => x - y, byte, 'u8'),

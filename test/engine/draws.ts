@@ -207,7 +207,9 @@ export function place(
   const random = generator(placement.seed);
   return inputs.map((input, k): Placed => {
     const type = input.dtype ?? dtype;
-    const drawn = input.domain(random, input.shape).map(Math.fround);
+    const domain = input.domain(random, input.shape);
+    // A word has more bits than an f32.
+    const drawn = input.dtype ? domain : domain.map(Math.fround);
     const replaced = (value: number): number => (random() < 0.125 ? specials[Math.floor(random() * specials.length)]! : value);
     const values = specials.length > 0 && !input.dtype ? drawn.map((value) => Math.fround(replaced(value))) : drawn;
     const host = (dimensions: Shape, data: readonly number[]): HostArray => {

@@ -21,6 +21,7 @@ import {
   key,
   linspace,
   maxPool2d,
+  maxPool2dWithIndices,
   type NestedArray,
   oneHot,
   permutation,
@@ -109,6 +110,13 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['maxPool2d rank', () => maxPool2d(x, 2), 'shape', 'pool2d', '[N, C, H, W]'],
   ['maxPool2d window', () => maxPool2d(image, 6), 'shape', 'pool2d', '[6, 6]'],
   ['maxPool2d padding', () => maxPool2d(image, 2, { padding: 2 }), 'argument', 'padding', 'half'],
+  ...(['i32', 'u8'] as const).flatMap((dtype) => {
+    const pixels = zeros([1, 1, 2, 2], dtype);
+    const pools = { maxPool2d, maxPool2dWithIndices, averagePool2d };
+    return Object.entries(pools).map(
+      ([name, pool]) => [`${name} of ${dtype}`, () => pool(pixels, 1), 'dtype', name, 'floats', dtype, "cast('f32')"] as const,
+    );
+  }),
   ['averagePool2d type', () => averagePool2d(zeros([1, 1, 2, 2], 'u8'), 2), 'dtype', 'averagePool2d', 'u8'],
   ['adaptiveAveragePool2d', () => adaptiveAveragePool2d(x, 1), 'shape', 'adaptiveAveragePool2d'],
   ['adaptiveAveragePool2d size', () => adaptiveAveragePool2d(image, 0), 'argument', 'size'],
@@ -154,8 +162,10 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['permutation', () => permutation(-1, { key: 1 }), 'shape', '-1'],
   ['operand', () => x.add('1' as unknown as number), 'argument', 'add', 'string'],
   ['missing operand', () => x.add(undefined as unknown as number), 'argument', 'add', 'undefined'],
-  ['matmul number', () => x.matmul(2 as unknown as Tensor), 'argument', 'matmul', 'number'],
+  ['matmul number', () => x.matmul(2 as unknown as Tensor), 'argument', 'matmul', 'got 2'],
   ['backend', () => useBackend('cuda' as BackendName), 'backend', 'cuda', 'wasm, cpu, webgpu'],
+  ['threads on cpu', () => useBackend('cpu', { threads: 2 } as never), 'argument', 'cpu', "no option 'threads'"],
+  ['backend option', () => useBackend('wasm', { thread: 2 } as never), 'argument', 'wasm', "no option 'thread'", 'threads, deterministic'],
   ['compile', () => compile(() => x.add(zeros([7])))(), 'shape', 'add', '[7]'],
 ];
 

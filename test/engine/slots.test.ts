@@ -50,6 +50,62 @@ describe.for(backends.map((backend) => [backend.name, backend] as const))('slots
     expect([...(await w.data())]).toEqual([3, 4]);
   });
 
+  it('is set in its turn: what was asked for before sees the old value, what comes after the new one', async () => {
+    const w = slot(f32(1));
+    const step = compile(() => {
+      w.assign(w.value.mul(10));
+      return w.held;
+    });
+    const before = w.value.add(0.5);
+    const [read, stepped, data] = [before.data(), step(), w.data()];
+    w.set(Float32Array.of(2));
+    const after = w.value.add(0.5);
+    const again = step();
+    expect([...(await read)]).toEqual([1.5]);
+    expect(await (await stepped).array()).toEqual([1]);
+    expect([...(await data)]).toEqual([10]);
+    expect(await (await again).array()).toEqual([2]);
+    expect([...(await w.data())]).toEqual([20]);
+    await fails(() => after.data(), 'stale', 'updated');
+    w.set(Float32Array.of(3));
+    const [now, value] = [w.value.add(0.5), w.data()];
+    expect([[...(await value)], await now.array()]).toEqual([[3], [3.5]]);
+  });
+
+  it('set replaces what has been assigned, but for the plans before', async () => {
+    const w = slot(f32(1));
+    w.assign(w.value.add(1));
+    const ran = realize();
+    w.assign(w.value.add(6));
+    w.set(Float32Array.of(5));
+    expect(await w.value.array()).toEqual([5]);
+    await ran;
+    await realize();
+    expect([...(await w.data())]).toEqual([5]);
+    w.assign(w.value.add(1));
+    await realize();
+    expect([...(await w.data())]).toEqual([6]);
+  });
+
+  it('cannot be set inside a compiled function, after disposal, or to something else', async () => {
+    const w = slot(f32(1));
+    await fails(
+      compile(() => {
+        w.set(Float32Array.of(2));
+        return w.value;
+      }),
+      'argument',
+      'compiled function',
+    );
+    expect([...(await w.data())]).toEqual([1]);
+    await fails(() => w.set([2] as unknown as Float32Array), 'argument', 'typed array');
+    await fails(() => w.set(Float32Array.of(2, 3)), 'shape', '1 elements, got 2');
+    w.set(Float32Array.of(2));
+    w.dispose();
+    await fails(() => w.data(), 'disposed');
+    await fails(() => w.set(Float32Array.of(2)), 'disposed');
+  });
+
   it('takes an assignment with the next plan, and not before', async () => {
     const w = slot(f32(1));
     w.assign(w.value.add(1));

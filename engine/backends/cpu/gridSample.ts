@@ -16,7 +16,8 @@ export const gridSample: Runner<'gridSample'> = ({ padding, alignCorners, inputs
     const plane = Math.floor(i / points) * height * width;
     const column = toPixel(grid![pair]!, width);
     const row = toPixel(grid![pair + 1]!, height);
-    if (Number.isNaN(column + row)) out[i] = NaN;
+    // Not of their sum, which is NaN for ∞ and −∞ too: such a place is merely outside.
+    if (Number.isNaN(column) || Number.isNaN(row)) out[i] = NaN;
     for (const [u, rowWeight] of corners(row, height)) {
       for (const [v, columnWeight] of corners(column, width)) out[i]! += rowWeight * columnWeight * x![plane + u * width + v]!;
     }

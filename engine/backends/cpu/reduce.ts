@@ -23,8 +23,8 @@ const lowest: { readonly [L in Lane]: number } = { f32: -Infinity, f64: -Infinit
 const highest: { readonly [L in Lane]: number } = { f32: Infinity, f64: Infinity, i32: 2147483647 };
 
 const folds: { readonly [R in Reduction]: (values: Float64Array, lane: Lane) => number } = {
-  sum: (values) => values.reduce((sum, value) => sum + value, 0),
-  // A product of integers wraps at 32 bits at each step, since a double could not hold it whole.
+  // Integers wrap at 32 bits at each step, since a double could not hold every sum or product whole.
+  sum: (values, lane) => values.reduce(lane === 'i32' ? (sum, value) => (sum + value) | 0 : (sum, value) => sum + value, 0),
   prod: (values, lane) => values.reduce(lane === 'i32' ? Math.imul : (product, value) => product * value, 1),
   max: (values, lane) => values[firstExtremum(values, (a, b) => a > b)] ?? lowest[lane],
   min: (values, lane) => values[firstExtremum(values, (a, b) => a < b)] ?? highest[lane],

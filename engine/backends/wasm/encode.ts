@@ -68,7 +68,7 @@ const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
     groups,
   ]),
   pool: fixed(command.POOL, ({ mode, kernel, stride, padding, inputs: [x] }) => {
-    check(x!.dtype === 'f32', 'dtype', () => `the wasm backend pools images of f32, got ${x!.dtype}; convert them with toFloat()`);
+    check(x!.dtype === 'f32', 'dtype', () => `the wasm backend pools images of f32, got ${x!.dtype}; convert them with .cast('f32')`);
     return [poolings[mode], ...kernel, ...stride, ...padding];
   }),
   gather: fixed(command.GATHER, ({ outputs: [out] }) => [dtypes[out!.dtype].bytes, wordOf(out!.dtype === 'f32' ? NaN : 0, out!.dtype)]),

@@ -21,6 +21,12 @@ const functions = {
   return i32(a);
 }`,
 
+  remainderOf: `fn remainderOf(a: i32, b: i32) -> i32 {
+  if (b == 0) { return 0; }
+  let rest = a % b;
+  return select(rest, rest + b, rest != 0 && (rest ^ b) < 0);
+}`,
+
   // eᵃ = 2ⁿ·eʳ with |r| ≤ ½·ln 2, by the polynomial of Cephes' expf; 2ⁿ in two factors, as neither overflows before the product does.
   exponential: `fn exponential(a: f32) -> f32 {
   if (isNan(a)) { return a; }

@@ -75,6 +75,17 @@ describe('kernels', () => {
   };
   const conv = { kind: 'conv', direction: 'forward', stride: [2, 1], padding: [1, 0], dilation: [1, 2], groups: 2 } as const;
 
+  it('pools floats alone', () => {
+    for (const mode of ['max', 'argmax', 'sum', 'sumTranspose'] as const) {
+      const pool = { kind: 'pool', mode, kernel: [1, 1], stride: [1, 1], padding: [0, 0] } as const;
+      const pixels = (dtype: DType): [DType, Shape][] => [[dtype, [1, 1, 2, 2]]];
+      const out = (dtype: DType): [DType, Shape][] => pixels(mode === 'argmax' ? 'i32' : dtype);
+      expect(one(pool, pixels('f32'), out('f32'))).toBe('');
+      for (const dtype of ['i32', 'u8'] as const)
+        expect(one(pool, pixels(dtype), out(dtype))).toContain(`input 0 is ${dtype} [1, 1, 2, 2], which does not fit F N C`);
+    }
+  });
+
   it('knows how shapes and types go together', () => {
     expect(
       one(

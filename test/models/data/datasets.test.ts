@@ -175,6 +175,12 @@ describe('a .npy of images', () => {
     ['without images', u8([0, 1, 2, 2]), 'at least one image'],
     ['of whole numbers', { dtype: 'i32', shape: [1, 1, 1, 1], data: new Int32Array(1) }, 'astype'],
     ['beyond f32', { dtype: 'f64', shape: [1, 1, 1, 1], data: Float64Array.of(1e300) }, 'finite f32 values'],
+    [
+      'with channels last',
+      { dtype: 'f32', shape: [1, 5, 6, 2], data: new Float32Array(60) },
+      'looks like channels last; in NumPy, array.transpose',
+    ],
+    ['with channels last, in f64', { dtype: 'f64', shape: [1, 8, 8, 4], data: new Float64Array(256) }, 'looks like channels last'],
     ['with a NaN', { dtype: 'f32', shape: [1, 1, 1, 2], data: Float32Array.of(0, NaN) }, 'element 1 is NaN'],
   ])('%s is refused', async (_, array, words) => {
     await expect(saved('a.npy', array).then((path) => loadDataset(path, offline))).rejects.toEqual(data('a.npy', words));

@@ -38,8 +38,8 @@ atEachPrecision(({ backend, dtype }) => {
       expander.loadStateDict(initial('expander.'));
       const network = new Sequential([encoder, expander]);
       const parameters = network.parameters();
-      const { lr: base, ...hyper } = attributes;
-      const optimizer = new Adam(parameters, { ...hyper, learningRate: base });
+      const { lr: base, betas, epsilon, weightDecay } = attributes;
+      const optimizer = new Adam(parameters, { betas, epsilon, weightDecay, learningRate: base });
       const step = compile((a: Tensor, b: Tensor, rate: Tensor) => {
         const [za, zb] = [a, b].map((x) => network.forward(x, { train: true }));
         const { loss, invariance, variance, covariance } = vicreg(za!, zb!);
@@ -55,8 +55,8 @@ atEachPrecision(({ backend, dtype }) => {
         const views = [0, 1].map((view) => tensor(converted({ dtype: 'f64', shape: [64, 1, 28, 28], data: textures(t, view) }, dtype)));
         const parts = await step(views[0]!, views[1]!, tensor(rate, { dtype }));
         for (const [k, part] of parts.entries()) {
-          // `recipe` strays by a flipped ReLU, in PyTorch's own float32 too (see the recordings' README), and first in the small parts of the loss.
-          const chaotic = name === 'recipe' && (t >= 10 || k > 0);
+          // `recipe` strays by a flipped ReLU, in PyTorch's own float32 too (see the recordings' README): in the small parts of the loss, not in the loss.
+          const chaotic = name === 'recipe' && k > 0;
           const limit = dtype === 'f64' ? (name === 'scaled' ? 1e-8 : 1e-6) : chaotic ? Infinity : 1e-3;
           const expected = curve[4 * t + k]!;
           expect(

@@ -37,7 +37,11 @@ describe('the covariance of more dimensions than samples', () => {
   it('is that of its definition, to a rounding of ‖C‖², whatever the scales of the dimensions; and so is its gradient', () =>
     property([fc.integer({ min: 2, max: 6 }), fc.integer({ min: 0, max: 9 }), seeds, fc.boolean()], async (n, more, seed, skewed) => {
       const d = 2 * n + more;
-      const scales = skewed ? normalMatrix(seed + 1, 1, d).mul(3).exp() : 1;
+      const scales = skewed
+        ? normalMatrix(seed + 1, 1, d)
+            .mul(3)
+            .exp()
+        : 1;
       const z = normalMatrix(seed, n, d).mul(scales);
       const c = covarianceMatrix(z);
       const defined = offDiagonal(c).square().sum().div(d);

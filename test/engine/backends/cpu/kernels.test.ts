@@ -329,3 +329,35 @@ describe('sort', () => {
       },
     ));
 });
+
+describe('gridSample', () => {
+  const coordinate = fc.oneof(
+    fc.constantFrom(NaN, Infinity, -Infinity, 3e38, -3e38, -1, 0, 1),
+    fc.double({ min: -2, max: 2, noNaN: true }),
+  );
+
+  it('gives NaN for a NaN coordinate, and takes an infinite one for what it is: outside', () =>
+    property(
+      [fc.constantFrom('zeros' as const, 'border' as const), fc.boolean(), pair(2, 4), coordinate, coordinate],
+      async (padding, alignCorners, [height, width], x, y) => {
+        const image = noise(height * width, 4);
+        const sample = async (place: readonly number[]) => {
+          const [value] = await run(
+            { kind: 'gridSample', padding, alignCorners },
+            [
+              ['f64', [1, 1, height, width], image],
+              ['f64', [1, 1, 1, 2], place],
+            ],
+            [1, 1, 1, 1],
+          );
+          return value!;
+        };
+        const value = await sample([x, y]);
+        const [unknown, outside] = [[x, y].some(Number.isNaN), [x, y].some((place) => Math.abs(place) > 2)];
+        if (unknown) expect(value).toBeNaN();
+        else if (outside && padding === 'zeros') expect(Math.abs(value)).toBe(0);
+        // Beyond the border, how far makes no difference.
+        else expect(value).toBe(await sample([x, y].map((place) => Math.min(9, Math.max(-9, place)))));
+      },
+    ));
+});

@@ -112,7 +112,10 @@ describe('wasm computes what cpu computes', () => {
         );
         await agree(plan, seed, 1e-4, {
           0: (length) => Float32Array.from(noise(length, seed + 3)),
-          1: (length) => Float32Array.from(noise(length, seed + 2), (x, k) => (k % 31 === 7 ? NaN : k % 17 === 5 ? 1e9 * x : 1.5 * x)),
+          1: (length) =>
+            Float32Array.from(noise(length, seed + 2), (x, k) =>
+              k % 31 === 7 ? NaN : k % 7 === 5 ? x / 0 : k % 17 === 5 ? 1e9 * x : 1.5 * x,
+            ),
         });
       },
     ));

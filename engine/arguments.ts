@@ -1,0 +1,85 @@
+/** What types promise, checked: they do not hold in plain JavaScript, where a misspelt option would be ignored and a missing argument end in a TypeError. */
+import { check } from './errors.ts';
+
+/** Defaults of options by name; undefined where there is none, or where the reader checks the value itself. */
+type Defaults<Given> = { readonly [Name in keyof Given]-?: Given[Name] | undefined };
+
+/** Options with defaults in the place of what is not given. */
+type Complete<Given, Filled> = {
+  readonly [Name in keyof Given]-?: Name extends keyof Filled
+    ? Filled[Name] extends undefined
+      ? Given[Name]
+      : Exclude<Given[Name], undefined>
+    : never;
+};
+
+/**
+ * The options of a call, defaults filled in. A value is of its default's type, and a number is finite.
+ * @throws TensegrityError `argument` naming the option, and what would be right.
+ */
+export function options<Given extends object, Filled extends Defaults<Given>>(
+  what: string,
+  given: Given,
+  defaults: Filled,
+): Complete<Given, Filled> {
+  // Every name is one of the defaults', and every value has its type.
+  return filled(what, given, defaults) as Complete<Given, Filled>;
+}
+
+/** As {@link options}, where the names are not known to the type checker. */
+export function filled(what: string, given: object, defaults: object): object {
+  checkNames(what, given, defaults);
+  const complete: Record<string, unknown> = { ...defaults };
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    const type = typeof complete[name];
+    check(
+      type === 'undefined' || typeof value === type,
+      'argument',
+      () => `${what}: ${name} must be ${type === 'object' ? 'an' : 'a'} ${type}, got ${shown(value)}`,
+    );
+    check([value].flat().every(finite), 'argument', () => `${what}: ${name} must be finite, got ${String(value)}`);
+    complete[name] = value;
+  }
+  return complete;
+}
+
+function finite(value: unknown): boolean {
+  return typeof value !== 'number' || Number.isFinite(value);
+}
+
+/** @throws TensegrityError `argument` unless `given` is a record whose names are all among those of `known`. */
+export function checkNames(what: string, given: unknown, known: object): void {
+  const names = Object.keys(known);
+  const record = typeof given === 'object' && given !== null && !Array.isArray(given);
+  check(record, 'argument', () => `${what}: options are a record { ${names.join(', ')} }, got ${shown(given)}`);
+  for (const name of Object.keys(given as object)) {
+    check(
+      Object.hasOwn(known, name),
+      'argument',
+      () => `${what}: there is no option '${name}'; ${names.length > 0 ? `there are ${names.join(', ')}` : 'there are none'}`,
+    );
+  }
+}
+
+/** @throws TensegrityError `argument` unless `value` is one of `choices`. */
+export function checkChoice(what: string, value: string, choices: readonly string[]): void {
+  check(choices.includes(value), 'argument', () => `${what}: there is no '${value}'; there are ${choices.join(', ')}`);
+}
+
+/** @throws TensegrityError `argument` for anything but an array. */
+export function checkList(what: string, value: unknown): asserts value is readonly unknown[] {
+  check(Array.isArray(value), 'argument', () => `${what} must be an array, got ${shown(value)}`);
+}
+
+/** @throws TensegrityError `argument` for anything but bytes. */
+export function checkBytes(what: string, value: unknown): void {
+  check(value instanceof Uint8Array, 'argument', () => `${what}: takes the bytes of a file as a Uint8Array, got ${shown(value)}`);
+}
+
+/** A value as messages show it. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' && value !== null ? 'an object' : typeof value === 'function' ? 'a function' : String(value);
+}

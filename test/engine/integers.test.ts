@@ -1,0 +1,72 @@
+/** Integers keep all 32 bits: no operation takes them through an f32. */
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { randint, type Tensor, tensor, useBackend } from '../../engine/index.ts';
+import { property } from '../support/property.ts';
+import { backends } from './support.ts';
+
+const [LEAST, MOST] = [-(2 ** 31), 2 ** 31 - 1];
+const edges = [LEAST, LEAST + 1, -(2 ** 24) - 1, -3, -1, 0, 1, 3, 2 ** 24 + 1, MOST - 1, MOST];
+const word = fc.oneof(fc.constantFrom(...edges), fc.integer({ min: LEAST, max: MOST }), fc.integer({ min: -9, max: 9 }));
+const words = fc.array(word, { minLength: 1, maxLength: 70 });
+
+/** By the definition, in integers without bounds. */
+function remainder(x: number, y: number): number {
+  if (y === 0) return 0;
+  const [a, b] = [BigInt(x), BigInt(y)];
+  return Number(((a % b) + b) % b);
+}
+
+const i32 = (values: readonly number[]): Tensor => tensor(Int32Array.from(values));
+
+describe.each(backends.map((backend) => [backend.name, backend] as const))('on %s', (_name, backend) => {
+  beforeAll(async () => {
+    await useBackend(backend);
+  });
+
+  it('the remainder has the sign of the divisor, and is 0 for a divisor of 0', () =>
+    property([words, words, word], async (xs, ys, y) => {
+      const [rows, byNumber] = [i32(xs).unsqueeze(1).remainder(i32(ys)), i32(xs).remainder(y)];
+      expect([rows.dtype, byNumber.dtype]).toEqual(['i32', 'i32']);
+      expect(await rows.array()).toEqual(xs.map((a) => ys.map((b) => remainder(a, b))));
+      expect(await byNumber.array()).toEqual(xs.map((a) => remainder(a, y)));
+    }));
+
+  it('of bytes it is an integer, and of a fraction a float', async () => {
+    const bytes = tensor(Uint8Array.of(255, 7, 0));
+    expect(await bytes.remainder(4).array()).toEqual([3, 3, 0]);
+    expect(bytes.remainder(4).dtype).toBe('i32');
+    expect(await bytes.remainder(2.5).array()).toEqual([0, 2, 0]);
+    expect(await tensor([1]).remainder(0).array()).toEqual([Number.NaN]);
+  });
+
+  it('is whole already: rounding leaves it as it is', () =>
+    property([words], async (xs) => {
+      const x = i32(xs);
+      for (const y of [x.floor(), x.ceil(), x.round(), x.trunc()]) {
+        expect(y.dtype).toBe('i32');
+        expect(await y.array()).toEqual(xs);
+      }
+    }));
+
+  it('sums and products wrap', () =>
+    property([words], async (xs) => {
+      const x = i32(xs);
+      expect(await x.sum().item()).toBe(xs.reduce((sum, value) => (sum + value) | 0, 0));
+      expect(await x.prod().item()).toBe(xs.reduce(Math.imul, 1));
+    }));
+
+  it('randint keeps to its range, however wide', async () => {
+    for (const [low, high] of [
+      [LEAST, -1],
+      [0, MOST],
+      [-5, 2 ** 25],
+      [-7, -5],
+    ] as const) {
+      const drawn = [...(await randint([4096], { key: 3, low, high }).data())];
+      expect(drawn.every((value) => value >= low && value < high)).toBe(true);
+      expect(Math.abs(drawn.reduce((sum, value) => sum + value / 4096, 0) - (low + high - 1) / 2)).toBeLessThan((high - low) / 40);
+      if (high - low > 2 ** 24) expect(drawn.some((value) => value % 2 !== 0)).toBe(true);
+    }
+  });
+});
