@@ -1,5 +1,6 @@
 import { checkNames } from './arguments.ts';
 import type { Backend, Executable, Storage } from './backends/backend.ts';
+import type { WasmOptions } from './backends/wasm/index.ts';
 import { free, freeWhenCollected } from './collect.ts';
 import { type Build, buildPlan } from './compiler/compiler.ts';
 import { structuralKey } from './compiler/key.ts';
@@ -14,7 +15,7 @@ import { inTurn } from './turn.ts';
 
 /** Options of the backends, by name. */
 export interface BackendOptions {
-  readonly wasm: { readonly threads?: number; readonly deterministic?: boolean; readonly build?: 'simd' | 'relaxed' };
+  readonly wasm: WasmOptions;
   readonly cpu: Record<never, never>;
   readonly webgpu: Record<never, never>;
 }
@@ -24,6 +25,12 @@ const factories: { readonly [Name in BackendName]: (options: BackendOptions[Name
   wasm: async (options) => (await import('./backends/wasm/index.ts')).createWasmBackend(options),
   cpu: async () => (await import('./backends/cpu/index.ts')).createCpuBackend(),
   webgpu: async () => (await import('./backends/webgpu/index.ts')).createWebGpuBackend(),
+};
+
+const optionNames: { readonly [Name in BackendName]: { readonly [Option in keyof BackendOptions[Name]]-?: true } } = {
+  wasm: { threads: true, deterministic: true, build: true, winograd: true },
+  cpu: {},
+  webgpu: {},
 };
 
 let active: Promise<Backend> | null = null;
@@ -42,7 +49,7 @@ export async function useBackend<Name extends BackendName>(name: Name | Backend,
 function createBackend<Name extends BackendName>(name: Name, options: BackendOptions[Name] | undefined): Promise<Backend> {
   if (!Object.hasOwn(factories, name))
     throw new TensegrityError('backend', `useBackend: there is no backend '${name}'; there are ${Object.keys(factories).join(', ')}`);
-  checkNames(`useBackend: ${name}`, options ?? {}, name === 'wasm' ? { threads: 0, deterministic: 0, build: 0 } : {});
+  checkNames(`useBackend: ${name}`, options ?? {}, optionNames[name]);
   return factories[name](options ?? {});
 }
 
