@@ -1,7 +1,7 @@
 import { dtypes } from '../dtype.ts';
 import { sizeOf } from '../shape.ts';
 import { isContiguous } from './layout.ts';
-import type { BufferSpec, Kernel, View } from './plan.ts';
+import type { BufferSpec, Kernel, Plan, View } from './plan.ts';
 
 /** Every scratch buffer starts at a multiple of this, and has its size rounded up to it. */
 export const ALIGNMENT = 64;
@@ -43,6 +43,23 @@ export function placeBuffers(
     buffers: buffers.map((buffer, i) => (lives[i] ? { ...buffer, offset: offsets.get(lives[i])! } : buffer)),
     arenaBytes: placed.reduce((end, { life, offset }) => Math.max(end, offset + life.bytes), 0),
   };
+}
+
+/** The most bytes of the arena that are alive at once, which no order of places could do without: how near `arenaBytes` comes to it. */
+export function mostAliveBytes({ buffers, kernels }: Pick<Plan, 'buffers' | 'kernels'>): number {
+  const lives = livesOf(buffers, kernels);
+  const aliveAt = (at: number): number => {
+    const alive = buffers.filter((_, i) => lives[i] && lives[i].first <= at && at <= lives[i].last).sort((a, b) => a.offset - b.offset);
+    // What is written in place has the bytes of what it is written over.
+    let [sum, end] = [0, 0];
+    for (const buffer of alive) {
+      const stop = buffer.offset + paddedBytes(buffer);
+      sum += Math.max(0, stop - Math.max(end, buffer.offset));
+      end = Math.max(end, stop);
+    }
+    return sum;
+  };
+  return kernels.reduce((most, _, at) => Math.max(most, aliveAt(at)), 0);
 }
 
 function livesOf(buffers: readonly BufferSpec[], kernels: readonly Kernel[]): (Life | null)[] {

@@ -1,6 +1,7 @@
 import { dtypes } from '../dtype.ts';
 import { scalarRow } from '../scalar.ts';
 import { sizeOf } from '../shape.ts';
+import { mostAliveBytes } from './memory.ts';
 import type { Constant, Kernel, Plan, Program, View } from './plan.ts';
 
 export interface PrintOptions {
@@ -101,7 +102,7 @@ export function printPlan(plan: Plan, { programs = false }: PrintOptions = {}): 
     );
   return [
     `plan: ${plan.kernels.length} kernels, ${count(total.flops, 'FLOP')}, ${count(total.bytes, 'B')} moved; fusion removed ${plan.fused} elementwise kernels`,
-    `memory: arena ${count(plan.arenaBytes, 'B')}; ${plan.inputs.length} inputs ${held(plan.inputs)}, ${plan.constants.length} constants ${held(plan.constants)}, ${plan.slots.length} slots ${held(plan.slots)}, ${plan.outputs.length} outputs ${held(plan.outputs)}`,
+    `memory: arena ${count(plan.arenaBytes, 'B')}, of which at most ${count(mostAliveBytes(plan), 'B')} alive at once; ${plan.inputs.length} inputs ${held(plan.inputs)}, ${plan.constants.length} constants ${held(plan.constants)}, ${plan.slots.length} slots ${held(plan.slots)}, ${plan.outputs.length} outputs ${held(plan.outputs)}`,
     ...listing,
   ].join('\n');
 }

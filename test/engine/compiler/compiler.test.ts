@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../engine/backends/backend.ts';
 import { createCpuBackend } from '../../../engine/backends/cpu/index.ts';
 import { buildPlan } from '../../../engine/compiler/compiler.ts';
+import { mostAliveBytes } from '../../../engine/compiler/memory.ts';
 import type { Plan } from '../../../engine/compiler/plan.ts';
 import { printPlan, workOf } from '../../../engine/compiler/print.ts';
 import { peakOf, schedule, type Task } from '../../../engine/compiler/schedule.ts';
@@ -262,6 +263,7 @@ describe('memory', () => {
     const branches = Array.from({ length: 16 }, () => x.matmul(leaf(64, 64)).exp().sum());
     const plan = planOf([branches.reduce((sum, branch) => sum.add(branch))]);
     expect(plan.arenaBytes).toBeLessThanOrEqual(64 * 64 * 4 + 16 * 64);
+    expect(mostAliveBytes(plan)).toBeLessThanOrEqual(plan.arenaBytes);
   });
 
   it('writes over an operand that is no longer needed', () => {
@@ -269,6 +271,7 @@ describe('memory', () => {
     const plan = planOf([x.matmul(x).exp().add(1).matmul(x)]);
     expect(kindsOf(plan)).toEqual(['gemm', 'map', 'gemm']);
     expect(plan.arenaBytes).toBe(64 * 64 * 4);
+    expect(mostAliveBytes(plan)).toBe(plan.arenaBytes);
   });
 });
 
@@ -422,7 +425,9 @@ describe('the listing of a plan', () => {
   it('shows kernels with their shapes, work and bytes, slots by name, and what fusion did', () => {
     const [summary, memory, ...lines] = printPlan(plan).split('\n');
     expect(summary).toMatch(/^plan: \d+ kernels, [\d.]+ K?FLOP, [\d.]+ K?B moved; fusion removed \d+ elementwise kernels$/);
-    expect(memory).toMatch(/^memory: arena .*; 1 inputs 512 B, 0 constants 0 B, 1 slots 256 B, 1 outputs 4 B$/);
+    expect(memory).toMatch(
+      /^memory: arena .* of which at most [\d.]+ K?B alive at once; 1 inputs 512 B, 0 constants 0 B, 1 slots 256 B, 1 outputs 4 B$/,
+    );
     expect(lines).toHaveLength(plan.kernels.length);
     expect(lines.find((line) => line.includes('gemm'))).toMatch(
       /%\d+:f32\[1,8,4\] +← in0:f32\[1,8,16\] weight:f32\[1,16,4\] +1\.02 KFLOP +896 B$/,
