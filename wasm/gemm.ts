@@ -32,6 +32,7 @@ export function gemm(command: usize, bases: usize, workspace: usize, thread: i32
     t = aBatch; aBatch = bBatch; bBatch = t;
     const p = pa; pa = pb; pb = p;
   }
+  const spreads = ASC_FEATURE_RELAXED_SIMD && columns >= wide;
   // Each thread takes a run of whole tiles of the longer side.
   let row0 = 0, row1 = rows, column0 = 0, column1 = columns;
   if (rows >= columns) {
@@ -64,7 +65,7 @@ export function gemm(command: usize, bases: usize, workspace: usize, thread: i32
           fillTable(aSteps, depth, <usize>(step * aStep << 2), aStep << 2);
           fillTable(bSteps, depth, <usize>(step * bStep << 2), bStep << 2);
           if (rows == 1) rowProduct(width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, bStep == 1, step > 0, workspace);
-          else product(height, width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, step > 0, workspace);
+          else product(height, width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, step > 0, workspace, spreads);
         }
       }
     }
@@ -73,6 +74,9 @@ export function gemm(command: usize, bases: usize, workspace: usize, thread: i32
     pc += <usize>(cBatch << 2);
   }
 }
+
+/** From so many columns on, panels of the rows are used often enough to be spread; tiles without fused multiply-add gain nothing. */
+const wide: i32 = 256;
 
 /** A thread's share of `count`: whole tiles. */
 // @ts-ignore: decorator

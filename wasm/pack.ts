@@ -75,3 +75,11 @@ export function packPanel(to: usize, width: i32, lanes: usize, depths: usize, de
   packQuad(to, pitch, lanes, depths, depth);
   if (width > 4) packQuad(to + pitch - 16, pitch, lanes + pitch - 16, depths, depth);
 }
+
+/** Four of each of `count` numbers in the place of one. */
+export function spread(to: usize, from: usize, count: i32): void {
+  for (const end = from + (<usize>count << 2); from < end; from += 8, to += 32) {
+    v128.store(to, v128.load32_splat(from));
+    v128.store(to, v128.load32_splat(from, 4), 16);
+  }
+}

@@ -13,7 +13,7 @@
  * In the first a vector holds one pixel of four images, in the second of four channels. A `unit` is a row of tiles: of eight images there,
  * of one here. Blocks and the order of sums depend on the shapes alone; threads share blocks, or channels.
  */
-import { tile4x8, tile6x8, tileRows } from './microkernel';
+import { Compact, tile4x8, tile6x8, tileRows } from './microkernel';
 import { parameter, pointer, share, shape, stride, viewAt } from './view';
 import {
   filterLine, filterLineTransposed, interleave, patchLine, patchSize, points, tileLine, tileLineTransposed, tileSize, transpose,
@@ -37,8 +37,8 @@ function divideUp(a: i32, b: i32): i32 {
 // @ts-ignore: decorator
 @inline
 function multiply(depth: i32, a: usize, b: usize, rows: usize, column: usize, accumulate: bool): void {
-  if (tileRows == 6) tile6x8(depth, a, b, rows, column, accumulate);
-  else tile4x8(depth, a, b, rows, column, accumulate);
+  if (tileRows == 6) tile6x8<Compact>(depth, a, b, rows, column, accumulate);
+  else tile4x8<Compact>(depth, a, b, rows, column, accumulate);
 }
 
 /** The addresses of the rows of a tile, `pitch` bytes apart. */

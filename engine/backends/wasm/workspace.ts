@@ -1,7 +1,7 @@
 import type { ConvKernel, Kernel } from '../../compiler/plan.ts';
 
 // The layouts of wasm/product.ts and wasm/conv.ts; a test holds the two together.
-const productBytes = 6 * 256 * 4 + 512 * 256 * 4 + 6 * 8 * 4 + 32;
+const productBytes = 6 * 256 * 4 + 6 * 192 * 16 + 512 * 256 * 4 + 6 * 8 * 4 + 32;
 const tableLength = 2048;
 const slabLength = 131072;
 
