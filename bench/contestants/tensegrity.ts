@@ -35,7 +35,7 @@ function updaterOf(update: () => void, slots: readonly Slot[]): Runner {
   };
 }
 
-/** Times calls whose results stay where a network's next layer reads them, as those of a hand-written loop do. */
+/** Times calls whose results stay where a network's next layer reads them, as those of the peers and of hand-written loops do. */
 function keeperOf(results: () => readonly Tensor[]): Runner {
   const kept = results().map(({ shape }) => slot({ dtype: 'f32', shape, data: new Float32Array(product(shape)) }));
   return updaterOf(() => results().forEach((result, i) => void kept[i]!.assign(result)), kept);
@@ -146,7 +146,7 @@ const contestant: Contestant = {
     const a = held(transposeA ? [k, m] : [m, k], 1);
     const b = held(transposeB ? [n, k] : [k, n], 2);
     const oriented = (x: Slot, transposed: boolean): Tensor => (transposed ? x.value.transpose() : x.value);
-    return runnerOf(compile(() => [oriented(a, transposeA).matmul(oriented(b, transposeB))]));
+    return keeperOf(() => [oriented(a, transposeA).matmul(oriented(b, transposeB))]);
   },
   convolution: (work) => {
     const { direction, batch, inputs, outputs, size, kernel, stride, padding } = work;
@@ -171,19 +171,17 @@ const contestant: Contestant = {
         return gradient(x.value, weight, weight);
       },
     };
-    return runnerOf(compile(directions[direction]));
+    return keeperOf(directions[direction]);
   },
   step: ({ network }) => vicregStep(network),
   chain: ({ chain, shape }) => chains[chain](shape),
   whitening: ({ groups, samples, dimensions }) => {
     const shape = [groups, samples, dimensions];
     const [x, g] = [held(shape, 1), held(shape, 2)];
-    return runnerOf(
-      compile(() => {
-        const y = choleskyWhitening(x.value);
-        return [y, ...vjp(y, [x], g.value)];
-      }),
-    );
+    return keeperOf(() => {
+      const y = choleskyWhitening(x.value);
+      return [y, ...vjp(y, [x], g.value)];
+    });
   },
   replay: ({ kernels }) => {
     const [x, w] = [held([8, 8], 1), held([8, 8], 2, 0.5)];
