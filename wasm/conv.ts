@@ -255,7 +255,7 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
                   );
                   else product(
                     filters, count, steps,
-                    kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, later, workspace,
+                    kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, later, workspace, ASC_FEATURE_RELAXED_SIMD,
                   );
                 }
               }
