@@ -112,7 +112,7 @@ export interface BatchNormalized {
 
 /**
  * Batch normalisation in the fewest passes over memory: forward, one for both statistics and one for the output; backward, one for two sums
- * and one for the gradient. Statistics are of deviations from the first element of each channel, so that a large mean costs no accuracy.
+ * and one for the gradient. All of it is of deviations from the first element of each channel, so that a large mean costs no accuracy.
  * (S. Ioffe & C. Szegedy, ICML 2015)
  */
 export function batchNorm(x: Tensor, { axes, weight, bias, epsilon }: BatchNormalization): BatchNormalized {
@@ -125,17 +125,17 @@ export function batchNorm(x: Tensor, { axes, weight, bias, epsilon }: BatchNorma
   const variance = shifted.square().mean(axes, true).sub(offset.square()).maximum(0);
   const deviationScale = variance.add(epsilon).rsqrt();
   const scale = weight ? deviationScale.mul(weight) : deviationScale;
-  const shift = mean.mul(scale).neg();
-  const value = x.mul(scale).add(bias ? shift.add(bias) : shift);
+  const shift = offset.mul(scale).neg();
+  const value = shifted.mul(scale).add(bias ? shift.add(bias) : shift);
   const operands = [x, weight, bias].filter((operand) => operand !== null);
   const output = customGradient(value, operands, (g) => {
-    const normalized = x.mul(deviationScale).add(mean.mul(deviationScale).neg());
+    const normalized = shifted.mul(deviationScale).add(offset.mul(deviationScale).neg());
     const total = g.sum(axes, true);
     const product = g.mul(normalized).sum(axes, true);
-    // x̄ = γ/σ·(g − Σg/n − x̂·Σ(g·x̂)/n) with x̂ = x/σ − μ/σ: linear in g and x, with a factor of each and a rest for every channel.
+    // x̄ = γ/σ·(g − Σg/n − x̂·Σ(g·x̂)/n) with x̂ = (x − o)/σ − (μ − o)/σ: linear in g and x − o, with a factor of each and a rest per channel.
     const slope = deviationScale.mul(product).div(-count);
-    const rest = total.div(-count).sub(mean.mul(slope));
-    const gradient = g.mul(scale).add(x.mul(slope.mul(scale)).add(rest.mul(scale)));
+    const rest = total.div(-count).sub(offset.mul(slope));
+    const gradient = g.mul(scale).add(shifted.mul(slope.mul(scale)).add(rest.mul(scale)));
     return [gradient, ...(weight ? [product] : []), ...(bias ? [total] : [])];
   });
   return { output, mean, variance };

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { grad, hessianVectorProduct, ones, type Tensor, tensor, useBackend } from '../../../engine/index.ts';
 import { scalarRow } from '../../../engine/scalar.ts';
 import {
+  batchNorm,
   crossEntropy,
   dropout,
   elu,
@@ -73,6 +74,42 @@ describe('standardize', () => {
         hessianVectorProduct(loss(plain), [x], [direction])[0]!,
         1e-8,
       );
+    }));
+});
+
+describe('batchNorm', () => {
+  const plainly = (x: Tensor, weight: Tensor, bias: Tensor): Tensor =>
+    x
+      .sub(x.mean(0))
+      .div(x.variance(0, { correction: 0 }).add(1e-2).sqrt())
+      .mul(weight)
+      .add(bias);
+
+  it('has the value, and the first and second derivative, of its formula', () =>
+    property([sizes([2, 6], [1, 4]), seeds], async ({ n, d }, seed) => {
+      const x = normalMatrix(seed, n, d);
+      const [weight, bias] = [normalMatrix(seed + 1, 1, d), normalMatrix(seed + 2, 1, d)];
+      const weights = normalMatrix(seed + 3, n, d);
+      const directions = [normalMatrix(seed + 4, n, d), normalMatrix(seed + 5, 1, d), normalMatrix(seed + 6, 1, d)];
+      const custom = batchNorm(x, { axes: [0], weight, bias, epsilon: 1e-2 }).output;
+      const plain = plainly(x, weight, bias);
+      const loss = (y: Tensor): Tensor => y.mul(weights).add(y.square().mul(weights)).sum();
+      const operands = [x, weight, bias];
+      await expectClose(custom, plain, 1e-12);
+      const [ours, expected] = [grad(loss(custom), operands), grad(loss(plain), operands)];
+      const [ourSecond, expectedSecond] = [custom, plain].map((y) => hessianVectorProduct(loss(y), operands, directions));
+      for (const k of operands.keys()) {
+        await expectClose(ours[k]!, expected[k]!, 1e-9);
+        await expectClose(ourSecond![k]!, expectedSecond![k]!, 1e-8);
+      }
+    }));
+
+  it('keeps its digits in f32 where the mean is thousands of deviations', () =>
+    property([sizes([4, 40], [1, 4]), seeds, fc.constantFrom(0, 10, -3e3, 1e5)], async ({ n, d }, seed, mean) => {
+      const rounded = Float32Array.from(await normalMatrix(seed, n, d).add(mean).data());
+      const normalized = (data: Float32Array | Float64Array): Tensor =>
+        batchNorm(tensor(data, { shape: [n, d] }), { axes: [0], weight: null, bias: null, epsilon: 1e-5 }).output;
+      await expectClose(normalized(rounded).cast('f64'), normalized(Float64Array.from(rounded)), 2e-5);
     }));
 });
 
