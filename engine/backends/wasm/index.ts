@@ -28,7 +28,8 @@ export interface WasmOptions {
   readonly threads?: number;
   /**
    * Whether 3×3 convolutions of 16 channels or more may be done with a quarter of the multiplications (Winograd's F(4×4, 3×3)); they may,
-   * unless given. Rounding errs about three times as much then, and a NaN or an infinity of an image spreads over the 4×4 pixels it is done with.
+   * unless given. Rounding errs about three times as much then, and a NaN or an infinity of an image, or a
+   * number beyond 1e37, makes NaN of all the pixels that are done with it, which are within 5 of it.
    */
   readonly winograd?: boolean;
 }
