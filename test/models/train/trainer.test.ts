@@ -129,7 +129,9 @@ describe('a training run', () => {
     });
     const normalised = Float32Array.from(bytes, (value) => (value / 255 - 0.5) / 0.25);
     const [a, b] = [await whole(smallConfig(), of(bytes, 'u8', 0.5, 0.25)), await whole(smallConfig(), of(normalised, 'f32', 0, 1))];
-    for (const [i, { loss }] of a.records.entries()) expect(Math.abs(loss - b.records[i]!.loss)).toBeLessThan(1e-4 * loss);
+    // The first loss shows whether the images are the same; their roundings, which differ, grow from step to step.
+    for (const [i, { loss }] of a.records.entries())
+      expect(Math.abs(loss - b.records[i]!.loss)).toBeLessThan((i === 0 ? 1e-5 : 1e-3) * loss);
   });
 
   it('prepares the plan that it runs, and prints it with the names of its slots', async () => {
