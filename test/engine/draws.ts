@@ -151,12 +151,12 @@ export const domains = {
 export const positionsIn = (size: number): Domain =>
   each((random) => Math.floor(random() * size) + (random() < 0.125 ? (random() < 0.5 ? -size : size) : 0));
 
-/** Sampling positions whose pixels are neither on a grid line nor at the border of an image of this size. */
+/** Sampling positions whose pixels are neither on a grid line nor at the border of an image of this size, nor as near as a difference quotient reaches. */
 export function samplePositions(size: readonly [number, number], alignCorners: boolean): Domain {
   return (random, dimensions) =>
     [...indices(dimensions)].map((index) => {
       const extent = size[index.at(-1) === 0 ? 1 : 0];
-      const pixel = Math.floor(random() * (extent + 2)) - 1 + 0.1 + 0.8 * random();
+      const pixel = Math.floor(random() * (extent + 2)) - 1 + 0.3 + 0.4 * random();
       if (!alignCorners) return (2 * pixel + 1) / extent - 1;
       return extent === 1 ? pixel : (2 * pixel) / (extent - 1) - 1;
     });
