@@ -1,5 +1,5 @@
 import type { Tensor } from '../../engine/index.ts';
-import { centre, checkEmbedding, checkViews, covarianceOf, gram, offDiagonal } from './statistics.ts';
+import { centre, checkEmbedding, checkViews, covarianceOf, offDiagonal } from './statistics.ts';
 
 export interface VarianceHinge {
   /** The deviation that is enough; 1, unless given. */
@@ -24,21 +24,11 @@ export function variance(z: Tensor, { gamma = 1, epsilon = 1e-4 }: VarianceHinge
  */
 export function covariance(z: Tensor): Tensor {
   checkEmbedding(z, 'covariance');
-  const [n, d] = [z.shape[0]!, z.shape[1]!];
-  const centred = centre(z);
-  if (d < WIDE * n) return offDiagonal(covarianceOf(centred)).square().sum().div(d);
-  // ‖ZᵀZ‖² = ‖Z·Zᵀ‖², and the matrix of samples is the smaller one. Rounding is relative to ‖C‖² then, of which the diagonal is little:
-  // C has rank below n, so ‖C‖² ≥ tr(C)²/n, while d variances that are alike have tr(C)²/d.
-  const diagonal = centred.square().sum(0).square().sum();
-  return gram(centred)
+  return offDiagonal(covarianceOf(centre(z)))
     .square()
     .sum()
-    .sub(diagonal)
-    .div((n - 1) ** 2 * d);
+    .div(z.shape[1]!);
 }
-
-/** How many times as many dimensions as samples are enough for the way by samples. */
-const WIDE = 2;
 
 /** The invariance term: the mean of (za − zb)² over samples and dimensions, un-centred. (facebookresearch/vicreg:main_vicreg.py) */
 export function invariance(za: Tensor, zb: Tensor): Tensor {

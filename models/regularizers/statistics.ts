@@ -35,7 +35,7 @@ export function centre(z: Tensor): Tensor {
 }
 
 /** The Gram matrix K = X·Xᵀ [..., n, n] of the rows of x [..., n, d]. */
-export function gram(x: Tensor): Tensor {
+function gram(x: Tensor): Tensor {
   // dK = dX·Xᵀ + X·dXᵀ, so X̄ = (G + Gᵀ)·X: one product where the two of a general one would be told apart.
   return customGradient(x.matmul(x.transpose()), [x], (g) => [g.add(g.transpose()).matmul(x)]);
 }
