@@ -19,7 +19,7 @@ import {
   filterLine, filterLineTransposed, interleave, patchLine, patchSize, points, tileLine, tileLineTransposed, tileSize, transpose,
 } from './winogradTile';
 
-/** Panels of eight columns in a block, filters of one round, and tiles in a block of the weight gradient. Mirrored in workspace.ts. */
+/** Panels of eight columns in a block, filters of one round, and tiles in a block of the weight gradient. Mirrored in engine/backends/wasm/winograd.ts. */
 const blockPanels: i32 = 8;
 const roundFilters: i32 = 24;
 const blockTiles: i32 = 64;

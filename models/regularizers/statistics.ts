@@ -34,7 +34,7 @@ export function centre(z: Tensor): Tensor {
   return z.sub(z.mean(-2, true));
 }
 
-/** The Gram matrix K = X·Xᵀ [..., n, n] of the rows of x [..., n, d]. */
+/** The Gram matrix X·Xᵀ [..., n, n] of the rows of x [..., n, d]. */
 function gram(x: Tensor): Tensor {
   // dK = dX·Xᵀ + X·dXᵀ, so X̄ = (G + Gᵀ)·X: one product where the two of a general one would be told apart.
   return customGradient(x.matmul(x.transpose()), [x], (g) => [g.add(g.transpose()).matmul(x)]);

@@ -87,7 +87,7 @@ export function encodeWinograd(kernel: ConvKernel, partial: number): Command[] {
     : [transform(command.WINOGRAD_FILTERS, [filters, points]), convolve];
 }
 
-// The layouts of wasm/winograd.ts; a test holds the two together.
+// The layouts of wasm/winograd.ts, which must change together with these.
 const FILTER_BYTES = (9 + 18 + 36) * 16;
 const BLOCK_PANELS = 8;
 const ROUND_FILTERS = 24;
