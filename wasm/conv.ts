@@ -24,7 +24,7 @@
 import { fillTable, padTable, product, productBytes, tableLength, tiledSize } from './product';
 import { rowProduct } from './rowProduct';
 import { copySlab } from './slab';
-import { parameter, pointer, shape, stride, viewAt } from './view';
+import { divideUp, parameter, pointer, shape, stride, viewAt } from './view';
 
 const forward: i32 = 0;
 const input: i32 = 1;
@@ -33,12 +33,6 @@ const parameters: i32 = 8;
 
 /** What a slab holds, in elements, unless a single row of a single channel needs more. Mirrored in workspace.ts. */
 const slabLength: i32 = 131072;
-
-// @ts-ignore: decorator
-@inline
-function divideUp(a: i32, b: i32): i32 {
-  return (a + b - 1) / b;
-}
 
 /** Rounds towards −∞. */
 // @ts-ignore: decorator

@@ -32,7 +32,7 @@ export function gemm(command: usize, bases: usize, workspace: usize, thread: i32
     t = aBatch; aBatch = bBatch; bBatch = t;
     const p = pa; pa = pb; pb = p;
   }
-  const spreads = ASC_FEATURE_RELAXED_SIMD && columns >= wide;
+  const spreads = ASC_FEATURE_RELAXED_SIMD && columns >= spreadFrom;
   // Each thread takes a run of whole tiles of the longer side.
   let row0 = 0, row1 = rows, column0 = 0, column1 = columns;
   if (rows >= columns) {
@@ -76,7 +76,7 @@ export function gemm(command: usize, bases: usize, workspace: usize, thread: i32
 }
 
 /** From so many columns on, panels of the rows are used often enough to be spread; tiles without fused multiply-add gain nothing. */
-const wide: i32 = 256;
+const spreadFrom: i32 = 256;
 
 /** A thread's share of `count`: whole tiles. */
 // @ts-ignore: decorator

@@ -33,6 +33,18 @@ export function consecutive8(table: usize): bool {
   return !v128.any_true(v128.or(left, right));
 }
 
+/** Stores the columns of four rows. */
+// @ts-ignore: decorator
+@inline
+export function transpose(r0: v128, r1: v128, r2: v128, r3: v128, c0: usize, c1: usize, c2: usize, c3: usize): void {
+  const low01 = i32x4.shuffle(r0, r1, 0, 4, 1, 5), low23 = i32x4.shuffle(r2, r3, 0, 4, 1, 5);
+  const high01 = i32x4.shuffle(r0, r1, 2, 6, 3, 7), high23 = i32x4.shuffle(r2, r3, 2, 6, 3, 7);
+  v128.store(c0, i64x2.shuffle(low01, low23, 0, 2));
+  v128.store(c1, i64x2.shuffle(low01, low23, 1, 3));
+  v128.store(c2, i64x2.shuffle(high01, high23, 0, 2));
+  v128.store(c3, i64x2.shuffle(high01, high23, 1, 3));
+}
+
 /** Packs four lanes of a panel whose steps are `pitch` bytes apart. */
 function packQuad(to: usize, pitch: usize, lanes: usize, depths: usize, depth: i32): void {
   const end = depths + (<usize>depth << 2);
@@ -46,12 +58,7 @@ function packQuad(to: usize, pitch: usize, lanes: usize, depths: usize, depth: i
       // Four lanes of four consecutive steps: a 4×4 transposition.
       const k = at(depths, 0);
       const r0 = v128.load(p0 + k), r1 = v128.load(p1 + k), r2 = v128.load(p2 + k), r3 = v128.load(p3 + k);
-      const low01 = i32x4.shuffle(r0, r1, 0, 4, 1, 5), low23 = i32x4.shuffle(r2, r3, 0, 4, 1, 5);
-      const high01 = i32x4.shuffle(r0, r1, 2, 6, 3, 7), high23 = i32x4.shuffle(r2, r3, 2, 6, 3, 7);
-      v128.store(to, i64x2.shuffle(low01, low23, 0, 2));
-      v128.store(to + pitch, i64x2.shuffle(low01, low23, 1, 3));
-      v128.store(to + 2 * pitch, i64x2.shuffle(high01, high23, 0, 2));
-      v128.store(to + 3 * pitch, i64x2.shuffle(high01, high23, 1, 3));
+      transpose(r0, r1, r2, r3, to, to + pitch, to + 2 * pitch, to + 3 * pitch);
       depths += 16;
       to += 4 * pitch;
     } else {

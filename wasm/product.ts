@@ -21,7 +21,7 @@ const blockDepth: i32 = 256;
 /** With panels of A spread, which a block of B must share the first-level cache with. */
 const spreadDepth: i32 = 192;
 /** From so many columns of a block on, a panel of A is worth spreading. */
-const wide: i32 = 96;
+const spreadWidth: i32 = 96;
 
 /** The most rows, columns or steps that the tables of a caller should hold; with room for a whole tile beyond. */
 export const tableLength: i32 = 2048;
@@ -113,7 +113,7 @@ export function product(
     const width = min(blockColumns, columns - column);
     const step0 = <usize>column << 2;
     // How deep a block is decides the order of sums; whether it is spread does not.
-    const deepest = spreads ? spreadDepth : blockDepth, isSpread = spreads && width >= wide;
+    const deepest = spreads ? spreadDepth : blockDepth, isSpread = spreads && width >= spreadWidth;
     for (let step = 0; step == 0 || step < steps; step += deepest) {
       const depth = min(deepest, steps - step);
       const deeper = accumulate || step > 0;

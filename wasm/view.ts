@@ -44,3 +44,8 @@ export function stride(view: usize, axis: i32): i32 {
 export function share(total: i32, thread: i32, threads: i32): i32 {
   return <i32>((<i64>total * thread) / threads);
 }
+
+@inline
+export function divideUp(a: i32, b: i32): i32 {
+  return (a + b - 1) / b;
+}

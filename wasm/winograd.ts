@@ -14,9 +14,10 @@
  * of one here. Blocks and the order of sums depend on the shapes alone; threads share blocks, or channels.
  */
 import { Compact, tile4x8, tile6x8, tileRows } from './microkernel';
-import { parameter, pointer, share, shape, stride, viewAt } from './view';
+import { transpose } from './pack';
+import { divideUp, parameter, pointer, share, shape, stride, viewAt } from './view';
 import {
-  filterLine, filterLineTransposed, interleave, patchLine, patchSize, points, tileLine, tileLineTransposed, tileSize, transpose,
+  filterLine, filterLineTransposed, interleave, patchLine, patchSize, points, tileLine, tileLineTransposed, tileSize,
 } from './winogradTile';
 
 /** Panels of eight columns in a block, filters of one round, and tiles in a block of the weight gradient. Mirrored in engine/backends/wasm/winograd.ts. */
@@ -27,12 +28,6 @@ const blockTiles: i32 = 64;
 const skew: usize = 64;
 const rowTableBytes: usize = 32;
 const squareBytes: usize = points * 16;
-
-// @ts-ignore: decorator
-@inline
-function divideUp(a: i32, b: i32): i32 {
-  return (a + b - 1) / b;
-}
 
 // @ts-ignore: decorator
 @inline

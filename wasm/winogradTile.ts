@@ -9,6 +9,7 @@
  * (A. Lavin, S. Gray: Fast Algorithms for Convolutional Neural Networks, CVPR 2016; points: B. Barabasz et al., ACM TOMS 2020)
  */
 import { multiplyAdd } from './microkernel';
+import { transpose } from './pack';
 
 /** Pixels of a tile, and of the patch it needs, along an axis. */
 export const tileSize: i32 = 4;
@@ -137,16 +138,4 @@ export function interleave(to: usize, pitch: usize, from: usize, stride: usize, 
     v128.store(to, v128.load32_lane(p3 + at, pixel, 3));
   }
   for (; j < count; j++, to += pitch) v128.store(to, f32x4.splat(0));
-}
-
-/** Stores the columns of four rows. */
-// @ts-ignore: decorator
-@inline
-export function transpose(r0: v128, r1: v128, r2: v128, r3: v128, c0: usize, c1: usize, c2: usize, c3: usize): void {
-  const low01 = i32x4.shuffle(r0, r1, 0, 4, 1, 5), low23 = i32x4.shuffle(r2, r3, 0, 4, 1, 5);
-  const high01 = i32x4.shuffle(r0, r1, 2, 6, 3, 7), high23 = i32x4.shuffle(r2, r3, 2, 6, 3, 7);
-  v128.store(c0, i64x2.shuffle(low01, low23, 0, 2));
-  v128.store(c1, i64x2.shuffle(low01, low23, 1, 3));
-  v128.store(c2, i64x2.shuffle(high01, high23, 0, 2));
-  v128.store(c3, i64x2.shuffle(high01, high23, 1, 3));
 }
