@@ -110,15 +110,45 @@ export interface BatchNormalized {
   readonly variance: Tensor;
 }
 
+/** One element in at most so many is taken into {@link sampleMean}. */
+const SAMPLED = 16;
+
+/**
+ * About the mean over `axes`, of k of the n elements. It is within √(n/k) ≤ 4 deviations of the mean, wherever outliers are: by Cauchy's
+ * inequality (m − μ)² ≤ Σ(xᵢ − μ)²/k. So E(x − m)² − (μ − m)² cancels a factor of 17 at most. Of equal elements it is exactly their value.
+ */
+function sampleMean(x: Tensor, axes: readonly number[]): Tensor {
+  let rest = SAMPLED;
+  const some = x.shape.map((size, axis) => {
+    if (!axes.includes(axis)) return null;
+    const step = Math.min(rest, size);
+    rest = Math.floor(rest / step);
+    return [0, size, step] as const;
+  });
+  const first = x.slice(...x.shape.map((_, axis) => (axes.includes(axis) ? ([0, 1] as const) : null)));
+  return first.add(
+    x
+      .slice(...some)
+      .sub(first)
+      .mean(axes, true),
+  );
+}
+
 /**
  * Batch normalisation in the fewest passes over memory: forward, one for both statistics and one for the output; backward, one for two sums
- * and one for the gradient. All of it is of deviations from the first element of each channel, so that a large mean costs no accuracy.
- * (S. Ioffe & C. Szegedy, ICML 2015)
+ * and one for the gradient. All of it is of deviations from a mean over some of the elements ({@link sampleMean}), so that neither a large
+ * mean nor an outlier costs accuracy. (S. Ioffe & C. Szegedy, ICML 2015)
+ * @throws TensegrityError `shape` unless there is more than one value to a channel.
  */
 export function batchNorm(x: Tensor, { axes, weight, bias, epsilon }: BatchNormalization): BatchNormalized {
   const count = axes.reduce((product, axis) => product * x.shape[axis]!, 1);
+  check(
+    count > 1,
+    'shape',
+    () => `batchNorm: training needs more than one value to a channel, got ${show(x.shape)}; use a larger batch, or evaluation mode`,
+  );
   // Neither statistic depends on the origin, so no gradient goes through it.
-  const origin = x.slice(...x.shape.map((_, axis) => (axes.includes(axis) ? ([0, 1] as const) : null))).stopGradient();
+  const origin = sampleMean(x, axes).stopGradient();
   const shifted = x.sub(origin);
   const offset = shifted.mean(axes, true);
   const mean = origin.add(offset);

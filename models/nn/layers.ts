@@ -130,12 +130,6 @@ abstract class BatchNorm extends Module {
   #normalizeBatch(x: Tensor, weight: Tensor | null, bias: Tensor | null): Tensor {
     const channels = x.shape[1]!;
     const count = x.size / Math.max(1, channels);
-    check(
-      count > 1,
-      'shape',
-      () =>
-        `${this.constructor.name}: training needs more than one value to a channel, got ${show(x.shape)}; use a larger batch, or evaluation mode`,
-    );
     const axes = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
     const { output, mean, variance } = batchNorm(x, { axes, weight, bias, epsilon: this.epsilon });
     this.#move(this.runningMean, mean);

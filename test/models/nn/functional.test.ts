@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { grad, hessianVectorProduct, ones, type Tensor, tensor, useBackend } from '../../../engine/index.ts';
 import { scalarRow } from '../../../engine/scalar.ts';
 import {
@@ -16,7 +16,7 @@ import {
   standardize,
 } from '../../../models/nn/functional.ts';
 import { property } from '../../support/property.ts';
-import { expectClose, expectError, expectGradient, f64, gaussian, normalMatrix, seeds, sizes, values } from '../support.ts';
+import { expectClose, expectError, expectGradient, f64, gaussian, normalMatrix, relativeError, seeds, sizes, values } from '../support.ts';
 
 beforeAll(async () => {
   await useBackend('cpu');
@@ -110,6 +110,85 @@ describe('batchNorm', () => {
       const normalized = (data: Float32Array | Float64Array): Tensor =>
         batchNorm(tensor(data, { shape: [n, d] }), { axes: [0], weight: null, bias: null, epsilon: 1e-5 }).output;
       await expectClose(normalized(rounded).cast('f64'), normalized(Float64Array.from(rounded)), 2e-5);
+    }));
+
+  it('is refused where a channel has one value, or none', () => {
+    for (const [n, name] of [
+      [1, '1, 3'],
+      [0, '0, 3'],
+    ] as const) {
+      const call = (): unknown => batchNorm(ones([n, 3]), { axes: [0], weight: null, bias: null, epsilon: 1e-5 });
+      expectError(call, 'shape', new RegExp(`more than one value to a channel, got \\[${name}\\]`));
+    }
+  });
+});
+
+/** Images [n, 1, h, w] of f32 that are hard on a variance: far from 0, with outliers anywhere, or all but constant. */
+const hardImages = fc
+  .record({
+    shape: fc.oneof(
+      fc.tuple(fc.integer({ min: 2, max: 600 }), fc.constant(1), fc.constant(1), fc.constant(1)),
+      fc.tuple(fc.integer({ min: 1, max: 40 }), fc.constant(1), fc.integer({ min: 1, max: 9 }), fc.integer({ min: 2, max: 9 })),
+    ),
+    mean: fc.constantFrom(0, 1, -1e3, 1e4, 1e5, -1e6),
+    deviation: fc.constantFrom(0, 1e-2, 0.1, 1),
+    outlier: fc.constantFrom(0, 1, 1e3, -1e6),
+    /** Which elements are outliers: one, or those in a row, as those of one image are. */
+    from: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })),
+    share: fc.constantFrom(0, 0.03, 0.3),
+    seed: seeds,
+  })
+  .map(({ shape, mean, deviation, outlier, from, share, seed }) => {
+    const noise = gaussian(seed, shape).data;
+    const first = Math.floor(from * noise.length);
+    const last = first + share * noise.length;
+    return { shape, data: Float32Array.from(noise, (z, i) => mean + deviation * z + (i >= first && i <= last ? outlier : 0)) };
+  });
+
+function moments(data: ArrayLike<number>): { mean: number; variance: number } {
+  const all = Array.from(data);
+  // Differences from one of them first, so that the reference is exact to f64's own last digits.
+  const mean = all[0]! + all.reduce((sum, value) => sum + (value - all[0]!), 0) / all.length;
+  return { mean, variance: all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / all.length };
+}
+
+describe.each(['cpu', 'wasm'] as const)('batchNorm of f32 on %s', (name) => {
+  beforeAll(async () => {
+    await useBackend(name);
+  });
+  afterAll(async () => {
+    await useBackend('cpu');
+  });
+  const statistics = { axes: [0, 2, 3], weight: null, bias: null, epsilon: 1e-5 } as const;
+
+  it('has mean and variance to 1e-5, wherever outliers are and however large the mean is', () =>
+    property(
+      [hardImages],
+      async ({ shape, data }) => {
+        const { mean, variance } = batchNorm(tensor(data, { shape }), statistics);
+        const [[ourMean], [ourVariance]] = (await values(mean, variance)) as [Float64Array, Float64Array];
+        const expected = moments(data);
+        expect(Math.abs(ourMean! - expected.mean)).toBeLessThanOrEqual(
+          2 ** -22 * Math.abs(expected.mean) + 2 ** -22 * Math.sqrt(expected.variance),
+        );
+        expect(Math.abs(ourVariance! - expected.variance)).toBeLessThanOrEqual(1e-5 * expected.variance);
+      },
+      { numRuns: 300 },
+    ));
+
+  it('gives a constant channel its bias, and the gradient of √ε', () =>
+    property([sizes([2, 70], [1, 3]), fc.constantFrom(0, 0.1, -1e7, 16777215, 1e10, 3e38), seeds], async ({ n, d }, value, seed) => {
+      const x = tensor(new Float32Array(n * d).fill(value), { shape: [n, d] });
+      const g = Float32Array.from(gaussian(seed, [n, d]).data);
+      const { output, variance } = batchNorm(x, { axes: [0], weight: ones([1, d]), bias: ones([1, d]), epsilon: 1e-5 });
+      const [gradient] = grad(output.mul(tensor(g, { shape: [n, d] })).sum(), [x]);
+      const [y, spread, slope, even] = await values(output, variance, gradient!, grad(output.sum(), [x])[0]!);
+      expect(y!.every((element) => element === 1)).toBe(true);
+      expect(spread!.every((element) => element === 0)).toBe(true);
+      // d y/d x = (I − 11ᵀ/n)/√ε, which takes a gradient that is the same for all to 0.
+      expect(even!.every((element) => Math.abs(element) < 1e-4)).toBe(true);
+      const expected = Array.from(g, (value, i) => (value - moments(g.filter((_, j) => j % d === i % d)).mean) / Math.sqrt(1e-5));
+      expect(relativeError(slope!, expected, 1)).toBeLessThanOrEqual(1e-5);
     }));
 });
 
