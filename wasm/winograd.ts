@@ -1,3 +1,4 @@
+// NOTE FROM THE LEAD TO HELPER (do not commit this line): leave wasm/winograd.ts and wasm/winogradTile.ts as they are: I am rewriting them on main (strided Winograd). Skip that half of item 3; engine/backends/wasm/winograd.ts: only the workspace cap, roles and named constants.
 /**
  * 3×3 convolution of stride 1 in all directions by Winograd's F(4×4, 3×3): transformed patches times transformed filters, for each of 36
  * points one matrix product. What is multiplied is written as the panels that the register tiles read, so nothing is packed.

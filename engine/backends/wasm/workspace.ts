@@ -1,4 +1,4 @@
-import type { ConvKernel, Kernel } from '../../compiler/plan.ts';
+import type { ConvKernel, Kernel, View } from '../../compiler/plan.ts';
 
 // The layouts of wasm/product.ts and wasm/conv.ts; a test holds the two together.
 const productBytes = 6 * 256 * 4 + 6 * 192 * 16 + 512 * 256 * 4 + 6 * 8 * 4 + 32;
@@ -36,31 +36,31 @@ export function workspaceBytes(kernel: Kernel): number {
   }
 }
 
-/** The part of each view that the three directions name source, target and kernel; see wasm/conv.ts. */
-function roles({ direction, inputs, outputs }: ConvKernel): {
-  source: readonly number[];
-  target: readonly number[];
-  weight: readonly number[];
-} {
-  const [first, second, last] = [inputs[0]!.shape, inputs[1]!.shape, outputs[0]!.shape];
-  return direction === 'weight' ? { source: first, target: second, weight: last } : { source: first, target: last, weight: second };
+/** What the three directions name source (is gathered), target (gathers it, or is what was gathered) and filters; see wasm/conv.ts. */
+export function rolesOf({ direction, inputs, outputs }: ConvKernel): Readonly<Record<'source' | 'target' | 'filters', View>> {
+  const [source, second, last] = [inputs[0]!, inputs[1]!, outputs[0]!];
+  return direction === 'weight' ? { source, target: second, filters: last } : { source, target: last, filters: second };
 }
 
 function convTables(kernel: ConvKernel): number {
-  const { target, weight } = roles(kernel);
-  const [kernelHeight, kernelWidth] = [weight[2]!, weight[3]!];
+  const { target, filters } = rolesOf(kernel);
+  const [kernelHeight, kernelWidth] = [filters.shape[2]!, filters.shape[3]!];
   const taps = Math.max(tableLength, kernelHeight * kernelWidth);
   return (
-    2 * tableBytes(target[1]! / kernel.groups) + 2 * tableBytes(tableLength) + 2 * tableBytes(taps) + 2 * 4 * (kernelHeight + kernelWidth)
+    2 * tableBytes(target.shape[1]! / kernel.groups) +
+    2 * tableBytes(tableLength) +
+    2 * tableBytes(taps) +
+    2 * 4 * (kernelHeight + kernelWidth)
   );
 }
 
 /** One row of target pixels, of one channel of one image. */
 function smallestSlab(kernel: ConvKernel): number {
-  const { target, weight } = roles(kernel);
+  const { target, filters } = rolesOf(kernel);
+  const width = target.shape[3]!;
   const transposed = kernel.direction === 'input';
-  const reach = [0, 1].map((axis) => kernel.dilation[axis]! * (weight[2 + axis]! - 1) + 1);
+  const reach = [0, 1].map((axis) => kernel.dilation[axis]! * (filters.shape[2 + axis]! - 1) + 1);
   const [strideHeight, strideWidth] = transposed ? [1, 1] : kernel.stride;
-  const columns = transposed ? Math.ceil(target[3]! / kernel.stride[1]) : target[3]!;
+  const columns = transposed ? Math.ceil(width / kernel.stride[1]) : width;
   return (columns * strideWidth + reach[1]! + 2 * strideWidth) * (reach[0]! + strideHeight);
 }

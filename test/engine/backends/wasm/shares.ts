@@ -62,13 +62,16 @@ export function anyOrder(seed: number): Order {
 interface Placed {
   readonly call: Call;
   readonly words: Int32Array;
-  /** Copies of the outputs, then of the slots. */
+  /** Copies of the outputs, then of the slots. @throws Error naming what was written behind. */
   read(): TypedArray[];
 }
 
+/** Bytes behind each place that nobody may write. */
+const GUARD = 4096;
+
 /**
  * Lays a plan out as the backend does: scratch in an arena by the plan's own offsets, everything else in a place of its own, a workspace for each
- * thread. What nobody has written holds bytes of 255, which are NaN.
+ * thread, and guard bytes behind each of these. What nobody has written holds bytes of 255, which are NaN.
  */
 function place(
   { memory, kernels }: Machine,
@@ -79,19 +82,21 @@ function place(
 ): Placed {
   const linear = new LinearMemory(memory, kernels.heapBase.value as number);
   const { words, workspaceBytes, partialBytes } = encodePlan(plan);
-  const poisoned = (bytes: number): number => {
-    const address = linear.allocate(bytes);
-    new Uint8Array(memory.buffer, address, bytes).fill(255);
+  const guards: { readonly name: string; readonly at: number }[] = [];
+  const guarded = (name: string, bytes: number): number => {
+    const address = linear.allocate(bytes + GUARD);
+    new Uint8Array(memory.buffer, address, bytes + GUARD).fill(255);
+    guards.push({ name, at: address + bytes });
     return address;
   };
-  const commands = linear.allocate(4 * (words.length + plan.buffers.length + extraBuffers));
+  const commands = guarded('the commands', 4 * (words.length + plan.buffers.length + extraBuffers));
   const bases = commands + 4 * words.length;
-  const arena = poisoned(plan.arenaBytes);
-  const places = plan.buffers.map(({ kind, dtype, length, offset }) =>
-    kind === 'scratch' ? arena + offset : linear.allocate(length * dtypes[dtype].bytes),
+  const arena = guarded('the arena', plan.arenaBytes);
+  const places = plan.buffers.map(({ kind, dtype, length, offset }, number) =>
+    kind === 'scratch' ? arena + offset : guarded(`buffer ${number}`, length * dtypes[dtype].bytes),
   );
-  const workspaces = Array.from({ length: threads }, () => poisoned(workspaceBytes));
-  const partials = poisoned(partialBytes);
+  const workspaces = Array.from({ length: threads }, (_, thread) => guarded(`the workspace of thread ${thread}`, workspaceBytes));
+  const partials = guarded('the partial results', partialBytes);
   const barrier = linear.allocate(16);
   const view = (number: number): TypedArray => {
     const { dtype, length } = plan.buffers[number]!;
@@ -105,7 +110,13 @@ function place(
   return {
     call: { commands, end: bases, bases, workspaces, barrier },
     words,
-    read: () => [...plan.outputs, ...plan.slots].map((number) => view(number).slice()),
+    read: () => {
+      for (const { name, at } of guards) {
+        const written = new Uint8Array(memory.buffer, at, GUARD).findIndex((byte) => byte !== 255);
+        if (written >= 0) throw new Error(`byte ${written} behind ${name} was written`);
+      }
+      return [...plan.outputs, ...plan.slots].map((number) => view(number).slice());
+    },
   };
 }
 
