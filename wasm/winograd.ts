@@ -1,7 +1,8 @@
 // NOTE FROM THE LEAD TO HELPER (do not commit this line): leave wasm/winograd.ts and wasm/winogradTile.ts as they are: I am rewriting them on main (strided Winograd). Skip that half of item 3; engine/backends/wasm/winograd.ts: only the workspace cap, roles and named constants.
 /**
- * 3×3 convolution of stride 1 in all directions by Winograd's F(4×4, 3×3): transformed patches times transformed filters, for each of 36
- * points one matrix product. What is multiplied is written as the panels that the register tiles read, so nothing is packed.
+ * 3×3 convolution of stride 1 or 2 in all directions by Winograd's F(4×4, 3×3): transformed patches times transformed filters, for each of
+ * 36 points (81 of a strided one) one matrix product. What is multiplied is written as the panels that the register tiles read, so nothing
+ * is packed.
  *
  *   forward, input                                         weight
  *   filters: U[point] = G w Gᵀ          [rows, steps]      for each block of tiles
@@ -14,27 +15,49 @@
  * In the first a vector holds one pixel of four images, in the second of four channels. A `unit` is a row of tiles: of eight images there,
  * of one here. Blocks and the order of sums depend on the shapes alone; threads share blocks, or channels.
  */
-import { Compact, tile4x8, tile6x8, tileRows } from './microkernel';
-import { transpose } from './pack';
+import { Compact, Spread, tile4x8, tile6x8, tileRows } from './microkernel';
+import { spread, transpose } from './pack';
 import { divideUp, parameter, pointer, share, shape, stride, viewAt } from './view';
 import {
-  filterLine, filterLineTransposed, interleave, patchLine, patchSize, points, tileLine, tileLineTransposed, tileSize,
+  endPoint, filterLines, filterLinesTransposed, filterPoints, firstPoint, interleave, patchLines, patchSizeOf, patchStepOf, pointsOf, tileLines,
+  tileLinesTransposed, tileSizeOf,
 } from './winogradTile';
 
-/** Panels of eight columns in a block, filters of one round, and tiles in a block of the weight gradient. Mirrored in engine/backends/wasm/winograd.ts. */
+/** Panels of eight columns in a block, and tiles in one of the weight gradient: of 36 points; filters of one round. Mirrored in engine/backends/wasm/winograd.ts. */
 const blockPanels: i32 = 8;
-const roundFilters: i32 = 24;
 const blockTiles: i32 = 64;
-/** So that the 36 matrices of one element do not share a line of the cache. */
+const roundFilters: i32 = 24;
+/** Filters are padded to whole panels of six rows and of four, which are whole quads too. */
+const wholeRows: i32 = 12;
+/** So that the matrices of one element do not share a line of the cache. */
 const skew: usize = 64;
 const rowTableBytes: usize = 32;
-const squareBytes: usize = points * 16;
+/** Scratch for one tile: its pixels, at most 8×8 of four images, and the lines between its two transforms. */
+const squareBytes: usize = 8 * 8 * 16 + 8 * 9 * 16;
 
+/** Of a block whose size is stated for 36 points, what takes as much memory with more of them. */
 // @ts-ignore: decorator
 @inline
-function multiply(depth: i32, a: usize, b: usize, rows: usize, column: usize, accumulate: bool): void {
-  if (tileRows == 6) tile6x8<Compact>(depth, a, b, rows, column, accumulate);
-  else tile4x8<Compact>(depth, a, b, rows, column, accumulate);
+function fewer(size: i32, points: i32): i32 {
+  return points > 6 ? size >> 1 : size;
+}
+
+/** Filters, padded to whole panels and quads. */
+// @ts-ignore: decorator
+@inline
+function padded(rows: i32): i32 {
+  return divideUp(rows, wholeRows) * wholeRows;
+}
+
+/** One panel of rows times `count` panels of columns. */
+function multiply(
+  depth: i32, a: usize, scratch: usize, isSpread: bool, b: usize, bStep: usize, count: i32, rows: usize, c: usize, cStep: usize, accumulate: bool,
+): void {
+  if (tileRows == 6 && !isSpread) spread(scratch, a, 6 * depth);
+  for (let panel = 0; panel < count; panel++, b += bStep, c += cStep) {
+    if (tileRows == 6) tile6x8<Spread>(depth, scratch, b, rows, c, accumulate);
+    else tile4x8<Compact>(depth, a, b, rows, c, accumulate);
+  }
 }
 
 /** The addresses of the rows of a tile, `pitch` bytes apart. */
@@ -64,16 +87,17 @@ function storeQuad(panels: usize, quad: i32, at: i32, depth: i32, rows: v128): v
   }
 }
 
-/** U = G w Gᵀ of filters [rows, steps, 3, 3], as 36 × panels of rows. Threads share the rows by twelves, which are whole panels and quads. */
+/** U = G w Gᵀ of filters [rows, steps, 3, 3], as 36 × panels of rows. Threads share the rows by `wholeRows`. */
 export function winogradFilters(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const filters = viewAt(command, 0, 0);
+  const kind = parameter(command, 0);
+  const filters = viewAt(command, 1, 0);
   const rows = shape(filters, 0), steps = shape(filters, 1);
   const rowStride = <usize>stride(filters, 0) << 2;
-  const from = pointer(filters, bases), to = pointer(viewAt(command, 0, 1), bases);
-  const pointBytes = <usize>(divideUp(rows, 12) * 12 * steps) << 2;
+  const from = pointer(filters, bases), to = pointer(viewAt(command, 1, 1), bases);
+  const parts = divideUp(rows, wholeRows), quads = wholeRows / 4, pointBytes = <usize>(padded(rows) * steps) << 2;
   const taps = workspace, half = taps + 9 * 16, square = half + 18 * 16;
-  const end = share(divideUp(rows, 12), thread + 1, threads) * 3;
-  for (let quad = share(divideUp(rows, 12), thread, threads) * 3; quad < end; quad++) {
+  const end = share(parts, thread + 1, threads) * quads;
+  for (let quad = share(parts, thread, threads) * quads; quad < end; quad++) {
     const row = min(quad << 2, rows - 1), last = rows - 1 - row;
     for (let step = 0; step < steps; step++) {
       const source = from + <usize>(row * stride(filters, 0) + step * stride(filters, 1) << 2);
@@ -85,28 +109,29 @@ export function winogradFilters(command: usize, bases: usize, workspace: usize, 
         lanes = v128.load32_lane(w2, lanes, 2);
         v128.store(taps + (tap << 4), v128.load32_lane(w3, lanes, 3));
       }
-      for (let j: usize = 0; j < 3; j++) filterLine(taps + (j << 4), 48, half + (j << 4), 48);
-      for (let i: usize = 0; i < 6; i++) filterLine(half + i * 48, 16, square + i * 96, 16);
-      for (let point: usize = 0; point < points; point++) {
+      filterLines(kind, taps, 48, half, 48, 3, 16, 16);
+      filterLines(kind, half, 16, square, 16, 6, 48, 96);
+      for (let point: usize = 0; point < filterPoints; point++) {
         storeQuad(to + point * pointBytes, quad, step, steps, v128.load(square + (point << 4)));
       }
     }
   }
 }
 
-/** w = Gᵀ U G, from U [36, rows to a multiple of 12, steps to one of 8] to filters [rows, steps, 3, 3]. Threads share the rows. */
+/** w = Gᵀ U G, from U [36, rows to a multiple of `wholeRows`, steps to one of 8] to filters [rows, steps, 3, 3]. Threads share the rows. */
 export function winogradFilterGradient(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const filters = viewAt(command, 0, 1);
+  const kind = parameter(command, 0);
+  const filters = viewAt(command, 1, 1);
   const rows = shape(filters, 0), steps = shape(filters, 1);
-  const from = pointer(viewAt(command, 0, 0), bases), to = pointer(filters, bases);
-  const pitch = <usize>(steps + 7 & -8) << 2, pointBytes = <usize>(divideUp(rows, 12) * 12) * pitch;
+  const from = pointer(viewAt(command, 1, 0), bases), to = pointer(filters, bases);
+  const pitch = <usize>(steps + 7 & -8) << 2, pointBytes = <usize>padded(rows) * pitch;
   const half = workspace, taps = half + 18 * 16;
   const end = share(rows, thread + 1, threads);
   for (let row = share(rows, thread, threads); row < end; row++) {
     for (let step = 0; step < steps; step += 4) {
       const source = from + <usize>row * pitch + (<usize>step << 2);
-      for (let j: usize = 0; j < 6; j++) filterLineTransposed(source + j * pointBytes, 6 * pointBytes, half + (j << 4), 96);
-      for (let i: usize = 0; i < 3; i++) filterLineTransposed(half + i * 96, 16, taps + i * 48, 16);
+      filterLinesTransposed(kind, source, 6 * pointBytes, half, 96, 6, pointBytes, 16);
+      filterLinesTransposed(kind, half, 16, taps, 16, 3, 96, 48);
       const count = min(4, steps - step);
       for (let tap = 0; tap < 9; tap++) {
         let w = to + <usize>(row * stride(filters, 0) + step * stride(filters, 1) + tap / 3 * stride(filters, 2) + tap % 3 * stride(filters, 3) << 2);
@@ -117,77 +142,105 @@ export function winogradFilterGradient(command: usize, bases: usize, workspace: 
   }
 }
 
-/** Aᵀ M A of one tile of four images; the pixels of an image follow each other in `square` then, 16 bytes a row, 64 an image. */
-function tilePixels(from: usize, pointBytes: usize, square: usize): void {
-  const half = square + 256;
-  for (let j: usize = 0; j < 6; j++) tileLine(from + j * pointBytes, 6 * pointBytes, half + (j << 4), 96);
-  for (let i: usize = 0; i < 4; i++) {
-    const row = half + i * 96, to = square + (i << 4);
-    tileLine(row, 16, row, 16);
-    transpose(v128.load(row), v128.load(row, 16), v128.load(row, 32), v128.load(row, 48), to, to + 64, to + 128, to + 192);
+/**
+ * Lays `count` lines of images (axis 0) or channels (axis 1) side by side, from line `row` and pixel `column` of the planes at `plane` on:
+ * lines of `pitch` bytes, pixels of `step` bytes, which are so many lanes. Outside of an image is zero; beyond `last` lanes the last is repeated.
+ */
+function lay(
+  to: usize, count: i32, pitch: usize, step: usize, plane: usize, view: usize, axis: i32, last: i32, row: i32, column: i32, columns: i32,
+): void {
+  const laneBytes = <usize>stride(view, axis) << 2;
+  for (const end = row + count; row < end; row++, to += pitch) {
+    const width = row >= 0 && row < shape(view, 2) ? shape(view, 3) : 0;
+    const line = plane + <usize>(row * stride(view, 2) << 2);
+    for (let lane = 0; lane < <i32>step >> 2; lane += 4) {
+      const skipped = min(lane, last);
+      interleave(to + (<usize>lane << 2), step, line + <usize>skipped * laneBytes, laneBytes, last - skipped, column, columns, width);
+    }
+  }
+}
+
+/** Aᵀ M A of one tile of four images, whose pixels follow each other in `square` then, image by image. */
+function tilePixels(kind: i32, from: usize, pointBytes: usize, square: usize): void {
+  const points = <usize>pointsOf(kind), size = <usize>tileSizeOf(kind), pitch = points << 4, half = square + (size * size << 4);
+  tileLines(kind, from, points * pointBytes, half, pitch, <i32>points, pointBytes, 16);
+  tileLines(kind, half, 16, half, 16, <i32>size, pitch, pitch);
+  const image = size * size << 2;
+  for (let i: usize = 0, to = square; i < size; i++) {
+    for (let quad = half + i * pitch, end = quad + (size << 4); quad < end; quad += 64, to += 16) {
+      transpose(v128.load(quad), v128.load(quad, 16), v128.load(quad, 32), v128.load(quad, 48), to, to + image, to + 2 * image, to + 3 * image);
+    }
+  }
+}
+
+/** Stores what `tilePixels` leaves, tiles of size × size, where there are so many images, rows and columns. */
+function storePixels(from: usize, size: i32, to: usize, target: usize, images: i32, rows: i32, columns: i32): void {
+  const whole = <usize>(columns & -4) << 2, end = <usize>columns << 2;
+  for (let n = 0; n < images; n++, to += <usize>stride(target, 0) << 2) {
+    let line = from + (<usize>(n * size * size) << 2);
+    for (let i = 0, pixel = to; i < rows; i++, pixel += <usize>stride(target, 2) << 2, line += <usize>size << 2) {
+      let j: usize = 0;
+      for (; j < whole; j += 16) v128.store(pixel + j, v128.load(line + j));
+      for (; j < end; j += 4) store<f32>(pixel + j, load<f32>(line + j));
+    }
   }
 }
 
 /**
- * Forward, and the input gradient, which is forward too, with filters turned and their axes exchanged. Source [N, steps, H, W], filters of
- * `winogradFilters`, target [N, rows, OH, OW]; columns of both are adjacent in memory.
+ * Forward, and the input gradient: of stride 1 it is forward too, with filters turned and their axes exchanged. Source [N, steps, H, W],
+ * filters of `winogradFilters`, target [N, rows, OH, OW]; columns of both are adjacent in memory.
  */
 export function winograd(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const padH = parameter(command, 0), padW = parameter(command, 1);
-  const source = viewAt(command, 2, 0), target = viewAt(command, 2, 2);
+  const kind = parameter(command, 0), padH = parameter(command, 1), padW = parameter(command, 2);
+  const source = viewAt(command, 3, 0), target = viewAt(command, 3, 2);
   const images = shape(target, 0), filters = shape(target, 1), height = shape(target, 2), width = shape(target, 3);
-  const channels = shape(source, 1), sourceH = shape(source, 2), sourceW = shape(source, 3);
-  const from = pointer(source, bases), to = pointer(target, bases), u = pointer(viewAt(command, 2, 1), bases);
-  const uPoint = <usize>(divideUp(filters, 12) * 12 * channels) << 2;
+  const channels = shape(source, 1);
+  const from = pointer(source, bases), to = pointer(target, bases), u = pointer(viewAt(command, 3, 1), bases);
+  const uPoint = <usize>(padded(filters) * channels) << 2;
 
+  const points = pointsOf(kind), tileSize = tileSizeOf(kind), patchSize = patchSizeOf(kind), patchStep = patchStepOf(kind);
+  const pointCount = <usize>(points * points);
   const tilesH = divideUp(height, tileSize), tilesW = divideUp(width, tileSize);
   const units = divideUp(images, 8) * tilesH;
-  const blockUnits = max(1, blockPanels / tilesW);
+  const blockUnits = max(1, fewer(blockPanels, points) / tilesW);
   const blocks = divideUp(units, blockUnits);
   const mostPanels = blockUnits * tilesW;
   // A panel: 8 columns (images) of one tile, over all channels.
   const vPanel = <usize>channels << 5, vPoint = <usize>mostPanels * vPanel + skew;
   const mPanel = <usize>roundFilters << 5, mPoint = <usize>mostPanels * mPanel + skew;
-  const rows = workspace, square = rows + rowTableBytes, v = square + squareBytes + 256, m = v + points * vPoint, patch = m + points * mPoint;
-  const columns = tilesW * tileSize + 2, pitch = <usize>columns << 5;
+  const rows = workspace, square = rows + rowTableBytes, scratch = square + squareBytes;
+  const v = scratch + (<usize>channels << 4) * 6, m = v + pointCount * vPoint, patch = m + pointCount * mPoint;
+  const columns = tilesW * patchStep + patchSize - patchStep, pitch = <usize>columns << 5;
   fillRows(rows, 32);
 
   const end = share(blocks, thread + 1, threads);
   for (let block = share(blocks, thread, threads); block < end; block++) {
     const first = block * blockUnits, count = min(blockUnits, units - first), panels = count * tilesW;
     for (let unit = 0; unit < count; unit++) {
-      const image = (first + unit) / tilesH << 3, row = (first + unit) % tilesH * tileSize - padH;
+      const image = (first + unit) / tilesH << 3, row = (first + unit) % tilesH * patchStep - padH;
       for (let channel = 0; channel < channels; channel++) {
-        for (let i = 0; i < patchSize; i++) {
-          const line = patch + <usize>i * pitch;
-          if (row + i < 0 || row + i >= sourceH) {
-            memory.fill(line, 0, pitch);
-            continue;
-          }
-          for (let lane = 0; lane < 8; lane += 4) {
-            const n = min(image + lane, images - 1);
-            const pixels = from + <usize>(n * stride(source, 0) + channel * stride(source, 1) + (row + i) * stride(source, 2) << 2);
-            interleave(line + (<usize>lane << 2), 32, pixels, <usize>stride(source, 0) << 2, images - 1 - n, -padW, columns, sourceW);
-          }
-        }
-        for (let at = patch, stop = patch + pitch; at < stop; at += 16) patchLine(at, pitch, at, pitch);
+        const plane = from + <usize>(image * stride(source, 0) + channel * stride(source, 1) << 2);
+        lay(patch, patchSize, pitch, 32, plane, source, 0, images - 1 - image, row, -padW, columns);
+        patchLines(kind, patch, pitch, patch, pitch, 2 * columns, 16, 16);
         for (let j = 0; j < tilesW; j++) {
-          const panel = v + <usize>(unit * tilesW + j) * vPanel + (<usize>channel << 5);
-          let line = patch + (<usize>j << 7);
-          for (let i: usize = 0; i < 6; i++, line += pitch) {
-            patchLine(line, 32, panel + 6 * i * vPoint, vPoint);
-            patchLine(line + 16, 32, panel + 6 * i * vPoint + 16, vPoint);
-          }
+          const panel = v + <usize>(unit * tilesW + j) * vPanel + (<usize>channel << 5), line = patch + (<usize>(j * patchStep) << 5);
+          patchLines(kind, line, 32, panel, vPoint, points, pitch, <usize>points * vPoint);
+          patchLines(kind, line + 16, 32, panel + 16, vPoint, points, pitch, <usize>points * vPoint);
         }
       }
     }
     for (let filter = 0; filter < filters; filter += roundFilters) {
       const round = min(roundFilters, filters - filter);
-      for (let point: usize = 0; point < points; point++) {
+      for (let value = 0; value < <i32>filterPoints; value++) {
+        const endI = endPoint(kind, value / 6), firstJ = firstPoint(kind, value % 6), endJ = endPoint(kind, value % 6);
         for (let r = 0; r < round; r += tileRows) {
-          const a = u + point * uPoint + <usize>((filter + r) / tileRows) * panelBytes(channels);
-          for (let panel: usize = 0; panel < <usize>panels; panel++) {
-            multiply(channels, a, v + point * vPoint + panel * vPanel, rows, m + point * mPoint + panel * mPanel + (<usize>r << 5), false);
+          const a = u + <usize>value * uPoint + <usize>((filter + r) / tileRows) * panelBytes(channels);
+          let isSpread = false;
+          for (let i = firstPoint(kind, value / 6); i < endI; i++) {
+            for (let j = firstJ; j < endJ; j++, isSpread = true) {
+              const point = <usize>(i * points + j);
+              multiply(channels, a, scratch, isSpread, v + point * vPoint, vPanel, panels, rows, m + point * mPoint + (<usize>r << 5), mPanel, false);
+            }
           }
         }
       }
@@ -195,17 +248,11 @@ export function winograd(command: usize, bases: usize, workspace: usize, thread:
         for (let panel = 0; panel < panels; panel++) {
           const unit = first + panel / tilesW, image = unit / tilesH << 3;
           const row = unit % tilesH * tileSize, column = panel % tilesW * tileSize;
-          const pixelRows = min(tileSize, height - row), pixels = min(tileSize, width - column);
-          for (let lane = 0; lane < 8 && image + lane < images; lane += 4) {
-            tilePixels(m + <usize>panel * mPanel + (<usize>r << 5) + (<usize>lane << 2), mPoint, square);
-            for (let n = 0, last = min(4, images - image - lane); n < last; n++) {
-              let pixel = to + <usize>((image + lane + n) * stride(target, 0) + (filter + r) * stride(target, 1) + row * stride(target, 2) + column << 2);
-              for (let i = 0; i < pixelRows; i++, pixel += <usize>stride(target, 2) << 2) {
-                const line = square + <usize>(n << 6 | i << 4);
-                if (pixels == 4) v128.store(pixel, v128.load(line));
-                else for (let j: usize = 0; j < <usize>pixels; j++) store<f32>(pixel + (j << 2), load<f32>(line + (j << 2)));
-              }
-            }
+          const pixels = to + <usize>(image * stride(target, 0) + (filter + r) * stride(target, 1) + row * stride(target, 2) + column << 2);
+          for (let lane = 0; lane < min(8, images - image); lane += 4) {
+            tilePixels(kind, m + <usize>panel * mPanel + (<usize>r << 5) + (<usize>lane << 2), mPoint, square);
+            const first = pixels + <usize>(lane * stride(target, 0) << 2);
+            storePixels(square, tileSize, first, target, min(4, images - image - lane), min(tileSize, height - row), min(tileSize, width - column));
           }
         }
       }
@@ -213,72 +260,69 @@ export function winograd(command: usize, bases: usize, workspace: usize, thread:
   }
 }
 
-/** U[point] = Σ W[point]·V[point] over all tiles: source [N, channels, H, W], target [N, filters, OH, OW] → U as `winogradFilterGradient` reads it. */
+/** U[value] = Σ W[point]·V[point] over all tiles: source [N, channels, H, W], target [N, filters, OH, OW] → U as `winogradFilterGradient` reads it. */
 export function winogradWeight(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const padH = parameter(command, 0), padW = parameter(command, 1);
-  const source = viewAt(command, 2, 0), target = viewAt(command, 2, 1);
+  const kind = parameter(command, 0), padH = parameter(command, 1), padW = parameter(command, 2);
+  const source = viewAt(command, 3, 0), target = viewAt(command, 3, 1);
   const images = shape(target, 0), filters = shape(target, 1), height = shape(target, 2), width = shape(target, 3);
-  const channels = shape(source, 1), sourceH = shape(source, 2), sourceW = shape(source, 3);
-  const from = pointer(source, bases), to = pointer(target, bases), u = pointer(viewAt(command, 2, 2), bases);
+  const channels = shape(source, 1);
+  const from = pointer(source, bases), to = pointer(target, bases), u = pointer(viewAt(command, 3, 2), bases);
   const rowPanels = divideUp(filters, tileRows), columnPanels = divideUp(channels, 8);
   const firstPanel = share(columnPanels, thread, threads), endPanel = share(columnPanels, thread + 1, threads);
   if (firstPanel == endPanel) return;
-  const uRow = <usize>columnPanels << 5, uPoint = <usize>(divideUp(filters, 12) * 12) * uRow;
+  const uRow = <usize>columnPanels << 5, uPoint = <usize>padded(filters) * uRow;
 
+  const points = pointsOf(kind), tileSize = tileSizeOf(kind), patchSize = patchSizeOf(kind), patchStep = patchStepOf(kind);
+  const pointCount = <usize>(points * points);
   const tilesH = divideUp(height, tileSize), tilesW = divideUp(width, tileSize);
   const units = images * tilesH;
-  const blockUnits = max(1, blockTiles / tilesW);
+  const blockUnits = max(1, fewer(blockTiles, points) / tilesW);
   const depth = blockUnits * tilesW;
   const vPanel = <usize>depth << 5, vPoint = <usize>columnPanels * vPanel + skew;
-  const wPoint = <usize>(divideUp(filters, 12) * 12 * depth << 2) + skew;
-  const rows = workspace, square = rows + rowTableBytes, v = square + squareBytes + 256, w = v + points * vPoint, patch = w + points * wPoint;
-  const columns = tilesW * tileSize + 2, pitch = <usize>columns << 4;
+  const wPoint = <usize>(padded(filters) * depth << 2) + skew;
+  const rows = workspace, square = rows + rowTableBytes, scratch = square + squareBytes;
+  const v = scratch + (<usize>depth << 4) * 6, w = v + pointCount * vPoint, patch = w + pointCount * wPoint;
+  const columns = tilesW * patchStep + patchSize - patchStep, pitch = <usize>columns << 4;
   fillRows(rows, uRow);
 
   for (let first = 0; first == 0 || first < units; first += blockUnits) {
     const count = min(blockUnits, units - first), tiles = count * tilesW;
     for (let unit = 0; unit < count; unit++) {
-      const image = (first + unit) / tilesH, row = (first + unit) % tilesH * tileSize;
+      const image = (first + unit) / tilesH, row = (first + unit) % tilesH;
       for (let channel = firstPanel << 3, end = min(channels, endPanel << 3); channel < end; channel += 4) {
         const plane = from + <usize>(image * stride(source, 0) + channel * stride(source, 1) << 2);
-        for (let i = 0; i < patchSize; i++) {
-          const line = patch + <usize>i * pitch, at = row + i - padH;
-          if (at < 0 || at >= sourceH) memory.fill(line, 0, pitch);
-          else interleave(line, 16, plane + <usize>(at * stride(source, 2) << 2), <usize>stride(source, 1) << 2, channels - 1 - channel, -padW, columns, sourceW);
-        }
-        for (let at = patch, stop = patch + pitch; at < stop; at += 16) patchLine(at, pitch, at, pitch);
+        lay(patch, patchSize, pitch, 16, plane, source, 1, channels - 1 - channel, row * patchStep - padH, -padW, columns);
+        patchLines(kind, patch, pitch, patch, pitch, columns, 16, 16);
         for (let j = 0; j < tilesW; j++) {
           const panel = v + <usize>(channel >> 3) * vPanel + <usize>(unit * tilesW + j << 5) + <usize>((channel & 4) << 2);
-          let line = patch + (<usize>j << 6);
-          for (let i: usize = 0; i < 6; i++, line += pitch) patchLine(line, 16, panel + 6 * i * vPoint, vPoint);
+          patchLines(kind, patch + (<usize>(j * patchStep) << 4), 16, panel, vPoint, points, pitch, <usize>points * vPoint);
         }
       }
       for (let quad = 0; quad << 2 < filters; quad++) {
         const plane = to + <usize>(image * stride(target, 0) + (quad << 2) * stride(target, 1) << 2);
-        for (let i = 0; i < tileSize; i++) {
-          const line = patch + <usize>i * pitch, at = row + i;
-          if (at >= height) memory.fill(line, 0, pitch);
-          else interleave(line, 16, plane + <usize>(at * stride(target, 2) << 2), <usize>stride(target, 1) << 2, filters - 1 - (quad << 2), 0, columns, width);
-        }
-        for (let at = patch, stop = patch + pitch; at < stop; at += 16) tileLineTransposed(at, pitch, at, pitch);
+        lay(patch, tileSize, pitch, 16, plane, target, 1, filters - 1 - (quad << 2), row * tileSize, 0, tilesW * tileSize);
+        tileLinesTransposed(kind, patch, pitch, patch, pitch, tilesW * tileSize, 16, 16);
         for (let j = 0; j < tilesW; j++) {
-          let line = patch + (<usize>j << 6);
-          for (let i: usize = 0; i < 6; i++, line += pitch) {
-            tileLineTransposed(line, 16, square, 16);
-            for (let k: usize = 0; k < 6; k++) {
-              storeQuad(w + (6 * i + k) * wPoint, quad, unit * tilesW + j, depth, v128.load(square + (k << 4)));
-            }
+          tileLinesTransposed(kind, patch + (<usize>(j * tileSize) << 4), 16, square, 16, points, pitch, <usize>points << 4);
+          for (let point: usize = 0; point < pointCount; point++) {
+            storeQuad(w + point * wPoint, quad, unit * tilesW + j, depth, v128.load(square + (point << 4)));
           }
         }
       }
     }
-    for (let point: usize = 0; point < points; point++) {
-      for (let panel = firstPanel; panel < endPanel; panel++) {
-        for (let r = 0; r < rowPanels; r++) {
-          multiply(
-            tiles, w + point * wPoint + <usize>r * panelBytes(depth), v + point * vPoint + <usize>panel * vPanel,
-            rows, u + point * uPoint + <usize>(r * tileRows) * uRow + (<usize>panel << 5), first > 0,
-          );
+    for (let value = 0; value < <i32>filterPoints; value++) {
+      const endI = endPoint(kind, value / 6), firstJ = firstPoint(kind, value % 6), endJ = endPoint(kind, value % 6);
+      for (let r = 0; r < rowPanels; r++) {
+        const c = u + <usize>value * uPoint + <usize>(r * tileRows) * uRow + (<usize>firstPanel << 5);
+        let later = first > 0;
+        for (let i = firstPoint(kind, value / 6); i < endI; i++) {
+          for (let j = firstJ; j < endJ; j++, later = true) {
+            const point = <usize>(i * points + j);
+            multiply(
+              tiles, w + point * wPoint + <usize>r * panelBytes(depth), scratch, false,
+              v + point * vPoint + <usize>firstPanel * vPanel, vPanel, endPanel - firstPanel, rows, c, 32, later,
+            );
+          }
         }
       }
     }

@@ -1,4 +1,4 @@
-/** When and how a convolution is done by Winograd's F(4×4, 3×3): `wasm/winograd.ts`. */
+/** When and how a 3×3 convolution is done by Winograd's F(4×4, 3×3): `wasm/winograd.ts`. */
 import * as command from '../../../wasm/command.ts';
 import type { ConvKernel } from '../../compiler/plan.ts';
 import type { Command } from './encode.ts';
@@ -12,31 +12,71 @@ interface Role {
   readonly strides: readonly number[];
 }
 
+/** What differs between the three kinds of convolution in `wasm/winogradTile.ts`: along an axis, how many pixels a tile gives, a patch has, and lie between patches; and products. */
+interface Kind {
+  readonly code: number;
+  readonly tile: number;
+  readonly patch: number;
+  readonly patchStep: number;
+  readonly points: number;
+  /** The most pixels (and images) that tiles (and vectors) may cover for each that there is, below what is saved: 4, or 16/9 with a stride. */
+  readonly mostCovered: number;
+  /** Fewer channels, on either side, are not worth the transforms. */
+  readonly leastChannels: Readonly<Record<ConvKernel['direction'], number>>;
+}
+
+const DENSE: Kind = {
+  code: 0,
+  tile: 4,
+  patch: 6,
+  patchStep: 4,
+  points: 6,
+  mostCovered: 2,
+  leastChannels: { forward: 16, input: 16, weight: 16 },
+};
+const STRIDED: Kind = {
+  code: 1,
+  tile: 4,
+  patch: 9,
+  patchStep: 8,
+  points: 9,
+  mostCovered: 1.4,
+  leastChannels: { forward: 32, input: 32, weight: 64 },
+};
+const TRANSPOSED: Kind = { ...STRIDED, code: 2, tile: 8, patch: 5, patchStep: 4 };
+
 interface Roles {
+  readonly kind: Kind;
   /** What is convolved, [N, C, H, W]. */
   readonly source: Role;
   /** What comes out of it, or its cotangent, [N, O, OH, OW]. */
   readonly target: Role;
   /** [O, C, 3, 3]. */
   readonly filters: Role;
+  /** Pixels by which the first patch begins before the image. */
   readonly padding: readonly [number, number];
 }
 
-/** Every direction as a forward one; the gradient by input is one with turned filters, whose input and output channels are exchanged. */
-function forwardRoles(kernel: ConvKernel): Roles {
-  const { padding } = kernel;
+/** Every direction as a forward one; the gradient by input is one with turned filters, whose input and output channels are exchanged. Null where no kind fits. */
+function forwardRoles(kernel: ConvKernel): Roles | null {
+  const { padding, stride, dilation, groups, direction } = kernel;
   const { source, target, filters } = rolesOf(kernel);
-  if (kernel.direction !== 'input') return { source, target, filters, padding };
+  const isOnly = (values: readonly number[], value: number): boolean => values.every((each) => each === value);
+  if (groups !== 1 || !isOnly(dilation, 1) || !isOnly(filters.shape.slice(2), 3)) return null;
+  const isStrided = isOnly(stride, 2);
+  if (!isStrided && !isOnly(stride, 1)) return null;
+  if (direction !== 'input') return { kind: isStrided ? STRIDED : DENSE, source, target, filters, padding };
+  // The tiles of a strided one begin at a pixel that the middle tap alone reaches.
+  if (isStrided && !isOnly(padding, 1)) return null;
   const [o, c, h, w] = filters.strides;
   const [outputs, inputs] = filters.shape;
   const turned = { shape: [inputs!, outputs!, 3, 3], strides: [c!, o!, -h!, -w!], offset: filters.offset + 2 * h! + 2 * w! };
-  return { source, target, filters: { ...turned, buffer: filters.buffer }, padding: [2 - padding[0], 2 - padding[1]] };
+  const before: readonly [number, number] = isStrided ? [0, 0] : [2 - padding[0], 2 - padding[1]];
+  return { kind: isStrided ? TRANSPOSED : DENSE, source, target, filters: { ...turned, buffer: filters.buffer }, padding: before };
 }
 
-/** Pixels of a tile, and of the patch it needs, along an axis; products of a tile. */
-const TILE = 4;
-const PATCH = 6;
-const POINTS = PATCH * PATCH;
+/** Values of a transformed filter. */
+const FILTER_POINTS = 36;
 /** Columns of a panel, which are images or channels. */
 const LANES = 8;
 /** Filters are padded to whole panels of either build, of six and of four rows. */
@@ -44,53 +84,49 @@ const PANEL_ROWS = 12;
 const divideUp = (a: number, b: number): number => Math.ceil(a / b);
 const roundUp = (a: number, b: number): number => divideUp(a, b) * b;
 
-/** Fewer channels are not worth the transforms, which every channel needs on either side. */
-const LEAST_CHANNELS = 16;
-/** Of the pixels (and images) that tiles (and vectors) cover, so many times those that there are: with four there is nothing to gain. */
-const MOST_COVERED = 2;
 /** Bytes of a thread's transformed patches, which grow with channels × width: beyond, memory is worth more than multiplications. */
 const MOST_BYTES = 32 << 20;
 
 /** Whether there is less to compute this way, in a workspace of some megabytes, and views are as the kernels need them. */
 export function suitsWinograd(kernel: ConvKernel): boolean {
-  const [kernelHeight, kernelWidth] = rolesOf(kernel).filters.shape.slice(2);
-  const once = [...kernel.stride, ...kernel.dilation, kernel.groups].every((value) => value === 1);
-  if (!once || kernelHeight !== 3 || kernelWidth !== 3) return false;
-  const { source, target, filters, padding } = forwardRoles(kernel);
+  const roles = forwardRoles(kernel);
+  if (!roles) return false;
+  const { kind, source, target, padding } = roles;
   const [images, outputs, height, width] = target.shape as [number, number, number, number];
   const covered = (size: number, piece: number): number => roundUp(size, piece) / size;
   const lanes = kernel.direction === 'weight' ? 1 : covered(images, LANES);
   return (
     padding.every((size) => size >= 0) &&
-    Math.min(source.shape[1]!, outputs) >= LEAST_CHANNELS &&
-    covered(height, TILE) * covered(width, TILE) * lanes <= MOST_COVERED &&
-    workspaceOf(kernel.direction, filters, target) <= MOST_BYTES &&
+    Math.min(source.shape[1]!, outputs) >= kind.leastChannels[kernel.direction] &&
+    covered(height, kind.tile) * covered(width, kind.tile) * lanes <= kind.mostCovered &&
+    workspaceOf(kernel.direction, roles) <= MOST_BYTES &&
     source.strides[3] === 1 &&
     target.strides[3] === 1
   );
 }
 
-/** The commands, which pass filters, transformed, through the buffer `partial`. */
+/** The commands for a convolution that `suitsWinograd`; they pass filters, transformed, through the buffer `partial`. */
 export function encodeWinograd(kernel: ConvKernel, partial: number): Command[] {
-  const { source, target, filters, padding } = forwardRoles(kernel);
+  const roles = forwardRoles(kernel)!;
+  const { kind, source, target, filters, padding } = roles;
   const [rows, steps] = filters.shape as [number, number];
   const points: Role = { buffer: partial, offset: 0, shape: [1, 1, 1, 1], strides: [0, 0, 0, 0] };
-  const partialBytes = 4 * POINTS * roundUp(rows, PANEL_ROWS) * roundUp(steps, LANES);
+  const partialBytes = 4 * FILTER_POINTS * roundUp(rows, PANEL_ROWS) * roundUp(steps, LANES);
   const words = (parameters: readonly number[], views: readonly Role[]): number[] => [
     ...parameters,
     ...views.flatMap(({ buffer, offset, shape, strides }) => [buffer, 4 * offset, ...shape, ...strides]),
   ];
-  const transform = (kind: number, views: readonly Role[]): Command => ({
-    kind,
-    words: words([], views),
+  const transform = (transformation: number, views: readonly Role[]): Command => ({
+    kind: transformation,
+    words: words([kind.code], views),
     workspaceBytes: FILTER_BYTES,
     partialBytes,
   });
   const isWeight = kernel.direction === 'weight';
   const convolve: Command = {
     kind: isWeight ? command.WINOGRAD_WEIGHT : command.WINOGRAD,
-    words: words(padding, isWeight ? [source, target, points] : [source, points, target]),
-    workspaceBytes: workspaceOf(kernel.direction, filters, target),
+    words: words([kind.code, ...padding], isWeight ? [source, target, points] : [source, points, target]),
+    workspaceBytes: workspaceOf(kernel.direction, roles),
     partialBytes,
   };
   return isWeight
@@ -104,23 +140,27 @@ const ROUND_FILTERS = 24;
 const BLOCK_TILES = 64;
 const VECTOR = 16;
 const SKEW = 64;
-/** The table of rows, a square of points, and one of a tile's pixels with its half-way. */
-const FIXED_BYTES = 32 + POINTS * VECTOR + 256;
+/** The table of rows, and a tile's pixels with what lies between its two transforms. */
+const FIXED_BYTES = 32 + (8 * 8 + 8 * 9) * VECTOR;
 /** A filter's taps, half-way, and its points. */
-const FILTER_BYTES = (3 * 3 + 3 * PATCH + POINTS) * VECTOR;
+const FILTER_BYTES = (3 * 3 + 3 * 6 + FILTER_POINTS) * VECTOR;
 
 /** Bytes that a thread needs for the products of all points. */
-function workspaceOf(direction: ConvKernel['direction'], filters: Role, { shape: [, , , width = 1] }: Role): number {
+function workspaceOf(direction: ConvKernel['direction'], { kind, filters, target }: Roles): number {
+  const { tile, patch, patchStep, points } = kind;
   const [rows, steps] = filters.shape as [number, number];
-  const rowTiles = divideUp(width, TILE);
+  const rowTiles = divideUp(target.shape[3]!, tile);
   /** The tiles of a block: some rows of tiles, at least one. */
-  const blockOf = (tiles: number): number => Math.max(1, Math.floor(tiles / rowTiles)) * rowTiles;
+  const blockOf = (tiles: number): number => Math.max(1, Math.floor((points > 6 ? tiles / 2 : tiles) / rowTiles)) * rowTiles;
   /** A patch line of every tile of a row, of so many lanes. */
-  const patchBytes = (lanes: number): number => PATCH * (rowTiles * TILE + 2) * lanes * 4;
+  const patchBytes = (lanes: number): number => points * (rowTiles * patchStep + patch - patchStep) * lanes * 4;
+  /** A panel of rows, spread, of so many steps. */
+  const spreadBytes = (depth: number): number => 6 * depth * VECTOR;
   if (direction === 'weight') {
     const depth = blockOf(BLOCK_TILES);
-    return FIXED_BYTES + POINTS * ((roundUp(rows, PANEL_ROWS) + roundUp(steps, LANES)) * depth * 4 + 2 * SKEW) + patchBytes(4);
+    const panels = roundUp(rows, PANEL_ROWS) + roundUp(steps, LANES);
+    return FIXED_BYTES + spreadBytes(depth) + points ** 2 * (panels * depth * 4 + 2 * SKEW) + patchBytes(4);
   }
   const columns = blockOf(BLOCK_PANELS) * LANES;
-  return FIXED_BYTES + POINTS * (columns * (steps + ROUND_FILTERS) * 4 + 2 * SKEW) + patchBytes(LANES);
+  return FIXED_BYTES + spreadBytes(steps) + points ** 2 * (columns * (steps + ROUND_FILTERS) * 4 + 2 * SKEW) + patchBytes(LANES);
 }

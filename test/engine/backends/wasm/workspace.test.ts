@@ -72,11 +72,12 @@ const winograd = (direction: ConvKernel['direction']): fc.Arbitrary<Drawn> =>
     .record({
       images: fc.oneof(from(5, 9), fc.constant(16)),
       channels: pair(fc.oneof(from(16, 40), from(16, 130))),
-      padding: pair(from(0, 2)),
+      padding: fc.oneof(pair(from(0, 2)), fc.constant<[number, number]>([1, 1])),
       size: fc.oneof(pair(from(3, 12)), fc.tuple(from(3, 4), from(13, 400))),
+      stride: fc.constantFrom<[number, number]>([1, 1], [2, 2]),
     })
-    .map(({ images, channels: [c, o], padding, size }) =>
-      convolution(direction, { stride: [1, 1], padding, dilation: [1, 1], groups: 1 }, f32(images, c, ...size), f32(o, c, 3, 3)),
+    .map(({ images, channels: [c, o], padding, size, stride }) =>
+      convolution(direction, { stride, padding, dilation: [1, 1], groups: 1 }, f32(images, c, ...size), f32(o, c, 3, 3)),
     );
 
 const square = program(1, [], [['mul', 'f32', 0, 0]]);
