@@ -21,6 +21,7 @@
  *         for each block of pixels                         tables of addresses
  *           for each group                                 product (product.ts)
  */
+import { at } from './pack';
 import { fillTable, padTable, product, productBytes, tableLength, tiledSize } from './product';
 import { rowProduct } from './rowProduct';
 import { copySlab } from './slab';
@@ -91,6 +92,14 @@ function fillPixels(
     }
   }
   padTable(table, count);
+}
+
+/** Zeros where no tap reaches: in the phases of a stride beyond the kernel. */
+function clear(rows: i32, columns: i32, rowTable: usize, columnTable: usize): void {
+  for (const end = rowTable + (<usize>rows << 2); rowTable != end; rowTable += 4) {
+    const row = at(rowTable, 0);
+    for (let column = columnTable, last = columnTable + (<usize>columns << 2); column != last; column += 4) store<f32>(row + at(column, 0), 0);
+  }
 }
 
 export function conv(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
@@ -232,7 +241,9 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
                   fillTable(targetRows, filters, pointer(target, bases) + <usize>(targetGroup << 2), stride(target, 1) << 2);
                   const start = <i32>base + (g * channels * channelPitch << 2);
                   fillTaps(sourceTaps, start, channels, channelPitch << 2, sourceAxis, tapsH, sourceAxis + axisW, tapsW);
-                  if (isWeight) {
+                  if (steps == 0) {
+                    if (!later) clear(filters, count, targetRows, targetPixels);
+                  } else if (isWeight) {
                     if (targetChannels == 1) rowProduct(
                       steps, count, targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, true, later, workspace,
                     );
