@@ -98,40 +98,55 @@ function sumStrips(columns: i32, steps: i32, row: usize, bDepths: usize, bColumn
   }
 }
 
+/** Whether sixteen columns lie side by side, the first at `start`. */
+function isSide(columns: usize, start: usize): bool {
+  return at(columns, 0) == start && at(columns, 8) == start + 32 && consecutive8(columns) && consecutive8(columns + 32);
+}
+
 function sumRows(columns: i32, steps: i32, row: usize, bDepths: usize, bColumns: usize, sums: usize): void {
   // The table of columns is padded, so whole quads may be read; what lies beyond the last column is dropped.
   const end = sums + (<usize>columns << 2);
   const last = row + (<usize>steps << 2);
+  // Columns that lie side by side need not be looked up; of these, sixteen at a time.
+  let side = bColumns;
+  for (const last = bColumns + (end - sums) - 64; side <= last && isSide(side, at(bColumns, 0) + (side - bColumns)); side += 64) {}
+  const inPlace = sums + (side - bColumns);
   for (; row + 16 <= last; row += 16, bDepths += 16) {
     const a0 = v128.load32_splat(row), a1 = v128.load32_splat(row, 4);
     const a2 = v128.load32_splat(row, 8), a3 = v128.load32_splat(row, 12);
     const b0 = at(bDepths, 0), b1 = at(bDepths, 1), b2 = at(bDepths, 2), b3 = at(bDepths, 3);
-    for (let to = sums, column = bColumns; to < end;) {
-      if (to + 32 <= end && consecutive8(column)) {
-        const j = at(column, 0);
-        let left = v128.load(to), right = v128.load(to, 16);
-        left = multiplyAdd(a0, v128.load(j + b0), left);
-        right = multiplyAdd(a0, v128.load(j + b0, 16), right);
-        left = multiplyAdd(a1, v128.load(j + b1), left);
-        right = multiplyAdd(a1, v128.load(j + b1, 16), right);
-        left = multiplyAdd(a2, v128.load(j + b2), left);
-        right = multiplyAdd(a2, v128.load(j + b2, 16), right);
-        left = multiplyAdd(a3, v128.load(j + b3), left);
-        right = multiplyAdd(a3, v128.load(j + b3, 16), right);
-        v128.store(to, left);
-        v128.store(to, right, 16);
-        to += 32;
-        column += 32;
-      } else {
-        let sum = v128.load(to);
-        sum = multiplyAdd(a0, loadQuad(b0, column), sum);
-        sum = multiplyAdd(a1, loadQuad(b1, column), sum);
-        sum = multiplyAdd(a2, loadQuad(b2, column), sum);
-        sum = multiplyAdd(a3, loadQuad(b3, column), sum);
-        v128.store(to, sum);
-        to += 16;
-        column += 16;
-      }
+    let to = sums;
+    for (let j = at(bColumns, 0); to < inPlace; to += 64, j += 64) {
+      const p0 = b0 + j, p1 = b1 + j, p2 = b2 + j, p3 = b3 + j;
+      let s0 = v128.load(to), s1 = v128.load(to, 16), s2 = v128.load(to, 32), s3 = v128.load(to, 48);
+      s0 = multiplyAdd(a0, v128.load(p0), s0);
+      s1 = multiplyAdd(a0, v128.load(p0, 16), s1);
+      s2 = multiplyAdd(a0, v128.load(p0, 32), s2);
+      s3 = multiplyAdd(a0, v128.load(p0, 48), s3);
+      s0 = multiplyAdd(a1, v128.load(p1), s0);
+      s1 = multiplyAdd(a1, v128.load(p1, 16), s1);
+      s2 = multiplyAdd(a1, v128.load(p1, 32), s2);
+      s3 = multiplyAdd(a1, v128.load(p1, 48), s3);
+      s0 = multiplyAdd(a2, v128.load(p2), s0);
+      s1 = multiplyAdd(a2, v128.load(p2, 16), s1);
+      s2 = multiplyAdd(a2, v128.load(p2, 32), s2);
+      s3 = multiplyAdd(a2, v128.load(p2, 48), s3);
+      s0 = multiplyAdd(a3, v128.load(p3), s0);
+      s1 = multiplyAdd(a3, v128.load(p3, 16), s1);
+      s2 = multiplyAdd(a3, v128.load(p3, 32), s2);
+      s3 = multiplyAdd(a3, v128.load(p3, 48), s3);
+      v128.store(to, s0);
+      v128.store(to, s1, 16);
+      v128.store(to, s2, 32);
+      v128.store(to, s3, 48);
+    }
+    for (let column = bColumns + (to - sums); to < end; to += 16, column += 16) {
+      let sum = v128.load(to);
+      sum = multiplyAdd(a0, loadQuad(b0, column), sum);
+      sum = multiplyAdd(a1, loadQuad(b1, column), sum);
+      sum = multiplyAdd(a2, loadQuad(b2, column), sum);
+      sum = multiplyAdd(a3, loadQuad(b3, column), sum);
+      v128.store(to, sum);
     }
   }
   for (; row < last; row += 4, bDepths += 4) {
