@@ -23,7 +23,7 @@ import {
   tileLinesTransposed, tileSizeOf,
 } from './winogradTile';
 
-/** Panels of eight columns in a block, and tiles in one of the weight gradient: of 36 points; filters of one round. Mirrored in engine/backends/wasm/winograd.ts. */
+/** Panels of eight columns in a block, tiles in one of the weight gradient, and filters of one round. Mirrored, as all that sizes the workspace, in engine/backends/wasm/winograd.ts. */
 const blockPanels: i32 = 8;
 const blockTiles: i32 = 64;
 const roundFilters: i32 = 24;
@@ -34,13 +34,6 @@ const skew: usize = 64;
 const rowTableBytes: usize = 32;
 /** Scratch for one tile: its pixels, at most 8×8 of four images, and the lines between its two transforms. */
 const squareBytes: usize = 8 * 8 * 16 + 8 * 9 * 16;
-
-/** Of a block whose size is stated for 36 points, what takes as much memory with more of them. */
-// @ts-ignore: decorator
-@inline
-function fewer(size: i32, points: i32): i32 {
-  return points > 6 ? size >> 1 : size;
-}
 
 /** Filters, padded to whole panels and quads. */
 // @ts-ignore: decorator
@@ -202,7 +195,8 @@ export function winograd(command: usize, bases: usize, workspace: usize, thread:
   const pointCount = <usize>(points * points);
   const tilesH = divideUp(height, tileSize), tilesW = divideUp(width, tileSize);
   const units = divideUp(images, 8) * tilesH;
-  const blockUnits = max(1, fewer(blockPanels, points) / tilesW);
+  // More points take as much memory with half as many panels.
+  const blockUnits = max(1, (points > 6 ? blockPanels / 2 : blockPanels) / tilesW);
   const blocks = divideUp(units, blockUnits);
   const mostPanels = blockUnits * tilesW;
   // A panel: 8 columns (images) of one tile, over all channels.
@@ -276,7 +270,7 @@ export function winogradWeight(command: usize, bases: usize, workspace: usize, t
   const pointCount = <usize>(points * points);
   const tilesH = divideUp(height, tileSize), tilesW = divideUp(width, tileSize);
   const units = images * tilesH;
-  const blockUnits = max(1, fewer(blockTiles, points) / tilesW);
+  const blockUnits = max(1, blockTiles / tilesW);
   const depth = blockUnits * tilesW;
   const vPanel = <usize>depth << 5, vPoint = <usize>columnPanels * vPanel + skew;
   const wPoint = <usize>(padded(filters) * depth << 2) + skew;

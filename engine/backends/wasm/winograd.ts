@@ -151,7 +151,7 @@ function workspaceOf(direction: ConvKernel['direction'], { kind, filters, target
   const [rows, steps] = filters.shape as [number, number];
   const rowTiles = divideUp(target.shape[3]!, tile);
   /** The tiles of a block: some rows of tiles, at least one. */
-  const blockOf = (tiles: number): number => Math.max(1, Math.floor((points > 6 ? tiles / 2 : tiles) / rowTiles)) * rowTiles;
+  const blockOf = (tiles: number): number => Math.max(1, Math.floor(tiles / rowTiles)) * rowTiles;
   /** A patch line of every tile of a row, of so many lanes. */
   const patchBytes = (lanes: number): number => points * (rowTiles * patchStep + patch - patchStep) * lanes * 4;
   /** A panel of rows, spread, of so many steps. */
@@ -161,6 +161,6 @@ function workspaceOf(direction: ConvKernel['direction'], { kind, filters, target
     const panels = roundUp(rows, PANEL_ROWS) + roundUp(steps, LANES);
     return FIXED_BYTES + spreadBytes(depth) + points ** 2 * (panels * depth * 4 + 2 * SKEW) + patchBytes(4);
   }
-  const columns = blockOf(BLOCK_PANELS) * LANES;
+  const columns = blockOf(points > 6 ? BLOCK_PANELS / 2 : BLOCK_PANELS) * LANES;
   return FIXED_BYTES + spreadBytes(steps) + points ** 2 * (columns * (steps + ROUND_FILTERS) * 4 + 2 * SKEW) + patchBytes(LANES);
 }
