@@ -1,9 +1,8 @@
 import { options, shown } from '../../engine/arguments.ts';
 import { checkHostArray, dtypes, isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
-import { compile, grad, type HostArray, slot, type Tensor, tensor } from '../../engine/index.ts';
+import { compile, grad, type HostArray, slot, type Tensor, take, tensor } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
-import { takeRows } from '../data/images.ts';
 import { permutation } from '../data/permutation.ts';
 import { crossEntropy, normalize } from '../nn/functional.ts';
 import { Linear } from '../nn/layers.ts';
@@ -78,12 +77,12 @@ function standardizer({ shape, data }: HostArray): (features: HostArray) => Host
   const [n, d] = [shape[0]!, shape[1]!];
   const mean = new Float64Array(d);
   const squares = new Float64Array(d);
-  for (let at = 0; at < data.length; at++) mean[at % d]! += data[at]! / n;
-  for (let at = 0; at < data.length; at++) squares[at % d]! += (data[at]! - mean[at % d]!) ** 2;
+  for (let at = 0; at < data.length; ) for (let j = 0; j < d; j++, at++) mean[j]! += data[at]! / n;
+  for (let at = 0; at < data.length; ) for (let j = 0; j < d; j++, at++) squares[j]! += (data[at]! - mean[j]!) ** 2;
   const deviation = squares.map((sum) => Math.sqrt(sum / Math.max(1, n - 1)) + 1e-6);
   return (features) => {
     const scaled = dtypes[features.dtype].allocate(features.data.length);
-    for (let at = 0; at < scaled.length; at++) scaled[at] = (features.data[at]! - mean[at % d]!) / deviation[at % d]!;
+    for (let at = 0; at < scaled.length; ) for (let j = 0; j < d; j++, at++) scaled[at] = (features.data[at]! - mean[j]!) / deviation[j]!;
     return { ...features, data: scaled };
   };
 }
@@ -132,25 +131,26 @@ export async function linearProbe(
     () => `linearProbe: epochs and batchSize must be whole numbers ≥ 1, got ${epochs} and ${batchSize}`,
   );
   const standardized = standardizer(train.features);
-  const features = standardized(train.features);
-  const count = features.shape[0]!;
+  const [count, dtype] = [train.features.shape[0]!, train.features.dtype];
+  // Slots, so that a batch is gathered where it is computed with.
+  const features = slot(standardized(train.features), 'features');
+  const labels = slot({ dtype: 'i32', shape: [count], data: Int32Array.from(train.labels.data) }, 'labels');
 
-  const classifier = new Linear(width, classes, { key: seed, dtype: features.dtype });
+  const classifier = new Linear(width, classes, { key: seed, dtype });
   const parameters = classifier.parameters();
   const optimizer = new Adam(parameters, { learningRate, weightDecay });
-  const step = compile((x: Tensor, labels: Tensor, rate: Tensor): Tensor => {
-    const loss = crossEntropy(classifier.forward(x), labels);
+  const step = compile((chosen: Tensor, rate: Tensor): Tensor => {
+    const loss = crossEntropy(classifier.forward(take(features.value, chosen)), take(labels.value, chosen));
     optimizer.step(grad(loss, parameters), rate);
     return loss;
   });
   const predict = compile((x: Tensor): Tensor => classifier.forward(x).argmax(1));
   try {
     for (let epoch = 0; epoch < epochs; epoch++) {
-      const rate = tensor(learningRate * (finalLearningRate / learningRate) ** (epoch / epochs), { dtype: features.dtype });
+      const rate = tensor(learningRate * (finalLearningRate / learningRate) ** (epoch / epochs), { dtype });
       const order = permutation(count, seed, epoch);
       for (let start = 0; start < count; start += batchSize) {
-        const chosen = order.subarray(start, start + batchSize);
-        const loss = await step(tensor(takeRows(features, chosen)), tensor(takeRows(train.labels, chosen), { dtype: 'i32' }), rate);
+        const loss = await step(tensor(order.subarray(start, start + batchSize)), rate);
         loss.dispose();
       }
       await onEpoch?.(epoch);
@@ -163,8 +163,7 @@ export async function linearProbe(
   } finally {
     step.dispose();
     predict.dispose();
-    optimizer.dispose();
-    classifier.dispose();
+    for (const owner of [optimizer, classifier, features, labels]) owner.dispose();
   }
 }
 

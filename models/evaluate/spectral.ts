@@ -41,6 +41,7 @@ function transposed(columns: Columns): Columns {
 /** The factor R [d, d] of a tall matrix's QR decomposition, by Householder reflections, as columns. (Golub & Van Loan, Alg. 5.2.1) */
 function triangularFactor(matrix: Columns): Columns {
   const columns = matrix.map((column) => column.slice());
+  const spare = new Float64Array(columns[0]!.length);
   return columns.map((column, k) => {
     const length = Math.sqrt(dot(column, column, k));
     const head = column[k]! > 0 ? -length : length;
@@ -51,13 +52,26 @@ function triangularFactor(matrix: Columns): Columns {
       // v = x − head·e_k reflects x onto head·e_k; of the two signs, this one does not cancel.
       column[k]! -= head;
       const scale = 2 / dot(column, column, k);
-      for (const other of columns.slice(k + 1)) {
-        const factor = scale * dot(column, other, k);
-        for (let i = k; i < other.length; i++) other[i]! -= factor * column[i]!;
-      }
+      for (let j = k + 1; j < columns.length; j += 2) reflect(column, scale, columns[j]!, columns[j + 1] ?? spare, k);
     }
     return result;
   });
+}
+
+/** Subtracts scale·(v·x)·v from x, and the same for y, from row `from` on. Two columns at once, since an addition waits for the one before. */
+function reflect(v: Float64Array, scale: number, x: Float64Array, y: Float64Array, from: number): void {
+  let sx = 0;
+  let sy = 0;
+  for (let i = from; i < v.length; i++) {
+    sx += v[i]! * x[i]!;
+    sy += v[i]! * y[i]!;
+  }
+  sx *= scale;
+  sy *= scale;
+  for (let i = from; i < v.length; i++) {
+    x[i]! -= sx * v[i]!;
+    y[i]! -= sy * v[i]!;
+  }
 }
 
 const SWEEPS = 60;
@@ -79,16 +93,26 @@ function jacobi(matrix: Columns): Float64Array {
     .reverse();
 }
 
-/** Makes two columns orthogonal; false if they are. */
+/** Makes two columns orthogonal; false if they are. The three sums are taken together, since an addition waits for the one before. */
 function rotate(a: Float64Array, b: Float64Array): boolean {
-  const [aa, bb, ab] = [dot(a, a), dot(b, b), dot(a, b)];
+  let aa = 0;
+  let bb = 0;
+  let ab = 0;
+  for (let i = 0; i < a.length; i++) {
+    const x = a[i]!;
+    const y = b[i]!;
+    aa += x * x;
+    bb += y * y;
+    ab += x * y;
+  }
   if (Math.abs(ab) <= 1e-15 * Math.sqrt(aa * bb)) return false;
   const zeta = (bb - aa) / (2 * ab);
   const tangent = Math.sign(zeta || 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
   const cosine = 1 / Math.sqrt(1 + tangent * tangent);
   const sine = cosine * tangent;
   for (let i = 0; i < a.length; i++) {
-    const [x, y] = [a[i]!, b[i]!];
+    const x = a[i]!;
+    const y = b[i]!;
     a[i] = cosine * x - sine * y;
     b[i] = sine * x + cosine * y;
   }

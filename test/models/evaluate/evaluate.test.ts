@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { full, type HostArray, memoryBytes, tensor, useBackend } from '../../../engine/index.ts';
+import { eye, full, type HostArray, memoryBytes, take, tensor, useBackend } from '../../../engine/index.ts';
 import {
   alignment,
   alphaReQ,
@@ -48,6 +48,18 @@ describe('singular values', () => {
       expect(found.length).toBe(least);
       // The rounding of z itself moves each by about 1e-15 of the largest.
       found.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-13));
+    }));
+
+  it('keep the digits of small ones, in whatever order columns come that differ by many orders of magnitude', () =>
+    property([fc.shuffledSubarray([0, 1, 2, 3, 4, 5, 6, 7], { minLength: 8 }), seeds], async (order, seed) => {
+      const z = orthogonal(seed, 8)
+        .add(eye(8, 'f64').mul(2))
+        .mul(tensor(Float64Array.from(order, (_, k) => 2 ** (-5 * k))));
+      const [expected, found] = [
+        singularValues(await z.toHost()),
+        singularValues(await take(z, tensor(Int32Array.from(order)), 1).toHost()),
+      ];
+      found.forEach((value, k) => expect(Math.abs(value / expected[k]! - 1)).toBeLessThan(1e-13));
     }));
 
   it('are 0 for zeros, and of one column its length', () => {
