@@ -60,8 +60,8 @@ export const SUB_MUL = 45;
 export const ADD_MUL = 46;
 /** x + y + z */
 export const ADD_ADD = 47;
-/** √x + y */
-export const SQRT_ADD = 48;
+/** √x·y + z */
+export const SQRT_MUL_ADD = 48;
 /** relu(x + y) */
 export const ADD_RELU = 49;
 /** relu(x·y + z) */
@@ -80,6 +80,16 @@ export const DOT = 55;
 
 /** Of integers, with the sign of the divisor; 0 for a divisor of 0. */
 export const REMAINDER = 56;
+
+// Fused forms whose factors y and w are the same for all elements of a block.
+/** x·y + z */
+export const SCALE_ADD = 57;
+/** z − x·y */
+export const NEGATED_SCALE_ADD = 58;
+/** x·y + z·w */
+export const SCALE_ADD_SCALE = 59;
+/** x·y − z·w */
+export const SCALE_SUB_SCALE = 60;
 
 // How an element of a view is held: in four bytes, in one (unsigned), or nowhere: it is its own position.
 export const WORD = 0;

@@ -87,7 +87,9 @@ function threefry(x: v128, y: v128, z: v128): v128 {
 @unmanaged class SubMul { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.mul(f32x4.sub(x, y), z); } }
 @unmanaged class AddMul { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.mul(f32x4.add(x, y), z); } }
 @unmanaged class AddAdd { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.add(f32x4.add(x, y), z); } }
-@unmanaged class SqrtAdd { @inline of(x: v128, y: v128): v128 { return f32x4.add(f32x4.sqrt(x), y); } }
+@unmanaged class SqrtMulAdd { @inline of(x: v128, y: v128, z: v128): v128 { return f32x4.add(f32x4.mul(f32x4.sqrt(x), y), z); } }
+@unmanaged class MulAddMul { @inline of(x: v128, y: v128, z: v128, w: v128): v128 { return f32x4.add(f32x4.mul(x, y), f32x4.mul(z, w)); } }
+@unmanaged class MulSubMul { @inline of(x: v128, y: v128, z: v128, w: v128): v128 { return f32x4.sub(f32x4.mul(x, y), f32x4.mul(z, w)); } }
 @unmanaged class AddRelu { @inline of(x: v128, y: v128): v128 { return relu(f32x4.add(x, y)); } }
 @unmanaged class MulAddRelu { @inline of(x: v128, y: v128, z: v128): v128 { return relu(f32x4.add(f32x4.mul(x, y), z)); } }
 @unmanaged class Gate { @inline of(x: v128, y: v128): v128 { return v128.and(y, f32x4.gt(x, i32x4.splat(0))); } }
@@ -128,6 +130,31 @@ function ternary<Operation>(r: usize, a: usize, aStep: usize, b: usize, bStep: u
   }
 }
 
+/** A ternary operation whose operand b is the same for all: it is loaded once, since loads are what limits these loops. */
+function scaled<Operation>(r: usize, a: usize, aStep: usize, b: usize, c: usize, cStep: usize, bytes: usize): void {
+  const operation = changetype<Operation>(0);
+  const y = v128.load(b);
+  for (const end = r + bytes; r < end; r += 64, a += aStep, c += cStep) {
+    v128.store(r, operation.of(v128.load(a), y, v128.load(c)));
+    v128.store(r, operation.of(v128.load(a, 16), y, v128.load(c, 16)), 16);
+    v128.store(r, operation.of(v128.load(a, 32), y, v128.load(c, 32)), 32);
+    v128.store(r, operation.of(v128.load(a, 48), y, v128.load(c, 48)), 48);
+  }
+}
+
+/** The same for four operands, of which b and d are the same for all. */
+function blended<Operation>(r: usize, a: usize, aStep: usize, b: usize, c: usize, cStep: usize, d: usize, bytes: usize): void {
+  const operation = changetype<Operation>(0);
+  const y = v128.load(b);
+  const w = v128.load(d);
+  for (const end = r + bytes; r < end; r += 64, a += aStep, c += cStep) {
+    v128.store(r, operation.of(v128.load(a), y, v128.load(c), w));
+    v128.store(r, operation.of(v128.load(a, 16), y, v128.load(c, 16), w), 16);
+    v128.store(r, operation.of(v128.load(a, 32), y, v128.load(c, 32), w), 32);
+    v128.store(r, operation.of(v128.load(a, 48), y, v128.load(c, 48), w), 48);
+  }
+}
+
 /** The counts differ from element to element, which no vector instruction takes. */
 function shift(left: bool, r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 4) {
@@ -147,8 +174,8 @@ function remainder(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, byt
   }
 }
 
-/** `r = opcode(a, b, c)` on arrays of `bytes`, a multiple of 64. */
-export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cStep: usize, bytes: usize): void {
+/** `r = opcode(a, b, c, d)` on arrays of `bytes`, a multiple of 64; d has no step. */
+export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize, bStep: usize, c: usize, cStep: usize, d: usize, bytes: usize): void {
   switch (opcode) {
     case op.ADD: binary<Add>(r, a, aStep, b, bStep, bytes); break;
     case op.SUB: binary<Sub>(r, a, aStep, b, bStep, bytes); break;
@@ -198,10 +225,14 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.SUB_MUL: ternary<SubMul>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     case op.ADD_MUL: ternary<AddMul>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     case op.ADD_ADD: ternary<AddAdd>(r, a, aStep, b, bStep, c, cStep, bytes); break;
-    case op.SQRT_ADD: binary<SqrtAdd>(r, a, aStep, b, bStep, bytes); break;
+    case op.SQRT_MUL_ADD: ternary<SqrtMulAdd>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     case op.ADD_RELU: binary<AddRelu>(r, a, aStep, b, bStep, bytes); break;
     case op.MUL_ADD_RELU: ternary<MulAddRelu>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     case op.GATE: binary<Gate>(r, a, aStep, b, bStep, bytes); break;
+    case op.SCALE_ADD: scaled<MulAdd>(r, a, aStep, b, c, cStep, bytes); break;
+    case op.NEGATED_SCALE_ADD: scaled<NegatedMulAdd>(r, a, aStep, b, c, cStep, bytes); break;
+    case op.SCALE_ADD_SCALE: blended<MulAddMul>(r, a, aStep, b, c, cStep, d, bytes); break;
+    case op.SCALE_SUB_SCALE: blended<MulSubMul>(r, a, aStep, b, c, cStep, d, bytes); break;
     case op.INTEGER + op.ADD: binary<IntegerAdd>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.SUB: binary<IntegerSub>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.MUL: binary<IntegerMul>(r, a, aStep, b, bStep, bytes); break;

@@ -4,7 +4,7 @@
  *
  *   [rank, register bytes, inputs, constants, instructions, registers, stills, shape ×rank,
  *    inputs: [load, element, slot, buffer, byte offset, byte strides ×rank] …,
- *    constants: [bits] …, instructions: [opcode, result, a, b, c] …]
+ *    constants: [bits] …, instructions: [opcode, result, a, b, c, d] …]
  *
  * (`load` is ONCE with four times the number of elements to load. A buffer below 0 is what slot −1 − buffer holds.)
  *
@@ -69,7 +69,7 @@ export function begin(program: usize, table: usize, workspace: usize): usize {
   inputs = shape + (<usize>rank << 2);
   const constants = inputs + <usize>(inputCount * (5 + rank)) * 4;
   instructions = constants + (<usize>constantCount << 2);
-  instructionsEnd = instructions + <usize>instructionCount * 20;
+  instructionsEnd = instructions + <usize>instructionCount * 24;
   bases = table;
   slots = workspace;
   coordinates = workspace + TABLE;
@@ -101,11 +101,11 @@ export function evaluate(count: i32): void {
     else if (mode == op.STILL) loadRun(word(at, 1), address(at + 12), 0, slot(word(at, 2)), 16);
   }
   const bytes = <usize>((count + 15) & ~15) << 2;
-  for (let at = instructions; at < instructionsEnd; at += 20) {
+  for (let at = instructions; at < instructionsEnd; at += 24) {
     const a = word(at, 2);
     const b = word(at, 3);
     const c = word(at, 4);
-    operate(word(at, 0), slot(word(at, 1)), slot(a), step(a), slot(b), step(b), slot(c), step(c), bytes);
+    operate(word(at, 0), slot(word(at, 1)), slot(a), step(a), slot(b), step(b), slot(c), step(c), slot(word(at, 5)), bytes);
   }
 }
 

@@ -7,12 +7,15 @@ import { type Axis, extentOf, greatestCommonDivisor, period } from './space.ts';
 
 /** A block's elements at most: its registers fit the first-level cache, and dispatching an instruction is little beside running it. */
 const BLOCK = 512;
+/** The same for maps of few values, by how many values there are. */
+const longestBlock = (values: number): number => Math.min(1024, Math.max(BLOCK, Math.floor(8192 / values)));
 /** A shorter row does not make a block. */
 const SHORTEST = 128;
 
 /** The cheapest of a few ways to cut a map into blocks: across the whole space, or along its rows, or rows of rows. */
 export function cutMap(axes: readonly Axis[], inputs: readonly View[], instructions: number): { blocks: Blocks; length: number } {
   const size = extentOf(axes);
+  const most = longestBlock(inputs.length + instructions);
   const candidates: { blocks: Blocks; length: number; cost: number }[] = [];
   const consider = (length: number, longest: number) => {
     const pieces = Math.ceil(length / longest);
@@ -23,11 +26,11 @@ export function cutMap(axes: readonly Axis[], inputs: readonly View[], instructi
   const periods = inputs.map((_, view) => period(axes, view));
   for (const cycle of new Set([1, ...periods, periods.reduce(leastCommonMultiple, 1)])) {
     const unit = leastCommonMultiple(16, cycle);
-    if (unit <= BLOCK) consider(size, Math.min(Math.floor(BLOCK / unit) * unit, roundUp(size)));
+    if (unit <= most) consider(size, Math.min(Math.floor(most / unit) * unit, roundUp(size)));
   }
   for (const [axis] of axes.entries()) {
     const row = extentOf(axes.slice(axis));
-    if (row >= SHORTEST) consider(row, evenly(row));
+    if (row >= SHORTEST) consider(row, evenly(row, most));
   }
   return candidates.reduce((best, candidate) => (candidate.cost < best.cost ? candidate : best));
 }
@@ -47,7 +50,7 @@ function loadCost(blocks: Blocks, inputs: readonly View[]): number {
 
 const leastCommonMultiple = (a: number, b: number): number => (a / greatestCommonDivisor(a, b)) * b;
 /** The length of the blocks that a row is cut into, about the same for all. */
-const evenly = (row: number): number => roundUp(Math.ceil(row / Math.ceil(row / BLOCK)));
+const evenly = (row: number, most = BLOCK): number => roundUp(Math.ceil(row / Math.ceil(row / most)));
 
 /** The extents of a fold, which has been ordered as prefix × folded × suffix. */
 export interface Fold {

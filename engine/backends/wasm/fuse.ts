@@ -11,15 +11,22 @@ export interface Step {
   readonly value: number;
 }
 
-/** Which operation takes the place of `outer` when its operand `at` is the result of `inner`: its operands are those of `inner`, then the other ones. */
+/**
+ * Which operation takes the place of `outer` when its operand `at` is the result of `inner`: its operands are those of `inner`, then the other
+ * ones. The first that applies is taken.
+ */
 const fusions: readonly (readonly [outer: number, at: number, inner: number, fused: number])[] = [
+  [op.SCALE_ADD, 2, op.MUL, op.SCALE_ADD_SCALE],
+  [op.NEGATED_SCALE_ADD, 2, op.MUL, op.SCALE_SUB_SCALE],
+  [op.SUB, 1, op.MUL, op.NEGATED_SCALE_ADD],
   [op.SUB, 1, op.MUL, op.NEGATED_MUL_ADD],
   [op.SUB, 0, op.MUL, op.MUL_SUB],
+  [op.ADD, 1, op.MUL, op.SCALE_ADD],
+  [op.ADD, 0, op.MUL, op.SCALE_ADD],
   [op.ADD, 1, op.MUL, op.MUL_ADD],
   [op.ADD, 0, op.MUL, op.MUL_ADD],
-  [op.ADD, 1, op.SQRT, op.SQRT_ADD],
-  [op.ADD, 0, op.SQRT, op.SQRT_ADD],
   [op.ADD, 0, op.ADD, op.ADD_ADD],
+  [op.SCALE_ADD, 0, op.SQRT, op.SQRT_MUL_ADD],
   [op.MUL, 0, op.SUB, op.SUB_MUL],
   [op.MUL, 1, op.SUB, op.SUB_MUL],
   [op.MUL, 0, op.ADD, op.ADD_MUL],
@@ -29,10 +36,22 @@ const fusions: readonly (readonly [outer: number, at: number, inner: number, fus
   [op.DIV, 0, op.MUL, op.MUL_DIV],
   [op.RELU, 0, op.ADD, op.ADD_RELU],
   [op.RELU, 0, op.MUL_ADD, op.MUL_ADD_RELU],
+  [op.RELU, 0, op.SCALE_ADD, op.MUL_ADD_RELU],
 ];
 
-/** The steps of a program. Values that stand for element positions (the op `index`) have none. */
-export function stepsOf(program: Program, lanes: readonly Instruction['lane'][]): Step[] {
+/** Which operands of an operation must be the same for all elements of a block. */
+const stills = new Map<number, readonly number[]>([
+  [op.SCALE_ADD, [1]],
+  [op.NEGATED_SCALE_ADD, [1]],
+  [op.SCALE_ADD_SCALE, [1, 3]],
+  [op.SCALE_SUB_SCALE, [1, 3]],
+]);
+
+/**
+ * The steps of a program. Values that stand for element positions (the op `index`) have none.
+ * @param isStill whether a value is the same for all elements of a block.
+ */
+export function stepsOf(program: Program, lanes: readonly Instruction['lane'][], isStill: (value: number) => boolean): Step[] {
   const first = program.inputs + program.constants.length;
   const uses = new Map<number, number>();
   for (const value of [...program.results, ...program.instructions.flatMap(({ operands }) => operands)])
@@ -46,33 +65,39 @@ export function stepsOf(program: Program, lanes: readonly Instruction['lane'][])
     // A conversion to the type that the value has moves it.
     const moves = (typing === 'toFloat' || typing === 'toInt') && lanes[operands[0]!] === resultLane(program.instructions[k]!);
     const integer = lane === 'i32' && (typing === 'same' || typing === 'compare');
-    const plain = { opcode: moves ? op.BIT_OR : opcode + (integer ? op.INTEGER : 0), operands, value };
-    steps.set(value, fuse(plain) ?? gate(plain) ?? plain);
+    const own = moves ? op.BIT_OR : opcode + (integer ? op.INTEGER : 0);
+    // A factor that is the same for all goes last, which is where fused operations expect it.
+    const plain = { opcode: own, operands: own === op.MUL && isStill(operands[0]!) ? operands.toReversed() : operands, value };
+    steps.set(value, gate(plain) ?? fuse(plain));
   }
   return [...steps.values()];
 
-  /** Takes the step that defines a value out, if only one other uses it. */
-  function absorb(value: number, opcode: number): Step | undefined {
+  /** The step that defines a value, if it is of this operation and only one other uses it. */
+  function sole(value: number, opcode: number): Step | undefined {
     const step = steps.get(value);
-    if (step?.opcode !== opcode || uses.get(value) !== 1) return undefined;
-    steps.delete(value);
-    return step;
+    return step?.opcode === opcode && uses.get(value) === 1 ? step : undefined;
   }
 
-  function fuse({ opcode, operands, value }: Step): Step | undefined {
+  function fuse(step: Step): Step {
     for (const [outer, at, inner, fused] of fusions) {
-      const absorbed = outer === opcode ? absorb(operands[at]!, inner) : undefined;
-      if (absorbed) return { opcode: fused, operands: [...absorbed.operands, ...operands.toSpliced(at, 1)], value };
+      const absorbed = outer === step.opcode ? sole(step.operands[at]!, inner) : undefined;
+      if (!absorbed) continue;
+      const operands = [...absorbed.operands, ...step.operands.toSpliced(at, 1)];
+      if (stills.get(fused)?.every((position) => isStill(operands[position]!)) === false) continue;
+      steps.delete(absorbed.value);
+      return fuse({ opcode: fused, operands, value: step.value });
     }
-    return undefined;
+    return step;
   }
 
   /** where(0 < x, y, 0), the derivative of relu. */
   function gate({ opcode, operands: [condition = 0, chosen = 0, otherwise = 0], value }: Step): Step | undefined {
     const zero = steps.get(condition)?.operands[0] ?? 0;
     if (opcode !== op.WHERE || !isZero(otherwise) || !isZero(zero)) return undefined;
-    const less = absorb(condition, op.LESS);
-    return less && { opcode: op.GATE, operands: [less.operands[1]!, chosen], value };
+    const less = sole(condition, op.LESS);
+    if (!less) return undefined;
+    steps.delete(condition);
+    return { opcode: op.GATE, operands: [less.operands[1]!, chosen], value };
   }
 }
 

@@ -106,7 +106,7 @@ export function encodeProgram(
   const modes = inputs.map((view, k) => loadOf(windowOf(view), blocks, k));
   const isStill = (value: number): boolean =>
     modes[value] === op.STILL || (value >= program.inputs && value < program.inputs + program.constants.length);
-  let steps = stepsOf(program, lanes);
+  let steps = stepsOf(program, lanes, isStill);
   const factors = program.results.map((value, k) => {
     const step = steps.find((candidate) => candidate.value === value);
     const alone =
@@ -180,13 +180,13 @@ export function encodeProgram(
   }
 
   const code = steps.flatMap(({ opcode, operands, value }) => {
-    const [a, b = a, c = a] = operands.map((operand) => slots.get(operand)!);
-    return [opcode, slots.get(value)!, a!, b!, c!];
+    const [a, b = a, c = a, d = a] = operands.map((operand) => slots.get(operand)!);
+    return [opcode, slots.get(value)!, a!, b!, c!, d!];
   });
   /** Written out if it is a still, since a result is stored or folded element by element. */
   const whole = (slot: number): number => {
     if (slot < op.STILLS || slot >= stills) return slot;
-    code.push(op.BIT_OR, registers, slot, slot, slot);
+    code.push(op.BIT_OR, registers, slot, slot, slot, slot);
     return registers++;
   };
   const results = factors.map(([value, factor], k): Result => {
@@ -208,7 +208,7 @@ export function encodeProgram(
       `a kernel of ${program.instructions.length} operations and ${inputs.length} inputs needs more than the ${op.SLOTS} registers of the wasm backend; split it`,
   );
   const registerBytes = (roundUp(blocks.longest) + 16) * 4;
-  const counts = [loads.length, constants.size, code.length / 5, registers, stills - op.STILLS];
+  const counts = [loads.length, constants.size, code.length / 6, registers, stills - op.STILLS];
   return {
     words: [axes.length, registerBytes, ...counts, ...axes.map(({ extent }) => extent), ...loads.flat(), ...constants.keys(), ...code],
     results,
