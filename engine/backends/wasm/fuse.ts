@@ -15,7 +15,7 @@ export interface Step {
  * Which operation takes the place of `outer` when its operand `at` is the result of `inner`: its operands are those of `inner`, then the other
  * ones. The first that applies is taken.
  */
-const fusions: readonly (readonly [outer: number, at: number, inner: number, fused: number])[] = [
+export const fusions: readonly (readonly [outer: number, at: number, inner: number, fused: number])[] = [
   [op.SCALE_ADD, 2, op.MUL, op.SCALE_ADD_SCALE],
   [op.NEGATED_SCALE_ADD, 2, op.MUL, op.SCALE_SUB_SCALE],
   [op.SUB, 1, op.MUL, op.NEGATED_SCALE_ADD],

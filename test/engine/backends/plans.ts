@@ -85,7 +85,7 @@ export function runKernel(
   );
 }
 
-type Step = readonly [op: Instruction['op'], lane: Instruction['lane'], ...operands: number[]];
+export type Step = readonly [op: Instruction['op'], lane: Instruction['lane'], ...operands: number[]];
 
 /** A program whose every instruction has a register of its own; by default its last value is its result. */
 export function program(inputs: number, constants: readonly Constant[], steps: readonly Step[], results?: readonly number[]): Program {

@@ -1,10 +1,13 @@
 import fc from 'fast-check';
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { fusions, stepsOf } from '../../../../engine/backends/wasm/fuse.ts';
+import { valueLanes } from '../../../../engine/compiler/lanes.ts';
 import type { Kernel, Reduction } from '../../../../engine/compiler/plan.ts';
+import * as op from '../../../../wasm/opcode.ts';
 import { property } from '../../../support/property.ts';
 import { buffer, planOf } from '../plans.ts';
 import { agree, arranged, layouts } from './harness.ts';
-import { programs, shapes } from './programs.ts';
+import { expressions, programs, shapes } from './programs.ts';
 
 const someLayouts = (rank: number, broadcast: boolean) => fc.array(layouts(rank, broadcast), { minLength: 4, maxLength: 4 });
 
@@ -34,6 +37,29 @@ describe('wasm computes what cpu computes', () => {
       },
       { numRuns: 400 },
     );
+  });
+
+  it('map: expressions whose neighbours are fused, to the same bits', async () => {
+    const cases = shapes.chain((shape) => fc.tuple(fc.constant(shape), expressions, someLayouts(shape.length, true), fc.nat()));
+    await property(
+      [cases],
+      async ([shape, draft, from, seed]) => {
+        const [x, y, z, out] = from.map((layout, k) => arranged(k, 'f32', shape, k < 3 ? layout : { ...layout, still: [] }));
+        const specs = [x!, y!, z!, out!].map(({ length }, k) => buffer(k < 3 ? 'input' : 'slot', 'f32', length));
+        const kernel: Kernel = { kind: 'map', shape, program: draft, inputs: [x!.view, y!.view, z!.view], outputs: [out!.view] };
+        await agree(planOf(specs, [kernel]), seed);
+      },
+      { numRuns: 400 },
+    );
+  });
+
+  it('and those expressions have every fused form', () => {
+    const found = fc.sample(expressions, { numRuns: 3000, seed: 1 }).flatMap((draft) => {
+      const steps = stepsOf(draft, valueLanes(draft, ['f32', 'f32', 'f32']), (value) => value === 0 || value === 3 || value === 4);
+      return steps.map(({ opcode }) => opcode);
+    });
+    const forms = [...fusions.map(([, , , fused]) => fused), op.GATE];
+    expect(forms.filter((form) => !found.includes(form))).toEqual([]);
   });
 
   it('map: in place', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { Constant, Instruction, Program } from '../../../../engine/compiler/plan.ts';
 import type { DType } from '../../../../engine/dtype.ts';
 import { type ScalarName, scalarRow, scalars } from '../../../../engine/scalar.ts';
+import { program, type Step } from '../plans.ts';
 
 type Lane = 'f32' | 'i32';
 
@@ -85,6 +86,27 @@ export const programs = (least: number, most: number, folded: boolean): fc.Arbit
         program: { inputs: inputs.length, constants, instructions, registers, results: chosen },
       };
     });
+
+const arithmetic = ['mul', 'mul', 'mul', 'add', 'add', 'sub', 'sub', 'relu', 'sqrt', 'div'] as const;
+
+/** A random expression of three inputs and two constants whose values in between are used once, as fused forms ask for. */
+export const expressions: fc.Arbitrary<Program> = fc
+  .array(fc.integer({ min: 0, max: 20 }), { minLength: 16, maxLength: 40 })
+  .map((picks) => {
+    const constants: Constant[] = [2.5, 0].map((value) => ({ value, lane: 'f32' }));
+    const steps: Step[] = [];
+    const open: number[] = [];
+    const apply = (op: ScalarName, lane: Lane, ...operands: number[]): number => 4 + steps.push([op, lane, ...operands]);
+    for (const pick of picks) {
+      const op = arithmetic[pick];
+      if (op && open.length >= scalarRow(op).arity) open.push(apply(op, 'f32', ...open.splice(-scalarRow(op).arity)));
+      // The derivative of relu.
+      else if (pick === 20 && open.length > 0) open.push(apply('where', 'f32', apply('less', 'f32', 4, open.pop()!), 1, 4));
+      else open.push(pick % 4);
+    }
+    while (open.length > 1) open.push(apply('add', 'f32', ...open.splice(-2)));
+    return program(3, constants, steps, [open[0]!]);
+  });
 
 /** Small shapes of every kind, and ones whose rows span blocks. */
 export const shapes = fc.oneof(
