@@ -104,7 +104,7 @@ function unary<Operation>(r: usize, a: usize, aStep: usize, bytes: usize): void 
   }
 }
 
-/** The same for an operation so long that unrolling gains nothing. */
+/** The same for an operation so long that unrolling gains little, or so rare that the binary is better off without it. */
 function long<Operation>(r: usize, a: usize, aStep: usize, bytes: usize): void {
   const operation = changetype<Operation>(0);
   for (const end = r + bytes; r < end; r += 16, a += aStep >> 2) v128.store(r, operation.of(v128.load(a)));
@@ -186,11 +186,11 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.MINIMUM: binary<Minimum>(r, a, aStep, b, bStep, bytes); break;
     case op.NEG: unary<Neg>(r, a, aStep, bytes); break;
     case op.ABS: unary<Abs>(r, a, aStep, bytes); break;
-    case op.SIGN: unary<Sign>(r, a, aStep, bytes); break;
-    case op.FLOOR: unary<Floor>(r, a, aStep, bytes); break;
-    case op.CEIL: unary<Ceil>(r, a, aStep, bytes); break;
-    case op.ROUND: unary<Round>(r, a, aStep, bytes); break;
-    case op.TRUNC: unary<Trunc>(r, a, aStep, bytes); break;
+    case op.SIGN: long<Sign>(r, a, aStep, bytes); break;
+    case op.FLOOR: long<Floor>(r, a, aStep, bytes); break;
+    case op.CEIL: long<Ceil>(r, a, aStep, bytes); break;
+    case op.ROUND: long<Round>(r, a, aStep, bytes); break;
+    case op.TRUNC: long<Trunc>(r, a, aStep, bytes); break;
     case op.SQRT: unary<Sqrt>(r, a, aStep, bytes); break;
     case op.EXP: long<Exp>(r, a, aStep, bytes); break;
     case op.EXPM1: long<Expm1>(r, a, aStep, bytes); break;
@@ -238,10 +238,10 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.INTEGER + op.MUL: binary<IntegerMul>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.MAXIMUM: binary<IntegerMaximum>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.MINIMUM: binary<IntegerMinimum>(r, a, aStep, b, bStep, bytes); break;
-    case op.INTEGER + op.NEG: unary<IntegerNeg>(r, a, aStep, bytes); break;
-    case op.INTEGER + op.ABS: unary<IntegerAbs>(r, a, aStep, bytes); break;
-    case op.INTEGER + op.SIGN: unary<IntegerSign>(r, a, aStep, bytes); break;
-    case op.INTEGER + op.RELU: unary<IntegerRelu>(r, a, aStep, bytes); break;
+    case op.INTEGER + op.NEG: long<IntegerNeg>(r, a, aStep, bytes); break;
+    case op.INTEGER + op.ABS: long<IntegerAbs>(r, a, aStep, bytes); break;
+    case op.INTEGER + op.SIGN: long<IntegerSign>(r, a, aStep, bytes); break;
+    case op.INTEGER + op.RELU: long<IntegerRelu>(r, a, aStep, bytes); break;
     case op.INTEGER + op.EQUAL: binary<IntegerEqual>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.NOT_EQUAL: binary<IntegerNotEqual>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.LESS: binary<IntegerLess>(r, a, aStep, b, bStep, bytes); break;

@@ -36,7 +36,7 @@ export function cutMap(axes: readonly Axis[], inputs: readonly View[], instructi
 }
 
 /** What a block costs, however short. */
-const overheadOf = (instructions: number): number => 24 + 8 * instructions;
+const overheadOf = (instructions: number): number => 60 + 20 * instructions;
 
 /** What loading the inputs costs for an element, in elements moved by one vector instruction. */
 function loadCost(blocks: Blocks, inputs: readonly View[]): number {
