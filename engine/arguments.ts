@@ -38,6 +38,8 @@ export function filled(what: string, given: object, defaults: object): object {
       'argument',
       () => `${what}: ${name} must be ${type === 'object' ? 'an' : 'a'} ${type}, got ${shown(value)}`,
     );
+    const list = Array.isArray(complete[name]);
+    check(!list || Array.isArray(value), 'argument', () => `${what}: ${name} must be an array, got ${shown(value)}`);
     check([value].flat().every(finite), 'argument', () => `${what}: ${name} must be finite, got ${String(value)}`);
     complete[name] = value;
   }
@@ -70,6 +72,36 @@ export function checkChoice(what: string, value: string, choices: readonly strin
 /** @throws TensegrityError `argument` for anything but an array. */
 export function checkList(what: string, value: unknown): asserts value is readonly unknown[] {
   check(Array.isArray(value), 'argument', () => `${what} must be an array, got ${shown(value)}`);
+}
+
+/** @throws TensegrityError `argument` for anything but a record, whatever its names. */
+export function checkRecord(what: string, value: unknown): void {
+  const record = typeof value === 'object' && value !== null && !Array.isArray(value);
+  check(record, 'argument', () => `${what} must be a record, got ${shown(value)}`);
+}
+
+/** @throws TensegrityError `argument` for anything but an iterable. */
+export function checkIterable(what: string, value: unknown): void {
+  const iterable = typeof value === 'object' && value !== null && Symbol.iterator in value;
+  check(iterable, 'argument', () => `${what} must be iterable, got ${shown(value)}`);
+}
+
+/** Names with what they name, of an iterable of pairs. @throws TensegrityError `argument` for anything else. */
+export function pairsOf<Value>(what: string, pairs: Iterable<readonly [string, Value]>): (readonly [string, Value])[] {
+  checkIterable(what, pairs);
+  const all = [...pairs];
+  for (const pair of all) {
+    const named = Array.isArray(pair) && pair.length === 2 && typeof pair[0] === 'string';
+    check(named, 'argument', () => `${what} must be pairs [name, value], got ${shown(pair)} among them`);
+  }
+  return all;
+}
+
+/** @throws TensegrityError `argument` unless `value` is a finite number from `least` to `most`. */
+export function checkNumber(what: string, value: unknown, least = -Infinity, most = Infinity): void {
+  const fits = typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most;
+  const range = least === -Infinity ? 'a finite number' : most === Infinity ? `a finite number ≥ ${least}` : `from ${least} to ${most}`;
+  check(fits, 'argument', () => `${what} must be ${range}, got ${shown(value)}`);
 }
 
 /** @throws TensegrityError `argument` for anything but bytes. */

@@ -1,4 +1,4 @@
-import { checkNames } from './arguments.ts';
+import { checkNames, shown } from './arguments.ts';
 import type { Backend, Executable, Storage } from './backends/backend.ts';
 import type { WasmOptions } from './backends/wasm/index.ts';
 import { free, freeWhenCollected } from './collect.ts';
@@ -22,35 +22,50 @@ export interface BackendOptions {
 export type BackendName = keyof BackendOptions;
 
 const factories: { readonly [Name in BackendName]: (options: BackendOptions[Name]) => Promise<Backend> } = {
-  wasm: async (options) => (await import('./backends/wasm/index.ts')).createWasmBackend(options),
-  cpu: async () => (await import('./backends/cpu/index.ts')).createCpuBackend(),
-  webgpu: async () => (await import('./backends/webgpu/index.ts')).createWebGpuBackend(),
+  wasm: async (given) => (await import('./backends/wasm/index.ts')).createWasmBackend(given),
+  cpu: async (given) => {
+    checkNames('useBackend: cpu', given, {});
+    return (await import('./backends/cpu/index.ts')).createCpuBackend();
+  },
+  webgpu: async (given) => {
+    checkNames('useBackend: webgpu', given, {});
+    return (await import('./backends/webgpu/index.ts')).createWebGpuBackend();
+  },
 };
 
-const optionNames: { readonly [Name in BackendName]: { readonly [Option in keyof BackendOptions[Name]]-?: true } } = {
-  wasm: { threads: true, deterministic: true, build: true, winograd: true },
-  cpu: {},
-  webgpu: {},
-};
+/** What tells a backend from anything else. */
+const members = ['name', 'dtypes', 'bytes', 'allocate', 'write', 'read', 'free', 'prepare', 'dispose'] as const satisfies (keyof Backend)[];
 
 let active: Promise<Backend> | null = null;
 
 /**
  * Chooses where plans run: a name, or a backend of your own making. Slots move to it when they are next used.
- * @throws TensegrityError `backend` saying why it does not work here.
+ * @param options those of the backend that is named; one of your own making has its already.
+ * @throws TensegrityError `backend` saying why it does not work here, `argument` for options that make no sense.
  */
 export async function useBackend<Name extends BackendName>(name: Name | Backend, options?: BackendOptions[Name]): Promise<Backend> {
-  const created = typeof name === 'string' ? createBackend(name, options) : Promise.resolve(name);
+  const created = typeof name === 'string' ? createBackend(name, options) : ready(name, options);
   const backend = await created;
   active = created;
   return backend;
 }
 
-function createBackend<Name extends BackendName>(name: Name, options: BackendOptions[Name] | undefined): Promise<Backend> {
+function createBackend<Name extends BackendName>(name: Name, options: BackendOptions[Name] = {}): Promise<Backend> {
   if (!Object.hasOwn(factories, name))
     throw new TensegrityError('backend', `useBackend: there is no backend '${name}'; there are ${Object.keys(factories).join(', ')}`);
-  checkNames(`useBackend: ${name}`, options ?? {}, optionNames[name]);
-  return factories[name](options ?? {});
+  return factories[name](options);
+}
+
+async function ready(backend: Backend, options: unknown): Promise<Backend> {
+  const missing = members.filter((member) => !(typeof backend === 'object' && backend !== null && member in backend));
+  check(
+    missing.length === 0,
+    'argument',
+    () =>
+      `useBackend: takes a name (${Object.keys(factories).join(', ')}) or a backend, got ${shown(backend)} without ${missing.join(', ')}`,
+  );
+  check(options === undefined, 'argument', () => 'useBackend: options go with a name; a backend of your own making has its already');
+  return backend;
 }
 
 /** The backend in use: the one chosen, else wasm, else cpu. */

@@ -1,6 +1,7 @@
-import { checkNames } from '../../engine/arguments.ts';
+import { checkNames, checkNumber, shown } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { foldIn, type Key, type Tensor, uniform } from '../../engine/index.ts';
+import { checkTensors } from '../../engine/ops/rule.ts';
 import { show } from '../../engine/shape.ts';
 import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, clip, solarise, toGrey } from './color.ts';
 import { crop, gaussianBlur } from './geometry.ts';
@@ -122,6 +123,7 @@ export function augmentation(config: Augmentation): Augment {
   checkAugmentation(config);
   const chosen = Object.values(steps).map((step) => step(config));
   return (images, key) => {
+    checkTensors('augmentation', images);
     check(images.rank === 4, 'shape', () => `augmentation: takes images [N, C, H, W], got ${show(images.shape)}`);
     const view = chosen.reduce<Tensor>((before, step, i) => step?.(before, foldIn(key, i)) ?? before, images);
     // The weights of neighbouring pixels sum to 1 only but for rounding.
@@ -129,49 +131,63 @@ export function augmentation(config: Augmentation): Augment {
   };
 }
 
-/** The names that each step's settings have; of a probability alone, none. */
-const settings: { readonly [Name in keyof Augmentation]-?: { readonly [Setting in keyof Extract<Augmentation[Name], object>]-?: 0 } } = {
-  crop: { scale: 0, ratio: 0 },
-  flip: {},
-  jitter: { brightness: 0, contrast: 0, saturation: 0, hue: 0, p: 0 },
-  grey: {},
-  blur: { sigma: 0, p: 0 },
-  solarise: { p: 0, threshold: 0 },
+/** What a setting may be: a number from 0 to `most`, or a range of numbers above 0 up to it. */
+interface Setting {
+  readonly name: string;
+  readonly range: boolean;
+  readonly most: number;
+  readonly required: boolean;
+}
+
+const required = true;
+const extent = (name: string, most = 1): Setting => ({ name, range: false, most, required: false });
+const probability = (name: string): Setting => extent(`the probability of ${name}`);
+const range = (name: string, most = Infinity): Setting => ({ name, range: true, most, required: false });
+
+/** The settings that each step has; some steps are a probability alone. */
+const settings: {
+  readonly [Name in keyof Augmentation]-?: Setting | { readonly [Part in keyof Extract<Augmentation[Name], object>]-?: Setting };
+} = {
+  crop: { scale: { ...range('crop scale', 1), required }, ratio: range('crop ratio') },
+  flip: probability('flip'),
+  jitter: {
+    brightness: extent('brightness'),
+    contrast: extent('contrast'),
+    saturation: extent('saturation'),
+    hue: extent('hue', 0.5),
+    p: { ...probability('jitter'), required },
+  },
+  grey: probability('grey'),
+  blur: { sigma: { ...range('blur sigma'), required }, p: { ...probability('blur'), required } },
+  solarise: { p: { ...probability('solarise'), required }, threshold: extent('solarise threshold') },
 };
 
 function checkAugmentation(config: Augmentation): void {
   checkNames('augmentation', config, settings);
-  for (const [name, known] of Object.entries(settings)) {
-    const given = config[name as keyof Augmentation];
-    if (given !== undefined && Object.keys(known).length > 0) checkNames(`augmentation: ${name}`, given, known);
+  for (const [step, known] of Object.entries(settings)) {
+    const given: unknown = config[step as keyof Augmentation];
+    if (given === undefined) continue;
+    if ('name' in known) checkSetting(known, given);
+    else {
+      checkNames(`augmentation: ${step}`, given, known);
+      for (const [part, setting] of Object.entries(known)) checkSetting(setting, (given as Record<string, unknown>)[part]);
+    }
   }
-  const { crop: cropping, flip, jitter, grey, blur, solarise: solarising } = config;
-  for (const [name, p] of Object.entries({ flip, jitter: jitter?.p, grey, blur: blur?.p, solarise: solarising?.p })) {
-    check(
-      p === undefined || (p >= 0 && p <= 1),
-      'argument',
-      () => `augmentation: the probability of ${name} must be from 0 to 1, got ${p}`,
-    );
+}
+
+function checkSetting({ name, range, most, required }: Setting, value: unknown): void {
+  if (value === undefined && !required) return;
+  if (!range) {
+    checkNumber(`augmentation: ${name}`, value, 0, most);
+    return;
   }
-  const ranges = {
-    'crop scale': [cropping?.scale, 1],
-    'crop ratio': [cropping?.ratio, Infinity],
-    'blur sigma': [blur?.sigma, Infinity],
-  } as const;
-  for (const [name, [range, most]] of Object.entries(ranges)) {
-    if (!range) continue;
-    const [low, high] = range;
-    check(
-      low > 0 && low <= high && high <= most,
-      'argument',
-      () => `augmentation: ${name} must be [low, high] with 0 < low ≤ high${most === 1 ? ' ≤ 1' : ''}, got [${low}, ${high}]`,
-    );
-  }
-  const extents = { brightness: 1, contrast: 1, saturation: 1, hue: 0.5 } as const;
-  for (const [name, most] of Object.entries(extents) as [keyof typeof extents, number][]) {
-    const extent = jitter?.[name] ?? 0;
-    check(extent >= 0 && extent <= most, 'argument', () => `augmentation: ${name} must be from 0 to ${most}, got ${extent}`);
-  }
+  const [low, high] = Array.isArray(value) && value.length === 2 ? value : [];
+  check(
+    low > 0 && low <= high && high <= most && Number.isFinite(high),
+    'argument',
+    () =>
+      `augmentation: ${name} must be [low, high] with 0 < low ≤ high${most === 1 ? ' ≤ 1' : ''}, got ${Array.isArray(value) ? `[${value.join(', ')}]` : shown(value)}`,
+  );
 }
 
 const imagenet = {

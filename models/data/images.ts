@@ -78,17 +78,7 @@ export function channelStatistics(images: HostArray): { mean: number[]; deviatio
 export function normalizeImages(images: HostArray, scale?: Pick<ImageDataset, 'mean' | 'deviation'>): HostArray {
   const [, channels] = imageShape(images, 'normalizeImages');
   if (images.dtype === 'f32') return images;
-  if (scale !== undefined) {
-    const fits = [scale?.mean, scale?.deviation].every(
-      (list) => Array.isArray(list) && list.length === channels && list.every(Number.isFinite),
-    );
-    check(
-      fits,
-      'shape',
-      () =>
-        `normalizeImages: ${channels} channels need as many means and deviations, finite numbers, got ${String(scale?.mean)} and ${String(scale?.deviation)}`,
-    );
-  }
+  if (scale !== undefined) checkScale('normalizeImages', scale, channels);
   const tables = Array.from({ length: channels }, (_, channel) =>
     Float32Array.from({ length: 256 }, (_, value) => (value / 255 - (scale?.mean[channel] ?? 0)) / (scale?.deviation[channel] ?? 1)),
   );
@@ -132,6 +122,27 @@ export function takeSplit(split: ImageSplit, indices: ArrayLike<number>): ImageS
   checkSplitRecord('takeSplit', split);
   const { images, labels } = split;
   return { images: takeRows(images, indices), ...(labels === undefined ? {} : { labels: takeRows(labels, indices) }) };
+}
+
+/** @throws TensegrityError `argument`, `shape` for anything but splits of images with a mean and a deviation for each channel. */
+export function checkDataset(op: string, dataset: ImageDataset): void {
+  check(typeof dataset === 'object' && dataset !== null, 'argument', () => `${op}: takes a data set, got ${shown(dataset)}`);
+  checkSplitRecord(`${op}: the training split`, dataset.train);
+  if (dataset.test !== undefined) checkSplitRecord(`${op}: the test split`, dataset.test);
+  checkScale(op, dataset, dataset.train.images.shape[1] ?? 0);
+}
+
+/** @throws TensegrityError `shape` unless there are a mean and a deviation for each channel. */
+export function checkScale(op: string, scale: Pick<ImageDataset, 'mean' | 'deviation'>, channels: number): void {
+  const fits = [scale?.mean, scale?.deviation].every(
+    (list) => Array.isArray(list) && list.length === channels && list.every(Number.isFinite),
+  );
+  check(
+    fits,
+    'shape',
+    () =>
+      `${op}: ${channels} channels need as many means and deviations, finite numbers, got ${String(scale?.mean)} and ${String(scale?.deviation)}`,
+  );
 }
 
 /** @throws TensegrityError `argument` for anything but a record with images. */

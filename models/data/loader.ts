@@ -1,4 +1,4 @@
-import { options } from '../../engine/arguments.ts';
+import { checkIterable, options } from '../../engine/arguments.ts';
 import { checkHostArray, type HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { checkSplitRecord, type ImageSplit, takeSplit } from './images.ts';
@@ -32,7 +32,7 @@ export interface Batch extends ImageSplit {
 export function batchesPerEpoch(count: number, given: Pick<LoaderOptions, 'batchSize' | 'dropLast'>): number {
   const { batchSize, dropLast } = options('batchesPerEpoch', given, { batchSize: undefined, dropLast: true });
   if (!Number.isSafeInteger(batchSize) || batchSize < 1)
-    throw new TensegrityError('argument', `the batch size must be a whole number ≥ 1, not ${batchSize}`, { batchSize });
+    throw new TensegrityError('argument', `batchSize, the size of a batch, must be a whole number ≥ 1, not ${batchSize}`, { batchSize });
   const batches = dropLast ? Math.floor(count / batchSize) : Math.ceil(count / batchSize);
   if (batches === 0)
     throw new TensegrityError('argument', `${count} images do not fill a batch of ${batchSize}; choose a batch size of at most ${count}`, {
@@ -74,6 +74,7 @@ export function* batches(split: ImageSplit, given: LoaderOptions, epoch: number,
  * A consumer that never does loses nothing: the item is then prepared when it is asked for. Errors arrive where the item would have.
  */
 export async function* prefetch<T>(source: Iterable<T>): AsyncGenerator<T, void, undefined> {
+  checkIterable('prefetch: the source', source);
   const iterator = source[Symbol.iterator]();
   let next = ahead(() => iterator.next());
   try {

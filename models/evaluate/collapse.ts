@@ -1,4 +1,4 @@
-import { options } from '../../engine/arguments.ts';
+import { checkNumber, options } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { eye, type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
 import { normalize, standardize } from '../nn/functional.ts';
@@ -37,6 +37,7 @@ export function meanOffDiagonalCorrelation(z: Tensor): Tensor {
 /** mean ‖x̄ − ȳ‖^`exponent` of pairs [n, d], rows scaled to length 1: how close positives are. (T. Wang & P. Isola, ICML 2020) */
 export function alignment(x: Tensor, y: Tensor, exponent = 2): Tensor {
   checkViews(x, y, 'alignment', 1);
+  checkNumber('alignment: the exponent', exponent);
   const squared = normalize(x).sub(normalize(y)).square().sum(1);
   return (exponent === 2 ? squared : squared.pow(exponent / 2)).mean();
 }
@@ -44,6 +45,7 @@ export function alignment(x: Tensor, y: Tensor, exponent = 2): Tensor {
 /** ln of the mean of e^(−t‖x̄_i − x̄_j‖²) over pairs i < j, rows scaled to length 1: how evenly they cover the sphere; it makes a matrix [n, n]. (ICML 2020) */
 export function uniformity(z: Tensor, t = 2): Tensor {
   checkEmbedding(z, 'uniformity');
+  checkNumber('uniformity: t', t);
   const n = z.shape[0]!;
   const rows = normalize(z);
   // ‖x − y‖² = 2 − 2⟨x, y⟩ on the sphere; the largest is t·4, so nothing underflows for ordinary t.

@@ -1,4 +1,4 @@
-import { checkBytes } from '../../engine/arguments.ts';
+import { checkBytes, pairsOf } from '../../engine/arguments.ts';
 import type { DType, HostArray } from '../../engine/dtype.ts';
 import { checkHostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
@@ -161,7 +161,7 @@ export function serializeSafetensors(
   metadata: Iterable<readonly [string, string]> = [],
 ): Uint8Array<ArrayBuffer> {
   const arrays = new Map<string, HostArray>();
-  for (const [name, array] of tensors) {
+  for (const [name, array] of pairsOf('serializeSafetensors: the tensors', tensors)) {
     if (name === METADATA)
       throw new TensegrityError('argument', `serializeSafetensors: a tensor cannot be named '${METADATA}', which the format reserves`);
     if (arrays.has(name))
@@ -178,7 +178,9 @@ export function serializeSafetensors(
     dataLength += data.byteLength;
   }
   // Written entry by entry: a JavaScript object would put names that look like numbers first.
-  const written = [...metadata].map(([name, text]) => `${JSON.stringify(name)}:${JSON.stringify(text)}`);
+  const written = pairsOf('serializeSafetensors: the metadata', metadata).map(
+    ([name, text]) => `${JSON.stringify(name)}:${JSON.stringify(text)}`,
+  );
   const entries = written.length === 0 ? [] : [`"${METADATA}":{${written.join(',')}}`];
   for (const [name, { dtype, shape, data }] of arrays) {
     const start = starts.get(name) ?? 0;

@@ -1,6 +1,5 @@
 import { options } from '../../engine/arguments.ts';
 import { diagonal, type Tensor } from '../../engine/index.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
 import { crossCorrelation } from '../regularizers/crossCorrelation.ts';
 import { offDiagonal } from '../regularizers/statistics.ts';
 
@@ -23,7 +22,6 @@ export type BarlowTwinsLoss = Readonly<Record<'loss' | 'onDiagonal' | 'offDiagon
  */
 export function barlowTwins(za: Tensor, zb: Tensor, given: BarlowTwinsOptions = {}): BarlowTwinsLoss {
   const { offDiagonal: lambda, scale, epsilon } = options('barlowTwins', given, { offDiagonal: 0.0051, scale: 1, epsilon: 1e-5 });
-  checkTensors('barlowTwins', za, zb);
   const correlation = crossCorrelation(za, zb, { epsilon });
   const parts = {
     onDiagonal: diagonal(correlation).sub(1).square().sum(),

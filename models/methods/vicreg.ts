@@ -1,6 +1,5 @@
 import { checkChoice, options } from '../../engine/arguments.ts';
 import type { Tensor } from '../../engine/index.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
 import { covariance, invariance, type VarianceHinge, variance } from '../regularizers/information.ts';
 import { checkViews } from '../regularizers/statistics.ts';
 
@@ -55,7 +54,6 @@ export function vicreg(za: Tensor, zb: Tensor, given: VICRegOptions = {}): VICRe
     epsilon: 1e-4,
     dialect: 'official',
   });
-  checkTensors('vicreg', za, zb);
   checkViews(za, zb, 'vicreg');
   checkChoice('vicreg: dialect', dialect, vicregDialects);
   const factors = dialects[dialect](za.shape[1]!);

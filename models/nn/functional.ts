@@ -1,22 +1,25 @@
-import { options } from '../../engine/arguments.ts';
+import { checkList, options } from '../../engine/arguments.ts';
 import { isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { arange, bernoulli, customGradient, type Key, matmul, type Operand, type Tensor } from '../../engine/index.ts';
 import { checkTensors } from '../../engine/ops/rule.ts';
-import { show } from '../../engine/shape.ts';
+import { normalizeAxes, show } from '../../engine/shape.ts';
 
 /** max(x, 0). */
 export function relu(x: Tensor): Tensor {
+  checkTensors('relu', x);
   return x.relu();
 }
 
 /** x where positive, else `slope`·x. (A. Maas et al., ICML 2013) */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  checkTensors('leakyRelu', x);
   return x.greater(0).where(x, x.mul(slope));
 }
 
 /** x where positive, else α·(eˣ − 1). (D.-A. Clevert et al., ICLR 2016) */
 export function elu(x: Tensor, alpha = 1): Tensor {
+  checkTensors('elu', x);
   const positive = x.greater(0);
   // The branch not taken is computed at 0, so that it does not overflow.
   return positive.where(x, positive.where(0, x).expm1().mul(alpha));
@@ -24,39 +27,46 @@ export function elu(x: Tensor, alpha = 1): Tensor {
 
 /** x·Φ(x) with the exact normal distribution function, as PyTorch's default. (D. Hendrycks & K. Gimpel, arXiv 1606.08415) */
 export function gelu(x: Tensor): Tensor {
+  checkTensors('gelu', x);
   return x.mul(x.mul(Math.SQRT1_2).erf().add(1).mul(0.5));
 }
 
 /** x·σ(x), also called swish. */
 export function silu(x: Tensor): Tensor {
+  checkTensors('silu', x);
   return x.mul(x.sigmoid());
 }
 
 /** ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|), which does not overflow. */
 export function softplus(x: Tensor): Tensor {
+  checkTensors('softplus', x);
   return x.maximum(0).add(x.abs().neg().exp().log1p());
 }
 
 /** Zeroes elements with probability p and scales the others by 1/(1−p); the same key drops the same elements. @throws TensegrityError `argument` unless 0 ≤ p < 1. */
 export function dropout(x: Tensor, given: { readonly p: number; readonly key: Key }): Tensor {
   const { p, key } = options('dropout', given, { p: undefined, key: undefined });
+  checkTensors('dropout', x);
   check(p >= 0 && p < 1, 'argument', () => `dropout: p must be from 0 to below 1, got ${p}`);
   return p === 0 ? x : bernoulli(x.shape, { key, p }).where(0, x.mul(1 / (1 - p)));
 }
 
 /** x [..., in] · weightᵀ + bias, for weight [out, in]. */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor {
+  checkTensors('linear', x, weight);
   const product = matmul(x, weight.transpose());
   return bias ? product.add(bias) : product;
 }
 
 /** Rows scaled to Euclidean length 1: x / max(‖x‖, ε) along `axis`, as PyTorch's `normalize`. A zero row stays zero. */
 export function normalize(x: Tensor, axis = -1, epsilon = 1e-12): Tensor {
+  checkTensors('normalize', x);
   return x.div(x.norm(axis, true).maximum(epsilon));
 }
 
 /** ⟨x, y⟩ / (‖x‖‖y‖) along the last axis. */
 export function cosineSimilarity(x: Tensor, y: Tensor, epsilon?: number): Tensor {
+  checkTensors('cosineSimilarity', x, y);
   return normalize(x, -1, epsilon)
     .mul(normalize(y, -1, epsilon))
     .sum(-1);
@@ -64,6 +74,7 @@ export function cosineSimilarity(x: Tensor, y: Tensor, epsilon?: number): Tensor
 
 /** The mean of (x − y)² over all elements. */
 export function meanSquaredError(x: Tensor, y: Operand): Tensor {
+  checkTensors('meanSquaredError', x);
   return x.sub(y).square().mean();
 }
 
@@ -78,6 +89,7 @@ export interface Standardized {
 
 /** x less its mean, over its standard deviation (biased, ε inside the root), over `axes`: the core of batch and layer normalisation. */
 export function standardize(x: Tensor, axes: number | readonly number[], epsilon: number): Standardized {
+  checkTensors('standardize', x);
   const mean = x.mean(axes, true);
   const centred = x.sub(mean);
   const variance = centred.square().mean(axes, true);
@@ -96,10 +108,12 @@ export function standardize(x: Tensor, axes: number | readonly number[], epsilon
 export interface BatchNormalization {
   /** Over which axes a statistic is taken; all but the channels. */
   readonly axes: readonly number[];
-  /** Of the shape of a statistic, which keeps those axes with size 1; null for 1 and 0. */
-  readonly weight: Tensor | null;
-  readonly bias: Tensor | null;
-  readonly epsilon: number;
+  /** Of the shape of a statistic, which keeps those axes with size 1; 1, unless given. */
+  readonly weight?: Tensor | null;
+  /** Likewise; 0, unless given. */
+  readonly bias?: Tensor | null;
+  /** Added to the variance; 1e-5, unless given. */
+  readonly epsilon?: number;
 }
 
 export interface BatchNormalized {
@@ -138,9 +152,14 @@ function sampleMean(x: Tensor, axes: readonly number[]): Tensor {
  * Batch normalisation in the fewest passes over memory: forward, one for both statistics and one for the output; backward, one for two sums
  * and one for the gradient. All of it is of deviations from a mean over some of the elements ({@link sampleMean}), so that neither a large
  * mean nor an outlier costs accuracy. (S. Ioffe & C. Szegedy, ICML 2015)
- * @throws TensegrityError `shape` unless there is more than one value to a channel.
+ * @throws TensegrityError `shape` unless there is more than one value to a channel, `argument`.
  */
-export function batchNorm(x: Tensor, { axes, weight, bias, epsilon }: BatchNormalization): BatchNormalized {
+export function batchNorm(x: Tensor, given: BatchNormalization): BatchNormalized {
+  const { axes: named, weight, bias, epsilon } = options('batchNorm', given, { axes: undefined, weight: null, bias: null, epsilon: 1e-5 });
+  const operands = [x, ...[weight, bias].filter((operand) => operand !== null)];
+  checkTensors('batchNorm', ...operands);
+  checkList('batchNorm: the axes', named);
+  const axes = normalizeAxes(named, x.rank, 'batchNorm');
   const count = axes.reduce((product, axis) => product * x.shape[axis]!, 1);
   check(
     count > 1,
@@ -157,7 +176,6 @@ export function batchNorm(x: Tensor, { axes, weight, bias, epsilon }: BatchNorma
   const scale = weight ? deviationScale.mul(weight) : deviationScale;
   const shift = offset.mul(scale).neg();
   const value = shifted.mul(scale).add(bias ? shift.add(bias) : shift);
-  const operands = [x, weight, bias].filter((operand) => operand !== null);
   const output = customGradient(value, operands, (g) => {
     const normalized = shifted.mul(deviationScale).add(offset.mul(deviationScale).neg());
     const total = g.sum(axes, true);

@@ -1,8 +1,8 @@
-import { shown } from '../../engine/arguments.ts';
-import { type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
+import { checkNumber, checkRecord, options, shown } from '../../engine/arguments.ts';
+import { checkDType, type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { threefry2x32 } from '../../engine/scalar.ts';
-import { type Shape, sizeOf } from '../../engine/shape.ts';
+import { checkShape, type Shape, sizeOf } from '../../engine/shape.ts';
 
 /** What initial values are a pure function of: a seed (a whole number), or the two 32-bit words of a key. */
 export type HostKey = number | readonly [high: number, low: number];
@@ -33,11 +33,10 @@ export function deriveKey(key: HostKey, data: number): HostKey {
 }
 
 /** Fills an array of `shape` in steps of two elements, one Threefry block each. */
-function fill(
-  { key, dtype = 'f32' }: InitializeOptions,
-  shape: Shape,
-  pair: (x0: number, x1: number) => readonly [number, number],
-): HostArray {
+function fill(given: InitializeOptions, shape: Shape, pair: (x0: number, x1: number) => readonly [number, number]): HostArray {
+  const { key, dtype } = options('initial values', given, { key: undefined, dtype: 'f32' });
+  checkShape(shape, 'initial values');
+  checkDType(dtype, 'initial values');
   const [high, low] = words(key);
   const data = dtypes[dtype].allocate(sizeOf(shape));
   for (let i = 0; i < data.length; i += 2) {
@@ -63,8 +62,10 @@ function normal(options: InitializeOptions, shape: Shape, deviation: number): Ho
   });
 }
 
-/** An array of one value. */
+/** An array of one value. @throws TensegrityError `dtype`, `shape`. */
 export function constant(shape: Shape, value: number, dtype: DType = 'f32'): HostArray {
+  checkDType(dtype, 'initial values');
+  checkShape(shape, 'initial values');
   return { dtype, shape, data: dtypes[dtype].allocate(sizeOf(shape)).fill(value) };
 }
 
@@ -80,11 +81,21 @@ export function fansOf([output, input, ...window]: Shape): { readonly input: num
   return { input: input! * sizeOf(window), output: output! * sizeOf(window) };
 }
 
+/** One of the fans. @throws TensegrityError `argument`. */
+function fan(side: keyof Parameters<Initializer>[1], fans: Parameters<Initializer>[1]): number {
+  checkRecord('initial values: the fans', fans);
+  checkNumber(`initial values: the fan ${side}`, fans[side], 0);
+  return fans[side];
+}
+
 /**
  * PyTorch's default for Linear and Conv2d, weight and bias alike: Kaiming uniform with a = √5,
  * whose bound √(2/(1+a²))·√(3/fan_in) is 1/√fan_in. (K. He et al., ICCV 2015; torch/nn/modules/linear.py)
  */
-export const kaimingUniform: Initializer = (shape, { input }, options) => uniform(options, shape, input > 0 ? 1 / Math.sqrt(input) : 0);
+export const kaimingUniform: Initializer = (shape, fans, options) => {
+  const input = fan('input', fans);
+  return uniform(options, shape, input > 0 ? 1 / Math.sqrt(input) : 0);
+};
 
 /** torchvision's for the convolutions of ResNet: normal of deviation √(2/fan_out). (torchvision/models/resnet.py) */
-export const kaimingNormal: Initializer = (shape, { output }, options) => normal(options, shape, Math.sqrt(2 / output));
+export const kaimingNormal: Initializer = (shape, fans, options) => normal(options, shape, Math.sqrt(2 / fan('output', fans)));

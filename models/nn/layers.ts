@@ -176,6 +176,7 @@ export class LayerNorm extends Module {
   }
 
   override forward(x: Tensor): Tensor {
+    checkTensors('LayerNorm', x);
     check(
       sameShape(x.shape.slice(-this.shape.length), this.shape),
       'shape',

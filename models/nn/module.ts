@@ -1,3 +1,5 @@
+import { checkList, checkNames, shown } from '../../engine/arguments.ts';
+import { check } from '../../engine/errors.ts';
 import { foldIn, type HostArray, type Key, Slot, type Tensor } from '../../engine/index.ts';
 import { type LoadOptions, readSlots, type StateDict, writeSlots } from './state.ts';
 
@@ -76,6 +78,11 @@ export class Sequential extends Module {
 
   constructor(layers: readonly Layer[]) {
     super();
+    checkList('Sequential: the layers', layers);
+    for (const layer of layers) {
+      const right = layer instanceof Module || typeof layer === 'function';
+      check(right, 'argument', () => `Sequential: a layer must be a Module or a function, got ${shown(layer)}`);
+    }
     this.layers = layers;
   }
 
@@ -84,6 +91,7 @@ export class Sequential extends Module {
   }
 
   override forward(x: Tensor, mode: Mode = {}): Tensor {
+    checkNames('Sequential: the mode', mode, { train: false, key: undefined });
     return this.layers.reduce((input, layer, i) => {
       const own = mode.key === undefined ? mode : { ...mode, key: foldIn(mode.key, i) };
       return layer instanceof Module ? layer.forward(input, own) : layer(input, own);

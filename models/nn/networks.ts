@@ -257,7 +257,10 @@ export class ResNet extends Encoder {
 
 /** Encoders by the name that the command and run folders use. */
 export const encoders = {
-  'small-conv': ({ stem: _stem, ...own }: ResNetOptions): Encoder => new SmallConvNet(own),
+  'small-conv': (given: ResNetOptions): Encoder => {
+    const { stem: _stem, ...own } = options('small-conv', given, { key: undefined, dtype: 'f32', inputs: 1, stem: undefined });
+    return new SmallConvNet(own);
+  },
   resnet18: (options: ResNetOptions): Encoder => new ResNet('resnet18', options),
   resnet34: (options: ResNetOptions): Encoder => new ResNet('resnet34', options),
   resnet50: (options: ResNetOptions): Encoder => new ResNet('resnet50', options),

@@ -1,8 +1,8 @@
-import { options } from '../../engine/arguments.ts';
-import { type HostArray, isFloat } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { checkRecord, options, pairsOf, shown } from '../../engine/arguments.ts';
+import { checkHostArray, type HostArray, isFloat } from '../../engine/dtype.ts';
+import { check, TensegrityError } from '../../engine/errors.ts';
 import { sameShape, show } from '../../engine/shape.ts';
-import type { Slot } from '../../engine/slot.ts';
+import { Slot } from '../../engine/slot.ts';
 
 /** Named arrays: what a state dict holds, and what `parseSafetensors` gives. */
 export type StateDict = Readonly<Record<string, HostArray>> | ReadonlyMap<string, HostArray>;
@@ -14,9 +14,16 @@ export interface LoadOptions {
   readonly ignore?: readonly string[];
 }
 
-/** Reads named slots. */
+/** Pairs of names and slots. @throws TensegrityError `argument`. */
+function slotsOf(what: string, slots: Iterable<readonly [name: string, slot: Slot]>): (readonly [string, Slot])[] {
+  const pairs = pairsOf(`${what}: the slots`, slots);
+  for (const [name, slot] of pairs) check(slot instanceof Slot, 'argument', () => `${what}: ${name} must be a slot, got ${shown(slot)}`);
+  return pairs;
+}
+
+/** Reads named slots. @throws TensegrityError `argument`. */
 export async function readSlots(slots: Iterable<readonly [name: string, slot: Slot]>): Promise<Map<string, HostArray>> {
-  return new Map(await Promise.all([...slots].map(async ([name, slot]) => [name, await slot.toHost()] as const)));
+  return new Map(await Promise.all(slotsOf('readSlots', slots).map(async ([name, slot]) => [name, await slot.toHost()] as const)));
 }
 
 /**
@@ -30,11 +37,14 @@ export function writeSlots(
   given: LoadOptions = {},
 ): void {
   const { strict, ignore } = options(what, given, { strict: true, ignore: [] });
-  const wanted = new Map(slots);
+  const wanted = new Map(slotsOf(what, slots));
+  checkRecord(`${what}: the state`, state);
   const arrays: ReadonlyMap<string, HostArray> = state instanceof Map ? state : new Map(Object.entries(state));
   const present = [...wanted].flatMap(([name, slot]) => {
     const array = arrays.get(name);
-    return array ? [{ name, slot, array }] : [];
+    if (!array) return [];
+    checkHostArray(array, `${what}: ${name}`);
+    return [{ name, slot, array }];
   });
   const missing = [...wanted.keys()].filter((name) => !arrays.has(name));
   const leftOver = [...arrays.keys()].filter(

@@ -1,4 +1,4 @@
-import { checkList, checkNames, filled, shown } from '../../engine/arguments.ts';
+import { checkList, checkNames, checkRecord, filled, shown } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { type HostArray, type Operand, Slot, slot, type Tensor } from '../../engine/index.ts';
 import { checkTensors } from '../../engine/ops/rule.ts';
@@ -64,6 +64,8 @@ export class Optimizer<Hyper> {
     given: Partial<Hyper> & { readonly learningRate: number },
   ) {
     const what = this.constructor.name;
+    checkNames(`${what}: the rule`, rule, { defaults: 0, moments: 0, update: 0 });
+    checkRecord(`${what}: the rule's defaults`, rule.defaults);
     checkNames(what, given, { learningRate: 0, ...rule.defaults });
     const { learningRate, ...common } = given;
     checkRate(`${what}: learningRate`, learningRate);

@@ -1,3 +1,4 @@
+import { options } from '../../engine/arguments.ts';
 import type { Tensor } from '../../engine/index.ts';
 import { centre, checkEmbedding, checkViews, covarianceOf, offDiagonal } from './statistics.ts';
 
@@ -11,9 +12,10 @@ export interface VarianceHinge {
 /**
  * VICReg's variance term of one view z [n, d]: mean_j max(0, γ − √(var_j + ε)), var unbiased. It is 0 exactly when every variance is at least
  * γ² − ε. (A. Bardes et al., ICLR 2022, Eq. 1–2; facebookresearch/vicreg:main_vicreg.py)
- * @throws TensegrityError `shape` for fewer than 2 samples.
+ * @throws TensegrityError `shape` for fewer than 2 samples, `argument` for an option that is unknown or not finite.
  */
-export function variance(z: Tensor, { gamma = 1, epsilon = 1e-4 }: VarianceHinge = {}): Tensor {
+export function variance(z: Tensor, given: VarianceHinge = {}): Tensor {
+  const { gamma, epsilon } = options('variance', given, { gamma: 1, epsilon: 1e-4 });
   checkEmbedding(z, 'variance');
   return z.variance(0).add(epsilon).sqrt().neg().add(gamma).relu().mean();
 }

@@ -1,13 +1,15 @@
 import { isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { customGradient, eye, type Tensor } from '../../engine/index.ts';
+import { checkTensors } from '../../engine/ops/rule.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 
 /**
  * An embedding is [n, d], of floats, with enough samples.
- * @throws TensegrityError `shape`, `dtype`.
+ * @throws TensegrityError `shape`, `dtype`, `argument`.
  */
 export function checkEmbedding(z: Tensor, what: string, least = 2): void {
+  checkTensors(what, z);
   check(z.rank === 2, 'shape', () => `${what}: takes embeddings [samples, dimensions], got ${show(z.shape)}`);
   check(isFloat(z.dtype), 'dtype', () => `${what}: takes floats, got ${z.dtype}; convert with .cast('f32')`);
   check(
@@ -18,8 +20,9 @@ export function checkEmbedding(z: Tensor, what: string, least = 2): void {
   );
 }
 
-/** Two views of a batch are embeddings of one shape. @throws TensegrityError `shape`, `dtype`. */
+/** Two views of a batch are embeddings of one shape. @throws TensegrityError `shape`, `dtype`, `argument`. */
 export function checkViews(za: Tensor, zb: Tensor, what: string, least = 2): void {
+  checkTensors(what, za, zb);
   check(
     sameShape(za.shape, zb.shape),
     'shape',
@@ -31,6 +34,7 @@ export function checkViews(za: Tensor, zb: Tensor, what: string, least = 2): voi
 
 /** z [..., n, d] less the mean of its rows. */
 export function centre(z: Tensor): Tensor {
+  checkTensors('centre', z);
   return z.sub(z.mean(-2, true));
 }
 
@@ -51,7 +55,10 @@ export function covarianceMatrix(z: Tensor): Tensor {
   return covarianceOf(centre(z));
 }
 
-/** A matrix [d, d] with 0 for its diagonal. */
+/** A matrix [d, d] with 0 for its diagonal. @throws TensegrityError `shape`. */
 export function offDiagonal(matrix: Tensor): Tensor {
-  return eye(matrix.shape.at(-1)!).where(0, matrix);
+  checkTensors('offDiagonal', matrix);
+  const [n, d] = matrix.shape;
+  check(matrix.rank === 2 && n === d, 'shape', () => `offDiagonal: takes a matrix [d, d], got ${show(matrix.shape)}`);
+  return eye(d!).where(0, matrix);
 }

@@ -1,6 +1,8 @@
+import { checkChoice, checkNumber, options } from '../../engine/arguments.ts';
 import { isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { cholesky, customGradient, eigh, eye, type Tensor, trace, triangularSolve } from '../../engine/index.ts';
+import { checkTensors } from '../../engine/ops/rule.ts';
 import { show } from '../../engine/shape.ts';
 import { centre, covarianceOf } from './statistics.ts';
 
@@ -18,19 +20,19 @@ export interface IterativeWhiteningOptions extends WhiteningOptions {
   readonly iterations?: number;
 }
 
-/** Centred rows and their shrunk covariance. @throws TensegrityError `shape`, `argument` where the covariance cannot have full rank. */
-function prepare(
-  x: Tensor,
-  what: string,
-  { epsilon = 0, shrinkage = 'convex', correction = 1 }: WhiteningOptions,
-): { centred: Tensor; sigma: Tensor } {
+/** Centred rows and their shrunk covariance. @throws TensegrityError `shape` where the covariance cannot have full rank, `argument`. */
+function prepare(x: Tensor, what: string, given: WhiteningOptions): { centred: Tensor; sigma: Tensor } {
+  const { epsilon, shrinkage, correction } = options(what, given, { epsilon: 0, shrinkage: 'convex', correction: 1 });
+  checkTensors(what, x);
+  checkChoice(`${what}: shrinkage`, shrinkage, ['convex', 'additive']);
   check(
     x.rank >= 2 && isFloat(x.dtype),
     'shape',
     () => `${what}: takes floats [..., samples, dimensions], got ${x.dtype} ${show(x.shape)}`,
   );
   const [n, d] = [x.shape.at(-2)!, x.shape.at(-1)!];
-  check(epsilon >= 0 && epsilon <= 1, 'argument', () => `${what}: epsilon must be from 0 to 1, got ${epsilon}`);
+  checkNumber(`${what}: epsilon`, epsilon, 0, 1);
+  check(correction === 0 || correction === 1, 'argument', () => `${what}: correction must be 0 or 1, got ${correction}`);
   check(
     n >= 2 && (epsilon > 0 || n > d),
     'shape',
@@ -48,8 +50,8 @@ function prepare(
  * (A. Ermolov et al., ICML 2021, §3; htdt/self-supervised:methods/whitening.py)
  * @throws TensegrityError `shape` for n ≤ d at ε = 0, whose covariance is singular. Rows that are dependent all the same give NaN.
  */
-export function choleskyWhitening(x: Tensor, options: WhiteningOptions = {}): Tensor {
-  const { centred, sigma } = prepare(x, 'choleskyWhitening', options);
+export function choleskyWhitening(x: Tensor, given: WhiteningOptions = {}): Tensor {
+  const { centred, sigma } = prepare(x, 'choleskyWhitening', given);
   return triangularSolve(cholesky(sigma), centred.transpose()).transpose();
 }
 
@@ -57,8 +59,8 @@ export function choleskyWhitening(x: Tensor, options: WhiteningOptions = {}): Te
  * Whitens rows by the symmetric root: y = (x − μ)·Σ^−½, for x [..., n, d]: of all whitenings the nearest to x. (A. Kessy et al., 2018, ZCA)
  * @throws TensegrityError `shape` for n ≤ d at ε = 0.
  */
-export function zcaWhitening(x: Tensor, options: WhiteningOptions = {}): Tensor {
-  const { centred, sigma } = prepare(x, 'zcaWhitening', options);
+export function zcaWhitening(x: Tensor, given: WhiteningOptions = {}): Tensor {
+  const { centred, sigma } = prepare(x, 'zcaWhitening', given);
   return centred.matmul(inverseSquareRoot(sigma));
 }
 
@@ -87,13 +89,15 @@ export function inverseSquareRoot(a: Tensor): Tensor {
  * y = (x − μ)·P/√tr Σ, which tends to ZCA. (L. Huang et al., "Iterative Normalization", CVPR 2019, Alg. 1)
  * @throws TensegrityError `shape` for n ≤ d at ε = 0, `argument` for iterations that are no whole number ≥ 0.
  */
-export function iterativeWhitening(x: Tensor, { iterations = 5, ...options }: IterativeWhiteningOptions = {}): Tensor {
+export function iterativeWhitening(x: Tensor, given: IterativeWhiteningOptions = {}): Tensor {
+  const defaults = { iterations: 5, epsilon: undefined, shrinkage: undefined, correction: undefined };
+  const { iterations, ...rest } = options('iterativeWhitening', given, defaults);
   check(
     Number.isInteger(iterations) && iterations >= 0,
     'argument',
     () => `iterativeWhitening: iterations must be a whole number ≥ 0, got ${iterations}`,
   );
-  const { centred, sigma } = prepare(x, 'iterativeWhitening', options);
+  const { centred, sigma } = prepare(x, 'iterativeWhitening', rest);
   const total = trace(sigma).unsqueeze(-1).unsqueeze(-1);
   const normalized = sigma.div(total);
   let p = eye(sigma.shape.at(-1)!, x.dtype).expand(sigma.shape);

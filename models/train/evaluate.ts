@@ -1,10 +1,13 @@
+import { options, shown } from '../../engine/arguments.ts';
+import { checkHostArray } from '../../engine/dtype.ts';
+import { check } from '../../engine/errors.ts';
 import { adaptiveAveragePool2d, compile, type HostArray, type Tensor, tensor } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
-import { type ImageDataset, normalizeImages } from '../data/images.ts';
+import { checkDataset, checkScale, type ImageDataset, normalizeImages } from '../data/images.ts';
 import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
 import { rankMe } from '../evaluate/spectral.ts';
-import type { Encoder } from '../nn/networks.ts';
+import { Encoder } from '../nn/networks.ts';
 import { standardizeChannels, toUnit } from './trainer.ts';
 
 /** How well frozen features tell the classes apart, and how healthy they are. Accuracies are parts of 1, and null without labels. */
@@ -25,6 +28,13 @@ export interface ScoreOptions {
   readonly pause?: () => Promise<void>;
 }
 
+const scoreDefaults = { seed: 0, pause: undefined } as const;
+
+/** @throws TensegrityError `argument`. */
+function checkEncoder(op: string, encoder: Encoder): void {
+  check(encoder instanceof Encoder, 'argument', () => `${op}: takes an Encoder, got ${shown(encoder)}`);
+}
+
 const CHUNK = 500;
 
 /** Features of images, [N, width] averaged over space and [N, 4·width] pooled to 2×2; the encoder is in evaluation mode. */
@@ -32,8 +42,12 @@ export async function features(
   encoder: Encoder,
   images: HostArray,
   scale: Pick<ImageDataset, 'mean' | 'deviation'>,
-  { pause }: Pick<ScoreOptions, 'pause'> = {},
+  given: Pick<ScoreOptions, 'pause'> = {},
 ): Promise<{ pooled: HostArray; pooled2x2: HostArray }> {
+  const { pause } = options('features', given, { pause: undefined });
+  checkEncoder('features', encoder);
+  checkHostArray(images, 'features: the images');
+  checkScale('features', scale, images.shape[1] ?? 0);
   const forward = compile((batch: Tensor) => {
     const map = encoder.featureMap(standardizeChannels(toUnit(batch), scale));
     return { pooled: map.mean([2, 3]), pooled2x2: adaptiveAveragePool2d(map, 2).flatten(1) };
@@ -61,26 +75,32 @@ export async function features(
 }
 
 /** Linear probes, k-NN and collapse metrics of an encoder; without labels the metrics alone, of the test images if there are any. */
-export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, options: ScoreOptions = {}): Promise<FeatureScores> {
-  const shown = await features(encoder, dataset.test?.images ?? rows(dataset.train.images, 0, 10_000), dataset, options);
+export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, given: ScoreOptions = {}): Promise<FeatureScores> {
+  const scoring = options('scoreEncoder', given, scoreDefaults);
+  const { pause } = scoring;
+  checkEncoder('scoreEncoder', encoder);
+  checkDataset('scoreEncoder', dataset);
+  const shown = await features(encoder, dataset.test?.images ?? rows(dataset.train.images, 0, 10_000), dataset, { pause });
   // A decomposition takes about 16·min(n, d)³ operations: wide features are judged by as many images as take seconds.
   const collapse = await collapseMetrics(rows(shown.pooled, 0, encoder.width <= 512 ? Infinity : 1024));
   const labels = labelsOf(dataset);
   if (!labels) return { linear: null, linear2x2: null, nearest: null, collapse };
-  const bank = await features(encoder, dataset.train.images, dataset, options);
+  const bank = await features(encoder, dataset.train.images, dataset, { pause });
   const split = (name: keyof typeof bank): [LabelledFeatures, LabelledFeatures] => [
     { features: bank[name], labels: labels.train },
     { features: shown[name], labels: labels.test },
   ];
   return {
-    ...(await accuraciesOf(...split('pooled'), options)),
-    linear2x2: await linearAccuracy(...split('pooled2x2'), options),
+    ...(await accuraciesOf(...split('pooled'), scoring)),
+    linear2x2: await linearAccuracy(...split('pooled2x2'), scoring),
     collapse,
   };
 }
 
 /** The same of the pixels themselves; null without labels. */
-export async function scorePixels(dataset: ImageDataset, options: ScoreOptions = {}): Promise<FeatureScores | null> {
+export async function scorePixels(dataset: ImageDataset, given: ScoreOptions = {}): Promise<FeatureScores | null> {
+  const scoring = options('scorePixels', given, scoreDefaults);
+  checkDataset('scorePixels', dataset);
   const labels = labelsOf(dataset);
   if (!labels || !dataset.test) return null;
   const flat = (images: HostArray): HostArray => {
@@ -90,7 +110,7 @@ export async function scorePixels(dataset: ImageDataset, options: ScoreOptions =
   const accuracies = await accuraciesOf(
     { features: flat(dataset.train.images), labels: labels.train },
     { features: flat(dataset.test.images), labels: labels.test },
-    options,
+    scoring,
   );
   return { ...accuracies, linear2x2: null, collapse: null };
 }

@@ -1,3 +1,4 @@
+import { checkRecord } from '../../engine/arguments.ts';
 import type { StepRecord } from './trainer.ts';
 
 /** Below this mean deviation, an embedding whose hinge asks for 1 has collapsed. */
@@ -15,7 +16,9 @@ export interface Warning {
  * What is wrong with a run, in plain words; null while it is healthy. The first steps after initialisation say little, so a caller asks from the
  * end of the warm-up.
  */
-export function diagnose({ loss, deviation, correlation }: Pick<StepRecord, 'loss' | 'deviation' | 'correlation'>): Warning | null {
+export function diagnose(record: Pick<StepRecord, 'loss' | 'deviation' | 'correlation'>): Warning | null {
+  checkRecord('diagnose: the measurements', record);
+  const { loss, deviation, correlation } = record;
   if (!Number.isFinite(loss)) {
     return { kind: 'diverged', message: `the loss is ${loss}: training has diverged; lower --lr, or lengthen --warmup` };
   }

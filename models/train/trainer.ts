@@ -1,8 +1,9 @@
+import { checkNumber, checkRecord } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { compile, type DType, foldIn, grad, type HostArray, key, type Slot, type Tensor, tensor } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
 import { augmentation, augmentations } from '../augment/index.ts';
-import type { ImageDataset } from '../data/images.ts';
+import { checkDataset, type ImageDataset } from '../data/images.ts';
 import { batches, batchesPerEpoch } from '../data/loader.ts';
 import { embeddingDeviation, meanOffDiagonalCorrelation, normalizedDeviation } from '../evaluate/collapse.ts';
 import { methodNamed } from '../methods/index.ts';
@@ -85,6 +86,7 @@ export class Trainer {
   /** @throws TensegrityError `argument` for a configuration that makes no sense, or a batch larger than the data. */
   constructor(config: TrainingConfig, dataset: ImageDataset) {
     checkConfig(config);
+    checkDataset('Trainer', dataset);
     this.config = config;
     this.#dataset = dataset;
     const [count, channels] = dataset.train.images.shape as [number, number];
@@ -204,7 +206,10 @@ export class Trainer {
   }
 
   /** Continues from a state. @throws TensegrityError `format` if it is of another configuration; nothing has been changed then. */
-  restore({ step, tensors }: { readonly step: number; readonly tensors: StateDict }): void {
+  restore(state: { readonly step: number; readonly tensors: StateDict }): void {
+    checkRecord('restore: the state', state);
+    const { step, tensors } = state;
+    checkNumber('restore: the step', step, 0);
     check(step <= this.steps, 'format', () => `the state is at step ${step}, and the run has only ${this.steps}`);
     writeSlots(this.namedSlots(), tensors, 'checkpoint');
     this.#step = step;

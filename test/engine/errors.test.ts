@@ -166,6 +166,25 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['backend', () => useBackend('cuda' as BackendName), 'backend', 'cuda', 'wasm, cpu, webgpu'],
   ['threads on cpu', () => useBackend('cpu', { threads: 2 } as never), 'argument', 'cpu', "no option 'threads'"],
   ['backend option', () => useBackend('wasm', { thread: 2 } as never), 'argument', 'wasm', "no option 'thread'", 'threads, deterministic'],
+  ['backend, a number', () => useBackend(3 as never), 'argument', 'useBackend', 'wasm, cpu, webgpu', 'got 3'],
+  ['backend, nothing', () => useBackend(undefined as never), 'argument', 'useBackend', 'undefined'],
+  ['backend, half', () => useBackend({ name: 'x', dtypes: [], bytes: 0 } as never), 'argument', 'without allocate', 'prepare'],
+  ['options of a backend', () => useBackend(reference, { threads: 2 } as never), 'argument', 'go with a name'],
+  ['null for options', () => useBackend('wasm', null as never), 'argument', 'wasm', 'got null', 'threads, deterministic'],
+  ['null for cpu', () => useBackend('cpu', null as never), 'argument', 'cpu', 'got null'],
+  ['build', () => useBackend('wasm', { build: 'fast' } as never), 'argument', 'build', "'fast'", 'simd, relaxed'],
+  [
+    'contradiction',
+    () => useBackend('wasm', { build: 'relaxed', deterministic: true }),
+    'argument',
+    'relaxed',
+    "deterministic needs 'simd'",
+  ],
+  ['winograd flag', () => useBackend('wasm', { winograd: 'no' } as never), 'argument', 'winograd', 'boolean', "'no'"],
+  ['deterministic flag', () => useBackend('wasm', { deterministic: 1 } as never), 'argument', 'deterministic', 'boolean', '1'],
+  ...[-1, 0, 1.5, Number.NaN, 65, '2', null].map(
+    (threads) => [`${threads} threads`, () => useBackend('wasm', { threads } as never), 'argument', 'threads', `${threads}`] as const,
+  ),
   ['compile', () => compile(() => x.add(zeros([7])))(), 'shape', 'add', '[7]'],
 ];
 

@@ -1,6 +1,6 @@
 /** Bad calls of the models get typed errors: options that are unknown or not finite, and what only plain JavaScript can pass. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Slot, slot, TensegrityError, useBackend, zeros } from '../../engine/index.ts';
+import { type Slot, slot, TensegrityError, type Tensor, useBackend, zeros } from '../../engine/index.ts';
 import * as models from '../../models/index.ts';
 import { expectTyped } from '../support/misuse.ts';
 import { gaussian, normalMatrix } from './support.ts';
@@ -11,6 +11,24 @@ const labels = { dtype: 'i32', shape: [12], data: Int32Array.from({ length: 12 }
 const labelled = { features: host, labels };
 const images = { dtype: 'u8', shape: [4, 1, 8, 8], data: new Uint8Array(256) } as const;
 const own = { key: 1 };
+const scale = { mean: [0], deviation: [1] };
+const split = { images, labels: { dtype: 'i32', shape: [4], data: Int32Array.of(0, 1, 0, 1) } } as const;
+const dataset = { name: 'noise', train: split, test: split, classes: ['a', 'b'], ...scale };
+const trainer = new models.Trainer(models.trainingConfig({ batchSize: 2, widths: [2] }), dataset);
+/** An update that does nothing. */
+const rule: models.UpdateRule<{ readonly decay: number }> = {
+  defaults: { decay: 0 },
+  moments: () => [],
+  update: ({ parameter }) => ({ parameter }),
+};
+
+/** The least encoder. */
+class Pixels extends models.Encoder {
+  override readonly width = 1;
+  override featureMap(x: Tensor): Tensor {
+    return x;
+  }
+}
 const parameters = (): Slot[] => [slot(gaussian(1, [2, 2]), 'w')];
 const layer = new models.BatchNorm1d(3, { dtype: 'f64' });
 
@@ -20,6 +38,11 @@ const takers: Readonly<Record<string, readonly [(more: Options) => unknown, numb
   vicreg: [(more) => models.vicreg(z, z, more), 'variance'],
   barlowTwins: [(more) => models.barlowTwins(z, z, more), 'scale'],
   wmse: [(more) => models.wmse(z, z, more), 'epsilon'],
+  crossCorrelation: [(more) => models.crossCorrelation(z, z, more), 'epsilon'],
+  variance: [(more) => models.variance(z, more), 'gamma'],
+  choleskyWhitening: [(more) => models.choleskyWhitening(z, more), 'epsilon'],
+  zcaWhitening: [(more) => models.zcaWhitening(z, more), 'epsilon'],
+  iterativeWhitening: [(more) => models.iterativeWhitening(z, more), 'iterations'],
   'the method vicreg': [(more) => models.methods.vicreg.configure(more), 'gamma'],
   Linear: [(more) => new models.Linear(2, 2, { ...own, ...more })],
   Conv2d: [(more) => new models.Conv2d(2, 2, 3, { ...own, ...more }), 'groups'],
@@ -50,6 +73,13 @@ const takers: Readonly<Record<string, readonly [(more: Options) => unknown, numb
   augmentation: [(more) => models.augmentation({ flip: 0.5, ...more }), 'grey'],
   'the jitter of augmentation': [(more) => models.augmentation({ jitter: { p: 1, ...more } }), 'hue'],
   trainingConfig: [(more) => models.trainingConfig(more), 'learningRate'],
+  batchesPerEpoch: [(more) => models.batchesPerEpoch(4, { batchSize: 2, ...more }), 'batchSize'],
+  singularValues: [(more) => models.singularValues(host, more)],
+  'the batch normalisation': [
+    (more) => models.functional.batchNorm(z, { axes: [0], weight: null, bias: null, epsilon: 1e-5, ...more }),
+    'epsilon',
+  ],
+  'the mode of a Sequential': [(more) => new models.Sequential([layer]).forward(z, more)],
   loadStateDict: [(more) => layer.loadStateDict({}, { strict: false, ...more })],
 };
 
@@ -81,6 +111,44 @@ describe('options', () => {
       expect(error).toBeInstanceOf(TensegrityError);
       expect((error as TensegrityError).message).toMatch(new RegExp(`${number}.*(NaN|-Infinity|x)`));
     }
+  });
+});
+
+const square = z.transpose().matmul(z);
+/** Values that are of the wrong type, or outside their range: a call, and what its error says. */
+const wrong: Readonly<Record<string, readonly [() => unknown, ...string[]]>> = {
+  'null for options': [() => models.variance(z, null as never), 'variance', 'gamma, epsilon', 'null'],
+  'a misspelt option': [() => models.variance(z, { gama: 1 } as never), 'variance', "no option 'gama'"],
+  'a shrinkage': [() => models.zcaWhitening(z, { shrinkage: 'x' } as never), 'zcaWhitening: shrinkage', "'x'", 'convex, additive'],
+  'a correction': [() => models.choleskyWhitening(z, { correction: 2 } as never), 'correction', '0 or 1', '2'],
+  'a negative epsilon': [() => models.iterativeWhitening(z, { epsilon: -1 }), 'iterativeWhitening: epsilon', 'from 0 to 1', '-1'],
+  'no square': [() => models.offDiagonal(z), 'offDiagonal', '[12, 3]'],
+  'no flag: affine': [() => new models.BatchNorm1d(2, { affine: 'no' } as never), 'BatchNorm1d: affine', 'boolean', "'no'"],
+  'no flag: bias': [() => new models.Linear(2, 2, { ...own, bias: 0 } as never), 'Linear: bias', 'boolean', '0'],
+  'no flag: train': [() => layer.forward(z, { train: 1 } as never), 'train', 'boolean', '1'],
+  'no flag: nesterov': [() => new models.SGD(parameters(), { learningRate: 1, nesterov: 'no' } as never), 'nesterov', 'boolean'],
+  'no flag: shuffle': [() => [...models.batches({ images }, { batchSize: 2, shuffle: 0 } as never, 0)], 'shuffle', 'boolean', '0'],
+  'no flag: strict': [() => layer.loadStateDict({}, { strict: 'no' } as never), 'strict', 'boolean', "'no'"],
+  'no flag: centred': [() => models.rankMe(host, { centred: 1 } as never), 'centred', 'boolean', '1'],
+  'no element type': [() => new models.BatchNorm1d(2, { dtype: 'f16' } as never), "'f16'", 'f32, f64'],
+  'no element type of weights': [() => new models.Linear(2, 2, { ...own, dtype: 'f16' } as never), "'f16'", 'f32, f64'],
+  'no list of betas': [() => new models.Adam(parameters(), { learningRate: 1, betas: {} } as never), 'betas', 'an array', 'an object'],
+  'no array in a state': [() => layer.loadStateDict({ weight: 3 } as never), 'weight', '3'],
+  'a layer that is none': [() => new models.Sequential([3] as never), 'Sequential', 'Module or a function', '3'],
+  'a blur without its sigma': [() => models.augmentation({ blur: { p: 0.5 } } as never), 'blur sigma', '0 < low ≤ high', 'undefined'],
+  'a jitter without its probability': [() => models.augmentation({ jitter: { hue: 0.1 } } as never), 'probability of jitter', 'undefined'],
+  'a probability in quotes': [() => models.augmentation({ flip: '0.5' } as never), 'probability of flip', 'from 0 to 1', "'0.5'"],
+  'a threshold': [() => models.augmentation({ solarise: { p: 1, threshold: 2 } }), 'solarise threshold', 'from 0 to 1', '2'],
+  'an exponent': [() => models.alignment(z, z, Number.NaN), 'exponent', 'finite', 'NaN'],
+  'a data set without means': [() => models.scorePixels({ ...dataset, mean: [] }), 'scorePixels', '1 channels', 'means'],
+  'an encoder that is none': [() => models.features(layer as never, images, scale), 'features', 'an Encoder', 'an object'],
+};
+
+describe('values', () => {
+  it.each(Object.entries(wrong))('%s', async (_, [call, ...saying]) => {
+    const error = await errorOf(call);
+    expect(error).toBeInstanceOf(TensegrityError);
+    for (const part of saying) expect((error as TensegrityError).message).toContain(part);
   });
 });
 
@@ -118,9 +186,53 @@ describe('plain JavaScript', () => {
     inflateIdx: [new Uint8Array(4)],
     parseCifar: [[new Uint8Array(3073)], 'cifar10'],
     parseSafetensors: [new Uint8Array(4)],
+    serializeSafetensors: [{ tensors: { w: host } }],
+    prefetch: [[1, 2]],
+    alignment: [z, z, 2],
+    uniformity: [z, 2],
+    embeddingDeviation: [z],
+    normalizedDeviation: [z],
+    meanOffDiagonalCorrelation: [z],
+    kaimingUniform: [[2, 2], { input: 2, output: 2 }, own],
+    kaimingNormal: [[2, 2], { input: 2, output: 2 }, own],
+    readSlots: [[['w', parameters()[0]]]],
+    writeSlots: [[['w', parameters()[0]]], { w: gaussian(1, [2, 2]) }, 'w', {}],
+    crossCorrelation: [z, z, {}],
+    covariance: [z],
+    invariance: [z, z],
+    variance: [z, {}],
+    centre: [z],
+    covarianceMatrix: [z],
+    offDiagonal: [square],
+    choleskyWhitening: [z, {}],
+    zcaWhitening: [z, {}],
+    iterativeWhitening: [z, {}],
+    inverseSquareRoot: [square],
+    diagnose: [{ loss: 1, deviation: 1, correlation: 0 }],
+    features: [new Pixels(), images, scale],
+    scoreEncoder: [new Pixels(), dataset, {}],
+    scorePixels: [dataset, {}],
   };
   it.each(Object.entries(functions))('calls %s', (name, right) => {
     const target = (models as unknown as Record<string, (...args: readonly unknown[]) => unknown>)[name]!;
+    return expectTyped(name, (args) => target(...args), right);
+  });
+
+  const functional: Readonly<Record<string, readonly unknown[]>> = {
+    ...Object.fromEntries(['relu', 'gelu', 'silu', 'softplus'].map((name) => [name, [z]])),
+    leakyRelu: [z, 0.1],
+    elu: [z, 1],
+    dropout: [z, { p: 0.5, key: 1 }],
+    linear: [z, zeros([2, 3], 'f64'), zeros([2], 'f64')],
+    normalize: [z, -1, 1e-12],
+    cosineSimilarity: [z, z, 1e-12],
+    meanSquaredError: [z, z],
+    standardize: [z, 0, 1e-5],
+    batchNorm: [z, { axes: [0], weight: null, bias: null, epsilon: 1e-5 }],
+    crossEntropy: [z, zeros([12], 'i32'), {}],
+  };
+  it.each(Object.entries(functional))('calls functional.%s', (name, right) => {
+    const target = (models.functional as unknown as Record<string, (...args: readonly unknown[]) => unknown>)[name]!;
     return expectTyped(name, (args) => target(...args), right);
   });
 
@@ -128,16 +240,55 @@ describe('plain JavaScript', () => {
     Linear: [2, 2, own],
     Conv2d: [2, 2, 3, own],
     BatchNorm1d: [2, {}],
+    BatchNorm2d: [2, {}],
     LayerNorm: [2, {}],
+    Sequential: [[layer]],
+    Parameter: [gaussian(1, [2, 2]), 'w'],
     MLP: [[2, 2], own],
     Expander: [2, [2, 2], own],
     SmallConvNet: [own],
     SGD: [parameters(), { learningRate: 1 }],
     Adam: [parameters(), { learningRate: 1 }],
+    AdamW: [parameters(), { learningRate: 1 }],
     LARS: [parameters(), { learningRate: 1 }],
+    Optimizer: [rule, parameters(), { learningRate: 1 }],
+    ResNet: ['resnet18', own],
+    Trainer: [models.trainingConfig({ batchSize: 2, widths: [2] }), dataset],
   };
+  /** To be extended. */
+  const abstract = ['Encoder', 'Module'];
   it.each(Object.entries(classes))('makes a %s', (name, right) => {
     const Target = (models as unknown as Record<string, new (...args: readonly unknown[]) => unknown>)[name]!;
     return expectTyped(name, (args) => new Target(...args), right);
+  });
+
+  const sequential = new models.Sequential([layer]);
+  const optimizer = new models.SGD([slot(gaussian(1, [2, 2]), 'w')], { learningRate: 1 });
+  const methods: Readonly<Record<string, readonly [(...args: readonly never[]) => unknown, readonly unknown[]]>> = {
+    'Linear.forward': [(x) => new models.Linear(3, 2, { ...own, dtype: 'f64' }).forward(x), [z]],
+    'Conv2d.forward': [(x) => new models.Conv2d(1, 2, 3, own).forward(x), [zeros([2, 1, 5, 5])]],
+    'BatchNorm1d.forward': [(x, mode) => layer.forward(x, mode), [z, { train: true }]],
+    'LayerNorm.forward': [(x) => new models.LayerNorm(3, { dtype: 'f64' }).forward(x), [z]],
+    'Sequential.forward': [(x, mode) => sequential.forward(x, mode), [z, { train: true, key: 1 }]],
+    'SmallConvNet.forward': [(x, mode) => new models.SmallConvNet(own).forward(x, mode), [zeros([2, 1, 8, 8]), {}]],
+    'ResNet.forward': [(x, mode) => new models.ResNet('resnet18', own).forward(x, mode), [zeros([2, 3, 32, 32]), {}]],
+    loadStateDict: [(state, given) => layer.loadStateDict(state, given), [{}, { strict: false }]],
+    'the step of an optimizer': [(gradients, rate) => optimizer.step(gradients, rate), [[zeros([2, 2], 'f64')], 0.1]],
+    'a method': [(given) => models.methods.vicreg.configure(given), [{}]],
+    'a loss': [(za, zb, key) => models.methods['w-mse'].configure({ subBatch: 6 })(za, zb, key), [z, z, 1]],
+    'an augmentation': [(x, key) => models.augmentation({ flip: 0.5 })(x, key), [zeros([2, 1, 8, 8]), 1]],
+    'an encoder': [(given) => models.encoders['small-conv'](given), [own]],
+    'a Trainer’s restore': [(state) => trainer.restore(state), [{ step: 0, tensors: {} }]],
+  };
+  it.each(Object.entries(methods))('calls %s', (name, [call, right]) =>
+    expectTyped(name, (args) => call(...(args as readonly never[])), right),
+  );
+
+  it('is checked of every function', () => {
+    const exported = Object.entries(models).flatMap(([name, value]) => (typeof value === 'function' && /^[a-z]/.test(name) ? [name] : []));
+    expect(Object.keys(functions).sort()).toEqual(exported.sort());
+    expect(Object.keys(functional).sort()).toEqual(Object.keys(models.functional).sort());
+    const made = Object.entries(models).flatMap(([name, value]) => (typeof value === 'function' && /^[A-Z]/.test(name) ? [name] : []));
+    expect([...Object.keys(classes), ...abstract].sort()).toEqual(made.sort());
   });
 });

@@ -3,6 +3,7 @@
  * all of one. Slots live in that memory; inputs are copied in, outputs copied out, so that nothing else needs to be freed.
  */
 import { canShare, loadModule } from '#wasm-module';
+import { checkChoice, options } from '../../arguments.ts';
 import type { Plan } from '../../compiler/plan.ts';
 import { workOf } from '../../compiler/print.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
@@ -39,14 +40,28 @@ interface Kernels {
   run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number, barrier: number): void;
 }
 
+const optionDefaults = { threads: undefined, deterministic: false, build: undefined, winograd: true } as const;
+const builds: readonly Build[] = ['simd', 'relaxed'];
+
 /**
  * Loads the module and gives it a memory of its own.
- * @throws TensegrityError `backend` where the platform has no WebAssembly with SIMD, or not the threads that were asked for.
+ * @throws TensegrityError `backend` where the platform has no WebAssembly with SIMD, or not the threads that were asked for; `argument` for
+ * options that are unknown, outside their range, or contradict each other.
  */
-export async function createWasmBackend(options: WasmOptions = {}): Promise<Backend> {
-  const build = options.build ?? (!options.deterministic && hasRelaxedSimd() ? 'relaxed' : 'simd');
+export async function createWasmBackend(given: WasmOptions = {}): Promise<Backend> {
   const obstacle = canShare ? whyNotShared() : 'this platform forbids to compile the module for threads';
-  const threads = options.threads ?? (obstacle === null ? Math.min(cores(), MOST_THREADS) : 1);
+  const {
+    deterministic,
+    winograd,
+    build = !deterministic && hasRelaxedSimd() ? 'relaxed' : 'simd',
+    threads = obstacle === null ? Math.min(cores(), MOST_THREADS) : 1,
+  } = options('the wasm backend', given, optionDefaults);
+  checkChoice('the wasm backend: build', build, builds);
+  check(
+    !deterministic || build === 'simd',
+    'argument',
+    () => `the wasm backend: the bits of build '${build}' depend on the machine; deterministic needs 'simd'`,
+  );
   check(
     Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS,
     'argument',
@@ -59,20 +74,20 @@ export async function createWasmBackend(options: WasmOptions = {}): Promise<Back
     const instance = await WebAssembly.instantiate(module, { env: { memory } });
     const hire = shared ? () => createTeam(module, memory, count) : null;
     // The module's exports are those of wasm/index.ts.
-    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, count, hire, options.winograd ?? true);
+    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, count, hire, winograd);
   };
   const shared = threads > 1 || (obstacle === null && inPage());
-  const asked = options.threads !== undefined && options.threads > 1;
+  const several = given.threads !== undefined && threads > 1;
   try {
     return await load(threads, shared).catch((cause: unknown) => {
       // Some devices do not set aside the addresses that a shared memory may grow to.
-      if (!shared || asked) throw cause;
+      if (!shared || several) throw cause;
       return load(1, false);
     });
   } catch (cause) {
     throw new TensegrityError(
       'backend',
-      `the ${build} build of the wasm backend does not load here${asked ? ` with ${threads} threads; use { threads: 1 }, or` : '; use'} the cpu backend`,
+      `the ${build} build of the wasm backend does not load here${several ? ` with ${threads} threads; use { threads: 1 }, or` : '; use'} the cpu backend`,
       { build },
       cause,
     );
