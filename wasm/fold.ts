@@ -61,9 +61,9 @@ export function finish(code: i32, words: usize, wide: usize, count: i32): usize 
 /** Folds `rows` rows of `count` values, column by column; the first row is number `r` of its column. */
 export function foldColumns(code: i32, words: usize, wide: usize, a: usize, b: usize, rows: i32, count: i32, r: i32): void {
   switch (code) {
-    case op.ADD: columns<Sum, Value>(words, a, b, rows, count); break;
-    case op.SQUARE: columns<Sum, Square>(words, a, b, rows, count); break;
-    case op.DOT: columns<Sum, Product>(words, a, b, rows, count); break;
+    case op.ADD: addColumns<Value>(words, wide, a, b, rows, count); break;
+    case op.SQUARE: addColumns<Square>(words, wide, a, b, rows, count); break;
+    case op.DOT: addColumns<Product>(words, wide, a, b, rows, count); break;
     case op.MAXIMUM: columns<Maximum, Value>(words, a, b, rows, count); break;
     case op.MINIMUM: columns<Minimum, Value>(words, a, b, rows, count); break;
     case op.INTEGER + op.ADD: columns<IntegerSum, Value>(words, a, b, rows, count); break;
@@ -76,6 +76,16 @@ export function foldColumns(code: i32, words: usize, wide: usize, a: usize, b: u
         else seek(code, words + (<usize>(i % count) << 2), wide + (<usize>(i % count) << 2), a, 1, r + i / count);
       }
   }
+}
+
+/** Eight rows at a time go to the doubles, and what is left to the words, fewer than eight. */
+function addColumns<Term>(words: usize, wide: usize, a: usize, b: usize, rows: i32, count: i32): void {
+  const pitch = <usize>count << 2;
+  for (; rows >= 8; rows -= 8, a += 8 * pitch, b += 8 * pitch) {
+    let to = wide;
+    for (let x = a, y = b, end = a + pitch; x < end; x += 16, y += 16, to += 32) addWide(to, octet<Term>(x, y, pitch));
+  }
+  columns<Sum, Term>(words, a, b, rows, count);
 }
 
 /** Four rows at a time, so that states are loaded and stored a quarter as often. */
@@ -106,11 +116,15 @@ function columns<Operation, Term>(words: usize, a: usize, b: usize, rows: i32, c
 /** Adds sums of a few f32 to their doubles. */
 export function flush(words: usize, wide: usize, count: i32): void {
   for (const end = words + (<usize>count << 2); words < end; words += 16, wide += 32) {
-    const sums = v128.load(words);
-    v128.store(wide, f64x2.add(v128.load(wide), lowHalf(sums)));
-    v128.store(wide, f64x2.add(v128.load(wide, 16), highHalf(sums)), 16);
+    addWide(wide, v128.load(words));
     v128.store(words, i32x4.splat(0));
   }
+}
+
+@inline
+function addWide(wide: usize, sums: v128): void {
+  v128.store(wide, f64x2.add(v128.load(wide), lowHalf(sums)));
+  v128.store(wide, f64x2.add(v128.load(wide, 16), highHalf(sums)), 16);
 }
 
 /** Folds `count` values of each of `rows` rows, which are `pitch` bytes apart; the first is number `r` of its row. */
@@ -161,7 +175,7 @@ function sumRow<Term>(a: usize, b: usize, count: i32): f64 {
   let high = low;
   const end = a + (<usize>count << 2);
   for (; a + 128 <= end; a += 128, b += 128) {
-    const sum = f32x4.add(quartet<Term>(a, b), quartet<Term>(a + 64, b + 64));
+    const sum = octet<Term>(a, b, 16);
     low = f64x2.add(low, lowHalf(sum));
     high = f64x2.add(high, highHalf(sum));
   }
@@ -174,11 +188,17 @@ function sumRow<Term>(a: usize, b: usize, count: i32): f64 {
   return f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1);
 }
 
+/** The sum of eight vectors, `pitch` bytes apart, as a tree. */
 @inline
-function quartet<Term>(a: usize, b: usize): v128 {
+function octet<Term>(a: usize, b: usize, pitch: usize): v128 {
+  return f32x4.add(quartet<Term>(a, b, pitch), quartet<Term>(a + 4 * pitch, b + 4 * pitch, pitch));
+}
+
+@inline
+function quartet<Term>(a: usize, b: usize, pitch: usize): v128 {
   const term = changetype<Term>(0);
-  const left = f32x4.add(term.at(a, b), term.at(a + 16, b + 16));
-  return f32x4.add(left, f32x4.add(term.at(a + 32, b + 32), term.at(a + 48, b + 48)));
+  const left = f32x4.add(term.at(a, b), term.at(a + pitch, b + pitch));
+  return f32x4.add(left, f32x4.add(term.at(a + 2 * pitch, b + 2 * pitch), term.at(a + 3 * pitch, b + 3 * pitch)));
 }
 
 @inline

@@ -105,9 +105,10 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
         for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += 3 * line) {
           foldColumns(load<i32>(at), words, words + line, values(at), factors(at), steps, count, r);
         }
-        added += steps;
-        if (added < ADDED_IN_SINGLE && r + group < to) continue;
-        flushAll(count);
+        // Whole eights have gone to the doubles at once.
+        added += steps % ADDED_IN_SINGLE;
+        if (added + group % ADDED_IN_SINGLE <= ADDED_IN_SINGLE && r + group < to) continue;
+        if (added > 0) flushAll(count);
         added = 0;
       }
     }

@@ -289,6 +289,47 @@ it('folds long axes in chunks, to what the reference gives', async () => {
   }
 });
 
+it('rounds sums of floats as often as adding eight takes, and once more, however they lie', () =>
+  property(
+    [
+      fc.oneof(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 40 })),
+      fc.integer({ min: 1, max: 600 }),
+      fc.boolean(),
+      fc.boolean(),
+      fc.nat(),
+    ],
+    async (kept, folded, rows, equal, seed) => {
+      const values = noise(kept * folded, seed + 1);
+      // Equal numbers round the same way each time.
+      const data = Float32Array.from(values, (x) => (equal ? values[0]! : x));
+      const shape = [kept, folded];
+      const input = { buffer: 0, dtype: 'f32', shape, strides: rows ? [folded, 1] : [1, kept], offset: 0 } as const;
+      const plan = planOf(
+        [buffer('input', 'f32', data.length), buffer('output', 'f32', kept)],
+        [
+          {
+            kind: 'reduce',
+            shape,
+            reduced: 1,
+            program: identity,
+            reductions: ['sum'],
+            inputs: [input],
+            outputs: [contiguous(1, { dtype: 'f32', shape: [kept] })],
+          },
+        ],
+      );
+      for (const backend of builds) {
+        const [sums] = await runPlan(backend, plan, [data]);
+        for (const [k, sum] of sums!.entries()) {
+          const line = data.filter((_, at) => (rows ? Math.floor(at / folded) : at % kept) === k);
+          const [exact, size] = line.reduce(([total, absolute], x) => [total + x, absolute + Math.abs(x)], [0, 0]);
+          // Three roundings of a tree of eight, and the result's.
+          expect(Math.abs(sum - exact)).toBeLessThanOrEqual(4 * 2 ** -24 * size);
+        }
+      }
+    },
+  ));
+
 it('sums floats as well as pairwise summation would', async () => {
   const count = 1 << 20;
   for (const [shape, strides] of [
