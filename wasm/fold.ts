@@ -58,12 +58,24 @@ export function finish(code: i32, words: usize, wide: usize, count: i32): usize 
 @unmanaged class Square { @inline at(a: usize, b: usize): v128 { const x = v128.load(a); return f32x4.mul(x, x); } }
 @unmanaged class Product { @inline at(a: usize, b: usize): v128 { return f32x4.mul(v128.load(a), v128.load(b)); } }
 
-/** Folds `rows` rows of `count` values, column by column; the first row is number `r` of its column. */
+/**
+ * Folds `rows` rows of `count` values, column by column; the first row is number `r` of its column. Of sums, whole eights of rows go to the
+ * doubles, and the rest to the words.
+ */
 export function foldColumns(code: i32, words: usize, wide: usize, a: usize, b: usize, rows: i32, count: i32, r: i32): void {
+  if (isSum(code) && rows >= 8) {
+    const end = a + (<usize>((rows & -8) * count) << 2), factors = b - a;
+    // Squares are products here: they are bound by the doubles.
+    if (code == op.ADD) addEights<Value>(wide, a, b, end, count);
+    else addEights<Product>(wide, a, b, end, count);
+    a = end;
+    b = end + factors;
+    rows &= 7;
+  }
   switch (code) {
-    case op.ADD: addColumns<Value>(words, wide, a, b, rows, count); break;
-    case op.SQUARE: addColumns<Square>(words, wide, a, b, rows, count); break;
-    case op.DOT: addColumns<Product>(words, wide, a, b, rows, count); break;
+    case op.ADD: columns<Sum, Value>(words, a, b, rows, count); break;
+    case op.SQUARE: columns<Sum, Square>(words, a, b, rows, count); break;
+    case op.DOT: columns<Sum, Product>(words, a, b, rows, count); break;
     case op.MAXIMUM: columns<Maximum, Value>(words, a, b, rows, count); break;
     case op.MINIMUM: columns<Minimum, Value>(words, a, b, rows, count); break;
     case op.INTEGER + op.ADD: columns<IntegerSum, Value>(words, a, b, rows, count); break;
@@ -78,14 +90,13 @@ export function foldColumns(code: i32, words: usize, wide: usize, a: usize, b: u
   }
 }
 
-/** Eight rows at a time go to the doubles, and what is left to the words, fewer than eight. */
-function addColumns<Term>(words: usize, wide: usize, a: usize, b: usize, rows: i32, count: i32): void {
+/** Adds rows, eight at a time, to the doubles of their columns. */
+function addEights<Term>(wide: usize, a: usize, b: usize, end: usize, count: i32): void {
   const pitch = <usize>count << 2;
-  for (; rows >= 8; rows -= 8, a += 8 * pitch, b += 8 * pitch) {
+  for (; a < end; a += 8 * pitch, b += 8 * pitch) {
     let to = wide;
-    for (let x = a, y = b, end = a + pitch; x < end; x += 16, y += 16, to += 32) addWide(to, octet<Term>(x, y, pitch));
+    for (let x = a, y = b, stop = a + pitch; x < stop; x += 16, y += 16, to += 32) addWide(to, octet<Term>(x, y, pitch));
   }
-  columns<Sum, Term>(words, a, b, rows, count);
 }
 
 /** Four rows at a time, so that states are loaded and stored a quarter as often. */
