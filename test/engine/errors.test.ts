@@ -41,6 +41,7 @@ import {
   useBackend,
   zeros,
 } from '../../engine/index.ts';
+import { errorOf } from '../support/misuse.ts';
 import { property } from '../support/property.ts';
 import { backends, reference } from './support.ts';
 
@@ -187,15 +188,6 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ),
   ['compile', () => compile(() => x.add(zeros([7])))(), 'shape', 'add', '[7]'],
 ];
-
-async function errorOf(action: () => unknown): Promise<unknown> {
-  try {
-    await action();
-  } catch (error) {
-    return error;
-  }
-  return null;
-}
 
 describe('bad input', () => {
   beforeAll(async () => {

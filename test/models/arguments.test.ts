@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Slot, slot, TensegrityError, type Tensor, useBackend, zeros } from '../../engine/index.ts';
 import * as models from '../../models/index.ts';
-import { expectTyped } from '../support/misuse.ts';
+import { errorOf, expectTyped } from '../support/misuse.ts';
 import { gaussian, normalMatrix } from './support.ts';
 
 const z = normalMatrix(1, 12, 3);
@@ -82,15 +82,6 @@ const takers: Readonly<Record<string, readonly [(more: Options) => unknown, numb
   'the mode of a Sequential': [(more) => new models.Sequential([layer]).forward(z, more)],
   loadStateDict: [(more) => layer.loadStateDict({}, { strict: false, ...more })],
 };
-
-async function errorOf(action: () => unknown): Promise<unknown> {
-  try {
-    await action();
-  } catch (error) {
-    return error;
-  }
-  return null;
-}
 
 beforeAll(async () => {
   await useBackend('cpu');

@@ -12,14 +12,22 @@ function* calls(right: readonly unknown[]): Generator<readonly unknown[]> {
   for (const wrong of junk) yield [...right, wrong];
 }
 
-async function raw(call: () => unknown): Promise<unknown> {
+/** What a call throws, at once or later; null where it does not. */
+export async function errorOf(action: () => unknown): Promise<unknown> {
   try {
-    const result = await call();
-    if (typeof result === 'object' && result !== null && Symbol.iterator in result) [...(result as Iterable<unknown>)];
+    await action();
   } catch (error) {
-    if (!(error instanceof TensegrityError)) return error;
+    return error;
   }
   return null;
+}
+
+async function raw(call: () => unknown): Promise<unknown> {
+  const error = await errorOf(async () => {
+    const result = await call();
+    if (typeof result === 'object' && result !== null && Symbol.iterator in result) [...(result as Iterable<unknown>)];
+  });
+  return error instanceof TensegrityError ? null : error;
 }
 
 /** Calls a function with its right arguments, but for one that is junk, missing, or too many. */
