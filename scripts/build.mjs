@@ -34,7 +34,7 @@ function buildModule(name, newest) {
 }
 
 /** Bytes in a turn: two turns are well within the 32 KiB that deflate looks back. */
-const BLOCK = 8192;
+const BLOCK = 10240;
 
 /** Both binaries in one text, in turns and compressed: see engine/backends/wasm/module-inline.ts. */
 function inlineModules() {
@@ -43,7 +43,8 @@ function inlineModules() {
   const binaries = modules.map((name) => readFileSync(binaryOf(name)));
   const turns = Math.ceil(Math.max(...binaries.map(({ length }) => length)) / BLOCK);
   const parts = Array.from({ length: turns }, (_, i) => binaries.map((binary) => binary.subarray(i * BLOCK, (i + 1) * BLOCK))).flat();
-  const base64 = deflateSync(Buffer.concat(parts), { level: 9 }).toString('base64');
+  // With less memory codes are adapted more often, which suits code and its tables.
+  const base64 = deflateSync(Buffer.concat(parts), { level: 9, memLevel: 6 }).toString('base64');
   mkdirSync(generated, { recursive: true });
   writeFileSync(
     inlined,

@@ -1,12 +1,17 @@
-/** `out[b] = a[b] · b[b]`, any strides: tables of strided addresses for the blocked product. Threads split rows or columns. */
+/**
+ * `[epilogue, a, b, out, epilogue…]`: `out[b] = a[b] · b[b]`, any strides: tables of strided addresses for the blocked product. Threads split
+ * rows or columns. With an epilogue (map.ts) `out` is contiguous, of so many rows and columns that it is not better transposed, and tables hold
+ * all steps.
+ */
+import { beginEpilogue } from './map';
 import { tileColumns, tileRows } from './microkernel';
 import { fillTable, product, productBytes, tableBytes, tableLength, tiledSize } from './product';
 import { rowProduct } from './rowProduct';
-import { pointer, shape, stride, viewAt } from './view';
+import { parameter, pointer, shape, stride, viewAt } from './view';
 
 export function gemm(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  let a = viewAt(command, 0, 0), b = viewAt(command, 0, 1);
-  const out = viewAt(command, 0, 2);
+  let a = viewAt(command, 1, 0), b = viewAt(command, 1, 1);
+  const out = viewAt(command, 1, 2);
   let batches = shape(out, 1), rows = shape(out, 2), columns = shape(out, 3);
   const steps = shape(a, 3);
   if (rows == 0 || columns == 0) return;
@@ -32,6 +37,8 @@ export function gemm(command: usize, bases: usize, workspace: usize, thread: i32
     t = aBatch; aBatch = bBatch; bBatch = t;
     const p = pa; pa = pb; pb = p;
   }
+  const registers = <usize>parameter(command, 0);
+  if (registers != 0) beginEpilogue(viewAt(command, 1, 3), bases, workspace + registers, pc);
   const spreads = ASC_FEATURE_RELAXED_SIMD && columns >= spreadFrom;
   // Each thread takes a run of whole tiles of the longer side.
   let row0 = 0, row1 = rows, column0 = 0, column1 = columns;
@@ -65,7 +72,7 @@ export function gemm(command: usize, bases: usize, workspace: usize, thread: i32
           fillTable(aSteps, depth, <usize>(step * aStep << 2), aStep << 2);
           fillTable(bSteps, depth, <usize>(step * bStep << 2), bStep << 2);
           if (rows == 1) rowProduct(width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, bStep == 1, step > 0, workspace);
-          else product(height, width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, step > 0, workspace, spreads);
+          else product(height, width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, step > 0, workspace, spreads, registers != 0);
         }
       }
     }

@@ -2,6 +2,33 @@ import * as op from './opcode';
 import { address, begin, evaluate, locate, setSlot, slot, storeBlock } from './program';
 import { share } from './view';
 
+let blockLength: i32 = 0;
+let resultCount: i32 = 0;
+let results: usize = 0;
+let resultBytes: usize = 0;
+/** Where the product lies that an epilogue finishes. */
+let product: usize = 0;
+
+/** Makes the words of a map ready for its first block. */
+function beginBlocks(command: usize, bases: usize, workspace: usize): void {
+  blockLength = load<i32>(command, 8);
+  resultCount = load<i32>(command, 12);
+  resultBytes = <usize>(6 + load<i32>(command, 16)) << 2;
+  results = begin(command + 16, bases, workspace);
+}
+
+function runBlock(start: i32, count: i32): void {
+  locate(start);
+  const inPlace = (count & 15) == 0;
+  for (let i = 0, at = results; i < resultCount; i++, at += resultBytes) {
+    if (load<i32>(at) == op.DIRECT) setSlot(load<i32>(at, 8), inPlace ? address(at + 16) : slot(load<i32>(at, 12)));
+  }
+  evaluate(count);
+  for (let i = 0, at = results; i < resultCount; i++, at += resultBytes) {
+    if (load<i32>(at) != op.DIRECT || !inPlace) storeBlock(at + 16, load<i32>(at, 4), slot(load<i32>(at, 8)), count);
+  }
+}
+
 /**
  * Elementwise: `[segments, segment length, block length, results, program…,
  * results: [load, element, slot, spare, buffer, byte offset, byte strides ×rank] …]`.
@@ -16,26 +43,25 @@ import { share } from './view';
 export function map(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   const segments = load<i32>(command);
   const length = load<i32>(command, 4);
-  const block = load<i32>(command, 8);
-  const resultCount = load<i32>(command, 12);
-  const rank = load<i32>(command, 16);
-  const results = begin(command + 16, bases, workspace);
-  const resultBytes = <usize>(6 + rank) << 2;
-  const blocks = (length + block - 1) / block;
-
+  beginBlocks(command, bases, workspace);
+  const blocks = (length + blockLength - 1) / blockLength;
   const end = share(segments * blocks, thread + 1, threads);
   for (let k = share(segments * blocks, thread, threads); k < end; k++) {
-    const within = (k % blocks) * block;
-    const count = min(block, length - within);
-    const start = (k / blocks) * length + within;
-    locate(start);
-    const inPlace = (count & 15) == 0;
-    for (let i = 0, at = results; i < resultCount; i++, at += resultBytes) {
-      if (load<i32>(at) == op.DIRECT) setSlot(load<i32>(at, 8), inPlace ? address(at + 16) : slot(load<i32>(at, 12)));
-    }
-    evaluate(count);
-    for (let i = 0, at = results; i < resultCount; i++, at += resultBytes) {
-      if (load<i32>(at) != op.DIRECT || !inPlace) storeBlock(at + 16, load<i32>(at, 4), slot(load<i32>(at, 8)), count);
-    }
+    const within = (k % blocks) * blockLength;
+    runBlock((k / blocks) * length + within, min(blockLength, length - within));
+  }
+}
+
+/** Makes ready an epilogue, the words of a map that has its segments from others, for the product that lies contiguously from `origin`. */
+export function beginEpilogue(command: usize, bases: usize, workspace: usize, origin: usize): void {
+  product = origin;
+  beginBlocks(command, bases, workspace);
+}
+
+/** Finishes `width` elements in a row from each of `count` places: an entry of `rows` and `column` are an address. */
+export function finishRows(rows: usize, count: i32, column: usize, width: i32): void {
+  for (const last = rows + (<usize>count << 2); rows != last; rows += 4) {
+    let start = <i32>(<usize>load<u32>(rows) + column - product) >> 2;
+    for (const end = start + width; start < end; start += blockLength) runBlock(start, min(blockLength, end - start));
   }
 }

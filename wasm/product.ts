@@ -14,6 +14,7 @@
  * the size of the whole problem, not of one thread's share.)
  */
 import { Compact, Spread, tile4x8, tile6x8, tileColumns, tileRows } from './microkernel';
+import { finishRows } from './map';
 import { consecutive8, packPanel, spread } from './pack';
 
 const blockColumns: i32 = 512;
@@ -96,12 +97,13 @@ function scatterTile(tile: usize, rows: i32, columns: i32, cRows: usize, cColumn
 /**
  * The tables of rows and columns must be padded (`padTable`). With no steps, C is zero unless `accumulate`. With `spreads`, scalars of A are
  * spread as they are packed: a quarter faster where a neighbour shares the core, and with it the fetching of instructions; a few hundredths
- * slower where none does. It must not depend on a thread's share.
+ * slower where none does. It must not depend on a thread's share. With `finishes`, these are all steps, columns lie side by side, and
+ * the epilogue (map.ts) is applied to each panel of rows while it is in L1.
  */
 export function product(
   rows: i32, columns: i32, steps: i32,
   aRows: usize, aDepths: usize, bDepths: usize, bColumns: usize, cRows: usize, cColumns: usize,
-  accumulate: bool, workspace: usize, spreads: bool = false,
+  accumulate: bool, workspace: usize, spreads: bool = false, finishes: bool = false,
 ): void {
   const tileTable = workspace;
   const tile = workspace + 32;
@@ -141,6 +143,7 @@ export function product(
             scatterTile(tile, height, width - j, cLanes, cLane, deeper);
           }
         }
+        if (finishes && step + depth == steps) finishRows(cLanes, height, <usize>load<u32>(cColumns + step0), width);
       }
     }
   }

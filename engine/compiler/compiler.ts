@@ -72,6 +72,9 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
   });
   for (const { slot, value } of written) if (inPlace.get(value) === slot) assembly.defineAs(value, assembly.slot(slot));
 
+  // A product is made where the result of its epilogue will be.
+  for (const { product, stored } of drafts) if (product) assembly.defineAs(product, assembly.bufferOf(stored[0]!));
+
   const kernels = drafts.map((draft) => lower(draft, context));
   results.forEach((node, i) => {
     if (!direct[i]) kernels.push(copy(reading(node), target(node, assembly.outputs[i]!)));

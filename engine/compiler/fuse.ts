@@ -1,4 +1,4 @@
-import { type Node, topologicalOrder } from '../graph.ts';
+import { type Node, type OpName, topologicalOrder } from '../graph.ts';
 import { sameShape, sizeOf } from '../shape.ts';
 import { isContiguous, isMovement, type Layout, type Located } from './layout.ts';
 import { costOf } from './program.ts';
@@ -9,6 +9,8 @@ export interface Draft {
   readonly nodes: Node[];
   /** What of it others need. */
   readonly stored: readonly Node[];
+  /** What an elementwise draft makes and then finishes in place: a product that nobody else reads. */
+  readonly product?: Node;
   /** Bases that it reads from memory. */
   readonly reads: Set<Node>;
 }
@@ -52,9 +54,15 @@ export function fuse(roots: readonly Node[], isSource: (node: Node) => boolean, 
   const order = topologicalOrder(roots, isSource);
   const virtual = chooseVirtual(order, new Set(roots), isSource, locate, bindings);
   const drafts = draftKernels(order, roots, virtual, isSource, locate);
-  const merged = withoutPrivate(mergeDrafts(drafts, virtual, locate, bindings), roots, locate);
+  const merged = withEpilogues(
+    withoutPrivate(mergeDrafts(drafts, virtual, locate, bindings), roots, locate),
+    roots,
+    virtual,
+    locate,
+    bindings,
+  );
   const elementwise = order.filter((node) => !isSource(node) && isElementwise(node)).length;
-  const kernels = merged.filter((draft) => isElementwise(draft.nodes[0]!)).length;
+  const kernels = merged.filter(({ nodes, product }) => !product && isElementwise(nodes[0]!)).length;
   return { drafts: merged, isVirtual: (node) => virtual.has(node), fused: elementwise - kernels };
 }
 
@@ -251,6 +259,47 @@ function mergeDrafts(drafts: readonly Draft[], virtual: ReadonlySet<Node>, locat
 function withoutPrivate(drafts: readonly Draft[], roots: readonly Node[], locate: (node: Node) => Located): Draft[] {
   const needed = new Set([...roots.map((root) => locate(root).base), ...drafts.flatMap(({ reads }) => [...reads])]);
   return drafts.map((draft) => ({ ...draft, stored: draft.nodes.filter((node) => needed.has(node)) }));
+}
+
+const products: ReadonlySet<OpName> = new Set(['matmul', 'conv2d', 'conv2dInput', 'conv2dWeight']);
+
+/** A map that alone reads a product, and reads it as it lies, becomes its epilogue. */
+function withEpilogues(
+  drafts: readonly Draft[],
+  roots: readonly Node[],
+  virtual: ReadonlySet<Node>,
+  locate: (node: Node) => Located,
+  bindings: number,
+): readonly Draft[] {
+  const uses = [...roots.map((root) => locate(root).base), ...drafts.flatMap(({ reads }) => [...reads])];
+  const candidates = drafts.filter(({ nodes: [node] }) => products.has(node!.op) && uses.filter((base) => base === node).length === 1);
+  const finished = drafts.map((draft): Draft => {
+    // The last of several products, so that none of what it reads has to wait for another one.
+    const source = candidates.findLast((candidate) => finishes(draft, candidate));
+    return source ? { ...draft, product: source.nodes[0]!, reads: new Set([...source.reads, ...draft.reads]) } : draft;
+  });
+  const absorbed = new Set(finished.map(({ product }) => product));
+  return finished.filter(({ nodes }) => !absorbed.has(nodes[0]));
+
+  function finishes({ nodes, stored, reads }: Draft, { nodes: [product], reads: factors }: Draft): boolean {
+    const [result, another] = stored;
+    const size = sizeOf(product!.shape);
+    const bases = new Set([...factors, ...reads]);
+    return (
+      reads.has(product!) &&
+      isElementwise(result!) &&
+      !another &&
+      result!.dtype === product!.dtype &&
+      // The result takes the product's place.
+      bases.size <= bindings &&
+      // A slot of this size may be what is updated: a map can do that in place.
+      ![...bases].some((base) => base.is('slot') && sizeOf(base.shape) === size) &&
+      nodes
+        .flatMap((node) => readsOf(node, virtual, locate))
+        .every(({ base, layout }) => base !== product || (isContiguous(layout) && sizeOf(layout.shape) === size)) &&
+      sizeOf(result!.shape) === size
+    );
+  }
 }
 
 /** What two kernels must have in common to be one. */

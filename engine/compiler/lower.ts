@@ -1,7 +1,7 @@
 import type { Node, OpName } from '../graph.ts';
 import { type Draft, isElementwise, isPosition, leafKey } from './fuse.ts';
 import { contiguous, isMovement, type Layout, type Located } from './layout.ts';
-import type { Kernel, Program, Reduction, View } from './plan.ts';
+import type { ConvKernel, GemmKernel, Kernel, Program, Reduction, View } from './plan.ts';
 import { ProgramBuilder, scalarOf, type Value } from './program.ts';
 
 export interface LoweringContext {
@@ -11,8 +11,16 @@ export interface LoweringContext {
   readonly bufferOf: (node: Node) => number;
 }
 
-/** The kernel of a draft. */
-export function lower({ nodes, stored }: Draft, context: LoweringContext): Kernel {
+/** The kernel of a draft. A product that it finishes must have the buffer of the result. */
+export function lower({ nodes, stored, product }: Draft, context: LoweringContext): Kernel {
+  const kernel = lowerNodes(nodes, stored, context);
+  if (!product || kernel.kind !== 'map') return kernel;
+  // What `fuse` calls a product is lowered to one of these.
+  const made = lowerNodes([product], [product], context) as GemmKernel | ConvKernel;
+  return { ...made, epilogue: kernel.program, inputs: [...made.inputs, ...kernel.inputs] };
+}
+
+function lowerNodes(nodes: readonly Node[], stored: readonly Node[], context: LoweringContext): Kernel {
   const node = nodes[0]!;
   if (isElementwise(node) || node.op === 'full' || node.op === 'arange') return lowerMap(nodes, stored, context);
   if (node.op === 'reduce') return lowerReduce(nodes as Node<'reduce'>[], context);
@@ -45,7 +53,7 @@ interface Operands {
 
 /** Ops with a kernel of their own. */
 const lowerings: { readonly [Op in OpName]?: (node: Node<Op>, operands: Operands) => Kernel } = {
-  matmul: (_node, { inputs, output }) => ({ kind: 'gemm', inputs, outputs: [output] }),
+  matmul: (_node, { inputs, output }) => ({ kind: 'gemm', epilogue: null, inputs, outputs: [output] }),
   conv2d: (node, operands) => convolution(node, 'forward', operands),
   conv2dInput: (node, operands) => convolution(node, 'input', operands),
   conv2dWeight: (node, operands) => convolution(node, 'weight', operands),
@@ -100,7 +108,7 @@ function convolution(
   direction: 'forward' | 'input' | 'weight',
   { inputs, output }: Operands,
 ): Kernel {
-  return { kind: 'conv', direction, stride, padding, dilation, groups, inputs, outputs: [output] };
+  return { kind: 'conv', direction, stride, padding, dilation, groups, epilogue: null, inputs, outputs: [output] };
 }
 
 function window(output: View, shape: readonly number[], start: readonly number[]): View {

@@ -97,8 +97,17 @@ export interface ReduceKernel extends KernelBase {
   readonly reductions: readonly Reduction[];
 }
 
+/**
+ * A kernel that may be followed by a map in place on what it makes, as long as that is in cache: its `epilogue`, said here instead of in a kernel of its
+ * own (`partsOf` in epilogue.ts tells them apart). The inputs beyond the product's two are the map's, in any shape of as many elements as the output,
+ * which is contiguous; those on the output's buffer are the product as it lies.
+ */
+interface ProductKernel extends KernelBase {
+  readonly epilogue: Program | null;
+}
+
 /** `out[b] = a[b] · b[b]`: inputs [B, M, K] and [B, K, N], output [B, M, N], any strides. K = 0 gives zeros. */
-export interface GemmKernel extends KernelBase {
+export interface GemmKernel extends ProductKernel {
   readonly kind: 'gemm';
 }
 
@@ -109,7 +118,7 @@ export interface GemmKernel extends KernelBase {
  * may then make NaN of pixels nearby.
  * `forward`: inputs x, w; output y. `input` (its transpose in x): inputs y, w; output x. `weight` (its transpose in w): inputs x, y; output w.
  */
-export interface ConvKernel extends KernelBase {
+export interface ConvKernel extends ProductKernel {
   readonly kind: 'conv';
   readonly direction: 'forward' | 'input' | 'weight';
   readonly stride: readonly [number, number];

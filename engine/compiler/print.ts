@@ -1,6 +1,7 @@
 import { dtypes } from '../dtype.ts';
 import { scalarRow } from '../scalar.ts';
 import { sizeOf } from '../shape.ts';
+import { partsOf } from './epilogue.ts';
 import { mostAliveBytes } from './memory.ts';
 import type { Constant, Kernel, Plan, Program, View } from './plan.ts';
 
@@ -19,8 +20,18 @@ export interface Work {
 
 /** Counts a kernel's work; the costs of transcendentals are counted as one operation. */
 export function workOf(kernel: Kernel): Work {
-  const bytes = [...kernel.inputs, ...kernel.outputs].reduce((sum, view) => sum + touchedBytes(view), 0);
-  return { flops: flopsOf(kernel), bytes };
+  // What an epilogue takes is not read from memory.
+  const read = kernel.inputs.filter(({ buffer }) => kernel.kind === 'map' || buffer !== kernel.outputs[0]!.buffer);
+  return {
+    flops: partsOf(kernel).reduce((sum, part) => sum + flopsOf(part), 0),
+    bytes: [...read, ...kernel.outputs].reduce((sum, view) => sum + touchedBytes(view), 0),
+  };
+}
+
+/** The elementwise program of a kernel, if it has one. */
+function programOf(kernel: Kernel): Program | null {
+  if ('epilogue' in kernel) return kernel.epilogue;
+  return 'program' in kernel ? kernel.program : null;
 }
 
 function touchedBytes({ shape, strides, dtype }: View): number {
@@ -88,10 +99,10 @@ export function printPlan(plan: Plan, { programs = false }: PrintOptions = {}): 
     ];
   });
   const lines = aligned(rows);
-  const listing = plan.kernels.flatMap((kernel, i) => [
-    lines[i]!,
-    ...(programs && (kernel.kind === 'map' || kernel.kind === 'reduce') ? programLines(kernel.program) : []),
-  ]);
+  const listing = plan.kernels.flatMap((kernel, i) => {
+    const program = programs ? programOf(kernel) : null;
+    return [lines[i]!, ...(program ? programLines(program) : [])];
+  });
   const total = plan.kernels
     .map(workOf)
     .reduce((sum, work) => ({ flops: sum.flops + work.flops, bytes: sum.bytes + work.bytes }), { flops: 0, bytes: 0 });
@@ -108,11 +119,14 @@ export function printPlan(plan: Plan, { programs = false }: PrintOptions = {}): 
 }
 
 function titleOf(kernel: Kernel): string {
+  const program = programOf(kernel);
+  return `${nameOf(kernel)} ${program ? operations(program) : ''}`.trimEnd();
+}
+
+function nameOf(kernel: Kernel): string {
   switch (kernel.kind) {
-    case 'map':
-      return `map ${operations(kernel.program)}`;
     case 'reduce':
-      return `reduce ${[...new Set(kernel.reductions)].join('+')} ${operations(kernel.program)}`.trimEnd();
+      return `reduce ${[...new Set(kernel.reductions)].join('+')}`;
     case 'conv':
       return `conv ${kernel.direction}`;
     case 'pool':

@@ -1,7 +1,9 @@
 /** Checks a plan against every promise of plan.ts: for tests of the compiler, and for plans that come from files. */
 import { dtypes } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
-import { sizeOf } from '../shape.ts';
+import { show, sizeOf } from '../shape.ts';
+import { partsOf } from './epilogue.ts';
+import { isContiguous } from './layout.ts';
 import type { BufferKind, Kernel, Plan, View } from './plan.ts';
 import { kernelFaults } from './validateKernel.ts';
 
@@ -11,8 +13,11 @@ export function validatePlan(plan: Plan): void {
   if (faults.length > 0) throw new TensegrityError('format', `not a valid plan:\n${faults.join('\n')}`, { faults });
 }
 
-/** Everything in a plan that breaks the contract, in words; nothing when it is sound. */
-export function planFaults(plan: Plan): string[] {
+/** Everything in a plan that breaks the contract, in words; nothing when it is sound. An epilogue counts as the map that it is. */
+export function planFaults(given: Plan): string[] {
+  const unfit = [...epilogueFaults(given)];
+  if (unfit.length > 0) return unfit;
+  const plan = { ...given, kernels: given.kernels.flatMap(partsOf) };
   const faults = [...bufferFaults(plan), ...viewFaults(plan)];
   // The rest follows views into buffers, and would stumble over broken ones.
   return faults.length > 0 ? faults : [...shapeFaults(plan), ...orderFaults(plan), ...inPlaceFaults(plan), ...arenaFaults(plan)];
@@ -60,6 +65,16 @@ function viewFault(plan: Plan, view: View): string | null {
   if (sizeOf(view.shape) > 0 && !(low >= 0 && high < spec.length))
     return `reaches elements ${low} to ${high} of buffer ${view.buffer}, which has ${spec.length}`;
   return null;
+}
+
+/** A map in place on a contiguous product. */
+function* epilogueFaults({ kernels }: Plan): Generator<string> {
+  for (const [at, kernel] of kernels.entries()) {
+    if (!('epilogue' in kernel) || !kernel.epilogue) continue;
+    const [[, , first], [out]] = [kernel.inputs, kernel.outputs];
+    if (!first || !out || sizeOf(first.shape) !== sizeOf(out.shape) || !isContiguous({ ...out, offset: 0 }))
+      yield `${label(at, kernel)}: its epilogue takes ${show(first?.shape ?? [])} of a product of ${show(out?.shape ?? [])} at [${out?.strides}]`;
+  }
 }
 
 function* shapeFaults(plan: Plan): Generator<string> {

@@ -2,6 +2,7 @@
  * The reference backend: plain TypeScript, every element type, sums in double. Written to be read and trusted; the
  * other backends are held to what it computes.
  */
+import { partsOf } from '../../compiler/epilogue.ts';
 import type { KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check } from '../../errors.ts';
@@ -95,6 +96,7 @@ class CpuBackend implements Backend {
 
   prepare(plan: Plan, constants: readonly Storage[]): Executable {
     const arena = this.allocate(plan.arenaBytes);
+    const kernels = plan.kernels.flatMap(partsOf);
     const buffers: TypedArray[] = plan.buffers.map(({ kind, dtype, offset, length }) =>
       kind === 'scratch' ? dtypes[dtype].over(arena.memory, offset, length) : dtypes[dtype].allocate(0),
     );
@@ -126,7 +128,7 @@ class CpuBackend implements Backend {
             if (kind === 'output') new Uint8Array(buffer, byteOffset, byteLength).fill(255);
           });
         }
-        for (const kernel of plan.kernels) {
+        for (const kernel of kernels) {
           if (kernel.kind === 'copy' && kernel.fill !== null) buffers[kernel.outputs[0]!.buffer]!.fill(kernel.fill);
           runKernel(kernel, buffers);
         }

@@ -6,7 +6,7 @@ import { type Blocks, EXPANDED, loadOf, roundUp, windowOf } from './program.ts';
 import { type Axis, extentOf, greatestCommonDivisor, period } from './space.ts';
 
 /** A block's elements at most: its registers fit the first-level cache, and dispatching an instruction is little beside running it. */
-const BLOCK = 512;
+export const BLOCK = 512;
 /** The same for maps of few values, by how many values there are. */
 const longestBlock = (values: number): number => Math.min(1024, Math.max(BLOCK, Math.floor(8192 / values)));
 /** A shorter row does not make a block. */

@@ -1,11 +1,13 @@
 /** A plan as commands, words that the interpreter in `wasm/` walks; `wasm/command.ts` and the kernels there say what each holds. */
 import * as command from '../../../wasm/command.ts';
 import * as op from '../../../wasm/opcode.ts';
+import { partsOf } from '../../compiler/epilogue.ts';
 import type { KernelKind, KernelOf, Plan, Reduction, View } from '../../compiler/plan.ts';
 import { type DType, dtypes } from '../../dtype.ts';
 import { check } from '../../errors.ts';
 import { contiguousStrides, sizeOf } from '../../shape.ts';
-import { type Cut, cutColumns, cutMap, cutPlanes, cutRows } from './cut.ts';
+import { BLOCK, type Cut, cutColumns, cutMap, cutPlanes, cutRows } from './cut.ts';
+import { finishedRow } from './epilogue.ts';
 import { byteStrides, encodeProgram, liesInBlocks, mayShare, roundUp, windowOf, windowWords } from './program.ts';
 import { type Axis, axesOf, byReach, collapse, extentOf, reach } from './space.ts';
 import { encodeWinograd, suitsWinograd } from './winograd.ts';
@@ -34,7 +36,8 @@ export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
   const words: number[] = [];
   let workspace = 0;
   let partial = 0;
-  for (const kernel of plan.kernels) {
+  const kernels = plan.kernels.flatMap((kernel) => (finishedRow(kernel) > 0 ? [kernel] : partsOf(kernel)));
+  for (const kernel of kernels) {
     const saves = winograd && kernel.kind === 'conv' && suitsWinograd(kernel);
     for (const encoded of saves ? encodeWinograd(kernel, partialBuffer(plan)) : encodeKernel(plan, kernel)) {
       words.push(encoded.kind, 4 + encoded.words.length, kernel.inputs.length, kernel.outputs.length, ...encoded.words);
@@ -59,7 +62,7 @@ const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
   map: encodeMap,
   reduce: encodeReduce,
   copy: encodeCopy,
-  gemm: fixed(command.GEMM, () => []),
+  gemm: encodeGemm,
   conv: fixed(command.CONV, ({ direction, stride, padding, dilation, groups }) => [
     directions[direction],
     ...stride,
@@ -114,17 +117,36 @@ function wordOf(value: number, dtype: DType): number {
   return dtype === 'u8' ? Math.imul(value & 255, 0x01010101) : value | 0;
 }
 
+/** A product, with the words of its epilogue behind its own. */
+function encodeGemm(plan: Plan, kernel: KernelOf<'gemm'>): Command[] {
+  const [product, finish] = partsOf(kernel);
+  const map = finish?.kind === 'map' ? encodeBlocks(plan, finish, finishedRow(kernel)) : null;
+  return encodeAlone(plan, product as KernelOf<'gemm'>).map((alone) => ({
+    ...alone,
+    words: [map ? alone.workspaceBytes : 0, ...alone.words, ...(map?.words ?? [])],
+    workspaceBytes: alone.workspaceBytes + (map?.workspaceBytes ?? 0),
+  }));
+}
+
+const encodeAlone = fixed<'gemm'>(command.GEMM, () => []);
+
 function encodeMap(plan: Plan, kernel: KernelOf<'map'>): Command[] {
   const { shape, program, inputs, outputs } = kernel;
   if (sizeOf(shape) === 0) return [];
   const moved = outputs.map((output, k) => [inputs[program.results[k]!], output] as const);
   const apart = outputs.length === 1 || !outputs.some((output) => inputs.some((input) => mayShare(plan, input.buffer, output.buffer)));
   if (apart && moved.every(([from, to]) => from?.dtype === to.dtype)) return moved.flatMap(([from, to]) => encodeMove(from!, to));
+  return [encodeBlocks(plan, kernel, 0)];
+}
 
+/** @param row in which blocks lie that another kernel asks for, in any order; 0 where the map cuts its blocks itself. */
+function encodeBlocks(plan: Plan, { shape, program, inputs, outputs }: KernelOf<'map'>, row: number): Command {
   const positions = program.instructions.some(({ op: name }) => name === 'index') ? [contiguousStrides(shape)] : [];
   const firstOutput = inputs.length + positions.length;
   const axes = collapse(byReach(axesOf(shape, [...inputs.map(byteStrides), ...positions, ...outputs.map(byteStrides)]), firstOutput));
-  const { blocks, length } = cutMap(axes, inputs, program.instructions.length);
+  const { blocks, length } = row
+    ? { blocks: { axes, longest: BLOCK, segment: row, grain: 1 }, length: row }
+    : cutMap(axes, inputs, program.instructions.length);
   const inPlace = (k: number): boolean => outputs[k]!.dtype !== 'u8' && liesInBlocks(axes, firstOutput + k, blocks.segment);
   const encoded = encodeProgram(plan, program, inputs, blocks, { target: (k) => (inPlace(k) ? outputs[k]! : null) });
   const results = encoded.results.flatMap(({ slot, direct, spare }, k) => {
@@ -132,7 +154,7 @@ function encodeMap(plan: Plan, kernel: KernelOf<'map'>): Command[] {
     return [direct ? op.DIRECT : op.EACH, window.element, slot, spare, ...windowWords(window, axes, firstOutput + k)];
   });
   const words = [extentOf(axes) / length, length, blocks.longest, outputs.length, ...encoded.words, ...results];
-  return [{ kind: command.MAP, words, workspaceBytes: encoded.bytes }];
+  return { kind: command.MAP, words, workspaceBytes: encoded.bytes };
 }
 
 function encodeReduce(plan: Plan, kernel: KernelOf<'reduce'>): Command[] {

@@ -4,6 +4,7 @@
  */
 import { canShare, loadModule } from '#wasm-module';
 import { checkChoice, options } from '../../arguments.ts';
+import { partsOf } from '../../compiler/epilogue.ts';
 import type { Plan } from '../../compiler/plan.ts';
 import { workOf } from '../../compiler/print.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
@@ -363,7 +364,8 @@ function worthSharing({ kernels }: Plan, page: boolean): boolean {
 }
 
 function refuseDoubles({ buffers, kernels }: Plan): void {
-  const lanes = kernels.flatMap((kernel) => ('program' in kernel ? [...kernel.program.instructions, ...kernel.program.constants] : []));
+  const parts = kernels.flatMap(partsOf);
+  const lanes = parts.flatMap((kernel) => ('program' in kernel ? [...kernel.program.instructions, ...kernel.program.constants] : []));
   const double = buffers.some(({ dtype }) => dtype === 'f64') || lanes.some(({ lane }) => lane === 'f64');
   check(!double, 'dtype', () => `the wasm backend computes in f32, and this plan in f64; f64 runs on the cpu backend`);
 }

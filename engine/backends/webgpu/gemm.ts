@@ -1,4 +1,5 @@
-import { assemble, type Emitter, placeOf, Views } from './shader.ts';
+import { programStatements } from './expressions.ts';
+import { assemble, type Emitter, placeOf, placeStatements, Views } from './shader.ts';
 
 const TILE = 16;
 
@@ -6,11 +7,18 @@ const TILE = 16;
  * A workgroup makes a 16×16 tile of the product: tiles of both factors pass through workgroup memory, a thread sums one element. Each
  * tile's sum is made apart and then added, so that rounding errors stay small.
  */
-export const gemm: Emitter<'gemm'> = ({ inputs: [a, b], outputs: [out] }) => {
+export const gemm: Emitter<'gemm'> = ({ inputs: [a, b, ...others], outputs: [out], epilogue }) => {
   const [batch = 0, rows = 0, columns = 0] = out!.shape;
   const inner = a!.shape[2]!;
   if (batch * rows * columns === 0) return [];
-  const views = new Views([a!, b!], [out!]);
+  const views = new Views([a!, b!, ...others], [out!]);
+  const finish = epilogue && [
+    `let i = (batch * ${rows} + row) * ${columns} + column;`,
+    placeStatements('i', others, 'from'),
+    ...others.map((view, k) => `let v${k} = ${view.buffer === out!.buffer ? 'total' : views.load(view, `from${k}`)};`),
+    programStatements(epilogue, others).statements,
+    `total = v${epilogue.results[0]};`,
+  ];
   const code = `var<workgroup> left: array<f32, ${TILE * TILE}>;
 var<workgroup> right: array<f32, ${TILE * TILE}>;
 @compute @workgroup_size(${TILE}, ${TILE})
@@ -34,7 +42,10 @@ for (var start = 0; start < ${inner}; start += ${TILE}) {
   total += part;
   workgroupBarrier();
 }
-if (row < ${rows} && column < ${columns}) { ${views.store(out!, placeOf(out!, ['batch', 'row', 'column']), 'total')} }
+if (row < ${rows} && column < ${columns}) {
+${finish?.join('\n') ?? ''}
+${views.store(out!, placeOf(out!, ['batch', 'row', 'column']), 'total')}
+}
 }`;
   return [assemble(code, views, [Math.ceil(columns / TILE), Math.ceil(rows / TILE), batch])];
 };

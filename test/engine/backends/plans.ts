@@ -1,4 +1,5 @@
 import type { Backend } from '../../../engine/backends/backend.ts';
+import { partsOf } from '../../../engine/compiler/epilogue.ts';
 import type { BufferKind, BufferSpec, Constant, Instruction, Kernel, Plan, Program, View } from '../../../engine/compiler/plan.ts';
 import { type DType, dtypes, type HostArray, type TypedArray } from '../../../engine/dtype.ts';
 import { contiguousStrides, type Shape, sizeOf } from '../../../engine/shape.ts';
@@ -47,6 +48,25 @@ export function singleKernelPlan(body: KernelBody, inputs: readonly Slab[], outp
   const views = slabs.map((slab, number) => contiguous(number, slab));
   const specs = slabs.map(({ dtype, shape }, number) => buffer(number < inputs.length ? 'input' : 'output', dtype, sizeOf(shape)));
   return planOf(specs, [{ ...body, inputs: views.slice(0, inputs.length), outputs: views.slice(inputs.length) } as Kernel]);
+}
+
+/** The same plan with each epilogue a map of its own, of a product that is stored elsewhere before. */
+export function withoutEpilogues(plan: Plan): Plan {
+  const buffers = [...plan.buffers];
+  let { arenaBytes } = plan;
+  const kernels = plan.kernels.flatMap((kernel): Kernel[] => {
+    const [product, map] = partsOf(kernel);
+    if (!product || !map) return [kernel];
+    const { buffer: place, dtype, shape } = product.outputs[0]!;
+    const elsewhere = buffers.push(buffer('scratch', dtype, sizeOf(shape), arenaBytes)) - 1;
+    arenaBytes += Math.ceil((sizeOf(shape) * dtypes[dtype].bytes) / 64) * 64;
+    const inputs = map.inputs.map((view) => (view.buffer === place ? { ...view, buffer: elsewhere } : view));
+    return [
+      { ...product, outputs: [contiguous(elsewhere, { dtype, shape })] },
+      { ...map, inputs },
+    ];
+  });
+  return { ...plan, buffers, kernels, arenaBytes };
 }
 
 /** Prepares, runs once, reads and disposes. */

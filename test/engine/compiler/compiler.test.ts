@@ -169,6 +169,7 @@ describe('fusion', () => {
     const [a, b] = [leaf(8, 16), leaf(8, 24)];
     expect(kindsOf(planOf([matmul(a.transpose(), b)]))).toEqual(['gemm']);
     expect(kindsOf(planOf([matmul(a.transpose(), b).transpose().add(1)]))).toEqual(['gemm', 'map']);
+    expect(kindsOf(planOf([matmul(a.transpose(), b).add(1)]))).toEqual(['gemm']);
     expect(kindsOf(planOf([a.flip(0).slice([0, 8, 2]).expand([3, 4, 16]).sum()]))).toEqual(['reduce']);
   });
 
@@ -190,6 +191,141 @@ describe('fusion', () => {
     const plan = planOf([normalised]);
     expect(kindsOf(plan)).toContain('conv');
     expect(plan.kernels.length).toBeLessThanOrEqual(6);
+  });
+});
+
+describe('epilogues', () => {
+  const finished = ({ kernels }: Plan): number => kernels.filter((kernel) => 'epilogue' in kernel && kernel.epilogue !== null).length;
+  const [x, w, bias] = [leaf(12, 8), leaf(8, 6), leaf(6)];
+  const [images, filters, scale] = [leaf(2, 3, 9, 9), leaf(4, 3, 3, 3), leaf(4, 1, 1)];
+
+  it.each<[string, Tensor, number]>([
+    ['a layer', x.matmul(w).add(bias).relu(), 2],
+    ['a layer of sequences', x.reshape([3, 4, 8]).matmul(w).add(bias).relu(), 2],
+    [
+      'what is seen as another shape',
+      x
+        .matmul(w)
+        .reshape([3, 4, 2, 3])
+        .mul(leaf(3, 4, 1, 1)),
+      2,
+    ],
+    [
+      'batch norm in inference',
+      conv2d(images, filters)
+        .mul(scale)
+        .add(leaf(4, 1, 1))
+        .relu(),
+      3,
+    ],
+    [
+      'a residual',
+      conv2d(images, filters)
+        .add(leaf(2, 4, 7, 7))
+        .relu(),
+      2,
+    ],
+    ['a position', x.matmul(w).add(arange(72).reshape([12, 6])), 1],
+  ])('finish %s', (_name, y, read) => {
+    const plan = planOf([y]);
+    expect(kindsOf(plan)).toHaveLength(1);
+    expect(plan.kernels[0]!.inputs.length).toBeGreaterThanOrEqual(read + 1);
+    expect(finished(plan)).toBe(1);
+    expect(plan.arenaBytes).toBe(0);
+  });
+
+  it.each<[string, readonly Tensor[], readonly string[]]>([
+    ['a product that is wanted itself', [x.matmul(w), x.matmul(w).relu()], ['gemm', 'map']],
+    ['what a fold consumes', [x.matmul(w).add(bias).relu().sum(0)], ['gemm', 'reduce']],
+    ['what is transposed', [x.matmul(w).transpose().add(leaf(6, 12))], ['gemm', 'map']],
+    ['a part of a product', [x.matmul(w).slice([0, 6]).relu()], ['gemm', 'map']],
+    [
+      'what is spread out',
+      [
+        x
+          .matmul(w)
+          .unsqueeze(0)
+          .add(leaf(5, 12, 6)),
+      ],
+      ['gemm', 'map'],
+    ],
+    ['a product that two maps read', [x.matmul(w).relu(), x.matmul(w).reshape([72]).exp()], ['gemm', 'map', 'map']],
+  ])('leave %s', (_name, outputs, kinds) => {
+    const plan = planOf(outputs);
+    expect(kindsOf(plan)).toEqual(kinds);
+    expect(finished(plan)).toBe(0);
+  });
+
+  it('finish the last of two products, with the other', () => {
+    const plan = planOf([x.matmul(w).add(leaf(12, 5).matmul(leaf(5, 6)))]);
+    expect(kindsOf(plan).filter((kind) => kind === 'gemm')).toHaveLength(2);
+    expect(kindsOf(plan)).not.toContain('map');
+    expect(finished(plan)).toBe(1);
+  });
+
+  it('touch no more buffers than a kernel may', () => {
+    const y = [1, 2, 3, 4, 5].reduce((sum) => sum.add(leaf(12, 6)), x.matmul(w));
+    const { plan } = buildPlan({ outputs: [y.node], updates: [], isConstant: () => false, bindings: 5 });
+    for (const { inputs, outputs } of plan.kernels) {
+      expect(new Set([...inputs, ...outputs].map(({ buffer }) => buffer)).size).toBeLessThanOrEqual(5);
+    }
+  });
+
+  it('leave to a map what it can update in place', () => {
+    const [weight, moment] = [parameter(8, 6), parameter(8, 6)];
+    const next = moment.value.mul(0.9).add(x.transpose().matmul(leaf(12, 6)));
+    const plan = planOf(
+      [],
+      [
+        [moment, next],
+        [weight, weight.value.sub(next.mul(0.1))],
+      ],
+    );
+    expect(kindsOf(plan)).toEqual(['gemm', 'map']);
+    const plain = planOf([], [[weight, weight.value.sub(x.transpose().matmul(leaf(12, 6)).mul(0.1))]]);
+    expect(kindsOf(plain)).toEqual(['gemm', 'map']);
+  });
+
+  it('make the new value of a slot that they do not read', () => {
+    const [weight, bias] = [parameter(12, 6), parameter(6)];
+    const plan = planOf([], [[weight, x.matmul(w).add(bias.value).relu()]]);
+    expect(kindsOf(plan)).toEqual(['gemm']);
+    expect(plan.buffers[plan.kernels[0]!.outputs[0]!.buffer]!.kind).toBe('slot');
+  });
+
+  it('never write over what they multiply', () => {
+    const weight = parameter(8, 8);
+    for (const update of [weight.value.matmul(weight.value).relu(), x.transpose().matmul(x).matmul(weight.value).add(1)]) {
+      const plan = planOf([], [[weight, update]]);
+      for (const { inputs, outputs } of plan.kernels.filter(({ kind }) => kind === 'gemm')) {
+        const multiplied = inputs.slice(0, 2).map(({ buffer }) => buffer);
+        for (const { buffer } of outputs) expect(multiplied).not.toContain(buffer);
+      }
+    }
+  });
+
+  it('have the gradient of what they are made of', async () => {
+    await useBackend('cpu');
+    const given = randn([12, 8], { key: 1 });
+    const factor = randn([8, 6], { key: 2 });
+    const [gradient] = grad(
+      given
+        .matmul(factor)
+        .add(randn([6], { key: 3 }))
+        .relu()
+        .sum(),
+      [given],
+    );
+    const [apart] = grad(
+      given
+        .matmul(factor)
+        .expand([1, 12, 6])
+        .add(randn([6], { key: 3 }))
+        .relu()
+        .sum(),
+      [given],
+    );
+    expect(await gradient!.array()).toEqual(await apart!.array());
   });
 });
 
@@ -268,9 +404,9 @@ describe('memory', () => {
 
   it('writes over an operand that is no longer needed', () => {
     const x = leaf(64, 64);
-    const plan = planOf([x.matmul(x).exp().add(1).matmul(x)]);
-    expect(kindsOf(plan)).toEqual(['gemm', 'map', 'gemm']);
-    expect(plan.arenaBytes).toBe(64 * 64 * 4);
+    const plan = planOf([x.pad([0, 0], [0, 64]).exp().add(1).matmul(leaf(128, 64))]);
+    expect(kindsOf(plan)).toEqual(['copy', 'map', 'gemm']);
+    expect(plan.arenaBytes).toBe(64 * 128 * 4);
     expect(mostAliveBytes(plan)).toBe(plan.arenaBytes);
   });
 });

@@ -73,7 +73,15 @@ describe('kernels', () => {
     const slab = ([dtype, shape]: [DType, Shape]) => ({ dtype, shape });
     return planFaults(singleKernelPlan(body, inputs.map(slab), outputs.map(slab))).join('\n');
   };
-  const conv = { kind: 'conv', direction: 'forward', stride: [2, 1], padding: [1, 0], dilation: [1, 2], groups: 2 } as const;
+  const conv = {
+    kind: 'conv',
+    epilogue: null,
+    direction: 'forward',
+    stride: [2, 1],
+    padding: [1, 0],
+    dilation: [1, 2],
+    groups: 2,
+  } as const;
 
   it('pools floats alone', () => {
     for (const mode of ['max', 'argmax', 'sum', 'sumTranspose'] as const) {
@@ -89,7 +97,7 @@ describe('kernels', () => {
   it('knows how shapes and types go together', () => {
     expect(
       one(
-        { kind: 'gemm' },
+        { kind: 'gemm', epilogue: null },
         [
           ['f32', [2, 3, 4]],
           ['f32', [2, 4, 5]],
@@ -99,7 +107,7 @@ describe('kernels', () => {
     ).toBe('');
     expect(
       one(
-        { kind: 'gemm' },
+        { kind: 'gemm', epilogue: null },
         [
           ['f32', [2, 3, 4]],
           ['f32', [2, 5, 4]],
@@ -109,7 +117,7 @@ describe('kernels', () => {
     ).toContain('input 1 is f32 [2, 5, 4], which does not fit F B M K, F B K N → F B M N');
     expect(
       one(
-        { kind: 'gemm' },
+        { kind: 'gemm', epilogue: null },
         [
           ['f32', [2, 3, 4]],
           ['f64', [2, 4, 5]],
@@ -171,6 +179,42 @@ describe('kernels', () => {
     expect(
       one({ kind: 'reduce', shape: [2, 3], reduced: 1, program: identity, reductions: ['argmax'] }, [['f32', [2, 3]]], [['f32', [2]]]),
     ).toContain('output 0 is f32');
+  });
+
+  it('takes an epilogue for a map in place', () => {
+    const specs = [...[24, 40, 30].map((length) => buffer('input', 'f32', length)), buffer('output', 'f32', 30), scratch(0)];
+    const view = (number: number, ...shape: number[]): View => contiguous(number, { dtype: 'f32', shape });
+    const [a, b, other, out] = [view(0, 2, 3, 4), view(1, 2, 4, 5), view(2, 2, 3, 5), view(3, 2, 3, 5)];
+    const add = program(2, [], [['add', 'f32', 0, 1]]);
+    const gemm = (inputs: readonly View[], epilogue = add, outputs = [out]) => faults(specs, [{ kind: 'gemm', epilogue, inputs, outputs }]);
+    expect(gemm([a, b, out, other])).toEqual([]);
+    expect(gemm([a, b, view(3, 6, 5), view(2, 6, 5)])).toEqual([]);
+    expect(gemm([a, b, out, other, other])).toEqual(['kernel 1 (map): the program reads 2 inputs of 3']);
+    expect(gemm([a, b, out, view(2, 6, 5)])).toEqual(["kernel 1 (map): a view has shape [6, 5], not the kernel's [2, 3, 5]"]);
+    expect(gemm([a, b, { ...out, strides: [15, 1, 3] }, other])).toEqual(['kernel 1 (map) reads buffer 3 elsewhere than it writes it']);
+    expect(gemm([a, out, out, other]).join()).toContain('kernel 0 (gemm): input 1 is f32 [2, 3, 5]');
+    const less = program(2, [], [['less', 'f32', 0, 1]]);
+    expect(gemm([a, b, out, other], less)).toEqual(['kernel 1 (map): output 0 is f32, its value i32']);
+    const unfit = 'its epilogue takes';
+    expect(gemm([a, b]).join()).toContain(unfit);
+    expect(gemm([a, b, view(3, 3, 5), view(2, 3, 5)]).join()).toContain(unfit);
+    expect(gemm([a, b, out, other], add, [{ ...out, strides: [15, 1, 3] }]).join()).toContain(unfit);
+  });
+
+  it('lets nothing that an epilogue reads share bytes with what it writes', () => {
+    const shape = [1, 2, 1];
+    const view = (number: number): View => contiguous(number, { dtype: 'f32', shape });
+    const factors = [view(0), { ...view(0), shape: [1, 1, 1], strides: [1, 1, 1] }];
+    const add = program(2, [], [['add', 'f32', 0, 1]]);
+    const kernels: Kernel[] = [
+      { kind: 'map', shape, program: identity, inputs: [view(0)], outputs: [view(2)] },
+      { kind: 'gemm', epilogue: add, inputs: [...factors, view(3), view(2)], outputs: [view(3)] },
+      { kind: 'map', shape, program: identity, inputs: [view(3)], outputs: [view(1)] },
+    ];
+    expect(faults([...ends, scratch(0), scratch(8)], kernels)).toEqual([]);
+    expect(faults([...ends, scratch(0), scratch(0)], kernels)).toEqual([
+      'buffers 2 and 3 share bytes, and both are alive at kernel 1 (gemm)',
+    ]);
   });
 
   const inMap = (body: Program, input: DType = 'f32', output: DType = 'f32') =>

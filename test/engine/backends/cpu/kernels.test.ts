@@ -28,7 +28,7 @@ const symmetric = (size: number, seed: number) => {
 };
 const multiply = async (a: ArrayLike<number>, b: ArrayLike<number>, size: number) =>
   run(
-    { kind: 'gemm' },
+    { kind: 'gemm', epilogue: null },
     [
       ['f64', [1, size, size], a],
       ['f64', [1, size, size], b],
@@ -40,7 +40,7 @@ const transpose = (a: readonly number[], size: number) => a.map((_, at) => a[(at
 describe('gemm', () => {
   it('multiplies each matrix of a batch', async () => {
     const out = await run(
-      { kind: 'gemm' },
+      { kind: 'gemm', epilogue: null },
       [
         ['f32', [2, 1, 2], [1, 2, 3, 4]],
         ['f32', [2, 2, 2], [1, 0, 0, 1, 5, 6, 7, 8]],
@@ -54,7 +54,7 @@ describe('gemm', () => {
   it('gives zeros where there is nothing to sum', async () => {
     expect(
       await run(
-        { kind: 'gemm' },
+        { kind: 'gemm', epilogue: null },
         [
           ['f32', [1, 2, 0], []],
           ['f32', [1, 0, 2], []],
@@ -67,7 +67,7 @@ describe('gemm', () => {
   it('lets NaN through zeros', async () => {
     expect(
       await run(
-        { kind: 'gemm' },
+        { kind: 'gemm', epilogue: null },
         [
           ['f32', [1, 1, 1], [0]],
           ['f32', [1, 1, 1], [NaN]],
@@ -84,7 +84,7 @@ describe('conv', () => {
   it('slides a filter over an image, without flipping it', async () => {
     const image = [1, 2, 3, 4, 5, 6, 7, 8, 9];
     const out = await run(
-      { kind: 'conv', direction: 'forward', ...plain },
+      { kind: 'conv', epilogue: null, direction: 'forward', ...plain },
       [
         ['f32', [1, 1, 3, 3], image],
         ['f32', [1, 1, 2, 2], [1, 0, 0, 10]],
@@ -108,7 +108,7 @@ describe('conv', () => {
           [images, groups * outputs, outHeight, outWidth],
         ];
         const [x, w, y] = [noise(sizeOf(xShape), 1), noise(sizeOf(wShape), 2), noise(sizeOf(yShape), 3)];
-        const options = { kind: 'conv', stride, padding, dilation, groups } as const;
+        const options = { kind: 'conv', epilogue: null, stride, padding, dilation, groups } as const;
         const forward = await run(
           { ...options, direction: 'forward' },
           [
@@ -277,7 +277,7 @@ describe('linear algebra', () => {
       );
       const triangle = a.map((value, at) => (inside(at) ? value : 0));
       const back = await run(
-        { kind: 'gemm' },
+        { kind: 'gemm', epilogue: null },
         [
           ['f64', [1, size, size], transposed ? transpose(triangle, size) : triangle],
           ['f64', [1, size, columns], x],

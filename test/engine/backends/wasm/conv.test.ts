@@ -41,7 +41,7 @@ function caseOf(direction: ConvKernel['direction'], geometry: Geometry, layouts:
   const w = [groups * filters, channels, ...kernel];
   const y = [images, groups * filters, ...outOf(geometry)];
   const [inputs, output] = direction === 'forward' ? [[x, w], y] : direction === 'input' ? [[y, w], x] : [[x, y], w];
-  return { body: { kind: 'conv', direction, stride, padding, dilation, groups }, inputs, output, layouts };
+  return { body: { kind: 'conv', epilogue: null, direction, stride, padding, dilation, groups }, inputs, output, layouts };
 }
 
 /** Sums of at most so many products of numbers below 1. */

@@ -21,7 +21,7 @@ const cases = fc
   })
   .map(
     ({ batches, rows, columns, steps, lies }): Case => ({
-      body: { kind: 'gemm' },
+      body: { kind: 'gemm', epilogue: null },
       inputs: [
         [batches, rows, steps],
         [batches, steps, columns],
@@ -52,7 +52,7 @@ describe('gemm', () => {
       [40, 40, 257],
     ] as const) {
       const given: Case = {
-        body: { kind: 'gemm' },
+        body: { kind: 'gemm', epilogue: null },
         inputs: [
           [1, rows, steps],
           [1, steps, columns],
@@ -77,7 +77,7 @@ describe('gemm', () => {
         (
           await runKernel(
             backend,
-            { kind: 'gemm' },
+            { kind: 'gemm', epilogue: null },
             [host('f32', [1, count, steps], a.subarray(from * steps, (from + count) * steps)), host('f32', [1, steps, columns], b)],
             [{ dtype: 'f32', shape: [1, count, columns] }],
           )

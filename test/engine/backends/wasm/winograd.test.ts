@@ -28,7 +28,12 @@ function caseOf(
   const [height, width] = [0, 1].map((axis) => Math.floor((size[axis]! + 2 * padding[axis]! - 3) / stride) + 1);
   const y = [images, filters, height!, width!];
   const [inputs, output] = direction === 'forward' ? [[x, w], y] : direction === 'input' ? [[y, w], x] : [[x, y], w];
-  return { body: { kind: 'conv', direction, stride: [stride, stride], padding, dilation: [1, 1], groups: 1 }, inputs, output, layouts };
+  return {
+    body: { kind: 'conv', epilogue: null, direction, stride: [stride, stride], padding, dilation: [1, 1], groups: 1 },
+    inputs,
+    output,
+    layouts,
+  };
 }
 
 const kernelOf = (given: Case) => planOfCase(given).kernels[0] as ConvKernel;

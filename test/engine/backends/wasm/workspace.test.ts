@@ -25,11 +25,11 @@ const pair = (arbitrary: fc.Arbitrary<number>): fc.Arbitrary<[number, number]> =
 
 function convolution(
   direction: ConvKernel['direction'],
-  given: Omit<ConvKernel, 'kind' | 'direction' | 'inputs' | 'outputs'>,
+  given: Pick<ConvKernel, 'stride' | 'padding' | 'dilation' | 'groups'>,
   x: Slab,
   w: Slab,
 ): Drawn {
-  const body = { kind: 'conv', direction, ...given } as const;
+  const body = { kind: 'conv', epilogue: null, direction, ...given } as const;
   const { stride, padding, dilation } = given;
   const out = [0, 1].map(
     (axis) => Math.floor((x.shape[2 + axis]! + 2 * padding[axis]! - dilation[axis]! * (w.shape[2 + axis]! - 1) - 1) / stride[axis]!) + 1,
@@ -93,7 +93,7 @@ const kernels: Readonly<Record<Exclude<KernelKind, 'conv'> | `${'conv' | 'winogr
   gemm: fc
     .tuple(from(1, 2), fc.oneof(fc.tuple(sizes(300), sizes(600), sizes(600)), fc.shuffledSubarray([5, 9, 2100], { minLength: 3 })))
     .map(([batch, [m = 1, k = 1, n = 1]]) => ({
-      body: { kind: 'gemm' },
+      body: { kind: 'gemm', epilogue: null },
       inputs: [f32(batch, m, k), f32(batch, k, n)],
       outputs: [f32(batch, m, n)],
     })),

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
 import { createCpuBackend } from '../../../../engine/backends/cpu/index.ts';
 import { createWebGpuBackend } from '../../../../engine/backends/webgpu/index.ts';
-import type { Plan, Reduction, View } from '../../../../engine/compiler/plan.ts';
+import type { Kernel, Plan, Reduction, View } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import type { DType, HostArray, TypedArray } from '../../../../engine/dtype.ts';
 import { grad, randn, tensor, useBackend } from '../../../../engine/index.ts';
@@ -267,12 +267,59 @@ describe.runIf(capability('webgpu', available, available ? '' : opened.message))
           ] as const;
           const specs = views.map((view, k) => buffer(k === 2 ? 'output' : 'input', 'f32', sizeOf(view.shape)));
           await agree(
-            planOf(specs, [{ kind: 'gemm', inputs: [views[0], views[1]], outputs: [views[2]] }]),
+            planOf(specs, [{ kind: 'gemm', epilogue: null, inputs: [views[0], views[1]], outputs: [views[2]] }]),
             [data('f32', specs[0]!.length), data('f32', specs[1]!.length)].map((array) => array.map((x) => x / 100)),
             1e-5,
           );
         },
       ),
+      fewRuns,
+    );
+  });
+
+  it('gemm: an epilogue, in another shape, of broadcast inputs and positions', async () => {
+    const extent = fc.integer({ min: 1, max: 40 });
+    const finish = program(
+      2,
+      [],
+      [
+        ['add', 'f32', 0, 1],
+        ['relu', 'f32', 2],
+        ['index', 'i32'],
+        ['toFloat', 'f32', 4],
+        ['add', 'f32', 3, 5],
+      ],
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 3 }), extent, extent, extent, async (batch, rows, inner, columns) => {
+        const [left, right, out] = [
+          [batch, rows, inner],
+          [batch, inner, columns],
+          [batch, rows, columns],
+        ] as const;
+        const specs = [
+          ...[left, right].map((shape) => buffer('input', 'f32', sizeOf(shape))),
+          buffer('input', 'f32', columns),
+          buffer('output', 'f32', sizeOf(out)),
+        ];
+        const flat = [batch * rows, columns];
+        const kernel: Kernel = {
+          kind: 'gemm',
+          epilogue: finish,
+          inputs: [
+            contiguous(0, { dtype: 'f32', shape: left }),
+            contiguous(1, { dtype: 'f32', shape: right }),
+            contiguous(3, { dtype: 'f32', shape: flat }),
+            { buffer: 2, dtype: 'f32', shape: flat, strides: [0, 1], offset: 0 },
+          ],
+          outputs: [contiguous(3, { dtype: 'f32', shape: out })],
+        };
+        await agree(
+          planOf(specs, [kernel]),
+          specs.slice(0, 3).map(({ length }) => data('f32', length).map((x) => x / 100)),
+          1e-5,
+        );
+      }),
       fewRuns,
     );
   });
