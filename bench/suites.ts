@@ -20,6 +20,8 @@ const matmul = (m: number, k: number, n: number, transposeA = false, transposeB 
   transposeB,
 });
 
+const linear = (m: number, k: number, n: number): Work => ({ kind: 'matmul', m, k, n, transposeA: false, transposeB: false, finish: true });
+
 const chain = (name: ChainName, ...shape: readonly number[]): Work => ({ kind: 'chain', chain: name, shape });
 
 interface Layer {
@@ -42,6 +44,8 @@ const layer = (
   layer: { batch, inputs, outputs, size, kernel, stride, padding: (kernel - 1) / 2 },
   quick,
 });
+
+const inference = ({ layer: given }: Layer): Work => ({ kind: 'convolution', direction: 'forward', finish: true, ...given });
 
 const layers: readonly Layer[] = [
   layer('small net', 256, 1, 32, 28, 2),
@@ -113,6 +117,13 @@ export const cases: readonly Case[] = [
     ['softmax 8192×1024', chain('softmax', 8192, 1024), 'quick'],
   ]),
   ...convolutions,
+  ...rows('epilogue', [
+    ['1024×256×1024 + bias, ReLU', linear(1024, 256, 1024), 'quick'],
+    ['4096×64×4096 + bias, ReLU', linear(4096, 64, 4096)],
+    ['128×3→64 3×3/1 @64 · scale + shift, ReLU', inference(layer('', 128, 3, 64, 64, 1)), 'quick'],
+    ['64×64→64 3×3/1 @32 · scale + shift, ReLU', inference(layer('', 64, 64, 64, 32, 1))],
+    ['32×64→256 1×1/1 @28 · scale + shift, ReLU', inference(layer('', 32, 64, 256, 28, 1, 1))],
+  ]),
   ...rows('whitening', [['4×(128×64), with gradient', { kind: 'whitening', groups: 4, samples: 128, dimensions: 64 }, 'quick']]),
   ...rows('replay', [['100 tiny kernels', { kind: 'replay', kernels: 100 }, 'quick']]),
 ];

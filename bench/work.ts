@@ -11,6 +11,8 @@ export interface MatmulWork {
   readonly n: number;
   readonly transposeA: boolean;
   readonly transposeB: boolean;
+  /** Whether a bias and ReLU follow, as in a layer. */
+  readonly finish?: boolean;
 }
 
 /** One direction of a square convolution: `batch` images of `inputs` channels, `size`², to `outputs` channels. */
@@ -24,6 +26,8 @@ export interface ConvolutionWork {
   readonly kernel: number;
   readonly stride: number;
   readonly padding: number;
+  /** Whether a scale and shift of channels and ReLU follow a forward pass, as batch norm in inference. */
+  readonly finish?: boolean;
 }
 
 /** One VICReg training step: two views forward, loss, gradient, SGD with momentum. */

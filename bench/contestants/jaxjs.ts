@@ -172,16 +172,17 @@ function vicregStep(network: 'mlp' | 'conv'): Runner {
 }
 
 const contestant: Contestant = {
-  matmul: ({ m, k, n, transposeA, transposeB }) =>
+  matmul: ({ m, k, n, transposeA, transposeB, finish }) =>
     runnerOf(
       (...args) => {
-        const [a, b] = args as [Tensor, Tensor];
-        return [np.matmul(transposeA ? np.transpose(a) : a, transposeB ? np.transpose(b) : b)];
+        const [a, b, bias] = args as [Tensor, Tensor, Tensor?];
+        const y = np.matmul(transposeA ? np.transpose(a) : a, transposeB ? np.transpose(b) : b);
+        return [bias ? nn.relu(y.add(bias)) : y];
       },
-      [held(transposeA ? [k, m] : [m, k], 1), held(transposeB ? [n, k] : [k, n], 2)],
+      [held(transposeA ? [k, m] : [m, k], 1), held(transposeB ? [n, k] : [k, n], 2), ...(finish ? [held([n], 3)] : [])],
     ),
   convolution: (work) => {
-    const { direction, batch, inputs, outputs, size, kernel, stride, padding } = work;
+    const { direction, batch, inputs, outputs, size, kernel, stride, padding, finish } = work;
     const shapes = {
       x: [batch, inputs, size, size],
       w: [outputs, inputs, kernel, kernel],
@@ -197,11 +198,15 @@ const contestant: Contestant = {
       value!.dispose();
       return [result!];
     };
+    const channels = [held([outputs, 1, 1], 4), held([outputs, 1, 1], 5)];
     const x = held(shapes.x, 1);
     const w = held(shapes.w, 2);
     const g = held(shapes.y, 3);
     const directions = {
-      forward: () => runnerOf((...args) => [forward(args[0]!, args[1]!)], [x, w]),
+      forward: () =>
+        finish
+          ? runnerOf((...args) => [nn.relu(forward(args[0]!, args[1]!).mul(args[2]!).add(args[3]!))], [x, w, ...channels])
+          : runnerOf((...args) => [forward(args[0]!, args[1]!)], [x, w]),
       input: () => runnerOf((...args) => gradient((image) => forward(image, args[0]!), np.zeros(shapes.x), args[1]!), [w, g]),
       weight: () => runnerOf((...args) => gradient((weight) => forward(args[0]!, weight), np.zeros(shapes.w), args[1]!), [x, g]),
     };

@@ -67,7 +67,8 @@ def matmul(work):
     b = values([work["n"], work["k"]] if work["transposeB"] else [work["k"], work["n"]], 2)
     a = a.T if work["transposeA"] else a
     b = b.T if work["transposeB"] else b
-    return Runner(lambda: (a @ b,))
+    bias = values([work["n"]], 3)
+    return Runner(lambda: (F.relu(a @ b + bias) if work.get("finish") else a @ b,))
 
 
 def convolution(work):
@@ -76,8 +77,14 @@ def convolution(work):
     x = values([batch, work["inputs"], size, size], 1)
     w = values([work["outputs"], work["inputs"], kernel, kernel], 2)
     g = values([batch, work["outputs"], out, out], 3)
+    scale, shift = values([work["outputs"], 1, 1], 4), values([work["outputs"], 1, 1], 5)
+
+    def forward():
+        y = F.conv2d(x, w, stride=stride, padding=padding)
+        return (F.relu(y * scale + shift) if work.get("finish") else y,)
+
     directions = {
-        "forward": lambda: (F.conv2d(x, w, stride=stride, padding=padding),),
+        "forward": forward,
         "input": lambda: (torch.nn.grad.conv2d_input(x.shape, w, g, stride, padding),),
         "weight": lambda: (torch.nn.grad.conv2d_weight(x, w.shape, g, stride, padding),),
     }

@@ -142,14 +142,16 @@ function vicregStep(network: NetworkName): Runner {
 }
 
 const contestant: Contestant = {
-  matmul: ({ m, k, n, transposeA, transposeB }) => {
+  matmul: ({ m, k, n, transposeA, transposeB, finish }) => {
     const a = held(transposeA ? [k, m] : [m, k], 1);
     const b = held(transposeB ? [n, k] : [k, n], 2);
     const oriented = (x: Slot, transposed: boolean): Tensor => (transposed ? x.value.transpose() : x.value);
-    return keeperOf(() => [oriented(a, transposeA).matmul(oriented(b, transposeB))]);
+    const bias = held([n], 3);
+    const product = (): Tensor => oriented(a, transposeA).matmul(oriented(b, transposeB));
+    return keeperOf(() => [finish ? product().add(bias.value).relu() : product()]);
   },
   convolution: (work) => {
-    const { direction, batch, inputs, outputs, size, kernel, stride, padding } = work;
+    const { direction, batch, inputs, outputs, size, kernel, stride, padding, finish } = work;
     const shapes = {
       x: [batch, inputs, size, size],
       w: [outputs, inputs, kernel, kernel],
@@ -160,8 +162,10 @@ const contestant: Contestant = {
     const g = held(shapes.y, 3);
     const options = { stride, padding };
     const gradient = (image: Tensor, weight: Tensor, of: Tensor): Tensor[] => vjp(conv2d(image, weight, options), [of], g.value);
+    const [scale, shift] = [held([outputs, 1, 1], 4), held([outputs, 1, 1], 5)];
+    const forward = (): Tensor => conv2d(x.value, w.value, options);
     const directions = {
-      forward: () => [conv2d(x.value, w.value, options)],
+      forward: () => [finish ? forward().mul(scale.value).add(shift.value).relu() : forward()],
       input: () => {
         const image = zeros(shapes.x);
         return gradient(image, w.value, image);

@@ -150,18 +150,22 @@ function vicregStep(network: 'mlp' | 'conv'): Runner {
 }
 
 const contestant: Contestant = {
-  matmul: ({ m, k, n, transposeA, transposeB }) => {
+  matmul: ({ m, k, n, transposeA, transposeB, finish }) => {
     const a = held(transposeA ? [k, m] : [m, k], 1);
     const b = held(transposeB ? [n, k] : [k, n], 2);
-    return runnerOf(() => [tf.matMul(a, b, transposeA, transposeB)]);
+    const bias = held([n], 3);
+    const product = (): tf.Tensor => tf.matMul(a, b, transposeA, transposeB);
+    return runnerOf(() => [finish ? tf.relu(tf.add(product(), bias)) : product()]);
   },
   convolution: (work) => {
-    const { direction, batch, inputs, outputs, size, kernel, stride, padding } = work;
+    const { direction, batch, inputs, outputs, size, kernel, stride, padding, finish } = work;
     const x = imagesOf([batch, inputs, size, size], 1);
     const w = kernelsOf([outputs, inputs, kernel, kernel], 2);
     const g = imagesOf([batch, outputs, outputSize(work), outputSize(work)], 3);
+    const [scale, shift] = [held([outputs], 4), held([outputs], 5)];
+    const forward = (): tf.Tensor => tf.conv2d(x, w, stride, padding);
     const directions = {
-      forward: () => tf.conv2d(x, w, stride, padding),
+      forward: () => (finish ? tf.relu(tf.add(tf.mul(forward(), scale), shift)) : forward()),
       input: () => tf.conv2dTranspose(g, w, x.shape as Shape4, stride, padding),
       // As tf.grad calls it, without the forward pass.
       weight: () =>
