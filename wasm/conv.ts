@@ -241,7 +241,7 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
                   fillTable(targetRows, filters, pointer(target, bases) + <usize>(targetGroup << 2), stride(target, 1) << 2);
                   const start = <i32>base + (g * channels * channelPitch << 2);
                   fillTaps(sourceTaps, start, channels, channelPitch << 2, sourceAxis, tapsH, sourceAxis + axisW, tapsW);
-                  if (steps == 0) {
+                  if (steps == 0 && !isWeight) {
                     if (!later) clear(filters, count, targetRows, targetPixels);
                   } else if (isWeight) {
                     if (targetChannels == 1) rowProduct(

@@ -99,7 +99,7 @@ function sumStrips(columns: i32, steps: i32, row: usize, bDepths: usize, bColumn
 }
 
 /** Whether sixteen columns lie side by side, the first at `start`. */
-function isSide(columns: usize, start: usize): bool {
+function consecutive16(columns: usize, start: usize): bool {
   return at(columns, 0) == start && at(columns, 8) == start + 32 && consecutive8(columns) && consecutive8(columns + 32);
 }
 
@@ -108,9 +108,9 @@ function sumRows(columns: i32, steps: i32, row: usize, bDepths: usize, bColumns:
   const end = sums + (<usize>columns << 2);
   const last = row + (<usize>steps << 2);
   // Columns that lie side by side need not be looked up; of these, sixteen at a time.
-  let side = bColumns;
-  for (const last = bColumns + (end - sums) - 64; side <= last && isSide(side, at(bColumns, 0) + (side - bColumns)); side += 64) {}
-  const inPlace = sums + (side - bColumns);
+  let beside = bColumns;
+  for (const stop = bColumns + (end - sums) - 64; beside <= stop && consecutive16(beside, at(bColumns, 0) + (beside - bColumns)); beside += 64) {}
+  const inPlace = sums + (beside - bColumns);
   for (; row + 16 <= last; row += 16, bDepths += 16) {
     const a0 = v128.load32_splat(row), a1 = v128.load32_splat(row, 4);
     const a2 = v128.load32_splat(row, 8), a3 = v128.load32_splat(row, 12);

@@ -1,4 +1,3 @@
-// NOTE FROM THE LEAD TO HELPER (do not commit this line): leave wasm/winograd.ts and wasm/winogradTile.ts as they are: I am rewriting them on main (strided Winograd). Skip that half of item 3; engine/backends/wasm/winograd.ts: only the workspace cap, roles and named constants.
 /**
  * 3×3 convolution of stride 1 or 2 in all directions by Winograd's F(4×4, 3×3): transformed patches times transformed filters, for each of
  * 36 points (81 of a strided one) one matrix product. What is multiplied is written as the panels that the register tiles read, so nothing
@@ -245,8 +244,8 @@ export function winograd(command: usize, bases: usize, workspace: usize, thread:
           const pixels = to + <usize>(image * stride(target, 0) + (filter + r) * stride(target, 1) + row * stride(target, 2) + column << 2);
           for (let lane = 0; lane < min(8, images - image); lane += 4) {
             tilePixels(kind, m + <usize>panel * mPanel + (<usize>r << 5) + (<usize>lane << 2), mPoint, square);
-            const first = pixels + <usize>(lane * stride(target, 0) << 2);
-            storePixels(square, tileSize, first, target, min(4, images - image - lane), min(tileSize, height - row), min(tileSize, width - column));
+            const quad = pixels + <usize>(lane * stride(target, 0) << 2);
+            storePixels(square, tileSize, quad, target, min(4, images - image - lane), min(tileSize, height - row), min(tileSize, width - column));
           }
         }
       }

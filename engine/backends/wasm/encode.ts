@@ -15,7 +15,7 @@ import { workspaceBytes } from './workspace.ts';
 
 /**
  * Besides a plan's own buffers, commands name two: one whose base is 0, of views whose elements are their own positions, and one for
- * partial results of folds.
+ * what its threads pass on: partial results of folds, transformed filters of convolutions.
  */
 export const extraBuffers = 2;
 const partialBuffer = (plan: Plan): number => plan.buffers.length + 1;
@@ -24,7 +24,7 @@ export interface EncodedPlan {
   readonly words: Int32Array<ArrayBuffer>;
   /** Scratch memory that one thread needs. */
   readonly workspaceBytes: number;
-  /** Scratch memory that all threads share: partial results of folds. */
+  /** Scratch memory that all threads share: partial results of folds, transformed filters. */
   readonly partialBytes: number;
 }
 

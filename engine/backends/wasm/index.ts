@@ -29,9 +29,9 @@ export interface WasmOptions {
    */
   readonly threads?: number;
   /**
-   * Whether 3×3 convolutions of 16 channels or more may be done with a quarter of the multiplications (Winograd's F(4×4, 3×3)); they may,
-   * unless given. Rounding errs about three times as much then, and a NaN or an infinity of an image, or a
-   * number beyond 1e37, makes NaN of all the pixels that are done with it, which are within 5 of it.
+   * Whether 3×3 convolutions of 16 channels or more (32 with a stride of two) may be done with a quarter of the multiplications (nine
+   * sixteenths), by Winograd's F(4×4, 3×3); they may, unless given. Rounding errs about three times as much then, and a NaN or an infinity
+   * of an image, or a number beyond 1e36, makes NaN of all the pixels that are done with it, which are within 7 of it.
    */
   readonly winograd?: boolean;
 }

@@ -12,12 +12,16 @@ interface Role {
   readonly strides: readonly number[];
 }
 
-/** What differs between the three kinds of convolution in `wasm/winogradTile.ts`: along an axis, how many pixels a tile gives, a patch has, and lie between patches; and products. */
+/** What differs between the three kinds of convolution in `wasm/winogradTile.ts`; sizes are along an axis. */
 interface Kind {
   readonly code: number;
+  /** Pixels that come out of a tile. */
   readonly tile: number;
+  /** Pixels that go into it. */
   readonly patch: number;
+  /** Pixels from one patch to the next. */
   readonly patchStep: number;
+  /** Products of a tile. */
   readonly points: number;
   /** The most pixels (and images) that tiles (and vectors) may cover for each that there is, below what is saved: 4, or 16/9 with a stride. */
   readonly mostCovered: number;
@@ -87,31 +91,44 @@ const roundUp = (a: number, b: number): number => divideUp(a, b) * b;
 /** Bytes of a thread's transformed patches, which grow with channels × width: beyond, memory is worth more than multiplications. */
 const MOST_BYTES = 32 << 20;
 
+/** Transformed filters of so many bytes stay in cache; larger ones are written and read once more, which this many tiles pay for. */
+const CACHED_BYTES = 2 << 20;
+const LEAST_TILES = 32;
+/** Four times the filters: beyond, memory is worth more. */
+const MOST_FILTER_BYTES = 64 << 20;
+
 /** Whether there is less to compute this way, in a workspace of some megabytes, and views are as the kernels need them. */
 export function suitsWinograd(kernel: ConvKernel): boolean {
   const roles = forwardRoles(kernel);
   if (!roles) return false;
-  const { kind, source, target, padding } = roles;
+  const { kind, source, target, filters, padding } = roles;
   const [images, outputs, height, width] = target.shape as [number, number, number, number];
   const covered = (size: number, piece: number): number => roundUp(size, piece) / size;
+  const tiles = images * divideUp(height, kind.tile) * divideUp(width, kind.tile);
   const lanes = kernel.direction === 'weight' ? 1 : covered(images, LANES);
   return (
     padding.every((size) => size >= 0) &&
     Math.min(source.shape[1]!, outputs) >= kind.leastChannels[kernel.direction] &&
     covered(height, kind.tile) * covered(width, kind.tile) * lanes <= kind.mostCovered &&
+    (filterBytes(filters) <= CACHED_BYTES || tiles >= LEAST_TILES) &&
+    filterBytes(filters) <= MOST_FILTER_BYTES &&
     workspaceOf(kernel.direction, roles) <= MOST_BYTES &&
     source.strides[3] === 1 &&
     target.strides[3] === 1
   );
 }
 
+/** Bytes of transformed filters, padded to whole panels. */
+function filterBytes({ shape: [rows, steps] }: Role): number {
+  return 4 * FILTER_POINTS * roundUp(rows!, PANEL_ROWS) * roundUp(steps!, LANES);
+}
+
 /** The commands for a convolution that `suitsWinograd`; they pass filters, transformed, through the buffer `partial`. */
 export function encodeWinograd(kernel: ConvKernel, partial: number): Command[] {
   const roles = forwardRoles(kernel)!;
   const { kind, source, target, filters, padding } = roles;
-  const [rows, steps] = filters.shape as [number, number];
   const points: Role = { buffer: partial, offset: 0, shape: [1, 1, 1, 1], strides: [0, 0, 0, 0] };
-  const partialBytes = 4 * FILTER_POINTS * roundUp(rows, PANEL_ROWS) * roundUp(steps, LANES);
+  const partialBytes = filterBytes(filters);
   const words = (parameters: readonly number[], views: readonly Role[]): number[] => [
     ...parameters,
     ...views.flatMap(({ buffer, offset, shape, strides }) => [buffer, 4 * offset, ...shape, ...strides]),

@@ -22,7 +22,7 @@ const geometries: fc.Arbitrary<Geometry> = fc
   .record({
     images: fc.integer({ min: 0, max: 3 }),
     groups: fc.constantFrom(1, 1, 2, 3),
-    channels: fc.integer({ min: 1, max: 5 }),
+    channels: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 1, max: 5 }) }, fc.constant(0)),
     filters: fc.oneof({ weight: 3, arbitrary: fc.integer({ min: 1, max: 5 }) }, { weight: 1, arbitrary: fc.integer({ min: 6, max: 20 }) }),
     size: pair(1, 14),
     kernel: pair(1, 4),

@@ -27,7 +27,7 @@ import { sizeOf } from '../../../../engine/shape.ts';
 import { property } from '../../../support/property.ts';
 import { build as built, leaf, randomPrograms } from '../../compiler/randomPrograms.ts';
 import { buffer, contiguous, noise, planOf, program } from '../plans.ts';
-import { anyOrder, endTeams, runOn, runOnTeam, sharedBuilds } from './shares.ts';
+import { anyOrder, bitsOf, endTeams, runOn, runOnTeam, sharedBuilds } from './shares.ts';
 
 interface Bound {
   readonly plan: Plan;
@@ -49,14 +49,6 @@ function bound(
   expect(planFaults(plan)).toEqual([]);
   // Leaves hold arrays, for no backend has seen them.
   return { plan, inputs: inputs.map((node) => node.storage as TypedArray), slots: slots.map((each) => initial.get(each)!) };
-}
-
-/** The bytes of arrays. Which NaN a NaN is may depend on how far the platform has optimised the code, and on nothing that is ours. */
-function bitsOf(arrays: readonly TypedArray[]): string[] {
-  return arrays.map((array) => {
-    const words = array instanceof Float32Array ? array.map((value) => (Number.isNaN(value) ? Number.NaN : value)) : array;
-    return Buffer.from(words.buffer).toString('latin1');
-  });
 }
 
 const float32 = (shape: readonly number[], seed: number): HostArray => {

@@ -236,16 +236,12 @@ describe('folds of planes, pixels within channels within images', () => {
     }));
 
   it('have the same bits for any number of threads', () =>
-    property(
-      [planes, fc.nat(1e6)],
-      (geometry, seed) => {
-        const plan = planOfPlanes(geometry);
-        const bits = (threads: number) => runOn(threads, plan, dataOf(plan, seed)).map((result) => Buffer.from(result.slice().buffer));
-        const alone = bits(1);
-        for (const threads of [2, 3, 7]) bits(threads).forEach((result, k) => expect(result.equals(alone[k]!)).toBe(true));
-      },
-      { numRuns: 30 },
-    ));
+    property([planes, fc.nat(1e6)], (geometry, seed) => {
+      const plan = planOfPlanes(geometry);
+      const bits = (threads: number) => runOn(threads, plan, dataOf(plan, seed)).map((result) => Buffer.from(result.slice().buffer));
+      const alone = bits(1);
+      for (const threads of [2, 3, 7]) bits(threads).forEach((result, k) => expect(result.equals(alone[k]!)).toBe(true));
+    }));
 });
 
 it('folds long axes in chunks, to what the reference gives', async () => {

@@ -62,7 +62,7 @@ export function anyOrder(seed: number): Order {
 interface Placed {
   readonly call: Call;
   readonly words: Int32Array;
-  /** Copies of the outputs, then of the slots. @throws Error naming what was written behind. */
+  /** Copies of the outputs, then of the slots. @throws Error naming what was written behind, or which input was written. */
   read(): TypedArray[];
 }
 
@@ -114,6 +114,10 @@ function place(
       for (const { name, at } of guards) {
         const written = new Uint8Array(memory.buffer, at, GUARD).findIndex((byte) => byte !== 255);
         if (written >= 0) throw new Error(`byte ${written} behind ${name} was written`);
+      }
+      for (const [k, number] of plan.inputs.entries()) {
+        const [left, given] = [view(number), inputs[k]!];
+        if (!left.every((value, i) => Object.is(value, given[i]))) throw new Error(`input ${k} was written`);
       }
       return [...plan.outputs, ...plan.slots].map((number) => view(number).slice());
     },
@@ -167,4 +171,12 @@ export async function endTeams(): Promise<void> {
     for (const team of teams.values()) (await team).dispose();
     teams.clear();
   }
+}
+
+/** The bytes of arrays. Which NaN a NaN is may depend on how far the platform has optimised the code, and on nothing that is ours. */
+export function bitsOf(arrays: readonly TypedArray[]): string[] {
+  return arrays.map((array) => {
+    const words = array instanceof Float32Array ? array.map((value) => (Number.isNaN(value) ? Number.NaN : value)) : array;
+    return Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('latin1');
+  });
 }

@@ -7,7 +7,7 @@ import type { Kernel, Plan, View } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import type { DType, TypedArray } from '../../../../engine/dtype.ts';
 import { buffer, type KernelBody, planOf, runPlan } from '../plans.ts';
-import { runOn } from './shares.ts';
+import { bitsOf, runOn, sharedBuilds } from './shares.ts';
 
 /** The builds that this platform runs. */
 export const builds: readonly Backend[] = (
@@ -130,7 +130,8 @@ export function dataOf(given: Case, seed: number, specials: readonly boolean[] =
 export function sameBits(given: Case, data: readonly Float32Array[]): void {
   const plan = planOfCase(given);
   const inputs = plan.inputs.map((k) => data[k]!.subarray(0, plan.buffers[k]!.length));
-  const bits = (threads: number) => Buffer.from(runOn(threads, plan, inputs)[0]!.slice().buffer);
-  const alone = bits(1);
-  for (const threads of [2, 3, 7]) expect(bits(threads).equals(alone), `${threads} threads`).toBe(true);
+  for (const build of sharedBuilds) {
+    const alone = bitsOf(runOn(1, plan, inputs, { build }));
+    for (const threads of [2, 3, 7]) expect(bitsOf(runOn(threads, plan, inputs, { build })), `${threads} threads, ${build}`).toEqual(alone);
+  }
 }

@@ -76,44 +76,32 @@ describe.each(['forward', 'input', 'weight'] as const)('winograd %s', (direction
   const geometries = geometriesOf(direction === 'weight' ? 64 : 32);
 
   it('holds for any size, padding, number of channels and layout that suits it', () =>
-    property(
-      [geometries, lies, fc.nat()],
-      (geometry, drawn, seed) => {
-        const given = caseOf(direction, geometry, drawn);
-        fc.pre(suitsWinograd(kernelOf(given)));
-        return agree(given, dataOf(given, seed), tolerance(given));
-      },
-      { numRuns: 40 },
-    ));
+    property([geometries, lies, fc.nat()], (geometry, drawn, seed) => {
+      const given = caseOf(direction, geometry, drawn);
+      fc.pre(suitsWinograd(kernelOf(given)));
+      return agree(given, dataOf(given, seed), tolerance(given));
+    }));
 
   it('gives the same bits to any number of threads', () =>
-    property(
-      [geometries, fc.nat()],
-      (geometry, seed) => {
-        const given = caseOf(direction, geometry, [rowMajor, rowMajor, rowMajor]);
-        fc.pre(suitsWinograd(kernelOf(given)));
-        sameBits(given, dataOf(given, seed));
-      },
-      { numRuns: 12 },
-    ));
+    property([geometries, fc.nat()], (geometry, seed) => {
+      const given = caseOf(direction, geometry, [rowMajor, rowMajor, rowMajor]);
+      fc.pre(suitsWinograd(kernelOf(given)));
+      sameBits(given, dataOf(given, seed));
+    }));
 
   it('lets no NaN or infinity of an image disappear', () =>
-    property(
-      [geometries, fc.nat(), fc.constantFrom(NaN, Infinity, -Infinity)],
-      async (geometry, seed, special) => {
-        const given = caseOf(direction, geometry, [rowMajor, rowMajor, rowMajor]);
-        fc.pre(suitsWinograd(kernelOf(given)));
-        const [first, second] = dataOf(given, seed);
-        first![seed % first!.length] = special;
-        const plan = planOfCase(given);
-        const want = (await runPlan(cpu, plan, [first!, second!]))[0]!;
-        for (const backend of builds) {
-          const got = (await runPlan(backend, plan, [first!, second!]))[0]!;
-          expect(want.findIndex((value, i) => !Number.isFinite(value) && Number.isFinite(got[i]))).toBe(-1);
-        }
-      },
-      { numRuns: 20 },
-    ));
+    property([geometries, fc.nat(), fc.constantFrom(NaN, Infinity, -Infinity)], async (geometry, seed, special) => {
+      const given = caseOf(direction, geometry, [rowMajor, rowMajor, rowMajor]);
+      fc.pre(suitsWinograd(kernelOf(given)));
+      const [first, second] = dataOf(given, seed);
+      first![seed % first!.length] = special;
+      const plan = planOfCase(given);
+      const want = (await runPlan(cpu, plan, [first!, second!]))[0]!;
+      for (const backend of builds) {
+        const got = (await runPlan(backend, plan, [first!, second!]))[0]!;
+        expect(want.findIndex((value, i) => !Number.isFinite(value) && Number.isFinite(got[i]))).toBe(-1);
+      }
+    }));
 
   it.each([
     [
