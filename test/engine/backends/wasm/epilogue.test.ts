@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { encodePlan } from '../../../../engine/backends/wasm/encode.ts';
 import type { ConvKernel, Kernel, Plan } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
-import type { DType, TypedArray } from '../../../../engine/dtype.ts';
+import type { DType } from '../../../../engine/dtype.ts';
 import { sizeOf } from '../../../../engine/shape.ts';
 import * as command from '../../../../wasm/command.ts';
 import { property } from '../../../support/property.ts';
 import { buffer, contiguous, type KernelBody, planOf, program, singleKernelPlan, withoutEpilogues } from '../plans.ts';
 import { arranged, draw, type Layout, layouts } from './harness.ts';
 import { type Draft, programs } from './programs.ts';
-import { runOn, sharedBuilds } from './shares.ts';
+import { bitsOf, runOn, sharedBuilds } from './shares.ts';
 import { draw as drawFactor } from './strided.ts';
 
 interface Product {
@@ -106,8 +106,6 @@ function planOfDrawn({ product, draft, lies }: Drawn): Plan {
   return plan;
 }
 
-const bytes = (arrays: readonly TypedArray[]) => Buffer.concat(arrays.map((array) => Buffer.from(array.slice().buffer)));
-
 function sameAsMap(plan: Plan, seed: number): void {
   const apart = withoutEpilogues(plan);
   expect(planFaults(apart)).toEqual([]);
@@ -117,9 +115,9 @@ function sameAsMap(plan: Plan, seed: number): void {
     return number < 2 ? drawFactor(length, seed + number, seed % 3 === 0) : draw(dtype, length, seed + number);
   });
   for (const build of sharedBuilds) {
-    const want = bytes(runOn(1, apart, inputs, { build }));
+    const want = bitsOf(runOn(1, apart, inputs, { build }));
     for (const threads of [1, 2, 5]) {
-      expect(bytes(runOn(threads, plan, inputs, { build })).equals(want), `${build}, ${threads} threads`).toBe(true);
+      expect(bitsOf(runOn(threads, plan, inputs, { build })), `${build}, ${threads} threads`).toEqual(want);
     }
   }
 }
