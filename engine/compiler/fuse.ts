@@ -292,8 +292,8 @@ function withEpilogues(
       result!.dtype === product!.dtype &&
       // The result takes the product's place.
       bases.size <= bindings &&
-      // A slot of this size may be what is updated: a map can do that in place.
-      ![...bases].some((base) => base.is('slot') && sizeOf(base.shape) === size) &&
+      // What is wanted may update a slot of this size: a map can do that in place.
+      !(roots.includes(result!) && [...bases].some((base) => base.is('slot') && sizeOf(base.shape) === size)) &&
       nodes
         .flatMap((node) => readsOf(node, virtual, locate))
         .every(({ base, layout }) => base !== product || (isContiguous(layout) && sizeOf(layout.shape) === size)) &&

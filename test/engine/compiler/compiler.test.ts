@@ -286,6 +286,13 @@ describe('epilogues', () => {
     expect(kindsOf(plain)).toEqual(['gemm', 'map']);
   });
 
+  it('read slots of their size where none is updated', () => {
+    const hidden = x.matmul(w).add(parameter(12, 6).value).relu();
+    const plan = planOf([hidden.matmul(leaf(6, 5))]);
+    expect(kindsOf(plan)).toEqual(['gemm', 'gemm']);
+    expect(finished(plan)).toBe(1);
+  });
+
   it('make the new value of a slot that they do not read', () => {
     const [weight, bias] = [parameter(12, 6), parameter(6)];
     const plan = planOf([], [[weight, x.matmul(w).add(bias.value).relu()]]);
