@@ -272,32 +272,29 @@ function withEpilogues(
   bindings: number,
 ): readonly Draft[] {
   const uses = [...roots.map((root) => locate(root).base), ...drafts.flatMap(({ reads }) => [...reads])];
-  const candidates = drafts.filter(({ nodes: [node] }) => products.has(node!.op) && uses.filter((base) => base === node).length === 1);
   const finished = drafts.map((draft): Draft => {
     // The last of several products, so that none of what it reads has to wait for another one.
-    const source = candidates.findLast((candidate) => finishes(draft, candidate));
+    const source = drafts.findLast(({ nodes: [node], reads }) => products.has(node!.op) && finishes(draft, node!, reads));
     return source ? { ...draft, product: source.nodes[0]!, reads: new Set([...source.reads, ...draft.reads]) } : draft;
   });
   const absorbed = new Set(finished.map(({ product }) => product));
   return finished.filter(({ nodes }) => !absorbed.has(nodes[0]));
 
-  function finishes({ nodes, stored, reads }: Draft, { nodes: [product], reads: factors }: Draft): boolean {
-    const [result, another] = stored;
-    const size = sizeOf(product!.shape);
-    const bases = new Set([...factors, ...reads]);
+  function finishes({ nodes, stored, reads }: Draft, product: Node, factors: ReadonlySet<Node>): boolean {
+    const result = stored[0]!;
+    if (stored.length > 1 || !isElementwise(result) || !reads.has(product)) return false;
+    const size = sizeOf(product.shape);
+    const bases = [...factors, ...reads];
     return (
-      reads.has(product!) &&
-      isElementwise(result!) &&
-      !another &&
-      result!.dtype === product!.dtype &&
-      // The result takes the product's place.
-      bases.size <= bindings &&
+      uses.indexOf(product) === uses.lastIndexOf(product) &&
+      result.dtype === product.dtype &&
+      // At most these, since the result takes the product's place.
+      bases.length <= bindings &&
       // What is wanted may update a slot of this size: a map can do that in place.
-      !(roots.includes(result!) && [...bases].some((base) => base.is('slot') && sizeOf(base.shape) === size)) &&
+      !(roots.includes(result) && bases.some((base) => base.is('slot') && sizeOf(base.shape) === size)) &&
       nodes
         .flatMap((node) => readsOf(node, virtual, locate))
-        .every(({ base, layout }) => base !== product || (isContiguous(layout) && sizeOf(layout.shape) === size)) &&
-      sizeOf(result!.shape) === size
+        .every(({ base, layout }) => base !== product || (isContiguous(layout) && sizeOf(layout.shape) === size))
     );
   }
 }

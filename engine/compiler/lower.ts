@@ -1,7 +1,7 @@
 import type { Node, OpName } from '../graph.ts';
 import { type Draft, isElementwise, isPosition, leafKey } from './fuse.ts';
 import { contiguous, isMovement, type Layout, type Located } from './layout.ts';
-import type { ConvKernel, GemmKernel, Kernel, Program, Reduction, View } from './plan.ts';
+import type { ConvKernel, GemmKernel, Kernel, MapKernel, Program, Reduction, View } from './plan.ts';
 import { ProgramBuilder, scalarOf, type Value } from './program.ts';
 
 export interface LoweringContext {
@@ -14,10 +14,11 @@ export interface LoweringContext {
 /** The kernel of a draft. A product that it finishes must have the buffer of the result. */
 export function lower({ nodes, stored, product }: Draft, context: LoweringContext): Kernel {
   const kernel = lowerNodes(nodes, stored, context);
-  if (!product || kernel.kind !== 'map') return kernel;
-  // What `fuse` calls a product is lowered to one of these.
+  if (!product) return kernel;
+  // What `fuse` calls a product is lowered to one of these, and what finishes it to a map.
   const made = lowerNodes([product], [product], context) as GemmKernel | ConvKernel;
-  return { ...made, epilogue: kernel.program, inputs: [...made.inputs, ...kernel.inputs] };
+  const { program, inputs } = kernel as MapKernel;
+  return { ...made, epilogue: program, inputs: [...made.inputs, ...inputs] };
 }
 
 function lowerNodes(nodes: readonly Node[], stored: readonly Node[], context: LoweringContext): Kernel {

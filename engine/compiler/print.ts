@@ -30,8 +30,8 @@ export function workOf(kernel: Kernel): Work {
 
 /** The elementwise program of a kernel, if it has one. */
 function programOf(kernel: Kernel): Program | null {
-  if ('epilogue' in kernel) return kernel.epilogue;
-  return 'program' in kernel ? kernel.program : null;
+  const last = partsOf(kernel).at(-1)!;
+  return 'program' in last ? last.program : null;
 }
 
 function touchedBytes({ shape, strides, dtype }: View): number {

@@ -36,10 +36,12 @@ export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
   const words: number[] = [];
   let workspace = 0;
   let partial = 0;
-  const kernels = plan.kernels.flatMap((kernel) => (finishedRow(kernel) > 0 ? [kernel] : partsOf(kernel)));
-  for (const kernel of kernels) {
-    const saves = winograd && kernel.kind === 'conv' && suitsWinograd(kernel);
-    for (const encoded of saves ? encodeWinograd(kernel, partialBuffer(plan)) : encodeKernel(plan, kernel)) {
+  for (const kernel of plan.kernels) {
+    const row = finishedRow(kernel);
+    const commands = partsOf(kernel).flatMap((part) =>
+      winograd && part.kind === 'conv' && suitsWinograd(part) ? encodeWinograd(part, partialBuffer(plan)) : encodeKernel(plan, part, row),
+    );
+    for (const encoded of row && commands[1] ? [joined(commands)] : commands) {
       words.push(encoded.kind, 4 + encoded.words.length, kernel.inputs.length, kernel.outputs.length, ...encoded.words);
       workspace = Math.max(workspace, encoded.workspaceBytes);
       partial = Math.max(partial, encoded.partialBytes ?? 0);
@@ -56,13 +58,14 @@ export interface Command {
   readonly partialBytes?: number;
 }
 
-type Encoder<K extends KernelKind> = (plan: Plan, kernel: KernelOf<K>) => Command[];
+/** @param row see {@link finishedRow}; 0 for all but an epilogue. */
+type Encoder<K extends KernelKind> = (plan: Plan, kernel: KernelOf<K>, row: number) => Command[];
 
 const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
   map: encodeMap,
   reduce: encodeReduce,
   copy: encodeCopy,
-  gemm: encodeGemm,
+  gemm: fixed(command.GEMM, () => [0]),
   conv: fixed(command.CONV, ({ direction, stride, padding, dilation, groups }) => [
     directions[direction],
     ...stride,
@@ -88,8 +91,14 @@ const poolings = { max: 0, argmax: 1, sum: 2, sumTranspose: 3 } as const;
 /** f64 is refused before it is asked for. */
 const elements: { readonly [D in DType]: number } = { f32: 0, i32: 1, u8: 2, f64: NaN };
 
-function encodeKernel<K extends KernelKind>(plan: Plan, kernel: KernelOf<K>): Command[] {
-  return encoders[kernel.kind](plan, kernel);
+function encodeKernel<K extends KernelKind>(plan: Plan, kernel: KernelOf<K>, row: number): Command[] {
+  return encoders[kernel.kind](plan, kernel, row);
+}
+
+/** One command of a product's and its epilogue's. */
+function joined([gemm, map]: readonly Command[]): Command {
+  const { words, workspaceBytes: registers } = gemm!;
+  return { ...gemm!, words: [registers, ...words.slice(1), ...map!.words], workspaceBytes: registers + map!.workspaceBytes };
 }
 
 /** A kernel whose views all have rank 4 or less, and whose parameters are known. */
@@ -117,30 +126,14 @@ function wordOf(value: number, dtype: DType): number {
   return dtype === 'u8' ? Math.imul(value & 255, 0x01010101) : value | 0;
 }
 
-/** A product, with the words of its epilogue behind its own. */
-function encodeGemm(plan: Plan, kernel: KernelOf<'gemm'>): Command[] {
-  const [product, finish] = partsOf(kernel);
-  const map = finish?.kind === 'map' ? encodeBlocks(plan, finish, finishedRow(kernel)) : null;
-  return encodeAlone(plan, product as KernelOf<'gemm'>).map((alone) => ({
-    ...alone,
-    words: [map ? alone.workspaceBytes : 0, ...alone.words, ...(map?.words ?? [])],
-    workspaceBytes: alone.workspaceBytes + (map?.workspaceBytes ?? 0),
-  }));
-}
-
-const encodeAlone = fixed<'gemm'>(command.GEMM, () => []);
-
-function encodeMap(plan: Plan, kernel: KernelOf<'map'>): Command[] {
+/** @param row whose pieces are the blocks, in whatever order another kernel asks for them; with 0 the map cuts its blocks itself. */
+function encodeMap(plan: Plan, kernel: KernelOf<'map'>, row: number): Command[] {
   const { shape, program, inputs, outputs } = kernel;
   if (sizeOf(shape) === 0) return [];
   const moved = outputs.map((output, k) => [inputs[program.results[k]!], output] as const);
   const apart = outputs.length === 1 || !outputs.some((output) => inputs.some((input) => mayShare(plan, input.buffer, output.buffer)));
-  if (apart && moved.every(([from, to]) => from?.dtype === to.dtype)) return moved.flatMap(([from, to]) => encodeMove(from!, to));
-  return [encodeBlocks(plan, kernel, 0)];
-}
+  if (!row && apart && moved.every(([from, to]) => from?.dtype === to.dtype)) return moved.flatMap(([from, to]) => encodeMove(from!, to));
 
-/** @param row in which blocks lie that another kernel asks for, in any order; 0 where the map cuts its blocks itself. */
-function encodeBlocks(plan: Plan, { shape, program, inputs, outputs }: KernelOf<'map'>, row: number): Command {
   const positions = program.instructions.some(({ op: name }) => name === 'index') ? [contiguousStrides(shape)] : [];
   const firstOutput = inputs.length + positions.length;
   const axes = collapse(byReach(axesOf(shape, [...inputs.map(byteStrides), ...positions, ...outputs.map(byteStrides)]), firstOutput));
@@ -154,7 +147,7 @@ function encodeBlocks(plan: Plan, { shape, program, inputs, outputs }: KernelOf<
     return [direct ? op.DIRECT : op.EACH, window.element, slot, spare, ...windowWords(window, axes, firstOutput + k)];
   });
   const words = [extentOf(axes) / length, length, blocks.longest, outputs.length, ...encoded.words, ...results];
-  return { kind: command.MAP, words, workspaceBytes: encoded.bytes };
+  return [{ kind: command.MAP, words, workspaceBytes: encoded.bytes }];
 }
 
 function encodeReduce(plan: Plan, kernel: KernelOf<'reduce'>): Command[] {
