@@ -159,6 +159,8 @@ describe('tensegrity train', () => {
     const run = join(folder, 'shared');
     const call = new Call(['train', ...data, ...settings, '--out', run, '--json', '--no-eval']);
     await call.step(2);
+    // So that it is not done before the others ask.
+    call.kill('SIGSTOP');
     const [pid, host] = readFileSync(join(run, 'lock'), 'utf8').split('\n');
     const inUse = new RegExp(`shared is being trained by process ${pid} on ${host}; wait for it, or end it first .*remove .*lock`);
     await Promise.all([fails(['train', '--resume', run], 1, inUse), fails(['train', ...data, ...settings, '--out', run], 1, inUse)]);
