@@ -5,12 +5,12 @@ import type { Emitter } from './shader.ts';
 const identity: Program = { inputs: 1, constants: [], instructions: [], registers: 0, results: [0] };
 
 /** A fill and each window are maps: of a constant, and of the identity. */
-export const copy: Emitter<'copy'> = ({ fill, inputs, outputs }, plan) => {
+export const copy: Emitter<'copy'> = ({ fill, inputs, outputs }, context) => {
   const maps = inputs.map(
     (input, k): MapKernel => ({ kind: 'map', shape: input.shape, program: identity, inputs: [input], outputs: [outputs[k]!] }),
   );
-  return [...(fill === null ? [] : [fillMap(outputs[0]!, fill, plan.buffers[outputs[0]!.buffer]!.length)]), ...maps].flatMap((kernel) =>
-    map(kernel, plan),
+  return [...(fill === null ? [] : [fillMap(outputs[0]!, fill, context.plan.buffers[outputs[0]!.buffer]!.length)]), ...maps].flatMap(
+    (kernel) => map(kernel, context),
   );
 };
 

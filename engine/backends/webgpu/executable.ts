@@ -1,18 +1,12 @@
-import type { KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
+import type { Plan } from '../../compiler/plan.ts';
 import { type DType, dtypes, type TypedArray } from '../../dtype.ts';
-import { check, TensegrityError } from '../../errors.ts';
+import { check } from '../../errors.ts';
 import type { DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount } from '../storage.ts';
-import { copy } from './copy.ts';
 import { guarded } from './device.ts';
-import { gemm } from './gemm.ts';
-import { map } from './map.ts';
 import type { Pipelines } from './pipelines.ts';
-import { reduce } from './reduce.ts';
-import { layOutScratch } from './scratch.ts';
-import type { Emitter, Shader } from './shader.ts';
-
-const emitters: { readonly [K in KernelKind]?: Emitter<K> } = { map, reduce, gemm, copy };
+import type { Gpu } from './shader.ts';
+import { type Dispatch, type Translation, translate } from './translate.ts';
 
 export interface GpuMemory extends DeviceBuffer {
   readonly memory: GPUBuffer;
@@ -22,6 +16,7 @@ export interface GpuMemory extends DeviceBuffer {
 export interface Host {
   readonly device: GPUDevice;
   readonly pipelines: Pipelines;
+  readonly gpu: Gpu;
   allocate(bytes: number): GpuMemory;
   write(buffer: DeviceBuffer, data: TypedArray): void;
   read(buffer: DeviceBuffer, dtype: DType, length: number): Promise<TypedArray>;
@@ -30,20 +25,20 @@ export interface Host {
   open(buffer: DeviceBuffer, dtype: DType, length: number): GpuMemory;
 }
 
-/** A shader made ready, and the bind group of the buffers that it last ran on. */
-interface Dispatch {
-  readonly shader: Shader;
+/** A dispatch made ready, and the bind group of the buffers that it last ran on. */
+interface Ready {
+  readonly dispatch: Dispatch;
   readonly pipeline: GPUComputePipeline;
   bound: readonly GPUBuffer[];
   group: GPUBindGroup | null;
 }
 
 export async function prepare(host: Host, plan: Plan, constants: readonly Storage[]): Promise<Executable> {
-  const shaders = plan.kernels.flatMap((kernel) => emit(kernel, plan));
-  checkBindings(shaders, host.device.limits.maxStorageBuffersPerShaderStage);
+  const translation = translate(plan, host.gpu);
+  checkBindings(translation, host.device.limits.maxStorageBuffersPerShaderStage);
   const executable = new WebGpuExecutable(host, plan);
   try {
-    await executable.prepare(shaders, constants);
+    await executable.prepare(translation, constants);
     return executable;
   } catch (error) {
     executable.dispose();
@@ -51,15 +46,8 @@ export async function prepare(host: Host, plan: Plan, constants: readonly Storag
   }
 }
 
-function emit<K extends KernelKind>(kernel: KernelOf<K>, plan: Plan): Shader[] {
-  const { kind } = kernel;
-  const emitter = emitters[kind];
-  if (emitter) return emitter(kernel, plan);
-  throw new TensegrityError('backend', `the webgpu backend has no ${kind} yet: complete in a later release; use wasm`, { kind });
-}
-
-function checkBindings(shaders: readonly Shader[], limit: number): void {
-  const most = Math.max(0, ...shaders.map(({ buffers }) => buffers.length));
+function checkBindings({ dispatches }: Translation, limit: number): void {
+  const most = Math.max(0, ...dispatches.map(({ bindings }) => bindings.length));
   check(most <= limit, 'backend', () => `a kernel of ${most} buffers; this GPU binds at most ${limit}. Use the wasm backend`);
 }
 
@@ -71,7 +59,8 @@ class WebGpuExecutable implements Executable {
   /** Memory of the plan's own: scratch, and where arrays that it is given are uploaded to. */
   readonly #held: GpuMemory[] = [];
   readonly #uploads = new Map<number, GpuMemory>();
-  #dispatches: readonly Dispatch[] = [];
+  #pieces: readonly GPUBuffer[] = [];
+  #ready: readonly Ready[] = [];
   #disposed = false;
 
   constructor(host: Host, plan: Plan) {
@@ -79,13 +68,11 @@ class WebGpuExecutable implements Executable {
     this.#plan = plan;
   }
 
-  async prepare(shaders: readonly Shader[], constants: readonly Storage[]): Promise<void> {
-    this.#dispatches = await guarded(this.#host.device, 'preparing a plan', async () => {
-      const layout = layOutScratch(this.#plan);
-      const pieces = layout.bytes.map((bytes) => this.#hold(bytes).memory);
-      for (const [number, piece] of layout.pieces) this.#buffers[number] = pieces[piece]!;
-      const pipelines = await Promise.all(shaders.map(({ code }) => this.#host.pipelines.get(code)));
-      return shaders.map((shader, k): Dispatch => ({ shader, pipeline: pipelines[k]!, bound: [], group: null }));
+  async prepare({ dispatches, pieces }: Translation, constants: readonly Storage[]): Promise<void> {
+    this.#ready = await guarded(this.#host.device, 'preparing a plan', async () => {
+      this.#pieces = pieces.map((bytes) => this.#hold(bytes).memory);
+      const pipelines = await Promise.all(dispatches.map(({ code }) => this.#host.pipelines.get(code)));
+      return dispatches.map((dispatch, k): Ready => ({ dispatch, pipeline: pipelines[k]!, bound: [], group: null }));
     });
     const numbers = this.#plan.constants;
     checkCount(constants, numbers, 'constants');
@@ -149,21 +136,21 @@ class WebGpuExecutable implements Executable {
   #submit(): void {
     const encoder = this.#host.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    for (const dispatch of this.#dispatches) {
-      pass.setPipeline(dispatch.pipeline);
-      pass.setBindGroup(0, this.#bindGroup(dispatch));
-      pass.dispatchWorkgroups(...dispatch.shader.workgroups);
+    for (const ready of this.#ready) {
+      pass.setPipeline(ready.pipeline);
+      pass.setBindGroup(0, this.#bindGroup(ready));
+      pass.dispatchWorkgroups(...ready.dispatch.workgroups);
     }
     pass.end();
     this.#host.device.queue.submit([encoder.finish()]);
   }
 
-  #bindGroup(dispatch: Dispatch): GPUBindGroup {
-    const bound = dispatch.shader.buffers.map((number) => this.#buffers[number]!);
-    if (dispatch.group && bound.every((buffer, k) => buffer === dispatch.bound[k])) return dispatch.group;
+  #bindGroup(ready: Ready): GPUBindGroup {
+    const bound = ready.dispatch.bindings.map((place) => ('piece' in place ? this.#pieces[place.piece]! : this.#buffers[place.buffer]!));
+    if (ready.group && bound.every((buffer, k) => buffer === ready.bound[k])) return ready.group;
     const entries = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
-    dispatch.bound = bound;
-    dispatch.group = this.#host.device.createBindGroup({ layout: dispatch.pipeline.getBindGroupLayout(0), entries });
-    return dispatch.group;
+    ready.bound = bound;
+    ready.group = this.#host.device.createBindGroup({ layout: ready.pipeline.getBindGroupLayout(0), entries });
+    return ready.group;
   }
 }

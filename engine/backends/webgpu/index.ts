@@ -10,6 +10,8 @@ import { checkRoom, foreignBuffer } from '../storage.ts';
 import { type OpenDevice, openDevice } from './device.ts';
 import { type GpuMemory, type Host, prepare } from './executable.ts';
 import { Pipelines } from './pipelines.ts';
+import type { Gpu } from './shader.ts';
+import { BINDINGS } from './translate.ts';
 
 export interface WebGpuOptions {
   /** Instead of `navigator.gpu`, or of the one that the npm package `webgpu` makes. */
@@ -43,18 +45,24 @@ class WebGpuBackend implements Backend, Host {
   readonly dtypes: readonly DType[] = ['f32', 'i32', 'u8'];
   readonly device: GPUDevice;
   readonly pipelines: Pipelines;
+  readonly gpu: Gpu;
+  readonly maxBindings = BINDINGS;
   /** Kept, not used: see {@link OpenDevice}. */
-  readonly gpu: GPU;
-  readonly maxBindings: number;
+  readonly keptGpu: GPU;
   bytes = 0;
   /** Why the device cannot be used any more. */
   #lost: string | null = null;
 
   constructor({ device, gpu }: OpenDevice) {
     this.device = device;
-    this.gpu = gpu;
+    this.keptGpu = gpu;
     this.pipelines = new Pipelines(device);
-    this.maxBindings = device.limits.maxStorageBuffersPerShaderStage;
+    const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.limits;
+    this.gpu = {
+      workgroupBytes: maxComputeWorkgroupStorageSize,
+      threads: maxComputeInvocationsPerWorkgroup,
+      features: new Set(device.features),
+    };
     device.lost.then(({ reason, message }) => {
       const why = message || reason;
       this.#end(

@@ -1,12 +1,12 @@
 import { sizeOf } from '../../shape.ts';
 import { programStatements } from './expressions.ts';
-import { type Emitter, linearShader, placeStatements, THREADS, Views } from './shader.ts';
+import { type Emitter, placeStatements, THREADS, Views } from './shader.ts';
 
 /** A thread for each element; everything is loaded before anything is stored, as in-place maps need. */
-export const map: Emitter<'map'> = ({ shape, program, inputs, outputs }) => {
+export const map: Emitter<'map'> = ({ shape, program, inputs, outputs }, context) => {
   const size = sizeOf(shape);
   if (size === 0) return [];
-  const views = new Views(inputs, outputs);
+  const views = new Views(context, inputs, outputs);
   const body = [
     `let i = group * ${THREADS} + thread;`,
     `if (i >= ${size}) { return; }`,
@@ -16,5 +16,5 @@ export const map: Emitter<'map'> = ({ shape, program, inputs, outputs }) => {
     placeStatements('i', outputs, 'to'),
     ...outputs.map((view, k) => views.store(view, `to${k}`, `v${program.results[k]}`)),
   ];
-  return [linearShader(Math.ceil(size / THREADS), views, '', body.join('\n'))];
+  return [views.shader({ name: 'map', groups: Math.ceil(size / THREADS), body: body.join('\n') })];
 };

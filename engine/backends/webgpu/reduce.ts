@@ -2,7 +2,7 @@ import type { Lane } from '../../compiler/lanes.ts';
 import type { Reduction } from '../../compiler/plan.ts';
 import { sizeOf } from '../../shape.ts';
 import { literal, programStatements, wgslType } from './expressions.ts';
-import { type Emitter, linearShader, placeStatements, THREADS, Views } from './shader.ts';
+import { type Emitter, placeStatements, type Shader, THREADS, Views } from './shader.ts';
 
 /** A fold as WGSL: the type of what is carried, its start, an element as such, the union of two, and the result. */
 interface Fold {
@@ -40,7 +40,7 @@ const folds: { readonly [R in Reduction]: (lane: Lane) => Fold } = {
 };
 
 /** The first NaN of two places, else the first extremum. */
-function placeDeclarations(lane: Lane): string {
+function placeDeclarations(lane: Lane): Shader['declarations'] {
   const nan = (value: string) => (lane === 'i32' ? 'false' : `isNan(${value})`);
   const furthest = (name: string, operator: string) => `fn ${name}_${lane}(a: Place_${lane}, b: Place_${lane}) -> Place_${lane} {
   if (a.at < 0) { return b; }
@@ -51,7 +51,11 @@ function placeDeclarations(lane: Lane): string {
   if (${nan('b.value')} || b.value ${operator} a.value) { return b; }
   return a;
 }`;
-  return `struct Place_${lane} { value: ${wgslType(lane)}, at: i32 }\n${furthest('furthestUp', '>')}\n${furthest('furthestDown', '<')}`;
+  return {
+    [`Place_${lane}`]: `struct Place_${lane} { value: ${wgslType(lane)}, at: i32 }`,
+    [`furthestUp_${lane}`]: furthest('furthestUp', '>'),
+    [`furthestDown_${lane}`]: furthest('furthestDown', '<'),
+  };
 }
 
 /** Elements that a lane folds one by one before they join its total, so that rounding errors of sums stay small. */
@@ -61,7 +65,7 @@ const RUN = 128;
  * Each output has a team of 1 to 64 threads of a workgroup. A thread folds every so-many-th element, in runs; then the team's halves
  * merge, always in the same order, so the same bits come out each time.
  */
-export const reduce: Emitter<'reduce'> = ({ shape, reduced, program, reductions, inputs, outputs }) => {
+export const reduce: Emitter<'reduce'> = ({ shape, reduced, program, reductions, inputs, outputs }, context) => {
   const outer = sizeOf(shape.slice(0, shape.length - reduced));
   const count = sizeOf(shape.slice(shape.length - reduced));
   if (outer === 0) return [];
@@ -69,18 +73,18 @@ export const reduce: Emitter<'reduce'> = ({ shape, reduced, program, reductions,
   while (team < THREADS && team < count) team *= 2;
   const teams = THREADS / team;
 
-  const views = new Views(inputs, outputs);
+  const views = new Views(context, inputs, outputs);
   const { statements, lanes } = programStatements(program, inputs);
   const values = program.results.map((result) => `v${result}`);
   const parts = reductions.map((reduction, k) => folds[reduction](lanes[program.results[k]!]!));
   const placed = new Set(reductions.flatMap((reduction, k) => (reduction.startsWith('arg') ? [lanes[program.results[k]!]!] : [])));
   const state = (fields: readonly string[]) => `State(${fields.join(', ')})`;
-  const declarations = [
-    ...[...placed].map(placeDeclarations),
-    `struct State { ${parts.map(({ type }, k) => `s${k}: ${type}`).join(', ')} }`,
-    `fn merge(a: State, b: State) -> State { return ${state(parts.map(({ merge }, k) => merge(`a.s${k}`, `b.s${k}`)))}; }`,
-    `var<workgroup> states: array<State, ${THREADS}>;`,
-  ];
+  const declarations = {
+    ...Object.assign({}, ...[...placed].map(placeDeclarations)),
+    State: `struct State { ${parts.map(({ type }, k) => `s${k}: ${type}`).join(', ')} }`,
+    merge: `fn merge(a: State, b: State) -> State { return ${state(parts.map(({ merge }, k) => merge(`a.s${k}`, `b.s${k}`)))}; }`,
+    states: `var<workgroup> states: array<State, ${THREADS}>;`,
+  };
   const neutral = state(parts.map((part) => part.neutral));
   const body = `let member = thread % ${team};
 let o = group * ${teams} + thread / ${team};
@@ -110,5 +114,5 @@ if (member == 0 && o < ${outer}) {
 ${placeStatements('o', outputs, 'to')}
 ${outputs.map((view, k) => views.store(view, `to${k}`, parts[k]!.result(`states[thread].s${k}`))).join('\n')}
 }`;
-  return [linearShader(Math.ceil(outer / teams), views, declarations.join('\n'), body)];
+  return [views.shader({ name: 'reduce', groups: Math.ceil(outer / teams), declarations, body })];
 };

@@ -1,34 +1,38 @@
-import type { Plan } from '../../compiler/plan.ts';
 import { dtypes } from '../../dtype.ts';
+import type { Emitted } from './emit.ts';
+import type { Group } from './merge.ts';
 
-/** Which of a few shared pieces of memory each scratch buffer lives in. */
+/** Which of a few pieces of memory each scratch buffer lives in. */
 export interface ScratchLayout {
-  /** By buffer number. */
+  /** By memory: the number of a buffer, or SHARED. */
   readonly pieces: ReadonlyMap<number, number>;
   readonly bytes: readonly number[];
 }
 
 /**
- * Shares memory between scratch buffers whose lives do not meet. The plan's own arena cannot be used: WebGPU forbids one buffer to be
- * read and written in a dispatch, and here what a kernel reads and what it writes always lie in different pieces.
+ * Shares memory between scratch buffers whose lives, from the first dispatch that uses them to the last, do not meet. The plan's own arena cannot be
+ * used: WebGPU forbids one buffer to be read and written in a dispatch, and here what a dispatch reads and what it writes always lie in
+ * different pieces.
  */
-export function layOutScratch(plan: Plan): ScratchLayout {
+export function layOutScratch({ buffers, sharedLength }: Emitted, groups: readonly Group[]): ScratchLayout {
+  const isScratch = (memory: number): boolean => memory < 0 || buffers[memory]!.kind === 'scratch';
+  const sizeOf = (memory: number): number => {
+    const { dtype, length } = buffers[memory] ?? { dtype: 'f32', length: sharedLength };
+    return length * dtypes[dtype].bytes;
+  };
   const lives = new Map<number, { first: number; last: number }>();
-  for (const [at, kernel] of plan.kernels.entries()) {
-    for (const { buffer } of [...kernel.inputs, ...kernel.outputs]) {
-      if (plan.buffers[buffer]!.kind === 'scratch') lives.set(buffer, { first: lives.get(buffer)?.first ?? at, last: at });
-    }
+  for (const [at, { bindings }] of groups.entries()) {
+    for (const { memory } of bindings) if (isScratch(memory)) lives.set(memory, { first: lives.get(memory)?.first ?? at, last: at });
   }
   const pieces = new Map<number, number>();
   const bytes: number[] = [];
   const lastUse: number[] = [];
-  for (const [buffer, { first, last }] of lives) {
-    const { dtype, length } = plan.buffers[buffer]!;
-    const size = length * dtypes[dtype].bytes;
+  for (const [memory, { first, last }] of lives) {
+    const size = sizeOf(memory);
     // The free piece whose size is nearest, else a new one.
     const free = bytes.flatMap((_, piece) => (lastUse[piece]! < first ? [piece] : []));
     const [piece = bytes.length] = free.sort((a, b) => Math.abs(bytes[a]! - size) - Math.abs(bytes[b]! - size));
-    pieces.set(buffer, piece);
+    pieces.set(memory, piece);
     bytes[piece] = Math.max(bytes[piece] ?? 0, size);
     lastUse[piece] = last;
   }

@@ -2,77 +2,105 @@ import type { KernelKind, KernelOf, Plan, View } from '../../compiler/plan.ts';
 import type { DType } from '../../dtype.ts';
 import { contiguousStrides, sameShape } from '../../shape.ts';
 import { wgslType } from './expressions.ts';
-import { functionsCalledIn } from './functions.ts';
 
-/** One dispatch: its WGSL, the plan's buffers behind bindings 0, 1, …, and how many workgroups run. */
+/** What a kernel, or one stage of it, has workgroups do. Several may become one dispatch: see merge.ts. */
 export interface Shader {
-  readonly code: string;
-  readonly buffers: readonly number[];
-  readonly workgroups: readonly [number, number, number];
+  /** The kernel's kind, or its stage: a name for its function in WGSL. */
+  readonly name: string;
+  /** What stands at module scope, by the name that it declares: workgroup memory, structures, functions. Equal ones are written once. */
+  readonly declarations: Readonly<Record<string, string>>;
+  /** Statements of a function of `group`, which of the workgroups this is, and `thread`, which of its threads: both i32. They may return. */
+  readonly body: string;
+  /** How many threads a workgroup has. */
+  readonly threads: number;
+  /** How many workgroups run. */
+  readonly groups: number;
+  /** What `b0`, `b1`, … are in `body` and `declarations`. */
+  readonly bindings: readonly Binding[];
+  /** The buffers that it reads and writes: what it must wait for, and what waits for it. */
+  readonly reads: ReadonlySet<number>;
+  readonly writes: ReadonlySet<number>;
 }
 
-/** The dispatches that make up a kernel. */
-export type Emitter<K extends KernelKind> = (kernel: KernelOf<K>, plan: Plan) => Shader[];
+/** An array in a buffer's memory; of a buffer that is written there is one at most. */
+export interface Binding {
+  readonly memory: number;
+  readonly element: string;
+  readonly written: boolean;
+}
+
+/** What emitters know of where their shaders will run. */
+export interface Gpu {
+  /** Workgroup memory that one workgroup may have, in bytes. */
+  readonly workgroupBytes: number;
+  /** Threads that one workgroup may have. */
+  readonly threads: number;
+  /** Optional features that the device was opened with. */
+  readonly features: ReadonlySet<string>;
+}
+
+/** What emitters write their shaders for. */
+export interface Context {
+  readonly plan: Plan;
+  readonly gpu: Gpu;
+  /** A new buffer for what one stage of a kernel leaves to the next: of this many elements, with any values in it. */
+  temporary(dtype: DType, length: number): number;
+  /** Where a buffer lies: small ones share memory. The offset is in elements. */
+  placeOf(buffer: number): { readonly memory: number; readonly offset: number };
+}
+
+/** The stages of a kernel, in the order in which they run. */
+export type Emitter<K extends KernelKind> = (kernel: KernelOf<K>, context: Context) => Shader[];
 
 export const THREADS = 64;
-/** How many workgroups WebGPU allows along one axis; larger grids go on in the next row. */
-const ROW = 65535;
 
-/**
- * A shader of `groups` workgroups of 64 threads over some views. In `body`, `group` and `thread` are its place, as i32.
- * A buffer is bound once, read-write if any view writes it, since WebGPU forbids binding one both ways.
- */
-export function linearShader(groups: number, views: Views, declarations: string, body: string): Shader {
-  const code = `${declarations}
-@compute @workgroup_size(${THREADS})
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-let group = i32(workgroup.x + workgroup.y * ${ROW}u);
-let thread = i32(local);
-${body}
-}`;
-  return assemble(code, views, [Math.min(groups, ROW), Math.ceil(groups / ROW), 1]);
-}
-
-/** Adds to a shader its bindings and the functions that it calls. */
-export function assemble(code: string, views: Views, workgroups: Shader['workgroups']): Shader {
-  return { code: [views.declarations, functionsCalledIn(code), code].filter(Boolean).join('\n'), buffers: views.buffers, workgroups };
-}
-
-/** The buffers behind a kernel's views, as bindings `b0`, `b1`, …, and how to load from and store to them. */
+/** The buffers behind a kernel's views, as arrays `b0`, `b1`, …, and how to load from and store to them. */
 export class Views {
-  readonly buffers: readonly number[];
-  readonly declarations: string;
-  readonly #written: ReadonlySet<number>;
+  readonly bindings: readonly Binding[];
+  readonly reads: ReadonlySet<number>;
+  readonly writes: ReadonlySet<number>;
+  readonly #context: Context;
 
-  constructor(inputs: readonly View[], outputs: readonly View[]) {
-    const views = [...inputs, ...outputs];
-    this.#written = new Set(outputs.map(({ buffer }) => buffer));
-    this.buffers = [...new Set(views.map(({ buffer }) => buffer))];
-    this.declarations = this.buffers
-      .map((buffer, binding) => {
-        const written = this.#written.has(buffer);
-        const element = elementTypes[views.find((view) => view.buffer === buffer)!.dtype];
-        return `@group(0) @binding(${binding}) var<storage, ${written ? 'read_write' : 'read'}> b${binding}: array<${element(written)}>;`;
-      })
-      .join('\n');
+  constructor(context: Context, inputs: readonly View[], outputs: readonly View[]) {
+    this.#context = context;
+    this.reads = new Set(inputs.map(({ buffer }) => buffer));
+    this.writes = new Set(outputs.map(({ buffer }) => buffer));
+    const memoryOf = ({ buffer }: View): number => context.placeOf(buffer).memory;
+    const written = new Set(outputs.map(memoryOf));
+    const dtypes = new Map([...inputs, ...outputs].map((view) => [memoryOf(view), view.dtype]));
+    this.bindings = [...dtypes].map(([memory, dtype]) => ({
+      memory,
+      element: elementTypes[dtype](written.has(memory)),
+      written: written.has(memory),
+    }));
+  }
+
+  /** A shader of `groups` workgroups over these views; `parts` may say more of it, or otherwise. */
+  shader(parts: Pick<Shader, 'name' | 'groups' | 'body'> & Partial<Shader>): Shader {
+    const { bindings, reads, writes } = this;
+    return { declarations: {}, threads: THREADS, bindings, reads, writes, ...parts };
   }
 
   /** An expression for the element at `place`: a f32, or a i32. */
   load(view: View, place: string): string {
-    if (view.dtype !== 'u8') return `${this.#name(view)}[${place}]`;
-    const word = `${this.#name(view)}[(${place}) >> 2u]`;
-    return `i32(((${this.#written.has(view.buffer) ? `atomicLoad(&${word})` : word}) >> (u32((${place}) & 3) * 8u)) & 255u)`;
+    const { name, at, written } = this.#locate(view, place);
+    if (view.dtype !== 'u8') return `${name}[${at}]`;
+    const word = `${name}[(${at}) >> 2u]`;
+    return `i32(((${written ? `atomicLoad(&${word})` : word}) >> (u32((${at}) & 3) * 8u)) & 255u)`;
   }
 
   /** Bytes share a word with those that other threads write: theirs are kept by clearing and setting ours atomically. */
   store(view: View, place: string, value: string): string {
-    if (view.dtype !== 'u8') return `${this.#name(view)}[${place}] = ${value};`;
-    const [word, shift] = [`&${this.#name(view)}[(${place}) >> 2u]`, `(u32((${place}) & 3) * 8u)`];
+    const { name, at } = this.#locate(view, place);
+    if (view.dtype !== 'u8') return `${name}[${at}] = ${value};`;
+    const [word, shift] = [`&${name}[(${at}) >> 2u]`, `(u32((${at}) & 3) * 8u)`];
     return `atomicAnd(${word}, ~(255u << ${shift}));\natomicOr(${word}, (u32(${value}) & 255u) << ${shift});`;
   }
 
-  #name({ buffer }: View): string {
-    return `b${this.buffers.indexOf(buffer)}`;
+  #locate({ buffer }: View, place: string): { name: string; at: string; written: boolean } {
+    const { memory, offset } = this.#context.placeOf(buffer);
+    const binding = this.bindings.findIndex((each) => each.memory === memory);
+    return { name: `b${binding}`, at: offset === 0 ? place : `${place} + ${offset}`, written: this.bindings[binding]!.written };
   }
 }
 

@@ -1,0 +1,83 @@
+import { functionsCalledIn } from './functions.ts';
+import type { Binding, Shader } from './shader.ts';
+
+/** Shaders that run together: the WGSL of them all, the memory behind its bindings, and how many workgroups run along x and y. */
+export interface Assembly {
+  readonly code: string;
+  readonly bindings: readonly Binding[];
+  readonly workgroups: readonly [number, number];
+}
+
+/** How many workgroups WebGPU allows along one axis; larger grids go on in the next row. */
+const ROW = 65535;
+
+/** One set of bindings for several shaders: an array that several use is bound once. Null where memory would be bound in two ways of which one writes. */
+export function commonBindings(shaders: readonly Shader[]): Binding[] | null {
+  const common = new Map<string, Binding>();
+  const elements = new Map<number, Set<string>>();
+  const written = new Set(shaders.flatMap(({ bindings }) => bindings.filter((each) => each.written).map(({ memory }) => memory)));
+  for (const { memory, element } of shaders.flatMap(({ bindings }) => bindings)) {
+    // Bytes that are written are atomic words for everyone.
+    const type = element === 'u32' && written.has(memory) ? null : element;
+    const types = elements.get(memory) ?? new Set();
+    elements.set(memory, types);
+    if (type === null || (types.size > 0 && !types.has(type) && written.has(memory))) return null;
+    types.add(type);
+    common.set(`${memory} ${type}`, { memory, element: type, written: written.has(memory) });
+  }
+  return [...common.values()];
+}
+
+/**
+ * Writes the WGSL of shaders that run side by side, each in workgroups of its own. They must have as many threads each.
+ * @param bindings what {@link commonBindings} gave for them.
+ */
+export function assemble(shaders: readonly Shader[], bindings: readonly Binding[]): Assembly {
+  const names = new Map<string, string>();
+  const declarations: string[] = [];
+  const calls: string[] = [];
+  const functions = shaders.map((shader, part) => {
+    const renamed = renaming(shader, bindings, names, part);
+    for (const [name, text] of Object.entries(shader.declarations)) {
+      const [to, written] = [renamed(name), renamed(text)];
+      if (names.get(to) === written) continue;
+      names.set(to, written);
+      declarations.push(written);
+    }
+    const title = shaders.length === 1 ? shader.name : `${shader.name}${part}`;
+    const first = shaders.slice(0, part).reduce((sum, { groups }) => sum + groups, 0);
+    const call = `${title}(group${first === 0 ? '' : ` - ${first}`}, thread);`;
+    calls.push(part === shaders.length - 1 ? call : `if (group < ${first + shader.groups}) { ${call} return; }`);
+    return `fn ${title}(group: i32, thread: i32) {\n${renamed(shader.body)}\n}`;
+  });
+  const groups = shaders.reduce((sum, shader) => sum + shader.groups, 0);
+  const arrays = bindings.map(
+    ({ element, written }, k) => `@group(0) @binding(${k}) var<storage, ${written ? 'read_write' : 'read'}> b${k}: array<${element}>;`,
+  );
+  const text = [...declarations, ...functions].join('\n');
+  const rows = Math.ceil(groups / ROW);
+  // The last row of a large grid may be longer than what is left to do.
+  if (rows > 1) calls.unshift(`if (group >= ${groups}) { return; }`);
+  const main = `@compute @workgroup_size(${shaders[0]!.threads})
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+let group = i32(workgroup.x + workgroup.y * ${ROW}u);
+let thread = i32(local);
+${calls.join('\n')}
+}`;
+  return {
+    code: [...arrays, functionsCalledIn(text), text, main].filter(Boolean).join('\n'),
+    bindings,
+    workgroups: [Math.min(groups, ROW), rows],
+  };
+}
+
+/** Gives a shader's arrays the numbers that they have among all, and its declarations names that no other text has. */
+function renaming({ declarations, bindings }: Shader, all: readonly Binding[], taken: ReadonlyMap<string, string>, part: number) {
+  const numbers = bindings.map(({ memory, element }) => all.findIndex((each) => each.memory === memory && each.element === element));
+  const rebound = (text: string): string => text.replaceAll(/\bb(\d+)\b/g, (_, k: string) => `b${numbers[Number(k)]!}`);
+  const own = Object.keys(declarations);
+  const clashes = own.filter((name) => taken.has(name) && taken.get(name) !== rebound(declarations[name]!));
+  // One new name brings others: what refers to it is another text.
+  const suffixed = clashes.length > 0 ? new RegExp(`\\b(${own.join('|')})\\b`, 'g') : null;
+  return (text: string): string => (suffixed ? rebound(text).replaceAll(suffixed, `$1_${part}`) : rebound(text));
+}

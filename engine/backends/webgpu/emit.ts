@@ -1,0 +1,64 @@
+import type { BufferSpec, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
+import { TensegrityError } from '../../errors.ts';
+import { copy } from './copy.ts';
+import { gemm } from './gemm.ts';
+import { map } from './map.ts';
+import { reduce } from './reduce.ts';
+import type { Context, Emitter, Gpu, Shader } from './shader.ts';
+
+const emitters: { readonly [K in KernelKind]?: Emitter<K> } = { map, reduce, gemm, copy };
+
+/** A shader, and which kernel of the plan it belongs to. */
+export interface Stage {
+  readonly kernel: number;
+  readonly shader: Shader;
+}
+
+export interface Emitted {
+  readonly stages: readonly Stage[];
+  /** The plan's buffers, then those between stages. */
+  readonly buffers: readonly Pick<BufferSpec, 'kind' | 'dtype' | 'length'>[];
+  /** Where small scratch buffers lie in memory that they share, by number, in elements; and how many it has. */
+  readonly shared: ReadonlyMap<number, number>;
+  readonly sharedLength: number;
+}
+
+/** The number of the memory that small scratch buffers share. */
+export const SHARED = -1;
+/** Elements of scratch that count as small. */
+const SMALL = 4096;
+const ALIGNMENT = 64;
+
+/**
+ * Writes the shaders of a plan. Small scratch buffers of floats all lie in one piece of memory, each in a place of its own: so kernels that read
+ * and write many of them need one binding, and none waits for another that does not make what it reads.
+ * @throws TensegrityError `backend` for what WebGPU cannot do.
+ */
+export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
+  const buffers: Emitted['buffers'][number][] = [...plan.buffers];
+  const shared = new Map<number, number>();
+  let sharedLength = 0;
+  plan.buffers.forEach(({ kind, dtype, length }, number) => {
+    if (kind !== 'scratch' || dtype !== 'f32' || length > SMALL) return;
+    shared.set(number, sharedLength);
+    sharedLength += Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+  });
+  const context: Context = {
+    plan,
+    gpu,
+    temporary: (dtype, length) => buffers.push({ kind: 'scratch', dtype, length }) - 1,
+    placeOf: (buffer) => {
+      const offset = shared.get(buffer);
+      return offset === undefined ? { memory: buffer, offset: 0 } : { memory: SHARED, offset };
+    },
+  };
+  const stages = plan.kernels.flatMap((each, kernel) => emit(each, context).map((shader) => ({ kernel, shader })));
+  return { stages, buffers, shared, sharedLength };
+}
+
+function emit<K extends KernelKind>(kernel: KernelOf<K>, context: Context): Shader[] {
+  const { kind } = kernel;
+  const emitter = emitters[kind];
+  if (emitter) return emitter(kernel, context);
+  throw new TensegrityError('backend', `the webgpu backend has no ${kind} yet: complete in a later release; use wasm`, { kind });
+}
