@@ -254,13 +254,15 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
 }
 
 /** The elements of a tensor, computed if they must be. */
-export function read(tensor: Tensor): Promise<TypedArray> {
-  return inTurn(async () => {
+export async function read(tensor: Tensor): Promise<TypedArray> {
+  // In an array, so that the turn ends when the data has been asked for: a GPU goes on with later plans until it is here.
+  const [data] = await inTurn(async () => {
     await compute([tensor]);
     const { storage, dtype, shape } = tensor.node;
     check(storage, 'disposed', () => `a tensor of shape ${show(shape)} was disposed while it was read`);
-    return ArrayBuffer.isView(storage) ? storage.slice() : storage.backend.read(storage, dtype, sizeOf(shape));
+    return [ArrayBuffer.isView(storage) ? storage.slice() : storage.backend.read(storage, dtype, sizeOf(shape))];
   });
+  return data!;
 }
 
 /** Gives a tensor's memory back. */
