@@ -29,7 +29,7 @@ export interface Compiled<Arguments extends readonly Tensor[], Result extends Tr
   (...args: Arguments): Promise<Result>;
   /** The plan for arguments of these shapes, built if need be; nothing runs. */
   plan(...args: Arguments): Promise<Plan>;
-  /** That plan as a listing. */
+  /** That plan as a listing. @throws TensegrityError `argument` for the WGSL of a backend that has none. */
   explain(args: Arguments, options?: PrintOptions): Promise<string>;
   /** Gives back the memory of its plans. It can be called again, and compiles anew. */
   dispose(): void;
@@ -81,10 +81,12 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
       );
     });
 
-  const plan = (...args: Arguments): Promise<Plan> => inTurn(async () => (await specialize(args)).plan);
   return Object.assign(call, {
-    plan,
-    explain: async (args: Arguments, options?: PrintOptions) => printPlan(await plan(...args), options),
+    plan: (...args: Arguments): Promise<Plan> => inTurn(async () => (await specialize(args)).plan),
+    explain: async (args: Arguments, options?: PrintOptions) => {
+      const { plan, executable } = await inTurn(() => specialize(args));
+      return printPlan(plan, options, executable);
+    },
     dispose: () => {
       for (const { executable } of specializations.values()) executable.dispose();
       specializations.clear();

@@ -17,6 +17,8 @@ export interface Executable {
    * plan's order, in memory that is the caller's.
    */
   run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]>;
+  /** What the plan became, on a backend that writes WGSL: a text for each dispatch. */
+  wgsl?(): readonly string[];
   /** Gives its memory back. Running it afterwards is an error. */
   dispose(): void;
 }

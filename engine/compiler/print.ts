@@ -1,4 +1,6 @@
+import type { Executable } from '../backends/backend.ts';
 import { dtypes } from '../dtype.ts';
+import { check } from '../errors.ts';
 import { scalarRow } from '../scalar.ts';
 import { sizeOf } from '../shape.ts';
 import { partsOf } from './epilogue.ts';
@@ -8,6 +10,8 @@ import type { Constant, Kernel, Plan, Program, View } from './plan.ts';
 export interface PrintOptions {
   /** Whether each fused program is written out below its kernel. */
   readonly programs?: boolean;
+  /** Whether the WGSL that a GPU runs follows. */
+  readonly wgsl?: boolean;
 }
 
 /** What a kernel has to do at least. */
@@ -84,7 +88,8 @@ function convViews({ direction, inputs, outputs }: Extract<Kernel, { kind: 'conv
 }
 
 /** The plan as a listing: buffers that live outside it, then a line for each kernel with its shapes, bytes and floating-point operations. */
-export function printPlan(plan: Plan, { programs = false }: PrintOptions = {}): string {
+export function printPlan(plan: Plan, { programs = false, wgsl = false }: PrintOptions = {}, prepared?: Pick<Executable, 'wgsl'>): string {
+  if (wgsl) check(prepared?.wgsl, 'argument', () => "explain: only the webgpu backend writes WGSL; useBackend('webgpu') first");
   const name = (buffer: number): string => plan.buffers[buffer]!.name || `%${buffer}`;
   const operand = ({ buffer, dtype, shape }: View): string => `${name(buffer)}:${dtype}[${shape.join(',')}]`;
   const rows = plan.kernels.map((kernel, i) => {
@@ -115,6 +120,7 @@ export function printPlan(plan: Plan, { programs = false }: PrintOptions = {}): 
     `plan: ${plan.kernels.length} kernels, ${count(total.flops, 'FLOP')}, ${count(total.bytes, 'B')} moved; fusion removed ${plan.fused} elementwise kernels`,
     `memory: arena ${count(plan.arenaBytes, 'B')}, of which at most ${count(mostAliveBytes(plan), 'B')} alive at once; ${plan.inputs.length} inputs ${held(plan.inputs)}, ${plan.constants.length} constants ${held(plan.constants)}, ${plan.slots.length} slots ${held(plan.slots)}, ${plan.outputs.length} outputs ${held(plan.outputs)}`,
     ...listing,
+    ...((wgsl && prepared?.wgsl?.()) || []),
   ].join('\n');
 }
 

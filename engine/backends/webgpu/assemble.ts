@@ -65,7 +65,7 @@ let thread = i32(local);
 ${calls.join('\n')}
 }`;
   return {
-    code: [...arrays, functionsCalledIn(text), text, main].filter(Boolean).join('\n'),
+    code: indented([...arrays, functionsCalledIn(text), text, main].filter(Boolean).join('\n')),
     bindings,
     workgroups: [Math.min(groups, ROW), rows],
   };
@@ -80,4 +80,19 @@ function renaming({ declarations, bindings }: Shader, all: readonly Binding[], t
   // One new name brings others: what refers to it is another text.
   const suffixed = clashes.length > 0 ? new RegExp(`\\b(${own.join('|')})\\b`, 'g') : null;
   return (text: string): string => (suffixed ? rebound(text).replaceAll(suffixed, `$1_${part}`) : rebound(text));
+}
+
+/** Lines by how deep they are in braces: what is sent to the GPU is what people read. */
+function indented(code: string): string {
+  let depth = 0;
+  return code
+    .split('\n')
+    .map((line) => {
+      const text = line.trim();
+      const closing = /^[}\])]*/.exec(text)![0].length;
+      const indent = '  '.repeat(Math.max(0, depth - closing));
+      depth += (text.match(/[{[(]/g)?.length ?? 0) - (text.match(/[}\])]/g)?.length ?? 0);
+      return text === '' ? '' : indent + text;
+    })
+    .join('\n');
 }

@@ -4,6 +4,7 @@ import { check } from '../../errors.ts';
 import type { DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount } from '../storage.ts';
 import { guarded } from './device.ts';
+import { listing } from './listing.ts';
 import type { Pipelines } from './pipelines.ts';
 import type { Gpu } from './shader.ts';
 import { type Dispatch, type Translation, translate } from './translate.ts';
@@ -36,9 +37,9 @@ interface Ready {
 export async function prepare(host: Host, plan: Plan, constants: readonly Storage[]): Promise<Executable> {
   const translation = translate(plan, host.gpu);
   checkBindings(translation, host.device.limits.maxStorageBuffersPerShaderStage);
-  const executable = new WebGpuExecutable(host, plan);
+  const executable = new WebGpuExecutable(host, plan, translation);
   try {
-    await executable.prepare(translation, constants);
+    await executable.prepare(constants);
     return executable;
   } catch (error) {
     executable.dispose();
@@ -54,6 +55,7 @@ function checkBindings({ dispatches }: Translation, limit: number): void {
 class WebGpuExecutable implements Executable {
   readonly #host: Host;
   readonly #plan: Plan;
+  readonly #translation: Translation;
   /** The memory behind each buffer of the plan, as far as it is known. */
   readonly #buffers: GPUBuffer[] = [];
   /** Memory of the plan's own: scratch, and where arrays that it is given are uploaded to. */
@@ -63,12 +65,14 @@ class WebGpuExecutable implements Executable {
   #ready: readonly Ready[] = [];
   #disposed = false;
 
-  constructor(host: Host, plan: Plan) {
+  constructor(host: Host, plan: Plan, translation: Translation) {
     this.#host = host;
     this.#plan = plan;
+    this.#translation = translation;
   }
 
-  async prepare({ dispatches, pieces }: Translation, constants: readonly Storage[]): Promise<void> {
+  async prepare(constants: readonly Storage[]): Promise<void> {
+    const { dispatches, pieces } = this.#translation;
     this.#ready = await guarded(this.#host.device, 'preparing a plan', async () => {
       this.#pieces = pieces.map((bytes) => this.#hold(bytes).memory);
       const pipelines = await Promise.all(dispatches.map(({ code }) => this.#host.pipelines.get(code)));
@@ -96,6 +100,10 @@ class WebGpuExecutable implements Executable {
       this.#submit();
       return outputs;
     });
+  }
+
+  wgsl(): string[] {
+    return listing(this.#plan, this.#translation);
   }
 
   dispose(): void {
