@@ -1,12 +1,13 @@
 import type { BufferSpec, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { TensegrityError } from '../../errors.ts';
+import { conv } from './conv.ts';
 import { copy } from './copy.ts';
 import { gemm } from './gemm.ts';
 import { map } from './map.ts';
 import { reduce } from './reduce.ts';
 import type { Context, Emitter, Gpu, Shader } from './shader.ts';
 
-const emitters: { readonly [K in KernelKind]?: Emitter<K> } = { map, reduce, gemm, copy };
+const emitters: { readonly [K in KernelKind]?: Emitter<K> } = { map, reduce, gemm, conv, copy };
 
 /** A shader, and which kernel of the plan it belongs to. */
 export interface Stage {

@@ -16,11 +16,13 @@ import { BINDINGS } from './translate.ts';
 export interface WebGpuOptions {
   /** Instead of `navigator.gpu`, or of the one that the npm package `webgpu` makes. */
   readonly gpu?: GPU;
+  /** For tests: write kernels as if for a GPU of these properties. */
+  readonly assume?: Partial<Gpu>;
 }
 
 /** @throws TensegrityError `backend` saying why there is no GPU here. */
 export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<Backend> {
-  return new WebGpuBackend(await openDevice(options.gpu));
+  return new WebGpuBackend(await openDevice(options.gpu), options);
 }
 
 /** Of WebGPU's GPUBufferUsage and GPUMapMode, which Node does not have as globals. */
@@ -53,7 +55,7 @@ class WebGpuBackend implements Backend, Host {
   /** Why the device cannot be used any more. */
   #lost: string | null = null;
 
-  constructor({ device, gpu }: OpenDevice) {
+  constructor({ device, gpu }: OpenDevice, { assume }: WebGpuOptions) {
     this.device = device;
     this.keptGpu = gpu;
     this.pipelines = new Pipelines(device);
@@ -61,7 +63,10 @@ class WebGpuBackend implements Backend, Host {
     this.gpu = {
       workgroupBytes: maxComputeWorkgroupStorageSize,
       threads: maxComputeInvocationsPerWorkgroup,
+      parallelism: isSoftware(device) ? 64 : 65536,
+      software: isSoftware(device),
       features: new Set(device.features),
+      ...assume,
     };
     device.lost.then(({ reason, message }) => {
       const why = message || reason;
@@ -151,4 +156,9 @@ class WebGpuBackend implements Backend, Host {
 /** A binding must not be empty, and copies move whole words. */
 function allocated(bytes: number): number {
   return Math.max(4, Math.ceil(bytes / 4) * 4);
+}
+
+/** Whether a CPU plays the GPU. */
+function isSoftware({ adapterInfo }: GPUDevice): boolean {
+  return adapterInfo.isFallbackAdapter || /swiftshader|llvmpipe|software/i.test(`${adapterInfo.architecture} ${adapterInfo.description}`);
 }

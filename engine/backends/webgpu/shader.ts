@@ -15,6 +15,10 @@ export interface Shader {
   readonly threads: number;
   /** How many workgroups run. */
   readonly groups: number;
+  /** Bytes of workgroup memory that it declares. */
+  readonly workgroupBytes: number;
+  /** Whether it writes other elements than the stage of its kernel before it, so that neither waits for the other. */
+  readonly besides: boolean;
   /** What `b0`, `b1`, … are in `body` and `declarations`. */
   readonly bindings: readonly Binding[];
   /** The buffers that it reads and writes: what it must wait for, and what waits for it. */
@@ -35,6 +39,10 @@ export interface Gpu {
   readonly workgroupBytes: number;
   /** Threads that one workgroup may have. */
   readonly threads: number;
+  /** Threads that should run at once. */
+  readonly parallelism: number;
+  /** Whether a CPU plays the GPU. */
+  readonly software: boolean;
   /** Optional features that the device was opened with. */
   readonly features: ReadonlySet<string>;
 }
@@ -78,7 +86,7 @@ export class Views {
   /** A shader of `groups` workgroups over these views; `parts` may say more of it, or otherwise. */
   shader(parts: Pick<Shader, 'name' | 'groups' | 'body'> & Partial<Shader>): Shader {
     const { bindings, reads, writes } = this;
-    return { declarations: {}, threads: THREADS, bindings, reads, writes, ...parts };
+    return { declarations: {}, threads: THREADS, workgroupBytes: 0, besides: false, bindings, reads, writes, ...parts };
   }
 
   /** An expression for the element at `place`: a f32, or a i32. */

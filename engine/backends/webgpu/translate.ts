@@ -29,7 +29,11 @@ export interface Translation {
 /** Plan → stages of WGSL → dispatches of several stages → memory for what lies between. */
 export function translate(plan: Plan, gpu: Gpu): Translation {
   const emitted = emitPlan(plan, gpu);
-  const groups = merge(emitted.stages, BINDINGS, (buffer) => emitted.buffers[buffer]!.kind === 'slot');
+  const groups = merge(
+    emitted.stages,
+    { bindings: BINDINGS, workgroupBytes: gpu.workgroupBytes },
+    (buffer) => emitted.buffers[buffer]!.kind === 'slot',
+  );
   const { pieces, bytes } = layOutScratch(emitted, groups);
   const dispatches = groups.map(({ stages, bindings }): Dispatch => {
     const { code, workgroups } = assemble(
