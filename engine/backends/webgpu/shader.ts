@@ -13,6 +13,8 @@ export interface Shader {
   readonly body: string;
   /** How many threads a workgroup has. */
   readonly threads: number;
+  /** Bytes of workgroup memory that `declarations` ask for. */
+  readonly workgroupBytes: number;
   /** How many workgroups run. */
   readonly groups: number;
   /** What `b0`, `b1`, … are in `body` and `declarations`. */
@@ -78,7 +80,7 @@ export class Views {
   /** A shader of `groups` workgroups over these views; `parts` may say more of it, or otherwise. */
   shader(parts: Pick<Shader, 'name' | 'groups' | 'body'> & Partial<Shader>): Shader {
     const { bindings, reads, writes } = this;
-    return { declarations: {}, threads: THREADS, bindings, reads, writes, ...parts };
+    return { declarations: {}, threads: THREADS, workgroupBytes: 0, bindings, reads, writes, ...parts };
   }
 
   /** An expression for the element at `place`: a f32, or a i32. */
@@ -116,6 +118,12 @@ const elementTypes: { readonly [D in DType]: (written: boolean) => string } = {
 export function placeOf({ shape, strides, offset }: View, coordinates: readonly string[]): string {
   const terms = strides.flatMap((stride, axis) => (shape[axis] === 1 || stride === 0 ? [] : [`${coordinates[axis]} * ${stride}`]));
   return [offset, ...terms].join(' + ');
+}
+
+/** Statements that give the coordinates of row-major position `index` these names. */
+export function coordinateStatements(index: string, shape: readonly number[], names: readonly string[]): string {
+  const strides = contiguousStrides(shape);
+  return names.map((name, axis) => `let ${name} = ${index} / ${strides[axis]}${axis === 0 ? '' : ` % ${shape[axis]}`};`).join('\n');
 }
 
 /** Statements that name the coordinates of row-major position `i`, and from them the place of each view as `${name}0`, `${name}1`, …. */

@@ -35,7 +35,17 @@ function staged(drawn: Drawn): Stage[] {
       element: wide && !written.has(memory) ? 'vec4<f32>' : 'f32',
       written: written.has(memory),
     }));
-    const shader = { name, declarations: {}, body: '', threads, groups, bindings, reads: new Set(reads), writes: new Set(writes) };
+    const shader = {
+      name,
+      declarations: {},
+      body: '',
+      threads,
+      workgroupBytes: 0,
+      groups,
+      bindings,
+      reads: new Set(reads),
+      writes: new Set(writes),
+    };
     return { kernel, shader };
   });
 }
