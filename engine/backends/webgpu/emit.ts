@@ -1,12 +1,33 @@
 import type { BufferSpec, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { TensegrityError } from '../../errors.ts';
+import { cholesky } from './cholesky.ts';
 import { copy } from './copy.ts';
+import { eigh } from './eigh.ts';
+import { gather } from './gather.ts';
 import { gemm } from './gemm.ts';
+import { gridSample } from './gridSample.ts';
 import { map } from './map.ts';
+import { pool } from './pool.ts';
 import { reduce } from './reduce.ts';
+import { scatterAdd } from './scatterAdd.ts';
 import type { Context, Emitter, Gpu, Shader } from './shader.ts';
+import { sort } from './sort.ts';
+import { triangularSolve } from './triangularSolve.ts';
 
-const emitters: { readonly [K in KernelKind]?: Emitter<K> } = { map, reduce, gemm, copy };
+const emitters: { readonly [K in KernelKind]?: Emitter<K> } = {
+  map,
+  reduce,
+  gemm,
+  copy,
+  pool,
+  gather,
+  scatterAdd,
+  gridSample,
+  cholesky,
+  triangularSolve,
+  eigh,
+  sort,
+};
 
 /** A shader, and which kernel of the plan it belongs to. */
 export interface Stage {
