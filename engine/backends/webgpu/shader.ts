@@ -126,6 +126,12 @@ export function placeOf({ shape, strides, offset }: View, coordinates: readonly 
   return [offset, ...terms].join(' + ');
 }
 
+/** Statements that give the coordinates of row-major position `index` these names. */
+export function coordinateStatements(index: string, shape: readonly number[], names: readonly string[]): string {
+  const strides = contiguousStrides(shape);
+  return names.map((name, axis) => `let ${name} = ${index} / ${strides[axis]}${axis === 0 ? '' : ` % ${shape[axis]}`};`).join('\n');
+}
+
 /** Statements that name the coordinates of row-major position `i`, and from them the place of each view as `${name}0`, `${name}1`, …. */
 export function placeStatements(index: string, views: readonly View[], name: string): string {
   const shape = views[0]?.shape ?? [];
