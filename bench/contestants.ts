@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { Child } from './child.ts';
+import { driverEnvironment } from './driver.ts';
 import type { Rates } from './protocol.ts';
+import type { Device } from './suites.ts';
 import type { WorkKind } from './work.ts';
 
 export interface Contestant {
@@ -13,8 +16,12 @@ export interface Contestant {
   /** What it is started with, or why it is not here. */
   readonly command: readonly string[] | { readonly missing: string };
   readonly environment?: Readonly<Record<string, string>>;
+  /** What it computes on, and so whose cases it is asked for. */
+  readonly device: Device;
+  /** Whether what it asks of WebGPU can be counted. */
+  readonly counts?: boolean;
   /** The limit on arithmetic that its build is held against. */
-  readonly build?: keyof Pick<Rates, 'relaxed' | 'simd' | 'pair'>;
+  readonly build?: keyof Omit<Rates, 'copy'>;
   /** The kinds of work it is asked for; all, unless given. */
   readonly only?: readonly WorkKind[];
   /** Whether it takes part unless named. */
@@ -38,9 +45,9 @@ function torch(threads: number): Pick<Contestant, 'command' | 'environment'> {
   };
 }
 
-export const limitsCommand = node('limits.ts');
+export const limitsCommand: Readonly<Record<Device, readonly string[]>> = { cpu: node('limits.ts'), gpu: node('gpuLimits.ts') };
 
-export const contestants: readonly Contestant[] = [
+const onCpu: readonly Omit<Contestant, 'device'>[] = [
   {
     name: 'tensegrity',
     role: 'ours',
@@ -70,3 +77,19 @@ export const contestants: readonly Contestant[] = [
   { name: 'pytorch', role: 'native', ...torch(1), byDefault: true },
   { name: 'pytorch-2', role: 'native', ...torch(2), only: ['step'], byDefault: true },
 ];
+
+const onGpu: readonly Omit<Contestant, 'device'>[] = [
+  { name: 'tensegrity-webgpu', role: 'ours', command: node('tensegrity.ts', 'webgpu'), counts: true, build: 'gpu', byDefault: true },
+  { name: 'jax-js-webgpu', role: 'peer', command: node('jaxjs.ts', 'webgpu'), counts: true, byDefault: true },
+  { name: 'tfjs-webgpu', role: 'peer', command: node('tfjs.ts', 'webgpu'), counts: true, byDefault: true },
+];
+
+export const contestants: readonly Contestant[] = [
+  ...onCpu.map((contestant): Contestant => ({ ...contestant, device: 'cpu' })),
+  ...onGpu.map((contestant): Contestant => ({ ...contestant, device: 'gpu' })),
+];
+
+/** A contestant's process. @throws where it is for a GPU and this machine has no driver. */
+export function start({ device }: Pick<Contestant, 'device'>, command: readonly string[], environment: Contestant['environment'] = {}): Child {
+  return new Child(command, { ...environment, ...(device === 'gpu' && driverEnvironment()) });
+}

@@ -1,5 +1,5 @@
-import { Child, type Outcome } from './child.ts';
-import { type Contestant, limitsCommand } from './contestants.ts';
+import type { Child, Outcome } from './child.ts';
+import { type Contestant, limitsCommand, start } from './contestants.ts';
 import type { Rates } from './protocol.ts';
 import { median, quantile } from './statistics.ts';
 import type { Case } from './suites.ts';
@@ -57,7 +57,7 @@ function sit(contestant: Contestant): Seat {
   const { command, environment } = contestant;
   const seat = { contestant, times: [], check: Number.NaN, spentMilliseconds: 0 };
   if ('missing' in command) return { ...seat, child: null, fault: { cannot: command.missing } };
-  return { ...seat, child: new Child(command, environment), fault: null };
+  return { ...seat, child: start(contestant, command, environment), fault: null };
 }
 
 /** Notes why a contestant goes no further, if it does not. */
@@ -117,10 +117,10 @@ async function together(children: readonly Child[], milliseconds: number): Promi
 /** Measures one case: every contestant has its turn in every round, so that whatever else the machine does meets them alike. */
 export async function measure(measured: Case, contestants: readonly Contestant[], options: Options): Promise<Measured> {
   const demand = demandOf(measured.work);
-  const invited = contestants.filter(({ only }) => only?.includes(measured.work.kind) ?? true);
+  const invited = contestants.filter(({ device, only }) => device === measured.device && (only?.includes(measured.work.kind) ?? true));
   const seats = invited.map(sit);
-  const limits = new Child(limitsCommand);
-  const twin = invited.some(({ role }) => role === 'threaded') ? new Child(limitsCommand) : null;
+  const limits = start(measured, limitsCommand[measured.device]);
+  const twin = invited.some(({ role }) => role === 'threaded') ? start(measured, limitsCommand[measured.device]) : null;
   const rates: Rates[] = [];
   const pairs: number[] = [];
   const rate = (outcome: Outcome): void => {
@@ -144,7 +144,13 @@ export async function measure(measured: Case, contestants: readonly Contestant[]
   return {
     case: measured,
     demand,
-    rates: { relaxed: overall('relaxed'), simd: overall('simd'), copy: overall('copy'), ...(pairs.length > 0 && { pair: median(pairs) }) },
+    rates: {
+      relaxed: overall('relaxed'),
+      simd: overall('simd'),
+      copy: overall('copy'),
+      ...(pairs.length > 0 && { pair: median(pairs) }),
+      ...(measured.device === 'gpu' && { gpu: median(rates.map(({ gpu = Number.NaN }) => gpu)) }),
+    },
     entries: seats.map(entryOf),
   };
 }

@@ -1,15 +1,18 @@
 import type { ChainName, ConvolutionWork, Direction, Work } from './work.ts';
 
+export type Device = 'cpu' | 'gpu';
+
 export interface Case {
   readonly suite: string;
+  readonly device: Device;
   readonly name: string;
   readonly work: Work;
   /** Whether `--quick` measures it. */
   readonly quick: boolean;
 }
 
-const rows = (suite: string, cases: readonly (readonly [name: string, work: Work, quick?: 'quick'])[]): Case[] =>
-  cases.map(([name, work, quick]) => ({ suite, name, work, quick: quick === 'quick' }));
+const rows = (suite: string, cases: readonly (readonly [name: string, work: Work, quick?: 'quick'])[], device: Device = 'cpu'): Case[] =>
+  cases.map(([name, work, quick]) => ({ suite, device, name, work, quick: quick === 'quick' }));
 
 const matmul = (m: number, k: number, n: number, transposeA = false, transposeB = false): Work => ({
   kind: 'matmul',
@@ -76,7 +79,7 @@ const convolutions: readonly Case[] = layers.flatMap((entry) =>
   directionsOf(entry).map((direction): Case => {
     const { batch, inputs, outputs, size, kernel, stride } = entry.layer;
     const name = `${entry.of} ${batch}×${inputs}→${outputs} ${kernel}×${kernel}/${stride} @${size} ${direction}`;
-    return { suite: 'conv', name, work: { kind: 'convolution', direction, ...entry.layer }, quick: entry.quick === true };
+    return { suite: 'conv', device: 'cpu', name, work: { kind: 'convolution', direction, ...entry.layer }, quick: entry.quick === true };
   }),
 );
 
@@ -126,4 +129,26 @@ export const cases: readonly Case[] = [
   ]),
   ...rows('whitening', [['4×(128×64), with gradient', { kind: 'whitening', groups: 4, samples: 128, dimensions: 64 }, 'quick']]),
   ...rows('replay', [['100 tiny kernels', { kind: 'replay', kernels: 100 }, 'quick']]),
+  ...rows(
+    'webgpu',
+    [
+      ['VICReg MLP, batch 32', { kind: 'step', network: 'smallMlp' }, 'quick'],
+      ['VICReg conv, batch 32', { kind: 'step', network: 'smallConv' }],
+      ['matmul 128³', matmul(128, 128, 128), 'quick'],
+      ['matmul 256³', matmul(256, 256, 256)],
+      ['matmul 384×256×128', matmul(384, 256, 128)],
+    ],
+    'gpu',
+  ),
 ];
+
+/** What `--count` counts: whole steps, of the size that they have on the CPU. */
+export const countedCases: readonly Case[] = rows(
+  'count',
+  [
+    ['VICReg MLP', { kind: 'step', network: 'mlp' }],
+    ['VICReg conv', { kind: 'step', network: 'conv' }],
+    ['VICReg ResNet-18', { kind: 'step', network: 'resnet18' }],
+  ],
+  'gpu',
+);

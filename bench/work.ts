@@ -1,7 +1,7 @@
 /** What can be measured, as plain data that a contestant in any language understands. */
 export type Direction = 'forward' | 'input' | 'weight';
 export type ChainName = 'sgdMomentum' | 'adamW' | 'batchNormRelu' | 'batchNormReluGradient' | 'softmax';
-export type NetworkName = 'mlp' | 'conv' | 'resnet18';
+export type NetworkName = 'mlp' | 'conv' | 'resnet18' | 'smallMlp' | 'smallConv';
 
 /** op(a)·op(b) for [m, k]·[k, n]; a transposed operand is stored transposed. */
 export interface MatmulWork {
@@ -100,7 +100,7 @@ const layer = (inputs: number, outputs: number, size: number, stride: number, ke
   padding: (kernel - 1) / 2,
 });
 
-interface Network {
+export interface Network {
   readonly batch: number;
   /** Channels and size of the square images. */
   readonly image: readonly [channels: number, size: number];
@@ -142,6 +142,22 @@ export const networks: Readonly<Record<NetworkName, Network>> = {
     image: [3, 32],
     convolutions: [layer(3, 64, 32, 1), ...stages],
     widths: [[512, 1024, 1024, 1024]],
+  },
+  // For a GPU that a CPU imitates.
+  smallMlp: {
+    batch: 32,
+    image: [1, 28],
+    convolutions: [],
+    widths: [
+      [784, 64, 64, 32],
+      [32, 64, 64, 64],
+    ],
+  },
+  smallConv: {
+    batch: 32,
+    image: [1, 28],
+    convolutions: [layer(1, 8, 28, 1), layer(8, 16, 28, 2), layer(16, 32, 14, 2), layer(32, 32, 7, 2)],
+    widths: [[32, 64, 64, 64]],
   },
 };
 

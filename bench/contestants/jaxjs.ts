@@ -1,14 +1,30 @@
-/** jax-js on its WASM backend: each computation jitted. Its operations consume their operands; `.ref` keeps one for another use. */
+/** jax-js on its WASM backend, or on WebGPU: each computation jitted. Its operations consume their operands; `.ref` keeps one for another use. */
 import { blockUntilReady, defaultDevice, init, jit, lax, nn, numpy as np, tree, valueAndGrad, vjp } from '@jax-js/jax';
 import { magnitude, values, weightScale } from '../values.ts';
-import { type ChainName, networks, outputSize, product } from '../work.ts';
+import { type ChainName, type NetworkName, networks, outputSize, product } from '../work.ts';
 import { CannotError, type Contestant, type Runner, serve } from './serve.ts';
 
 type Tensor = np.Array;
 
+const backend = process.argv[2] === 'webgpu' ? 'webgpu' : 'wasm';
+const gpu = backend === 'webgpu' ? await import('../webgpu.ts') : null;
+
 const held = (shape: readonly number[], seed: number, scale = 1): Tensor =>
   np.array(values(product(shape), seed, scale), { shape: [...shape] });
 const dataOf = async (x: Tensor): Promise<ArrayLike<number>> => (await x.data()) as Float32Array;
+
+/** Calls on the GPU that have been started and not waited for. */
+const started: Promise<unknown>[] = [];
+
+/** Waits for results, or on the GPU sees to it that they are computed and waited for in `settle`. */
+function ready(results: readonly Tensor[], after: () => void = () => {}): Promise<void> | undefined {
+  const done = blockUntilReady([...results]).then(after);
+  if (!gpu) return done;
+  started.push(done);
+  return undefined;
+}
+
+const settling: Pick<Runner, 'settle'> = gpu ? { settle: () => Promise.all(started.splice(0)).then(gpu.workDone) } : {};
 
 /** Times calls with results that are given back. */
 function runnerOf(compute: (...args: Tensor[]) => Tensor[], args: readonly Tensor[]): Runner {
@@ -19,11 +35,11 @@ function eagerRunnerOf(step: (...args: Tensor[]) => Tensor[], args: readonly Ten
   const call = (): Tensor[] => step(...args.map((x) => x.ref)) as Tensor[];
   return {
     first: async () => magnitude(...(await Promise.all(call().map(dataOf)))),
-    run: async () => {
+    run: () => {
       const results = call();
-      await blockUntilReady(results);
-      for (const result of results) result.dispose();
+      return ready(results, () => results.forEach((result) => result.dispose()));
     },
+    ...settling,
   };
 }
 
@@ -31,9 +47,9 @@ function eagerRunnerOf(step: (...args: Tensor[]) => Tensor[], args: readonly Ten
 function updaterOf(update: (...args: Tensor[]) => Tensor[], state: Tensor[], rest: readonly Tensor[]): Runner {
   const step = jit(update);
   let current = state;
-  const run = async (): Promise<void> => {
+  const run = (): Promise<void> | undefined => {
     current = step(...current, ...rest.map((x) => x.ref)) as Tensor[];
-    await blockUntilReady(current);
+    return ready(current);
   };
   return {
     first: async () => {
@@ -41,6 +57,7 @@ function updaterOf(update: (...args: Tensor[]) => Tensor[], state: Tensor[], res
       return magnitude(...(await Promise.all(current.map((x) => dataOf(x.ref)))));
     },
     run,
+    ...settling,
   };
 }
 
@@ -108,7 +125,7 @@ const chains: Readonly<Record<ChainName, (shape: readonly number[]) => Runner>> 
 
 type Layer = (parameters: readonly Tensor[], x: Tensor) => Tensor;
 
-function vicregStep(network: 'mlp' | 'conv'): Runner {
+function vicregStep(network: Exclude<NetworkName, 'resnet18'>): Runner {
   const { batch, image, convolutions, widths } = networks[network];
   const initial: Tensor[] = [];
   const added = (x: Tensor): number => initial.push(x) - 1;
@@ -165,7 +182,8 @@ function vicregStep(network: 'mlp' | 'conv'): Runner {
   const run = async (): Promise<number> => {
     const [loss, ...next] = step(...state, x.ref, y.ref) as [Tensor, ...Tensor[]];
     state = next;
-    await blockUntilReady(state);
+    // On the GPU the loss alone is waited for, as by the others.
+    if (!gpu) await blockUntilReady(state);
     return (await dataOf(loss))[0]!;
   };
   return { first: run, run };
@@ -244,7 +262,7 @@ const contestant: Contestant = {
 };
 
 await serve(async () => {
-  await init('wasm');
-  defaultDevice('wasm');
+  await init(backend);
+  defaultDevice(backend);
   return contestant;
 });

@@ -1,11 +1,32 @@
-/** TensorFlow.js on its WASM backend, eager as its users have it; images in its own layout, NHWC. */
+/** TensorFlow.js on its WASM backend, or on WebGPU: eager as its users have it; images in its own layout, NHWC. */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { magnitude, values, weightScale } from '../values.ts';
-import { type ChainName, networks, outputSize, product } from '../work.ts';
+import { type ChainName, type NetworkName, networks, outputSize, product } from '../work.ts';
 import { CannotError, type Contestant, type Runner, serve } from './serve.ts';
+
+const backend = process.argv[2] === 'webgpu' ? 'webgpu' : 'wasm';
+const gpu = backend === 'webgpu' ? await import('../webgpu.ts') : null;
+
+/** It collects kernels in a pass, and does not submit the last of them before something is read. */
+interface Collecting {
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+}
+
+function settle(): Promise<void> {
+  // Its own type does not say so.
+  const collecting = tf.backend() as unknown as Collecting;
+  collecting.ensureCommandEncoderReady();
+  collecting.endComputePassEncoder();
+  collecting.submitQueue();
+  return gpu!.workDone();
+}
+const settling: Pick<Runner, 'settle'> = gpu ? { settle } : {};
+const dataOf = (x: tf.Tensor): Promise<tf.DataTypeMap['float32']> => x.data<'float32'>();
 
 type Shape4 = [number, number, number, number];
 
@@ -19,13 +40,14 @@ const held = (shape: readonly number[], seed: number, scale = 1): tf.Tensor => t
 
 function runnerOf(compute: () => readonly tf.Tensor[]): Runner {
   return {
-    first: () => {
+    first: async () => {
       const results = tf.tidy(() => [...compute()]);
-      const check = magnitude(...results.map((result) => result.dataSync()));
+      const check = magnitude(...(await Promise.all(results.map(dataOf))));
       tf.dispose(results);
       return check;
     },
     run: () => tf.dispose(tf.tidy(() => [...compute()])),
+    ...settling,
   };
 }
 
@@ -45,11 +67,12 @@ const activations = (shape: readonly number[], seed: number): tf.Tensor => (shap
 
 function updaterOf(update: () => void, variables: readonly tf.Variable[]): Runner {
   return {
-    first: () => {
+    first: async () => {
       tf.tidy(update);
-      return magnitude(...variables.map((variable) => variable.dataSync()));
+      return magnitude(...(await Promise.all(variables.map(dataOf))));
     },
     run: () => tf.tidy(update),
+    ...settling,
   };
 }
 
@@ -96,7 +119,7 @@ const chains: Readonly<Record<ChainName, (shape: readonly number[]) => Runner>> 
 
 type Network = (x: tf.Tensor) => tf.Tensor;
 
-function vicregStep(network: 'mlp' | 'conv'): Runner {
+function vicregStep(network: Exclude<NetworkName, 'resnet18'>): Runner {
   const { batch, image, convolutions, widths } = networks[network];
   const variables: tf.Variable[] = [];
   const trained = (initial: tf.Tensor): tf.Variable => {
@@ -140,9 +163,9 @@ function vicregStep(network: 'mlp' | 'conv'): Runner {
   const shape = [batch, image[0], image[1], image[1]];
   const [x, y] = [imagesOf(shape, 1001), imagesOf(shape, 1002)];
   const optimizer = tf.train.momentum(0.01, 0.9);
-  const run = (): number => {
+  const run = async (): Promise<number> => {
     const loss = optimizer.minimize(() => vicreg(forward(x), forward(y)), true, variables)!;
-    const value = loss.dataSync()[0]!;
+    const value = (await dataOf(loss))[0]!;
     loss.dispose();
     return value;
   };
@@ -195,8 +218,9 @@ const contestant: Contestant = {
 };
 
 await serve(async () => {
-  setWasmPaths(`${dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm'))}/`);
-  await tf.setBackend('wasm');
+  if (gpu) await import('@tensorflow/tfjs-backend-webgpu');
+  else setWasmPaths(`${dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm'))}/`);
+  if (!(await tf.setBackend(backend))) throw new CannotError(`it has no ${backend} here`);
   await tf.ready();
   return contestant;
 });
