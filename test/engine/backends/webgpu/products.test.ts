@@ -8,7 +8,7 @@ import type { ConvKernel, Kernel, Plan, View } from '../../../../engine/compiler
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import { sizeOf } from '../../../../engine/shape.ts';
 import { capability } from '../../../support/capabilities.ts';
-import { relativeError } from '../../support.ts';
+import { relativeError } from '../../values.ts';
 import { buffer, contiguous, noise, planOf, program, runPlan } from '../plans.ts';
 
 const opened = await createWebGpuBackend().catch((error: Error) => error);
