@@ -43,8 +43,11 @@ export interface Gpu {
   readonly parallelism: number;
   /** Whether a CPU plays the GPU. */
   readonly software: boolean;
-  /** Optional features that the device was opened with. */
-  readonly features: ReadonlySet<string>;
+  /** Threads that can exchange values without workgroup memory; 1 where none can. */
+  readonly subgroupSize: number;
+  /** See {@link DeviceOptions}. */
+  readonly f16: boolean;
+  readonly subgroupMatrices: boolean;
 }
 
 /** What emitters write their shaders for. */
