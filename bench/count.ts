@@ -1,5 +1,6 @@
-import { type Contestant, start } from './contestants.ts';
+import type { Contestant } from './contestants.ts';
 import type { Counts } from './counting.ts';
+import { start } from './crew.ts';
 import { bytesText, textTable } from './report.ts';
 import type { Case } from './suites.ts';
 
@@ -42,9 +43,9 @@ export async function count(counted: Case, contestants: readonly Contestant[], d
 }
 
 async function countOne({ work }: Case, contestant: Contestant, dispatch: boolean): Promise<Counted> {
-  const { name, command, environment } = contestant;
+  const { name, command } = contestant;
   if ('missing' in command) return { name, cannot: command.missing };
-  const child = start(contestant, command, environment);
+  const child = start(contestant, command);
   try {
     const outcome = await child.ask({ count: { work, calls, dispatch } }, limitSeconds * 1000);
     if ('counted' in outcome) {

@@ -67,17 +67,21 @@ export function duration(milliseconds: number): string {
   return `${(milliseconds * 1000).toPrecision(3)} µs`;
 }
 
-function cell(entry: Entry | undefined, differing: readonly string[]): string {
+/** A time, or of work on a GPU, whose amount is known, what was done in it. */
+function cell(entry: Entry | undefined, { differing, demand, case: { work, device } }: Row): string {
   if (entry === undefined) return '';
   if ('exceeded' in entry) return `> ${entry.exceeded} s`;
   if ('cannot' in entry) return 'cannot';
-  return `${duration(entry.median)}${differing.includes(entry.name) ? ' ≠' : ''}`;
+  const time = duration(entry.median);
+  const rate = work.kind === 'step' ? `${(1000 / entry.median).toPrecision(3)}/s` : speed((demand?.flops ?? 0) / entry.median / 1e-3);
+  return `${device === 'gpu' ? `${rate}, ${time}` : time}${differing.includes(entry.name) ? ' ≠' : ''}`;
 }
 
 const ratio = (value: number | undefined): string =>
   value === undefined ? '–' : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}×`;
 
 const rated = (value: number, unit: string): string => `${(value / 1e9).toFixed(1)} ${unit}`;
+const speed = (flops: number): string => (flops >= 1e12 ? `${(flops / 1e12).toPrecision(3)} TFLOP/s` : `${(flops / 1e9).toPrecision(3)} GFLOP/s`);
 
 /** How near to its limit each of our builds comes: in the median, and at best. */
 function shares({ entries, limits }: Row, contestants: readonly Contestant[]): string[] {
@@ -121,7 +125,7 @@ export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]
     ...present.map(({ name }) =>
       cell(
         row.entries.find((entry) => entry.name === name),
-        row.differing,
+        row,
       ),
     ),
     ...compared.map(({ role }) => ratio(row.ratios[role])),
@@ -136,7 +140,7 @@ export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]
 function peaksOf(rows: readonly Row[]): string {
   const peak = (build: keyof Rates): string | null => {
     const measured = rows.flatMap(({ rates }) => rates[build] ?? []);
-    return measured.length === 0 ? null : rated(median(measured), 'GFLOP/s');
+    return measured.length === 0 ? null : speed(median(measured));
   };
   if (rows.every((row) => row.case.device === 'gpu')) return `peak of f32 multiply-adds on the GPU: ${peak('gpu')}`;
   const pair = peak('pair');

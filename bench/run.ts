@@ -7,6 +7,7 @@ import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { contestants } from './contestants.ts';
+import { Crew } from './crew.ts';
 import { type CountedCase, count, countTable } from './count.ts';
 import { buildKernels } from './kernels.ts';
 import { measure, type Options } from './measure.ts';
@@ -126,11 +127,12 @@ async function report(): Promise<void> {
     if (machine.load > 0.5) console.log('The machine is busy: ratios hold better than times, and neither is to be quoted.');
   }
   const rows: Row[] = [];
+  const crew = new Crew({ keep: false });
   for (const suite of new Set(selected.map((entry) => entry.suite))) {
     const ofSuite = selected.filter((entry) => entry.suite === suite);
     for (const [i, entry] of ofSuite.entries()) {
       if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${suite} ${i + 1}/${ofSuite.length}: ${entry.name}`);
-      rows.push(rowOf(await measure(entry, chosen, { ...settings, limitSeconds: limitSeconds(entry) }), chosen));
+      rows.push(rowOf(await measure(entry, chosen, { ...settings, limitSeconds: limitSeconds(entry) }, crew), chosen));
     }
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
     if (!options.json)

@@ -75,13 +75,14 @@ const layers: readonly Layer[] = [
 const directionsOf = ({ layer: { inputs } }: Layer): readonly Direction[] =>
   inputs < 16 ? ['forward', 'weight'] : ['forward', 'input', 'weight'];
 
-const convolutions: readonly Case[] = layers.flatMap((entry) =>
-  directionsOf(entry).map((direction): Case => {
-    const { batch, inputs, outputs, size, kernel, stride } = entry.layer;
-    const name = `${entry.of} ${batch}×${inputs}→${outputs} ${kernel}×${kernel}/${stride} @${size} ${direction}`;
-    return { suite: 'conv', device: 'cpu', name, work: { kind: 'convolution', direction, ...entry.layer }, quick: entry.quick === true };
-  }),
-);
+const convolutions = (suite: string, device: Device, of: readonly Layer[]): Case[] =>
+  of.flatMap((entry) =>
+    directionsOf(entry).map((direction): Case => {
+      const { batch, inputs, outputs, size, kernel, stride } = entry.layer;
+      const name = `${entry.of} ${batch}×${inputs}→${outputs} ${kernel}×${kernel}/${stride} @${size} ${direction}`;
+      return { suite, device, name, work: { kind: 'convolution', direction, ...entry.layer }, quick: entry.quick === true };
+    }),
+  );
 
 /** Everything that is measured. A filter of the command line is part of `suite/name`. */
 export const cases: readonly Case[] = [
@@ -119,7 +120,7 @@ export const cases: readonly Case[] = [
     ['softmax 256×256', chain('softmax', 256, 256)],
     ['softmax 8192×1024', chain('softmax', 8192, 1024), 'quick'],
   ]),
-  ...convolutions,
+  ...convolutions('conv', 'cpu', layers),
   ...rows('epilogue', [
     ['1024×256×1024 + bias, ReLU', linear(1024, 256, 1024), 'quick'],
     ['4096×64×4096 + bias, ReLU', linear(4096, 64, 4096)],
@@ -152,3 +153,29 @@ export const countedCases: readonly Case[] = rows(
   ],
   'gpu',
 );
+
+/** What a real GPU is measured on; or the same so small that a CPU that imitates one gets through it. */
+export function gpuCases(small: boolean): readonly Case[] {
+  const sizes = small ? [64, 128] : [1024, 2048, 4096, 8192];
+  const products = sizes.map((size) => [`${size}³`, matmul(size, size, size)] as const);
+  const steps = small
+    ? ([
+        ['VICReg MLP, batch 32', 'smallMlp'],
+        ['VICReg conv, batch 32', 'smallConv'],
+      ] as const)
+    : ([
+        ['VICReg MLP', 'mlp'],
+        ['VICReg conv', 'conv'],
+        ['VICReg ResNet-18', 'resnet18'],
+      ] as const);
+  const convolved = small ? [layer('tiny', 2, 16, 16, 8, 2)] : layers.filter(({ layer: { inputs, kernel, stride, size } }) => inputs >= 32 && kernel === 3 && (stride === 1 || size === 28));
+  return [
+    ...rows('matmul', products, 'gpu'),
+    ...rows(
+      'step',
+      steps.map(([name, network]) => [name, { kind: 'step', network }]),
+      'gpu',
+    ),
+    ...convolutions('conv', 'gpu', convolved),
+  ];
+}

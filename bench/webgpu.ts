@@ -6,8 +6,8 @@ import { create, globals } from 'webgpu';
 
 Object.assign(globalThis, globals);
 
-/** To be kept: Dawn dies with a device in use if this is collected. */
-export const gpu: GPU = create([]);
+/** To be kept: Dawn dies with a device in use if this is collected. DAWN_FLAGS are its own, as `enable-dawn-features=allow_unsafe_apis`. */
+export const gpu: GPU = create((process.env['DAWN_FLAGS'] ?? '').split(' ').filter((flag) => flag !== ''));
 Object.defineProperty(globalThis.navigator, 'gpu', { value: gpu, configurable: true });
 
 const devices: GPUDevice[] = [];

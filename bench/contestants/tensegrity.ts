@@ -1,5 +1,5 @@
 /** This project, as a user has it: compiled functions on the wasm backend (or the one named), with operands where the backend keeps them. */
-import { type Compiled, compile, conv2d, grad, memoryBytes, type Slot, slot, type Tensor, useBackend, vjp, zeros } from '../../dist/engine/index.js';
+import { type BackendOptions, type Compiled, compile, conv2d, grad, memoryBytes, type Slot, slot, type Tensor, useBackend, vjp, zeros } from '../../dist/engine/index.js';
 import { BatchNorm2d, Conv2d, choleskyWhitening, Expander, functional, MLP, ResNet, Sequential, SGD, vicreg } from '../../dist/models/index.js';
 import { magnitude, values, weightScale } from '../values.ts';
 import { type ChainName, type Network, type NetworkName, networks, outputSize, product } from '../work.ts';
@@ -206,6 +206,6 @@ const contestant: Contestant = {
 };
 
 await serve(async () => {
-  await useBackend(backend as 'wasm', JSON.parse(options) as { deterministic?: boolean; threads?: number });
+  await useBackend(backend as 'wasm', JSON.parse(options) as BackendOptions['wasm']);
   return contestant;
 });
