@@ -162,6 +162,7 @@ export function gpuCases(small: boolean): readonly Case[] {
     ? ([
         ['VICReg MLP, batch 32', 'smallMlp'],
         ['VICReg conv, batch 32', 'smallConv'],
+        ['VICReg ResNet-18, batch 4 @8', 'smallResnet18'],
       ] as const)
     : ([
         ['VICReg MLP', 'mlp'],

@@ -161,6 +161,7 @@ NETWORKS = {
     "smallMlp": lambda: ([32, 1, 28, 28], perceptron([784, 64, 64, 32], [32, 64, 64, 64])),
     "smallConv": lambda: ([32, 1, 28, 28], convolutional([1, 8, 16, 32, 32], [32, 64, 64, 64])),
     "resnet18": lambda: ([128, 3, 32, 32], nn.Sequential(resnet18(), linear_layers([512, *EXPANDER]))),
+    "smallResnet18": lambda: ([4, 3, 8, 8], nn.Sequential(resnet18(), linear_layers([512, 64, 64, 64]))),
 }
 
 

@@ -123,12 +123,15 @@ function convolutional({ convolutions, widths: [head] }: Network): Sequential {
   return new Sequential([...blocks, (x: Tensor) => x.mean([2, 3]), expander(head!)]);
 }
 
+const residual = ({ widths: [head] }: Network): Sequential => new Sequential([new ResNet('resnet18', { key, stem: 'cifar' }), expander(head!)]);
+
 const models: Readonly<Record<NetworkName, (network: Network) => Sequential>> = {
   mlp: perceptron,
   smallMlp: perceptron,
   conv: convolutional,
   smallConv: convolutional,
-  resnet18: ({ widths: [head] }) => new Sequential([new ResNet('resnet18', { key, stem: 'cifar' }), expander(head!)]),
+  resnet18: residual,
+  smallResnet18: residual,
 };
 
 function vicregStep(network: NetworkName): Runner {

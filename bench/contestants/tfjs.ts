@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { magnitude, values, weightScale } from '../values.ts';
-import { type ChainName, type NetworkName, networks, outputSize, product } from '../work.ts';
+import { type ChainName, isResidual, type NetworkName, networks, outputSize, product, stages } from '../work.ts';
 import { CannotError, type Contestant, type Runner, serve } from './serve.ts';
 
 const backend = process.argv[2] === 'webgpu' ? 'webgpu' : 'wasm';
@@ -119,7 +119,7 @@ const chains: Readonly<Record<ChainName, (shape: readonly number[]) => Runner>> 
 
 type Network = (x: tf.Tensor) => tf.Tensor;
 
-function vicregStep(network: Exclude<NetworkName, 'resnet18'>): Runner {
+function vicregStep(network: NetworkName): Runner {
   const { batch, image, convolutions, widths } = networks[network];
   const variables: tf.Variable[] = [];
   const trained = (initial: tf.Tensor): tf.Variable => {
@@ -130,13 +130,26 @@ function vicregStep(network: Exclude<NetworkName, 'resnet18'>): Runner {
   const scaleAndShift = (channels: number): [tf.Variable, tf.Variable] => [trained(tf.ones([channels])), trained(tf.zeros([channels]))];
   // Seeds count parameters, as in PyTorch's order.
   const seed = (): number => variables.length + 1;
-  const blocks = convolutions.map(({ inputs, outputs, kernel, stride, padding }): Network => {
+  const convolved = ({ inputs, outputs, kernel, stride, padding }: (typeof convolutions)[number]): Network => {
     const weight = trained(
       kernelsOf([outputs, inputs, kernel, kernel], seed(), weightScale(inputs * kernel ** 2)),
     ) as tf.Variable<tf.Rank.R4>;
     const [gamma, beta] = scaleAndShift(outputs);
-    return (x) => tf.relu(normalized(tf.conv2d(x as tf.Tensor4D, weight, stride, padding), gamma, beta));
-  });
+    return (x) => normalized(tf.conv2d(x as tf.Tensor4D, weight, stride, padding), gamma, beta);
+  };
+  const basicBlock = (inputs: number, outputs: number, stride: number): Network => {
+    const first = convolved({ inputs, outputs, size: 0, kernel: 3, stride, padding: 1 });
+    const second = convolved({ inputs: outputs, outputs, size: 0, kernel: 3, stride: 1, padding: 1 });
+    const shortcut = inputs === outputs ? (x: tf.Tensor) => x : convolved({ inputs, outputs, size: 0, kernel: 1, stride, padding: 0 });
+    return (x) => tf.relu(tf.add(second(tf.relu(first(x))), shortcut(x)));
+  };
+  const rectified = (layer: Network): Network => (x) => tf.relu(layer(x));
+  const blocks = isResidual(network)
+    ? [
+        rectified(convolved(convolutions[0]!)),
+        ...stages.flatMap(({ inputs, outputs, stride }) => [basicBlock(inputs, outputs, stride), basicBlock(outputs, outputs, 1)]),
+      ]
+    : convolutions.map((layer) => rectified(convolved(layer)));
   const linear = (row: readonly number[]): Network[] =>
     row.slice(1).map((width, i) => {
       const inputs = row[i]!;
@@ -206,7 +219,7 @@ const contestant: Contestant = {
     return runnerOf(() => [directions[direction]()]);
   },
   step: ({ network }) => {
-    if (network === 'resnet18') throw new CannotError('no Conv2DBackpropFilter kernel');
+    if (isResidual(network) && !gpu) throw new CannotError('no Conv2DBackpropFilter kernel');
     return vicregStep(network);
   },
   chain: ({ chain, shape }) => chains[chain](shape),

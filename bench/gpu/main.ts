@@ -11,6 +11,7 @@ import { driverEnvironment } from '../driver.ts';
 import { measure } from '../measure.ts';
 import { type Row, rowOf, tableOf } from '../report.ts';
 import { countedCases, gpuCases } from '../suites.ts';
+import type { Smoke } from './smoke.ts';
 
 const sections = ['adapter', 'smoke', 'matmul', 'step', 'conv', 'count'] as const;
 type Section = (typeof sections)[number];
@@ -85,7 +86,7 @@ interface Adapter {
   readonly limits: Readonly<Record<string, number>>;
 }
 
-async function reportAdapter(limit: number): Promise<void> {
+function reportAdapter(limit: number): void {
   const smi = spawnSync('nvidia-smi', ['--query-gpu=name,driver_version,clocks.sm,clocks.max.sm,power.draw', '--format=csv,noheader'], { encoding: 'utf8' });
   if (smi.status === 0) console.log(smi.stdout.trim());
   try {
@@ -104,6 +105,13 @@ async function reportAdapter(limit: number): Promise<void> {
     });
     throw new Error(`no GPU:\n${(said.stderr ?? '').slice(-3000)}`);
   }
+}
+
+function reportSmoke(limit: number): void {
+  const smoke = JSON.parse(program('smoke.ts', [String(limit / 2)], limit, 'pipe')) as Smoke;
+  console.log(`${smoke.passed.length} ops as on the CPU, ${smoke.failed.length} not, ${smoke.left.length} left out for want of time`);
+  for (const { name, why } of smoke.failed) console.log(`  ${name}: ${why}`);
+  keep('smoke', smoke);
 }
 
 const named = options.contestants.split(',');
@@ -141,9 +149,7 @@ async function main(): Promise<void> {
   const crew = new Crew({ keep: true });
   const work: Readonly<Record<Section, (limit: number) => unknown>> = {
     adapter: reportAdapter,
-    smoke: (limit) => {
-      keep('smoke', JSON.parse(program('smoke.ts', [], limit, 'pipe')));
-    },
+    smoke: reportSmoke,
     matmul: (limit) => reportSuite('matmul', limit, crew),
     step: (limit) => reportSuite('step', limit, crew),
     conv: (limit) => reportSuite('conv', limit, crew),

@@ -12,6 +12,9 @@ import { unpacked } from '../../test/support/unpack.ts';
 import { contestants } from '../contestants.ts';
 import { Crew } from '../crew.ts';
 
+/** Of the tests: the table of op cases, and what it is written with. */
+const tested = ['cases', 'draws', 'naive'].map((name) => `test/engine/${name}.ts`).concat('test/support/unpack.ts');
+
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const bench = join(repository, 'bench');
 const target = join(bench, 'dist/gpu');
@@ -79,6 +82,10 @@ async function packRuntime(): Promise<void> {
     copyStripped(dawn, join(folder, relative(repository, dawn)));
     const driver = unpacked('swiftshader', [{ file: 'swiftshader.tar.br', files: ['libvk_swiftshader.so', 'libvulkan.so.1', 'vk_swiftshader_icd.json'] }]);
     cpSync(join(driver, 'libvulkan.so.1'), join(folder, 'runtime/lib/libvulkan.so.1'));
+    for (const name of ['fast-check', 'pure-rand']) {
+      const part = join('node_modules', name);
+      cpSync(join(repository, part), join(folder, part), { recursive: true, filter: (source) => !/\.d\.[cm]?ts$|\.md$|\/cjs$/.test(source) });
+    }
     for (const file of new Set(files.flatMap((loaded) => [loaded, ...papersOf(loaded)]))) {
       if (!file.endsWith('.node')) cpSync(file, join(folder, relative(repository, file)));
     }
@@ -89,9 +96,7 @@ mkdirSync(target, { recursive: true });
 if (options.build) run(process.execPath, 'scripts/build.mjs');
 if (options.all || !existsSync(join(target, 'runtime.tar.xz'))) await packRuntime();
 archive('project.tar.xz', '-6', (folder) => {
-  cpSync(join(repository, 'package.json'), join(folder, 'package.json'));
-  cpSync(join(repository, 'test/support/unpack.ts'), join(folder, 'test/support/unpack.ts'));
-  for (const part of ['dist', 'bench']) {
+  for (const part of ['package.json', 'dist', 'engine', 'bench', ...tested]) {
     cpSync(join(repository, part), join(folder, part), {
       recursive: true,
       filter: (source) => !/\/node_modules$|\/bench\/dist$|\.d\.ts$/.test(source),
