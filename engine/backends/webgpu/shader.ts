@@ -123,7 +123,12 @@ export function placeOf({ shape, strides, offset }: View, coordinates: readonly 
 /** Statements that give the coordinates of row-major position `index` these names. */
 export function coordinateStatements(index: string, shape: readonly number[], names: readonly string[]): string {
   const strides = contiguousStrides(shape);
-  return names.map((name, axis) => `let ${name} = ${index} / ${strides[axis]}${axis === 0 ? '' : ` % ${shape[axis]}`};`).join('\n');
+  return names
+    .map((name, axis) => {
+      const above = strides[axis] === 1 ? index : `${index} / ${strides[axis]}`;
+      return `let ${name} = ${axis === 0 ? above : `${above} % ${shape[axis]}`};`;
+    })
+    .join('\n');
 }
 
 /** Statements that name the coordinates of row-major position `i`, and from them the place of each view as `${name}0`, `${name}1`, …. */

@@ -75,7 +75,7 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
   });
 
   it('gather and scatterAdd: any index, layout and type', async () => {
-    const extents = fc.tuple(few, few, fc.oneof(few, fc.integer({ min: 65, max: 200 })), few);
+    const extents = fc.tuple(few, fc.oneof(few, fc.integer({ min: 6, max: 40 })), fc.oneof(few, fc.integer({ min: 65, max: 200 })), few);
     await fc.assert(
       fc.asyncProperty(
         extents,
@@ -151,7 +151,7 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(few, fc.integer({ min: 60, max: 300 })),
-        fc.oneof(few, fc.integer({ min: 30, max: 1500 })),
+        fc.oneof(few, fc.integer({ min: 30, max: 400 })),
         types,
         fc.boolean(),
         layouts(2, true),
@@ -171,17 +171,14 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
   });
 
   it('sort: two rows of 100 000, which are merged from buffer to buffer', async () => {
-    for (const descending of [false, true]) {
-      const numbers = Array.from(noise(200_000, 5), (x) => Math.round(x * 30_000));
-      const lies = { order: [1, 0], flips: [false, false], gap: 0, still: [false, false] };
-      const plan = laidOut({ kind: 'sort', descending }, [slab('f32', 2, 100_000)], slab('i32', 2, 100_000), [lies, lies]);
-      await agree(plan, [Float32Array.from(numbers)]);
-    }
+    const lies = { order: [1, 0], flips: [false, false], gap: 0, still: [false, false] };
+    const plan = laidOut({ kind: 'sort', descending: true }, [slab('f32', 2, 100_000)], slab('i32', 2, 100_000), [lies, lies]);
+    await agree(plan, [Float32Array.from(noise(200_000, 5), (x) => Math.round(x * 30_000))]);
   });
 
   // -------------------------------------------------------------------------------------------------------- linear algebra
 
-  const sizes = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 60, max: 100 }));
+  const sizes = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 60, max: 120 }));
   const batches = fc.integer({ min: 0, max: 3 });
   const still = [false, false, false];
   const lies = fc.tuple(layouts(3, false), layouts(3, false), layouts(3, false));
@@ -326,7 +323,7 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
   };
 
   it('eigh: any symmetric matrix, of any scale', async () => {
-    for (const size of [1, 2, 3, 8, 17, 40, 65]) {
+    for (const size of [1, 2, 3, 8, 17, 40, 50, 65]) {
       const scales = [1, 1e-30, 1e30];
       await decomposes(
         scales.flatMap((scale, k) => symmetric(size, size + k).map((x) => x * scale)),
