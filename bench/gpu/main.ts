@@ -126,7 +126,7 @@ async function reportSuite(suite: Section, limit: number, crew: Crew): Promise<v
       left.push(entry.name);
       continue;
     }
-    const settings = { rounds: Number(options.rounds), sampleMilliseconds: 100, limitSeconds: 10, budgetSeconds: 4 };
+    const settings = { rounds: Number(options.rounds), sampleMilliseconds: 100, limitSeconds: options.small ? 60 : 10, budgetSeconds: 4 };
     rows.push(rowOf(await measure(entry, chosen, settings, crew), chosen));
     console.error(`${suite}: ${entry.name} (${seconds().toFixed(0)} s)`);
     keep(suite, rows);
