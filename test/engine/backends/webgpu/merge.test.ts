@@ -35,12 +35,23 @@ function staged(drawn: Drawn): Stage[] {
       element: wide && !written.has(memory) ? 'vec4<f32>' : 'f32',
       written: written.has(memory),
     }));
-    const shader = { name, declarations: {}, body: '', threads, groups, bindings, reads: new Set(reads), writes: new Set(writes) };
+    const shader = {
+      name,
+      declarations: {},
+      body: '',
+      threads,
+      groups,
+      workgroupBytes: 0,
+      besides: false,
+      bindings,
+      reads: new Set(reads),
+      writes: new Set(writes),
+    };
     return { kernel, shader };
   });
 }
 
-const merged = (all: readonly Stage[]) => merge(all, 8, (buffer) => kindOf(buffer) === 'slot');
+const merged = (all: readonly Stage[]) => merge(all, { bindings: 8, workgroupBytes: 1 << 14 }, (buffer) => kindOf(buffer) === 'slot');
 
 describe('merging stages into dispatches', () => {
   it('runs each once, after all that it waits for, with as many threads as its companions', () =>

@@ -1,0 +1,380 @@
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Backend } from '../../../../engine/backends/backend.ts';
+import type { View } from '../../../../engine/compiler/plan.ts';
+import type { DType, TypedArray } from '../../../../engine/dtype.ts';
+import { capability } from '../../../support/capabilities.ts';
+import { host, type KernelBody, noise, runKernel, type Slab } from '../plans.ts';
+import { agreement, available, laidOut, layouts, opened } from './support.ts';
+
+const reason = opened instanceof Error ? opened.message : '';
+
+describe.runIf(capability('webgpu', available, reason))('webgpu computes what cpu computes', () => {
+  const gpu = opened as Backend;
+  const agree = agreement(gpu);
+  afterAll(() => gpu.dispose());
+
+  // A shader takes a CPU that plays GPU 20 ms to compile, or half a second where threads meet at barriers.
+  const runs = { numRuns: 12 };
+  const fewRuns = { numRuns: 6 };
+  const few = fc.integer({ min: 0, max: 5 });
+  const types = fc.constantFrom<DType>('f32', 'i32', 'u8');
+  const unusual = [NaN, Infinity, -Infinity, 0, -0, 1, 1, 1e-40];
+  const values = (dtype: DType, length: number, seed: number, specials = false): TypedArray => {
+    const scale = dtype === 'f32' ? 1 : 100;
+    const some = Array.from(noise(length, seed + 1), (x, k) =>
+      specials && (x * 2 ** 20) % 1 > 0.6 ? unusual[k % unusual.length]! : scale * x,
+    );
+    return host(dtype, [length], some).data;
+  };
+  const slab = (dtype: DType, ...shape: number[]): Slab => ({ dtype, shape });
+  /** The inputs of a plan, by what makes them: noise, unless said otherwise. */
+  const inputsOf = (plan: ReturnType<typeof laidOut>, seed: number, ...made: readonly (((length: number) => TypedArray) | null)[]) =>
+    plan.inputs.map((number, k) => {
+      const { dtype, length } = plan.buffers[number]!;
+      return made[k]?.(length) ?? values(dtype, length, seed + k);
+    });
+  /** Of an index, most of them inside. */
+  const indexed = (positions: number, seed: number) => (length: number) =>
+    Int32Array.from(noise(length, seed + 1), (x) => Math.round((x + 1) * 0.55 * positions - 0.5));
+
+  it('pool: every mode', async () => {
+    const pair = (min: number, max: number) => fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
+    const window = fc.record({ image: pair(1, 9), kernel: pair(1, 4), stride: pair(1, 3), pad: pair(0, 2) });
+    const modes = fc.constantFrom('max', 'argmax', 'sum', 'sumTranspose');
+    await fc.assert(
+      fc.asyncProperty(
+        window,
+        few,
+        few,
+        modes,
+        layouts(4, true),
+        layouts(4, false),
+        fc.nat(),
+        async (drawn, n, c, mode, from, to, seed) => {
+          const kernel = drawn.kernel.map((extent, k) => Math.min(extent, drawn.image[k]!));
+          const padding = kernel.map((extent, k) => Math.min(drawn.pad[k]!, extent >> 1));
+          const { image, stride } = drawn;
+          const windows = image.map((extent, k) => Math.floor((extent + 2 * padding[k]! - kernel[k]!) / stride[k]!) + 1);
+          const body = { kind: 'pool', mode, kernel, stride, padding } as unknown as KernelBody;
+          const [x, y] = [
+            [n, c, ...image],
+            [n, c, ...windows],
+          ] as const;
+          const [input, output] = mode === 'sumTranspose' ? [y, x] : [x, y];
+          const plan = laidOut(body, [slab('f32', ...input)], slab(mode === 'argmax' ? 'i32' : 'f32', ...output), [from, to]);
+          await agree(
+            plan,
+            inputsOf(plan, seed, (length) => values('f32', length, seed, mode.endsWith('max'))),
+            2e-6,
+          );
+        },
+      ),
+      { numRuns: 24 },
+    );
+  });
+
+  it('gather and scatterAdd: any index, layout and type', async () => {
+    const extents = fc.tuple(few, few, fc.oneof(few, fc.integer({ min: 65, max: 200 })), few);
+    await fc.assert(
+      fc.asyncProperty(
+        extents,
+        types,
+        fc.tuple(layouts(3, true), layouts(3, true), layouts(3, false)),
+        fc.boolean(),
+        fc.nat(),
+        async ([a, n, m, b], dtype, [one, two, three], rows, seed) => {
+          const index = rows ? { ...two, still: [false, false, true] } : two;
+          const gather = laidOut({ kind: 'gather' }, [slab(dtype, a, n, b), slab('i32', a, m, b)], slab(dtype, a, m, b), [
+            one,
+            index,
+            three,
+          ]);
+          await agree(gather, inputsOf(gather, seed, null, indexed(n, seed)));
+          const scatter = laidOut({ kind: 'scatterAdd' }, [slab('i32', a, m, b), slab(dtype, a, m, b)], slab(dtype, a, n, b), [
+            index,
+            one,
+            three,
+          ]);
+          await agree(scatter, inputsOf(scatter, seed, indexed(n, seed)), 1e-5);
+        },
+      ),
+      runs,
+    );
+  });
+
+  it('scatterAdd: many updates of few, and the same bits each time', async () => {
+    const [positions, count, inner] = [7, 5000, 3];
+    const index = host('i32', [1, count, inner], indexed(positions, 3)(count * inner));
+    const updates = host('f32', [1, count, inner], noise(count * inner, 4));
+    const run = async () => {
+      const [out] = await runKernel(gpu, { kind: 'scatterAdd' }, [index, updates], [slab('f32', 1, positions, inner)]);
+      return out!;
+    };
+    const sums = await run();
+    expect(await run()).toEqual(sums);
+    for (let at = 0; at < sums.length; at++) {
+      let sum = 0;
+      for (let k = at % inner; k < count * inner; k += inner) if (index.data[k] === Math.floor(at / inner)) sum += updates.data[k]!;
+      expect(Math.abs(sums[at]! - sum)).toBeLessThan(1e-4);
+    }
+  });
+
+  it('gridSample: any place', async () => {
+    const padding = fc.constantFrom('zeros' as const, 'border' as const);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.tuple(few, few, few, few, few, few),
+        padding,
+        fc.boolean(),
+        fc.tuple(layouts(4, true), layouts(4, true), layouts(4, false)),
+        fc.nat(),
+        async ([n, c, h, w, oh, ow], padding, alignCorners, lies, seed) => {
+          const plan = laidOut(
+            { kind: 'gridSample', padding, alignCorners },
+            [slab('f32', n, c, h, w), slab('f32', n, oh, ow, 2)],
+            slab('f32', n, c, oh, ow),
+            lies,
+          );
+          const places = (length: number) =>
+            Float32Array.from(noise(length, seed + 2), (x, k) =>
+              k % 31 === 7 ? NaN : k % 7 === 5 ? x / 0 : k % 17 === 5 ? 1e9 * x : 1.5 * x,
+            );
+          await agree(plan, inputsOf(plan, seed, null, places), 1e-5);
+        },
+      ),
+      { numRuns: 24 },
+    );
+  });
+
+  it('sort: short rows and long, either way, with NaN, ties and any type', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(few, fc.integer({ min: 60, max: 300 })),
+        fc.oneof(few, fc.integer({ min: 30, max: 1500 })),
+        types,
+        fc.boolean(),
+        layouts(2, true),
+        layouts(2, false),
+        fc.nat(),
+        async (rows, length, dtype, descending, from, to, seed) => {
+          const some = Math.min(rows, Math.ceil(20_000 / Math.max(1, length)));
+          const plan = laidOut({ kind: 'sort', descending }, [slab(dtype, some, length)], slab('i32', some, length), [from, to]);
+          await agree(
+            plan,
+            inputsOf(plan, seed, (count) => values(dtype, count, seed, dtype === 'f32')),
+          );
+        },
+      ),
+      runs,
+    );
+  });
+
+  it('sort: two rows of 100 000, which are merged from buffer to buffer', async () => {
+    for (const descending of [false, true]) {
+      const numbers = Array.from(noise(200_000, 5), (x) => Math.round(x * 30_000));
+      const lies = { order: [1, 0], flips: [false, false], gap: 0, still: [false, false] };
+      const plan = laidOut({ kind: 'sort', descending }, [slab('f32', 2, 100_000)], slab('i32', 2, 100_000), [lies, lies]);
+      await agree(plan, [Float32Array.from(numbers)]);
+    }
+  });
+
+  // -------------------------------------------------------------------------------------------------------- linear algebra
+
+  const sizes = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 60, max: 100 }));
+  const batches = fc.integer({ min: 0, max: 3 });
+  const still = [false, false, false];
+  const lies = fc.tuple(layouts(3, false), layouts(3, false), layouts(3, false));
+  /** Only one triangle is to be read: the other is NaN. */
+  const triangle = (matrix: readonly number[], size: number, lower: boolean): number[] =>
+    matrix.map((value, at) => {
+      const [row, column] = [Math.floor(at / size) % size, at % size];
+      return row === column || row > column === lower ? value : NaN;
+    });
+  /** Row-major values, in the memory of a view. */
+  const through = ({ shape, strides, offset }: View, length: number, given: ArrayLike<number>): Float32Array => {
+    const data = new Float32Array(length);
+    for (let at = 0; at < given.length; at++) {
+      let place = offset;
+      let rest = at;
+      for (let axis = shape.length - 1; axis >= 0; axis--) {
+        place += (rest % shape[axis]!) * strides[axis]!;
+        rest = Math.floor(rest / shape[axis]!);
+      }
+      data[place] = given[at]!;
+    }
+    return data;
+  };
+  const placed = (plan: ReturnType<typeof laidOut>, ...given: readonly ArrayLike<number>[]) =>
+    given.map((array, k) => through(plan.kernels[1]!.inputs[k]!, plan.buffers[k]!.length, array));
+
+  /** AᵀA/size + 1: well-conditioned. */
+  const definite = (batch: number, size: number, seed: number): number[] =>
+    Array.from({ length: batch }, (_, n) => {
+      const a = noise(size * size, seed + n + 1);
+      return Array.from({ length: size * size }, (__, at) => {
+        const [i, j] = [Math.floor(at / size), at % size];
+        let sum = +(i === j);
+        for (let k = 0; k < size; k++) sum += (a[k * size + i]! * a[k * size + j]!) / size;
+        return sum;
+      });
+    }).flat();
+
+  it('cholesky: the lower triangle only, in any layout', async () => {
+    await fc.assert(
+      fc.asyncProperty(batches, sizes, lies, fc.nat(), async (batch, size, [from, to], seed) => {
+        const plan = laidOut({ kind: 'cholesky' }, [slab('f32', batch, size, size)], slab('f32', batch, size, size), [from, to]);
+        await agree(plan, placed(plan, triangle(definite(batch, size, seed), size, true)), 5e-6);
+      }),
+      fewRuns,
+    );
+  });
+
+  it('cholesky: a large matrix, and NaN for what is not positive definite, that matrix only', async () => {
+    const size = 301;
+    const matrices = definite(2, size, 5);
+    const [one] = await runKernel(gpu, { kind: 'cholesky' }, [host('f32', [2, size, size], matrices)], [slab('f32', 2, size, size)]);
+    for (let at = 0; at < one!.length; at++) expect(Number.isFinite(one![at])).toBe(true);
+    const plan = laidOut(
+      { kind: 'cholesky' },
+      [slab('f32', 2, size, size)],
+      slab('f32', 2, size, size),
+      [1, 2].map(() => ({ order: [2, 1, 0], flips: still, gap: 0, still })),
+    );
+    await agree(plan, [Float32Array.from(matrices)], 5e-6);
+    for (const [extent, pivot] of [
+      [size, -1],
+      [20, 0],
+      [20, NaN],
+    ] as const) {
+      const broken = definite(2, extent, 7);
+      broken[7 * (extent + 1)] = pivot;
+      const [out] = await runKernel(
+        gpu,
+        { kind: 'cholesky' },
+        [host('f32', [2, extent, extent], broken)],
+        [slab('f32', 2, extent, extent)],
+      );
+      expect(out!.subarray(0, extent * extent).every(Number.isNaN)).toBe(true);
+      expect(out!.subarray(extent * extent).every(Number.isFinite)).toBe(true);
+    }
+  });
+
+  it('triangularSolve: either triangle, transposed or not, in any layout', async () => {
+    const columns = fc.oneof(few, fc.integer({ min: 15, max: 40 }));
+    await fc.assert(
+      fc.asyncProperty(
+        batches,
+        sizes,
+        columns,
+        lies,
+        fc.boolean(),
+        fc.boolean(),
+        fc.nat(),
+        async (batch, size, columns, lies, lower, transpose, seed) => {
+          const plan = laidOut(
+            { kind: 'triangularSolve', lower, transpose },
+            [slab('f32', batch, size, size), slab('f32', batch, size, columns)],
+            slab('f32', batch, size, columns),
+            lies,
+          );
+          const right = noise(batch * size * columns, seed + 9);
+          await agree(plan, placed(plan, triangle(definite(batch, size, seed), size, lower), right), 1e-5);
+        },
+      ),
+      runs,
+    );
+  });
+
+  /** A = V·Λ·Vᵀ, VᵀV = 1, in order, signed as plan.ts says: what the decomposition is, whatever algorithm found it. */
+  const decomposes = async (matrices: readonly number[], batch: number, size: number) => {
+    const [out] = await runKernel(
+      gpu,
+      { kind: 'eigh' },
+      [host('f32', [batch, size, size], triangle(matrices, size, true))],
+      [slab('f32', batch, size + 1, size)],
+    );
+    for (let n = 0; n < batch; n++) {
+      const a = matrices.slice(n * size * size, (n + 1) * size * size).map(Math.fround);
+      const result = out!.subarray(n * (size + 1) * size, (n + 1) * (size + 1) * size);
+      const found = result.subarray(0, size);
+      const vectors = Array.from(found, (_, k) => Array.from({ length: size }, (__, i) => result[(i + 1) * size + k]!));
+      const scale = a.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-37) * Math.max(1, Math.sqrt(size));
+      for (let k = 1; k < size; k++) expect(found[k]!).toBeGreaterThanOrEqual(found[k - 1]!);
+      for (const vector of vectors) {
+        expect(vector.reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0)).toBeGreaterThan(0);
+      }
+      let [worst, skew] = [0, 0];
+      for (let i = 0; i < size; i++) {
+        for (let j = 0; j <= i; j++) {
+          let [sum, dot] = [0, 0];
+          for (let k = 0; k < size; k++) {
+            sum += found[k]! * vectors[k]![i]! * vectors[k]![j]!;
+            dot += vectors[i]![k]! * vectors[j]![k]!;
+          }
+          worst = Math.max(worst, Math.abs(sum - a[i * size + j]!));
+          skew = Math.max(skew, Math.abs(dot - +(i === j)));
+        }
+      }
+      expect(worst / scale).toBeLessThan(1e-5);
+      expect(skew).toBeLessThan(1e-5);
+    }
+  };
+  const symmetric = (size: number, seed: number): number[] => {
+    const a = noise(size * size, seed + 1);
+    return Array.from(a, (_, at) => a[Math.max(Math.floor(at / size), at % size) * size + Math.min(Math.floor(at / size), at % size)]!);
+  };
+
+  it('eigh: any symmetric matrix, of any scale', async () => {
+    for (const size of [1, 2, 3, 8, 17, 40, 65]) {
+      const scales = [1, 1e-30, 1e30];
+      await decomposes(
+        scales.flatMap((scale, k) => symmetric(size, size + k).map((x) => x * scale)),
+        scales.length,
+        size,
+      );
+    }
+  });
+
+  it('eigh: low rank, equal eigenvalues, whole numbers', async () => {
+    const size = 9;
+    const matrices = fc.array(fc.array(fc.integer({ min: -2, max: 2 }), { minLength: size, maxLength: size }), {
+      minLength: 8,
+      maxLength: 8,
+    });
+    await fc.assert(
+      fc.asyncProperty(matrices, (rows) =>
+        decomposes(
+          rows.flatMap((row) => row.flatMap((x) => row.map((y) => x * y))),
+          rows.length,
+          size,
+        ),
+      ),
+      runs,
+    );
+  });
+
+  it("eigh: the reference's vectors and signs, in any layout", async () => {
+    await fc.assert(
+      fc.asyncProperty(batches, fc.integer({ min: 0, max: 24 }), lies, fc.nat(1000), async (batch, size, [from, to], seed) => {
+        const plan = laidOut({ kind: 'eigh' }, [slab('f32', batch, size, size)], slab('f32', batch, size + 1, size), [from, to]);
+        // Eigenvalues far apart, so that each vector is determined.
+        const matrices = Array.from({ length: batch * size * size }, (_, at) => {
+          const [i, j] = [Math.floor(at / size) % size, at % size];
+          return i === j ? 3 * i + 0.25 * Math.sin(seed + i) : 0.25 * Math.cos((i + 1) * (j + 1) + seed);
+        });
+        await agree(plan, placed(plan, triangle(matrices, size, true)), 3e-5);
+      }),
+      fewRuns,
+    );
+  });
+
+  it('eigh: NaN for a matrix that is not finite, and that one only', async () => {
+    for (const bad of [NaN, Infinity, -Infinity]) {
+      const matrices = host('f32', [2, 3, 3], [1, 0, 0, bad, 1, 0, 0, 0, 1, 2, 9, 9, 1, 2, 9, 0, 0, 5]);
+      const [out] = await runKernel(gpu, { kind: 'eigh' }, [matrices], [slab('f32', 2, 4, 3)]);
+      expect(out!.subarray(0, 12).every(Number.isNaN)).toBe(true);
+      for (const [k, value] of [1, 3, 5].entries()) expect(out![12 + k]).toBeCloseTo(value, 5);
+    }
+  });
+});
