@@ -11,6 +11,8 @@ export class Child {
   readonly #process: ChildProcess;
   readonly #replies: AsyncIterator<string>;
   readonly #complaints: string[] = [];
+  /** Whether it may still answer. */
+  alive = true;
 
   constructor(command: readonly string[], environment: Readonly<Record<string, string>> = {}) {
     const [program, ...parameters] = command;
@@ -37,11 +39,15 @@ export class Child {
       this.stop();
       return { exceeded: milliseconds / 1000 };
     }
-    if (answer.done) return { cannot: `it stopped${this.#lastWords()}` };
+    if (answer.done) {
+      this.alive = false;
+      return { cannot: `it stopped${this.#lastWords()}` };
+    }
     return JSON.parse(answer.value) as Reply;
   }
 
   stop(): void {
+    this.alive = false;
     this.#process.kill('SIGKILL');
   }
 

@@ -1,5 +1,6 @@
-import { Child, type Outcome } from './child.ts';
+import type { Child, Outcome } from './child.ts';
 import { type Contestant, limitsCommand } from './contestants.ts';
+import type { Crew } from './crew.ts';
 import type { Rates } from './protocol.ts';
 import { median, quantile } from './statistics.ts';
 import type { Case } from './suites.ts';
@@ -53,11 +54,11 @@ interface Seat {
   fault: { readonly cannot: string } | { readonly exceeded: number } | null;
 }
 
-function sit(contestant: Contestant): Seat {
-  const { command, environment } = contestant;
+function sit(contestant: Contestant, crew: Crew): Seat {
+  const { command } = contestant;
   const seat = { contestant, times: [], check: Number.NaN, spentMilliseconds: 0 };
   if ('missing' in command) return { ...seat, child: null, fault: { cannot: command.missing } };
-  return { ...seat, child: new Child(command, environment), fault: null };
+  return { ...seat, child: crew.hire(contestant, command), fault: null };
 }
 
 /** Notes why a contestant goes no further, if it does not. */
@@ -115,12 +116,13 @@ async function together(children: readonly Child[], milliseconds: number): Promi
 }
 
 /** Measures one case: every contestant has its turn in every round, so that whatever else the machine does meets them alike. */
-export async function measure(measured: Case, contestants: readonly Contestant[], options: Options): Promise<Measured> {
+export async function measure(measured: Case, contestants: readonly Contestant[], options: Options, crew: Crew): Promise<Measured> {
   const demand = demandOf(measured.work);
-  const invited = contestants.filter(({ only }) => only?.includes(measured.work.kind) ?? true);
-  const seats = invited.map(sit);
-  const limits = new Child(limitsCommand);
-  const twin = invited.some(({ role }) => role === 'threaded') ? new Child(limitsCommand) : null;
+  const invited = contestants.filter(({ device: theirs, only }) => theirs === measured.device && (only?.includes(measured.work.kind) ?? true));
+  const seats = invited.map((contestant) => sit(contestant, crew));
+  const { device } = measured;
+  const limits = crew.hire({ name: 'limits', device }, limitsCommand[device]);
+  const twin = invited.some(({ role }) => role === 'threaded') ? crew.hire({ name: 'twin', device }, limitsCommand[device]) : null;
   const rates: Rates[] = [];
   const pairs: number[] = [];
   const rate = (outcome: Outcome): void => {
@@ -136,15 +138,19 @@ export async function measure(measured: Case, contestants: readonly Contestant[]
       for (const seat of seats) await turn(seat, options, true);
     }
   } finally {
-    for (const { child } of seats) child?.stop();
-    limits.stop();
-    twin?.stop();
+    crew.release();
   }
   const overall = (name: 'relaxed' | 'simd' | 'copy'): number => median(rates.map((entry) => entry[name]));
   return {
     case: measured,
     demand,
-    rates: { relaxed: overall('relaxed'), simd: overall('simd'), copy: overall('copy'), ...(pairs.length > 0 && { pair: median(pairs) }) },
+    rates: {
+      relaxed: overall('relaxed'),
+      simd: overall('simd'),
+      copy: overall('copy'),
+      ...(pairs.length > 0 && { pair: median(pairs) }),
+      ...(measured.device === 'gpu' && { gpu: median(rates.map(({ gpu = Number.NaN }) => gpu)) }),
+    },
     entries: seats.map(entryOf),
   };
 }

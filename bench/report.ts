@@ -1,5 +1,6 @@
 import type { Contestant } from './contestants.ts';
 import type { Entry, Measured } from './measure.ts';
+import type { Rates } from './protocol.ts';
 import { median } from './statistics.ts';
 
 /** Results that differ by more than this are not of the same computation. */
@@ -66,15 +67,21 @@ export function duration(milliseconds: number): string {
   return `${(milliseconds * 1000).toPrecision(3)} µs`;
 }
 
-function cell(entry: Entry | undefined, differing: readonly string[]): string {
+/** A time, or of work on a GPU, whose amount is known, what was done in it. */
+function cell(entry: Entry | undefined, { differing, demand, case: { work, device } }: Row): string {
   if (entry === undefined) return '';
   if ('exceeded' in entry) return `> ${entry.exceeded} s`;
   if ('cannot' in entry) return 'cannot';
-  return `${duration(entry.median)}${differing.includes(entry.name) ? ' ≠' : ''}`;
+  const time = duration(entry.median);
+  const rate = work.kind === 'step' ? `${(1000 / entry.median).toPrecision(3)}/s` : speed((demand?.flops ?? 0) / entry.median / 1e-3);
+  return `${device === 'gpu' ? `${rate}, ${time}` : time}${differing.includes(entry.name) ? ' ≠' : ''}`;
 }
 
 const ratio = (value: number | undefined): string =>
   value === undefined ? '–' : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)}×`;
+
+const rated = (value: number, unit: string): string => `${(value / 1e9).toFixed(1)} ${unit}`;
+const speed = (flops: number): string => (flops >= 1e12 ? `${(flops / 1e12).toPrecision(3)} TFLOP/s` : `${(flops / 1e9).toPrecision(3)} GFLOP/s`);
 
 /** How near to its limit each of our builds comes: in the median, and at best. */
 function shares({ entries, limits }: Row, contestants: readonly Contestant[]): string[] {
@@ -89,16 +96,28 @@ function shares({ entries, limits }: Row, contestants: readonly Contestant[]): s
     });
 }
 
+/** Columns side by side, the first to the left and the others to the right. */
+export function textTable(head: readonly string[], body: readonly (readonly string[])[]): string[] {
+  const widths = head.map((_, column) => Math.max(...[head, ...body].map((line) => line[column]!.length)));
+  return [head, ...body].map((line) =>
+    line.map((text, column) => (column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!))).join('  '),
+  );
+}
+
+export function bytesText(bytes: number): string {
+  if (bytes >= 1e6) return `${(bytes / 1e6).toPrecision(bytes >= 1e8 ? 4 : 3)} MB`;
+  return bytes >= 1e3 ? `${(bytes / 1e3).toPrecision(3)} KB` : `${bytes} B`;
+}
+
 export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]): string {
   const present = contestants.filter(({ name }) => rows.some(({ entries }) => entries.some((entry) => entry.name === name)));
   const builds = present.filter(({ build }) => build !== undefined);
   const compared = comparisons.filter(({ role }) => present.some((contestant) => contestant.role === role));
-  const rated = (value: number, unit: string): string => `${(value / 1e9).toFixed(1)} ${unit}`;
   const head = [
     'case',
     ...present.map(({ name }) => name),
     ...compared.map(({ title }) => title),
-    ...builds.map(({ build }) => `of limit, ${build === 'pair' ? 'two threads' : build}`),
+    ...builds.map(({ build }) => `of limit, ${build === 'pair' ? 'two threads' : build === 'gpu' ? 'GPU' : build}`),
     'copy',
   ];
   const body = rows.map((row) => [
@@ -106,22 +125,26 @@ export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]
     ...present.map(({ name }) =>
       cell(
         row.entries.find((entry) => entry.name === name),
-        row.differing,
+        row,
       ),
     ),
     ...compared.map(({ role }) => ratio(row.ratios[role])),
     ...shares(row, present),
     row.demand !== null && row.demand.bytes > 0 ? rated(row.rates.copy, 'GB/s') : '–',
   ]);
-  const widths = head.map((_, column) => Math.max(...[head, ...body].map((line) => line[column]!.length)));
-  const lines = [head, ...body].map((line) =>
-    line.map((text, column) => (column === 0 ? text.padEnd(widths[column]!) : text.padStart(widths[column]!))).join('  '),
-  );
-  const peak = (build: 'relaxed' | 'simd'): string => rated(median(rows.map(({ rates }) => rates[build])), 'GFLOP/s');
-  const pairs = rows.flatMap(({ rates }) => rates.pair ?? []);
-  const two = pairs.length > 0 ? `; two threads together ${rated(median(pairs), 'GFLOP/s')} (relaxed)` : '';
-  const limits = `  peak of 128-bit arithmetic: relaxed ${peak('relaxed')}, simd ${peak('simd')}${two}`;
-  return [...lines, limits, ...memoryOf(rows), ...notesOf(rows)].join('\n');
+  const lines = textTable(head, body);
+  return [...lines, `  ${peaksOf(rows)}`, ...memoryOf(rows), ...notesOf(rows)].join('\n');
+}
+
+/** What the limits on arithmetic were made of. */
+function peaksOf(rows: readonly Row[]): string {
+  const peak = (build: keyof Rates): string | null => {
+    const measured = rows.flatMap(({ rates }) => rates[build] ?? []);
+    return measured.length === 0 ? null : speed(median(measured));
+  };
+  if (rows.every((row) => row.case.device === 'gpu')) return `peak of f32 multiply-adds on the GPU: ${peak('gpu')}`;
+  const pair = peak('pair');
+  return `peak of 128-bit arithmetic: relaxed ${peak('relaxed')}, simd ${peak('simd')}${pair ? `; two threads together ${pair} (relaxed)` : ''}`;
 }
 
 /** The most memory in use at once, of those that say. */

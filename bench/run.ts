@@ -7,10 +7,12 @@ import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { contestants } from './contestants.ts';
+import { Crew } from './crew.ts';
+import { type CountedCase, count, countTable } from './count.ts';
 import { buildKernels } from './kernels.ts';
 import { measure, type Options } from './measure.ts';
 import { type Row, rowOf, tableOf } from './report.ts';
-import { type Case, cases } from './suites.ts';
+import { type Case, cases, countedCases } from './suites.ts';
 
 const usage = `npm run bench -- [options] [filter ...]
 
@@ -18,6 +20,9 @@ Measures every case whose "suite/name" contains one of the filters (all, without
 Suites: ${[...new Set(cases.map(({ suite }) => suite))].join(', ')}.
 
   --quick               a few cases of each suite, three rounds, at most 5 s a call
+  --count               what each contestant asks of WebGPU in a whole training step, instead of times; filters among
+                        ${countedCases.map(({ name }) => name).join(', ')}
+  --dispatch            carries out what is counted too, which takes long without a GPU and changes no count
   --json                one JSON text instead of tables
   --list                names the cases and contestants, and measures nothing
   --contestants a,b     who takes part; otherwise ${contestants
@@ -35,6 +40,8 @@ const { values: options, positionals: filters } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    count: { type: 'boolean', default: false },
+    dispatch: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     contestants: { type: 'string' },
     rounds: { type: 'string' },
@@ -71,8 +78,10 @@ for (const name of named ?? []) {
     fail(`--contestants: there is no '${name}'; there are ${contestants.map((contestant) => contestant.name).join(', ')}`);
 }
 const chosen = contestants.filter(({ name, byDefault }) => named?.includes(name) ?? byDefault);
-const matching = cases.filter(({ suite, name }) => filters.length === 0 || filters.some((filter) => `${suite}/${name}`.includes(filter)));
-const selected = matching.filter(({ quick }) => !options.quick || quick);
+const matching = (options.count ? countedCases : cases)
+  .filter(({ suite, name }) => filters.length === 0 || filters.some((filter) => `${suite}/${name}`.includes(filter)))
+  .filter(({ device }) => chosen.some((contestant) => contestant.device === device));
+const selected = matching.filter(({ quick }) => options.count || !options.quick || quick);
 const settings: Omit<Options, 'limitSeconds'> = {
   rounds: positive(options.rounds, 'rounds', options.quick ? 3 : 9),
   sampleMilliseconds: options.quick ? 50 : 100,
@@ -97,8 +106,16 @@ if (options.help) {
   const peersAreHere = existsSync(new URL('./node_modules/.package-lock.json', import.meta.url));
   if (!peersAreHere && chosen.some(({ role }) => role === 'peer')) run(folder, 'npm', 'ci', '--no-fund', '--no-audit');
   if (options.build) run(repository, process.execPath, 'scripts/build.mjs');
-  await buildKernels();
-  await report();
+  await (options.count ? reportCounts() : buildKernels().then(report));
+}
+
+async function reportCounts(): Promise<void> {
+  const counted: CountedCase[] = [];
+  for (const entry of selected) {
+    counted.push(await count(entry, chosen, options.dispatch));
+    if (!options.json) console.log(`\n${entry.name}\n${countTable(counted.at(-1)!)}`);
+  }
+  if (options.json) console.log(JSON.stringify(counted, null, 2));
 }
 
 async function report(): Promise<void> {
@@ -110,11 +127,12 @@ async function report(): Promise<void> {
     if (machine.load > 0.5) console.log('The machine is busy: ratios hold better than times, and neither is to be quoted.');
   }
   const rows: Row[] = [];
+  const crew = new Crew({ keep: false });
   for (const suite of new Set(selected.map((entry) => entry.suite))) {
     const ofSuite = selected.filter((entry) => entry.suite === suite);
     for (const [i, entry] of ofSuite.entries()) {
       if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${suite} ${i + 1}/${ofSuite.length}: ${entry.name}`);
-      rows.push(rowOf(await measure(entry, chosen, { ...settings, limitSeconds: limitSeconds(entry) }), chosen));
+      rows.push(rowOf(await measure(entry, chosen, { ...settings, limitSeconds: limitSeconds(entry) }, crew), chosen));
     }
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
     if (!options.json)

@@ -1,15 +1,18 @@
 import type { ChainName, ConvolutionWork, Direction, Work } from './work.ts';
 
+export type Device = 'cpu' | 'gpu';
+
 export interface Case {
   readonly suite: string;
+  readonly device: Device;
   readonly name: string;
   readonly work: Work;
   /** Whether `--quick` measures it. */
   readonly quick: boolean;
 }
 
-const rows = (suite: string, cases: readonly (readonly [name: string, work: Work, quick?: 'quick'])[]): Case[] =>
-  cases.map(([name, work, quick]) => ({ suite, name, work, quick: quick === 'quick' }));
+const rows = (suite: string, cases: readonly (readonly [name: string, work: Work, quick?: 'quick'])[], device: Device = 'cpu'): Case[] =>
+  cases.map(([name, work, quick]) => ({ suite, device, name, work, quick: quick === 'quick' }));
 
 const matmul = (m: number, k: number, n: number, transposeA = false, transposeB = false): Work => ({
   kind: 'matmul',
@@ -72,13 +75,14 @@ const layers: readonly Layer[] = [
 const directionsOf = ({ layer: { inputs } }: Layer): readonly Direction[] =>
   inputs < 16 ? ['forward', 'weight'] : ['forward', 'input', 'weight'];
 
-const convolutions: readonly Case[] = layers.flatMap((entry) =>
-  directionsOf(entry).map((direction): Case => {
-    const { batch, inputs, outputs, size, kernel, stride } = entry.layer;
-    const name = `${entry.of} ${batch}×${inputs}→${outputs} ${kernel}×${kernel}/${stride} @${size} ${direction}`;
-    return { suite: 'conv', name, work: { kind: 'convolution', direction, ...entry.layer }, quick: entry.quick === true };
-  }),
-);
+const convolutions = (suite: string, device: Device, of: readonly Layer[]): Case[] =>
+  of.flatMap((entry) =>
+    directionsOf(entry).map((direction): Case => {
+      const { batch, inputs, outputs, size, kernel, stride } = entry.layer;
+      const name = `${entry.of} ${batch}×${inputs}→${outputs} ${kernel}×${kernel}/${stride} @${size} ${direction}`;
+      return { suite, device, name, work: { kind: 'convolution', direction, ...entry.layer }, quick: entry.quick === true };
+    }),
+  );
 
 /** Everything that is measured. A filter of the command line is part of `suite/name`. */
 export const cases: readonly Case[] = [
@@ -116,7 +120,7 @@ export const cases: readonly Case[] = [
     ['softmax 256×256', chain('softmax', 256, 256)],
     ['softmax 8192×1024', chain('softmax', 8192, 1024), 'quick'],
   ]),
-  ...convolutions,
+  ...convolutions('conv', 'cpu', layers),
   ...rows('epilogue', [
     ['1024×256×1024 + bias, ReLU', linear(1024, 256, 1024), 'quick'],
     ['4096×64×4096 + bias, ReLU', linear(4096, 64, 4096)],
@@ -126,4 +130,53 @@ export const cases: readonly Case[] = [
   ]),
   ...rows('whitening', [['4×(128×64), with gradient', { kind: 'whitening', groups: 4, samples: 128, dimensions: 64 }, 'quick']]),
   ...rows('replay', [['100 tiny kernels', { kind: 'replay', kernels: 100 }, 'quick']]),
+  ...rows(
+    'webgpu',
+    [
+      ['VICReg MLP, batch 32', { kind: 'step', network: 'smallMlp' }, 'quick'],
+      ['VICReg conv, batch 32', { kind: 'step', network: 'smallConv' }],
+      ['matmul 128³', matmul(128, 128, 128), 'quick'],
+      ['matmul 256³', matmul(256, 256, 256)],
+      ['matmul 384×256×128', matmul(384, 256, 128)],
+    ],
+    'gpu',
+  ),
 ];
+
+/** What `--count` counts: whole steps, of the size that they have on the CPU. */
+export const countedCases: readonly Case[] = rows(
+  'count',
+  [
+    ['VICReg MLP', { kind: 'step', network: 'mlp' }],
+    ['VICReg conv', { kind: 'step', network: 'conv' }],
+    ['VICReg ResNet-18', { kind: 'step', network: 'resnet18' }],
+  ],
+  'gpu',
+);
+
+/** What a real GPU is measured on; or the same so small that a CPU that imitates one gets through it. */
+export function gpuCases(small: boolean): readonly Case[] {
+  const sizes = small ? [64, 128] : [1024, 2048, 4096, 8192];
+  const products = sizes.map((size) => [`${size}³`, matmul(size, size, size)] as const);
+  const steps = small
+    ? ([
+        ['VICReg MLP, batch 32', 'smallMlp'],
+        ['VICReg conv, batch 32', 'smallConv'],
+        ['VICReg ResNet-18, batch 4 @8', 'smallResnet18'],
+      ] as const)
+    : ([
+        ['VICReg MLP', 'mlp'],
+        ['VICReg conv', 'conv'],
+        ['VICReg ResNet-18', 'resnet18'],
+      ] as const);
+  const convolved = small ? [layer('tiny', 2, 16, 16, 8, 2)] : layers.filter(({ layer: { inputs, kernel, stride, size } }) => inputs >= 32 && kernel === 3 && (stride === 1 || size === 28));
+  return [
+    ...rows('matmul', products, 'gpu'),
+    ...rows(
+      'step',
+      steps.map(([name, network]) => [name, { kind: 'step', network }]),
+      'gpu',
+    ),
+    ...convolutions('conv', 'gpu', convolved),
+  ];
+}

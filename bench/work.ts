@@ -1,7 +1,7 @@
 /** What can be measured, as plain data that a contestant in any language understands. */
 export type Direction = 'forward' | 'input' | 'weight';
 export type ChainName = 'sgdMomentum' | 'adamW' | 'batchNormRelu' | 'batchNormReluGradient' | 'softmax';
-export type NetworkName = 'mlp' | 'conv' | 'resnet18';
+export type NetworkName = 'mlp' | 'conv' | 'resnet18' | 'smallMlp' | 'smallConv' | 'smallResnet18';
 
 /** op(a)·op(b) for [m, k]·[k, n]; a transposed operand is stored transposed. */
 export interface MatmulWork {
@@ -100,7 +100,7 @@ const layer = (inputs: number, outputs: number, size: number, stride: number, ke
   padding: (kernel - 1) / 2,
 });
 
-interface Network {
+export interface Network {
   readonly batch: number;
   /** Channels and size of the square images. */
   readonly image: readonly [channels: number, size: number];
@@ -109,17 +109,25 @@ interface Network {
   readonly widths: readonly (readonly number[])[];
 }
 
-/** Each stage of ResNet-18 on 32×32 images: two blocks of two convolutions, and a 1×1 where the shape changes. */
-const stages = [
-  { inputs: 64, outputs: 64, size: 32 },
-  { inputs: 64, outputs: 128, size: 32 },
-  { inputs: 128, outputs: 256, size: 16 },
-  { inputs: 256, outputs: 512, size: 8 },
-].flatMap(({ inputs, outputs, size }) => {
-  const stride = inputs === outputs ? 1 : 2;
-  const rest = Array.from({ length: 3 }, () => layer(outputs, outputs, size / stride, 1));
-  return [layer(inputs, outputs, size, stride), ...rest, ...(stride === 1 ? [] : [layer(inputs, outputs, size, stride, 1)])];
-});
+/** The stages of ResNet-18. */
+export const stages: readonly { readonly inputs: number; readonly outputs: number; readonly stride: number }[] = [
+  { inputs: 64, outputs: 64, stride: 1 },
+  { inputs: 64, outputs: 128, stride: 2 },
+  { inputs: 128, outputs: 256, stride: 2 },
+  { inputs: 256, outputs: 512, stride: 2 },
+];
+
+/** ResNet-18 on square images: each stage is two blocks of two convolutions, and a 1×1 where the shape changes. */
+function resnetLayers(image: number): Layer[] {
+  let size = image;
+  const layers = stages.flatMap(({ inputs, outputs, stride }) => {
+    const [before, after] = [size, size / stride];
+    size = after;
+    const rest = Array.from({ length: 3 }, () => layer(outputs, outputs, after, 1));
+    return [layer(inputs, outputs, before, stride), ...rest, ...(stride === 1 ? [] : [layer(inputs, outputs, before, stride, 1)])];
+  });
+  return [layer(3, 64, image, 1), ...layers];
+}
 
 export const networks: Readonly<Record<NetworkName, Network>> = {
   mlp: {
@@ -140,10 +148,35 @@ export const networks: Readonly<Record<NetworkName, Network>> = {
   resnet18: {
     batch: 128,
     image: [3, 32],
-    convolutions: [layer(3, 64, 32, 1), ...stages],
+    convolutions: resnetLayers(32),
     widths: [[512, 1024, 1024, 1024]],
   },
+  // For a GPU that a CPU imitates.
+  smallMlp: {
+    batch: 32,
+    image: [1, 28],
+    convolutions: [],
+    widths: [
+      [784, 64, 64, 32],
+      [32, 64, 64, 64],
+    ],
+  },
+  smallConv: {
+    batch: 32,
+    image: [1, 28],
+    convolutions: [layer(1, 8, 28, 1), layer(8, 16, 28, 2), layer(16, 32, 14, 2), layer(32, 32, 7, 2)],
+    widths: [[32, 64, 64, 64]],
+  },
+  smallResnet18: {
+    batch: 4,
+    image: [3, 8],
+    convolutions: resnetLayers(8),
+    widths: [[512, 64, 64, 64]],
+  },
 };
+
+/** Whether its convolutions are those of a ResNet, and not one after the other. */
+export const isResidual = (network: NetworkName): boolean => network.toLowerCase().endsWith('resnet18');
 
 function convolutionFlops(batch: number, { inputs, outputs, ...window }: Layer): number {
   return 2 * batch * outputs * outputSize(window) ** 2 * inputs * window.kernel ** 2;

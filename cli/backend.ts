@@ -8,23 +8,22 @@ export const backendOptions: OptionTable = {
   deterministic: { type: 'boolean', help: 'the same bits on every machine: no fused multiply-add' },
 };
 
-/** What decides about the bits of a result: a run goes on with what it began with. */
+/** What decides about the bits of a result: a run goes on with what it began with, unless a call asks for another. */
 export interface BackendChoice {
   readonly name: 'wasm' | 'cpu' | 'webgpu';
   readonly deterministic: boolean;
 }
 
-/** The backend that a call asks for, else the one that a run began with. */
+/** The backend that a call asks for, else the one that a run was on. */
 export function backendChoice(input: Input, before?: Partial<BackendChoice>): BackendChoice {
   const name = input.choice('backend', ['wasm', 'cpu', 'webgpu'], before?.name) ?? 'wasm';
-  const deterministic = input.flag('deterministic') ?? before?.deterministic ?? false;
-  if (deterministic && name === 'webgpu') throw new UsageError('--deterministic is for wasm and cpu');
-  return { name, deterministic };
+  const asked = input.flag('deterministic');
+  if (asked && name === 'webgpu') throw new UsageError('--deterministic is for wasm and cpu');
+  return { name, deterministic: name !== 'webgpu' && (asked ?? before?.deterministic ?? false) };
 }
 
 /** Starts the backend that a call asks for. */
 export async function startBackend(input: Input, { name, deterministic } = backendChoice(input)): Promise<Backend> {
-  if (deterministic && name === 'webgpu') throw new UsageError('--deterministic is for wasm and cpu');
   const threads = input.whole('threads', 1);
   if (threads !== undefined && name !== 'wasm') throw new UsageError(`--threads is for wasm; leave it out with the backend ${name}`);
   if (!deterministic) v8ReleaseRelaxedSimd();

@@ -23,6 +23,8 @@ export interface RunConfig {
   readonly training: TrainingConfig;
   readonly source: DataSource;
   readonly backend: BackendChoice;
+  /** The backends that it was on before, and after which step it left them. */
+  readonly before?: readonly (BackendChoice & { readonly until: number })[];
 }
 
 /** A line of metrics.jsonl. */
@@ -57,6 +59,13 @@ export class RunFolder {
       throw new TensegrityError('storage', `${path} holds a run already; go on with --resume ${path}, or choose another --out`);
     }
     await this.write('config.json', JSON.stringify(config, null, 2));
+  }
+
+  /** Notes that the run goes on from `step` on another backend. */
+  async moveTo(backend: BackendChoice, step: number, config: RunConfig): Promise<RunConfig> {
+    const moved = { ...config, backend, before: [...(config.before ?? []), { ...config.backend, until: step }] };
+    await this.write('config.json', JSON.stringify(moved, null, 2));
+    return moved;
   }
 
   file(name: string): string {

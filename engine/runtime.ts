@@ -1,6 +1,7 @@
 import { checkNames, shown } from './arguments.ts';
 import type { Backend, Executable, Storage } from './backends/backend.ts';
 import type { WasmOptions } from './backends/wasm/index.ts';
+import type { WebGpuOptions } from './backends/webgpu/index.ts';
 import { free, freeWhenCollected } from './collect.ts';
 import { type Build, buildPlan } from './compiler/compiler.ts';
 import { structuralKey } from './compiler/key.ts';
@@ -17,7 +18,7 @@ import { inTurn } from './turn.ts';
 export interface BackendOptions {
   readonly wasm: WasmOptions;
   readonly cpu: Record<never, never>;
-  readonly webgpu: Record<never, never>;
+  readonly webgpu: WebGpuOptions;
 }
 export type BackendName = keyof BackendOptions;
 
@@ -27,10 +28,7 @@ const factories: { readonly [Name in BackendName]: (options: BackendOptions[Name
     checkNames('useBackend: cpu', given, {});
     return (await import('./backends/cpu/index.ts')).createCpuBackend();
   },
-  webgpu: async (given) => {
-    checkNames('useBackend: webgpu', given, {});
-    return (await import('./backends/webgpu/index.ts')).createWebGpuBackend();
-  },
+  webgpu: async (given) => (await import('./backends/webgpu/index.ts')).createWebGpuBackend(given),
 };
 
 /** What tells a backend from anything else. */

@@ -1,14 +1,30 @@
-/** jax-js on its WASM backend: each computation jitted. Its operations consume their operands; `.ref` keeps one for another use. */
+/** jax-js on its WASM backend, or on WebGPU: each computation jitted. Its operations consume their operands; `.ref` keeps one for another use. */
 import { blockUntilReady, defaultDevice, init, jit, lax, nn, numpy as np, tree, valueAndGrad, vjp } from '@jax-js/jax';
 import { magnitude, values, weightScale } from '../values.ts';
-import { type ChainName, networks, outputSize, product } from '../work.ts';
+import { type ChainName, isResidual, type Network, type NetworkName, networks, outputSize, product, stages } from '../work.ts';
 import { CannotError, type Contestant, type Runner, serve } from './serve.ts';
 
 type Tensor = np.Array;
 
+const backend = process.argv[2] === 'webgpu' ? 'webgpu' : 'wasm';
+const gpu = backend === 'webgpu' ? await import('../webgpu.ts') : null;
+
 const held = (shape: readonly number[], seed: number, scale = 1): Tensor =>
   np.array(values(product(shape), seed, scale), { shape: [...shape] });
 const dataOf = async (x: Tensor): Promise<ArrayLike<number>> => (await x.data()) as Float32Array;
+
+/** Calls on the GPU that have been started and not waited for. */
+const started: Promise<unknown>[] = [];
+
+/** Waits for results, or on the GPU sees to it that they are computed and waited for in `settle`. */
+function ready(results: readonly Tensor[], after: () => void = () => {}): Promise<void> | undefined {
+  const done = blockUntilReady([...results]).then(after);
+  if (!gpu) return done;
+  started.push(done);
+  return undefined;
+}
+
+const settling: Pick<Runner, 'settle'> = gpu ? { settle: () => Promise.all(started.splice(0)).then(gpu.workDone) } : {};
 
 /** Times calls with results that are given back. */
 function runnerOf(compute: (...args: Tensor[]) => Tensor[], args: readonly Tensor[]): Runner {
@@ -19,11 +35,11 @@ function eagerRunnerOf(step: (...args: Tensor[]) => Tensor[], args: readonly Ten
   const call = (): Tensor[] => step(...args.map((x) => x.ref)) as Tensor[];
   return {
     first: async () => magnitude(...(await Promise.all(call().map(dataOf)))),
-    run: async () => {
+    run: () => {
       const results = call();
-      await blockUntilReady(results);
-      for (const result of results) result.dispose();
+      return ready(results, () => results.forEach((result) => result.dispose()));
     },
+    ...settling,
   };
 }
 
@@ -31,9 +47,9 @@ function eagerRunnerOf(step: (...args: Tensor[]) => Tensor[], args: readonly Ten
 function updaterOf(update: (...args: Tensor[]) => Tensor[], state: Tensor[], rest: readonly Tensor[]): Runner {
   const step = jit(update);
   let current = state;
-  const run = async (): Promise<void> => {
+  const run = (): Promise<void> | undefined => {
     current = step(...current, ...rest.map((x) => x.ref)) as Tensor[];
-    await blockUntilReady(current);
+    return ready(current);
   };
   return {
     first: async () => {
@@ -41,21 +57,24 @@ function updaterOf(update: (...args: Tensor[]) => Tensor[], state: Tensor[], res
       return magnitude(...(await Promise.all(current.map((x) => dataOf(x.ref)))));
     },
     run,
+    ...settling,
   };
 }
 
 const beta1 = 0.9;
 const beta2 = 0.999;
 
-function batchNormRelu(x: Tensor, gamma: Tensor, beta: Tensor): Tensor {
+function batchNorm(x: Tensor, gamma: Tensor, beta: Tensor): Tensor {
   const axes = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
   const channels = x.shape.map((_, axis) => (axis === 1 ? -1 : 1));
   const mean = np.mean(x.ref, axes, { keepdims: true });
   const centred = x.sub(mean);
   const variance = np.mean(centred.ref.mul(centred.ref), axes, { keepdims: true });
   const scaled = centred.mul(np.reciprocal(np.sqrt(variance.add(1e-5)))).mul(gamma.reshape(channels));
-  return nn.relu(scaled.add(beta.reshape(channels)));
+  return scaled.add(beta.reshape(channels));
 }
+
+const batchNormRelu = (x: Tensor, gamma: Tensor, beta: Tensor): Tensor => nn.relu(batchNorm(x, gamma, beta));
 
 /** Output and gradients. */
 function withGradients(f: (...args: Tensor[]) => Tensor, args: Tensor[], cotangent: Tensor): Tensor[] {
@@ -108,20 +127,36 @@ const chains: Readonly<Record<ChainName, (shape: readonly number[]) => Runner>> 
 
 type Layer = (parameters: readonly Tensor[], x: Tensor) => Tensor;
 
-function vicregStep(network: 'mlp' | 'conv'): Runner {
+function vicregStep(network: NetworkName): Runner {
   const { batch, image, convolutions, widths } = networks[network];
   const initial: Tensor[] = [];
   const added = (x: Tensor): number => initial.push(x) - 1;
   const normalized = (channels: number): [number, number] => [added(np.ones([channels])), added(np.zeros([channels]))];
-  const blocks = convolutions.map(({ inputs, outputs, kernel, stride, padding }): Layer => {
+  const convolved = ({ inputs, outputs, kernel, stride, padding }: Network['convolutions'][number]): Layer => {
     const weight = added(held([outputs, inputs, kernel, kernel], initial.length + 1, weightScale(inputs * kernel ** 2)));
     const [gamma, beta] = normalized(outputs);
     const pads: [number, number][] = [
       [padding, padding],
       [padding, padding],
     ];
-    return (p, x) => batchNormRelu(lax.conv(x, p[weight]!.ref, [stride, stride], pads), p[gamma]!.ref, p[beta]!.ref);
-  });
+    return (p, x) => batchNorm(lax.conv(x, p[weight]!.ref, [stride, stride], pads), p[gamma]!.ref, p[beta]!.ref);
+  };
+  const basicBlock = (inputs: number, outputs: number, stride: number): Layer => {
+    const first = convolved({ inputs, outputs, size: 0, kernel: 3, stride, padding: 1 });
+    const second = convolved({ inputs: outputs, outputs, size: 0, kernel: 3, stride: 1, padding: 1 });
+    const shortcut = inputs === outputs ? null : convolved({ inputs, outputs, size: 0, kernel: 1, stride, padding: 0 });
+    return (p, x) => {
+      const inner = second(p, nn.relu(first(p, x.ref)));
+      return nn.relu(inner.add(shortcut ? shortcut(p, x) : x));
+    };
+  };
+  const rectified = (layer: Layer): Layer => (p, x) => nn.relu(layer(p, x));
+  const blocks = isResidual(network)
+    ? [
+        rectified(convolved(convolutions[0]!)),
+        ...stages.flatMap(({ inputs, outputs, stride }) => [basicBlock(inputs, outputs, stride), basicBlock(outputs, outputs, 1)]),
+      ]
+    : convolutions.map((layer) => rectified(convolved(layer)));
   const linear = (row: readonly number[]): Layer[] =>
     row.slice(1).map((width, i) => {
       const inputs = row[i]!;
@@ -165,7 +200,8 @@ function vicregStep(network: 'mlp' | 'conv'): Runner {
   const run = async (): Promise<number> => {
     const [loss, ...next] = step(...state, x.ref, y.ref) as [Tensor, ...Tensor[]];
     state = next;
-    await blockUntilReady(state);
+    // On the GPU the loss alone is waited for, as by the others.
+    if (!gpu) await blockUntilReady(state);
     return (await dataOf(loss))[0]!;
   };
   return { first: run, run };
@@ -213,7 +249,7 @@ const contestant: Contestant = {
     return directions[direction]();
   },
   step: ({ network }) => {
-    if (network === 'resnet18') throw new CannotError('a step of the conv net is beyond the limit already');
+    if (isResidual(network) && !gpu) throw new CannotError('a step of the conv net is beyond the limit already');
     return vicregStep(network);
   },
   chain: ({ chain, shape }) => chains[chain](shape),
@@ -244,7 +280,7 @@ const contestant: Contestant = {
 };
 
 await serve(async () => {
-  await init('wasm');
-  defaultDevice('wasm');
+  await init(backend);
+  defaultDevice(backend);
   return contestant;
 });

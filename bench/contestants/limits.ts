@@ -72,6 +72,7 @@ await answer(async (request) => {
     const { milliseconds, shared } = request.sample;
     return { rates: shared ? { relaxed: disturbed(milliseconds), simd: 0, copy: 0 } : measure(milliseconds) };
   }
+  if ('count' in request) return { cannot: 'has no work to count' };
   free();
   bytes = Math.floor(Math.min(largestCopy, Math.max(smallestCopy, (request.prepare.demand?.bytes ?? 0) / 2)) / 64) * 64;
   source = allocate(bytes);

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU, eager as its users have it. Takes the number of threads. Speaks the protocol of protocol.ts."""
+"""PyTorch, eager as its users have it. Takes the number of threads, or `cuda`. Speaks the protocol of protocol.ts."""
 
 import json
 import math
@@ -11,7 +11,23 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-torch.set_num_threads(int(sys.argv[1]))
+DEVICE = "cuda" if sys.argv[1] == "cuda" else "cpu"
+if DEVICE == "cpu":
+    torch.set_num_threads(int(sys.argv[1]))
+else:
+    if not torch.cuda.is_available():
+        sys.exit("error: this PyTorch finds no CUDA device")
+    # f32 with all its bits, as the others compute.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    # What a user who wants speed sets, since shapes stay: the fastest of cuDNN's algorithms.
+    torch.backends.cudnn.benchmark = True
+
+
+def settle():
+    """Waits for the GPU, which is given call after call."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
 
 
 def values(shape, seed, scale=1.0):
@@ -23,7 +39,7 @@ def values(shape, seed, scale=1.0):
         h = (h ^ (h >> np.uint32(13))) * np.uint32(0xC2B2AE35)
         h ^= h >> np.uint32(16)
     unit = (h >> np.uint32(8)).astype(np.float64) * 2.0**-23 - 1
-    return torch.tensor((unit * scale).astype(np.float32)).view(*shape)
+    return torch.tensor((unit * scale).astype(np.float32), device=DEVICE).view(*shape)
 
 
 def magnitude(*tensors):
@@ -52,6 +68,10 @@ class Step(Runner):
 
     def peak_bytes(self):
         """Live tensors at the most, from the allocator's events in one step, on top of those that live on."""
+        if DEVICE == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+            self.run()
+            return torch.cuda.max_memory_allocated()
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
             self.run()
         events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -125,17 +145,23 @@ def resnet18():
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+def perceptron(encoder, expander):
+    return nn.Sequential(nn.Flatten(), linear_layers(encoder), linear_layers(expander))
+
+
+def convolutional(channels, expander):
+    blocks = [block(i, o, 1 if n == 0 else 2) for n, (i, o) in enumerate(zip(channels, channels[1:]))]
+    return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear_layers(expander))
+
+
 EXPANDER = [1024, 1024, 1024]
 NETWORKS = {
-    "mlp": lambda: ([256, 1, 28, 28], nn.Sequential(nn.Flatten(), linear_layers([784, 512, 512, 256]), linear_layers([256, *EXPANDER]))),
-    "conv": lambda: (
-        [256, 1, 28, 28],
-        nn.Sequential(
-            block(1, 32, 1), block(32, 64, 2), block(64, 128, 2), block(128, 256, 2),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear_layers([256, *EXPANDER]),
-        ),
-    ),
+    "mlp": lambda: ([256, 1, 28, 28], perceptron([784, 512, 512, 256], [256, *EXPANDER])),
+    "conv": lambda: ([256, 1, 28, 28], convolutional([1, 32, 64, 128, 256], [256, *EXPANDER])),
+    "smallMlp": lambda: ([32, 1, 28, 28], perceptron([784, 64, 64, 32], [32, 64, 64, 64])),
+    "smallConv": lambda: ([32, 1, 28, 28], convolutional([1, 8, 16, 32, 32], [32, 64, 64, 64])),
     "resnet18": lambda: ([128, 3, 32, 32], nn.Sequential(resnet18(), linear_layers([512, *EXPANDER]))),
+    "smallResnet18": lambda: ([4, 3, 8, 8], nn.Sequential(resnet18(), linear_layers([512, 64, 64, 64]))),
 }
 
 
@@ -155,6 +181,7 @@ def vicreg(a, b):
 
 def step(work):
     shape, network = NETWORKS[work["network"]]()
+    network.to(DEVICE)
     with torch.no_grad():
         for i, p in enumerate(network.parameters()):
             if p.dim() > 1:
@@ -273,13 +300,14 @@ def timed(run, calls):
     start = time.perf_counter()
     for _ in range(calls):
         run()
+    settle()
     return (time.perf_counter() - start) * 1e3 / calls
 
 
 def sample(run, milliseconds):
     end = time.perf_counter() + milliseconds / 1e3
     times = [timed(run, 1)]
-    calls = max(1, math.ceil(2 / times[0]))
+    calls = max(1, math.ceil((30 if DEVICE == "cuda" else 2) / times[0]))
     if calls > 1:
         times.pop()
     while not times or time.perf_counter() < end:

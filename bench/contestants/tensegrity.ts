@@ -1,9 +1,13 @@
 /** This project, as a user has it: compiled functions on the wasm backend (or the one named), with operands where the backend keeps them. */
-import { type Compiled, compile, conv2d, grad, memoryBytes, type Slot, slot, type Tensor, useBackend, vjp, zeros } from '../../dist/engine/index.js';
+import { type BackendOptions, type Compiled, compile, conv2d, grad, memoryBytes, type Slot, slot, type Tensor, useBackend, vjp, zeros } from '../../dist/engine/index.js';
 import { BatchNorm2d, Conv2d, choleskyWhitening, Expander, functional, MLP, ResNet, Sequential, SGD, vicreg } from '../../dist/models/index.js';
 import { magnitude, values, weightScale } from '../values.ts';
-import { type ChainName, type NetworkName, networks, outputSize, product } from '../work.ts';
+import { type ChainName, type Network, type NetworkName, networks, outputSize, product } from '../work.ts';
 import { type Contestant, type Runner, serve } from './serve.ts';
+
+const [backend = 'wasm', options = '{}'] = process.argv.slice(2);
+/** A plan on the GPU is started, and not waited for. */
+const settling: Pick<Runner, 'settle'> = backend === 'webgpu' ? { settle: (await import('../webgpu.ts')).workDone } : {};
 
 /** A slot stays in the backend's memory, as parameters and activations do. */
 function held(shape: readonly number[], seed: number, scale = 1): Slot {
@@ -17,6 +21,7 @@ function runnerOf(step: Compiled<readonly [], readonly Tensor[]>): Runner {
     run: async () => {
       for (const result of await step()) result.dispose();
     },
+    ...settling,
   };
 }
 
@@ -32,6 +37,7 @@ function updaterOf(update: () => void, slots: readonly Slot[]): Runner {
       return magnitude(...(await Promise.all(slots.map((entry) => entry.data()))));
     },
     run: step,
+    ...settling,
   };
 }
 
@@ -107,23 +113,30 @@ const block = (inputs: number, outputs: number, stride: number): Sequential =>
   ]);
 const expander = (widths: readonly number[]): Expander => new Expander(widths[0]!, widths.slice(1), { key, bias: false });
 
-const models: Readonly<Record<NetworkName, () => Sequential>> = {
-  mlp: () => {
-    const [encoder, head] = networks.mlp.widths;
-    const layers = new MLP(encoder!, { key, normalize: true, bias: false, outputBias: false });
-    return new Sequential([(x: Tensor) => x.flatten(1), layers, expander(head!)]);
-  },
-  conv: () => {
-    const { convolutions, widths } = networks.conv;
-    const blocks = convolutions.map(({ inputs, outputs, stride }) => block(inputs, outputs, stride));
-    return new Sequential([...blocks, (x: Tensor) => x.mean([2, 3]), expander(widths[0]!)]);
-  },
-  resnet18: () => new Sequential([new ResNet('resnet18', { key, stem: 'cifar' }), expander(networks.resnet18.widths[0]!)]),
+function perceptron({ widths: [encoder, head] }: Network): Sequential {
+  const layers = new MLP(encoder!, { key, normalize: true, bias: false, outputBias: false });
+  return new Sequential([(x: Tensor) => x.flatten(1), layers, expander(head!)]);
+}
+
+function convolutional({ convolutions, widths: [head] }: Network): Sequential {
+  const blocks = convolutions.map(({ inputs, outputs, stride }) => block(inputs, outputs, stride));
+  return new Sequential([...blocks, (x: Tensor) => x.mean([2, 3]), expander(head!)]);
+}
+
+const residual = ({ widths: [head] }: Network): Sequential => new Sequential([new ResNet('resnet18', { key, stem: 'cifar' }), expander(head!)]);
+
+const models: Readonly<Record<NetworkName, (network: Network) => Sequential>> = {
+  mlp: perceptron,
+  smallMlp: perceptron,
+  conv: convolutional,
+  smallConv: convolutional,
+  resnet18: residual,
+  smallResnet18: residual,
 };
 
 function vicregStep(network: NetworkName): Runner {
   const { batch, image } = networks[network];
-  const model = models[network]();
+  const model = models[network](networks[network]);
   model.parameters().forEach((parameter, i) => {
     if (parameter.shape.length > 1) parameter.set(values(parameter.size, i + 1, weightScale(product(parameter.shape.slice(1)))));
   });
@@ -138,7 +151,8 @@ function vicregStep(network: NetworkName): Runner {
   });
   const run = async (): Promise<number> => (await step()).item();
   // All that the backend holds: parameters, momenta, images, commands, the arena, packed panels.
-  return { first: run, run, peakBytes: memoryBytes };
+  const plan = async (): Promise<string> => (await step.explain([])).split('\n').find((line) => line.startsWith('plan:')) ?? '';
+  return { first: run, run, plan, peakBytes: memoryBytes };
 }
 
 const contestant: Contestant = {
@@ -194,8 +208,7 @@ const contestant: Contestant = {
   },
 };
 
-const [backend = 'wasm', options = '{}'] = process.argv.slice(2);
 await serve(async () => {
-  await useBackend(backend as 'wasm', JSON.parse(options) as { deterministic?: boolean; threads?: number });
+  await useBackend(backend as 'wasm', JSON.parse(options) as BackendOptions['wasm']);
   return contestant;
 });

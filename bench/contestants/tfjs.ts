@@ -1,11 +1,32 @@
-/** TensorFlow.js on its WASM backend, eager as its users have it; images in its own layout, NHWC. */
+/** TensorFlow.js on its WASM backend, or on WebGPU: eager as its users have it; images in its own layout, NHWC. */
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { magnitude, values, weightScale } from '../values.ts';
-import { type ChainName, networks, outputSize, product } from '../work.ts';
+import { type ChainName, isResidual, type NetworkName, networks, outputSize, product, stages } from '../work.ts';
 import { CannotError, type Contestant, type Runner, serve } from './serve.ts';
+
+const backend = process.argv[2] === 'webgpu' ? 'webgpu' : 'wasm';
+const gpu = backend === 'webgpu' ? await import('../webgpu.ts') : null;
+
+/** It collects kernels in a pass, and does not submit the last of them before something is read. */
+interface Collecting {
+  ensureCommandEncoderReady(): void;
+  endComputePassEncoder(): void;
+  submitQueue(): void;
+}
+
+function settle(): Promise<void> {
+  // Its own type does not say so.
+  const collecting = tf.backend() as unknown as Collecting;
+  collecting.ensureCommandEncoderReady();
+  collecting.endComputePassEncoder();
+  collecting.submitQueue();
+  return gpu!.workDone();
+}
+const settling: Pick<Runner, 'settle'> = gpu ? { settle } : {};
+const dataOf = (x: tf.Tensor): Promise<tf.DataTypeMap['float32']> => x.data<'float32'>();
 
 type Shape4 = [number, number, number, number];
 
@@ -19,13 +40,14 @@ const held = (shape: readonly number[], seed: number, scale = 1): tf.Tensor => t
 
 function runnerOf(compute: () => readonly tf.Tensor[]): Runner {
   return {
-    first: () => {
+    first: async () => {
       const results = tf.tidy(() => [...compute()]);
-      const check = magnitude(...results.map((result) => result.dataSync()));
+      const check = magnitude(...(await Promise.all(results.map(dataOf))));
       tf.dispose(results);
       return check;
     },
     run: () => tf.dispose(tf.tidy(() => [...compute()])),
+    ...settling,
   };
 }
 
@@ -45,11 +67,12 @@ const activations = (shape: readonly number[], seed: number): tf.Tensor => (shap
 
 function updaterOf(update: () => void, variables: readonly tf.Variable[]): Runner {
   return {
-    first: () => {
+    first: async () => {
       tf.tidy(update);
-      return magnitude(...variables.map((variable) => variable.dataSync()));
+      return magnitude(...(await Promise.all(variables.map(dataOf))));
     },
     run: () => tf.tidy(update),
+    ...settling,
   };
 }
 
@@ -96,7 +119,7 @@ const chains: Readonly<Record<ChainName, (shape: readonly number[]) => Runner>> 
 
 type Network = (x: tf.Tensor) => tf.Tensor;
 
-function vicregStep(network: 'mlp' | 'conv'): Runner {
+function vicregStep(network: NetworkName): Runner {
   const { batch, image, convolutions, widths } = networks[network];
   const variables: tf.Variable[] = [];
   const trained = (initial: tf.Tensor): tf.Variable => {
@@ -107,13 +130,26 @@ function vicregStep(network: 'mlp' | 'conv'): Runner {
   const scaleAndShift = (channels: number): [tf.Variable, tf.Variable] => [trained(tf.ones([channels])), trained(tf.zeros([channels]))];
   // Seeds count parameters, as in PyTorch's order.
   const seed = (): number => variables.length + 1;
-  const blocks = convolutions.map(({ inputs, outputs, kernel, stride, padding }): Network => {
+  const convolved = ({ inputs, outputs, kernel, stride, padding }: (typeof convolutions)[number]): Network => {
     const weight = trained(
       kernelsOf([outputs, inputs, kernel, kernel], seed(), weightScale(inputs * kernel ** 2)),
     ) as tf.Variable<tf.Rank.R4>;
     const [gamma, beta] = scaleAndShift(outputs);
-    return (x) => tf.relu(normalized(tf.conv2d(x as tf.Tensor4D, weight, stride, padding), gamma, beta));
-  });
+    return (x) => normalized(tf.conv2d(x as tf.Tensor4D, weight, stride, padding), gamma, beta);
+  };
+  const basicBlock = (inputs: number, outputs: number, stride: number): Network => {
+    const first = convolved({ inputs, outputs, size: 0, kernel: 3, stride, padding: 1 });
+    const second = convolved({ inputs: outputs, outputs, size: 0, kernel: 3, stride: 1, padding: 1 });
+    const shortcut = inputs === outputs ? (x: tf.Tensor) => x : convolved({ inputs, outputs, size: 0, kernel: 1, stride, padding: 0 });
+    return (x) => tf.relu(tf.add(second(tf.relu(first(x))), shortcut(x)));
+  };
+  const rectified = (layer: Network): Network => (x) => tf.relu(layer(x));
+  const blocks = isResidual(network)
+    ? [
+        rectified(convolved(convolutions[0]!)),
+        ...stages.flatMap(({ inputs, outputs, stride }) => [basicBlock(inputs, outputs, stride), basicBlock(outputs, outputs, 1)]),
+      ]
+    : convolutions.map((layer) => rectified(convolved(layer)));
   const linear = (row: readonly number[]): Network[] =>
     row.slice(1).map((width, i) => {
       const inputs = row[i]!;
@@ -140,9 +176,9 @@ function vicregStep(network: 'mlp' | 'conv'): Runner {
   const shape = [batch, image[0], image[1], image[1]];
   const [x, y] = [imagesOf(shape, 1001), imagesOf(shape, 1002)];
   const optimizer = tf.train.momentum(0.01, 0.9);
-  const run = (): number => {
+  const run = async (): Promise<number> => {
     const loss = optimizer.minimize(() => vicreg(forward(x), forward(y)), true, variables)!;
-    const value = loss.dataSync()[0]!;
+    const value = (await dataOf(loss))[0]!;
     loss.dispose();
     return value;
   };
@@ -183,7 +219,7 @@ const contestant: Contestant = {
     return runnerOf(() => [directions[direction]()]);
   },
   step: ({ network }) => {
-    if (network === 'resnet18') throw new CannotError('no Conv2DBackpropFilter kernel');
+    if (isResidual(network) && !gpu) throw new CannotError('no Conv2DBackpropFilter kernel');
     return vicregStep(network);
   },
   chain: ({ chain, shape }) => chains[chain](shape),
@@ -195,8 +231,9 @@ const contestant: Contestant = {
 };
 
 await serve(async () => {
-  setWasmPaths(`${dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm'))}/`);
-  await tf.setBackend('wasm');
+  if (gpu) await import('@tensorflow/tfjs-backend-webgpu');
+  else setWasmPaths(`${dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm'))}/`);
+  if (!(await tf.setBackend(backend))) throw new CannotError(`it has no ${backend} here`);
   await tf.ready();
   return contestant;
 });

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { type BackendName, compile, tensor, useBackend } from '../../engine/index.ts';
 import { datasetNames, loadDataset } from '../../models/data/node.ts';
+import { type GpuReport, gpuRemedy, gpuRows, gpuTitle, inspectGpu } from '../gpu.ts';
 import type { Command } from '../options.ts';
 import { v8ReleaseRelaxedSimd } from '../relaxed.ts';
 import { columns } from '../table.ts';
@@ -50,8 +51,14 @@ async function tryDataset(name: string): Promise<Finding> {
   }
 }
 
+/** What the webgpu backend runs on, or how to get there. */
+function withGpu({ works, detail }: Finding, gpu: GpuReport | null): Finding {
+  if (works) return { works, detail: gpu?.software ? `${detail}; but a CPU plays the GPU: slow` : detail };
+  return { works, detail: /no adapter/.test(detail) ? `${detail}. ${gpuRemedy(process.platform)}` : detail };
+}
+
 export const doctor: Command = {
-  summary: 'Say which backends and data sets work here, and why others do not',
+  summary: 'Say which backends, GPU features and data sets work here, and why others do not',
   usage: '[--json]',
   options: {},
   examples: [
@@ -62,6 +69,8 @@ export const doctor: Command = {
     v8ReleaseRelaxedSimd();
     const backends: Record<string, Finding> = {};
     for (const name of ['wasm', 'cpu', 'webgpu'] as const) backends[name] = await tryBackend(name);
+    const gpu = await inspectGpu();
+    backends['webgpu'] = withGpu(backends['webgpu']!, gpu);
     const datasets: Record<string, Finding> = {};
     for (const name of datasetNames) datasets[name] = await tryDataset(name);
     const platform = {
@@ -71,7 +80,7 @@ export const doctor: Command = {
       sharedMemory: typeof SharedArrayBuffer !== 'undefined',
     };
     if (input.flag('json')) {
-      console.log(JSON.stringify({ platform, backends, datasets }));
+      console.log(JSON.stringify({ platform, backends, gpu, datasets }));
       return;
     }
     const lines = (findings: Record<string, Finding>): string[] =>
@@ -83,6 +92,7 @@ export const doctor: Command = {
         'backends',
         ...lines(backends),
         '',
+        ...(gpu ? [`GPU: ${gpuTitle(gpu)}`, ...columns(gpuRows(gpu)), ''] : []),
         'data sets',
         ...lines(datasets),
       ].join('\n'),

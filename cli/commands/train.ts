@@ -1,3 +1,4 @@
+import { TensegrityError } from '../../engine/errors.ts';
 import { type AugmentationName, augmentations } from '../../models/augment/index.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
 import { type MethodName, methods } from '../../models/methods/index.ts';
@@ -6,7 +7,7 @@ import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } f
 import { lackingLabels, trainingRankMe } from '../../models/train/evaluate.ts';
 import { diagnose, type Warning } from '../../models/train/monitor.ts';
 import { Trainer } from '../../models/train/trainer.ts';
-import { backendChoice, backendOptions, startBackend } from '../backend.ts';
+import { type BackendChoice, backendChoice, backendOptions, startBackend } from '../backend.ts';
 import { dataSource, datasetOptions, openDataset } from '../dataset.ts';
 import { Interruption, Stopped } from '../interruption.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
@@ -44,7 +45,11 @@ export const train: Command = {
   options: {
     ...runOptions,
     out: { type: 'string', value: 'FOLDER', help: "the run's folder (runs/METHOD-DATE)" },
-    resume: { type: 'string', value: 'FOLDER', help: 'go on with a run that was stopped or killed, bit for bit' },
+    resume: {
+      type: 'string',
+      value: 'FOLDER',
+      help: 'go on with a run that was stopped or killed, bit for bit; with --backend on another backend',
+    },
     'checkpoint-every': { type: 'string', value: 'N', help: 'steps between checkpoints (100)' },
     'no-eval': { type: 'boolean', help: 'no linear probe and k-NN at the end' },
     plan: { type: 'boolean', help: 'print the compiled plan of a step, and do nothing else' },
@@ -75,6 +80,8 @@ export const train: Command = {
     ['tensegrity train --variance 0', 'watch it collapse'],
     ['tensegrity train --data images.npy --labels y.npy --encoder resnet18', 'images of your own'],
     ['tensegrity train --resume runs/vicreg-…', 'go on after Ctrl-C'],
+    ['tensegrity train --backend webgpu', 'on the GPU; tensegrity doctor says whether there is one'],
+    ['tensegrity train --resume runs/vicreg-… --backend wasm', 'go on without it'],
   ],
   run: async (input) => {
     const resume = input.text('resume');
@@ -82,8 +89,9 @@ export const train: Command = {
     const checkpointEvery = input.whole('checkpoint-every', 1) ?? 100;
     const [json, quiet, scored] = [input.flag('json') ?? false, input.flag('quiet') ?? false, !(input.flag('no-eval') ?? false)];
 
-    const config = resume === undefined ? readConfig(input) : await new RunFolder(resume).config();
-    const backend = await startBackend(input, backendChoice(input, config.backend));
+    let config = resume === undefined ? readConfig(input) : await new RunFolder(resume).config();
+    const choice = backendChoice(input, config.backend);
+    const backend = await startBackend(input, choice);
     const dataset = await openDataset(config.source);
     const trainer = new Trainer(config.training, dataset);
     if (input.flag('plan')) {
@@ -98,35 +106,58 @@ export const train: Command = {
     const checkpoint = await folder.checkpoint();
     if (checkpoint) trainer.restore(checkpoint);
     const lines = await folder.openLog(trainer.step);
+    const moved = sameBackend(choice, config.backend) ? null : config.backend;
+    if (moved) config = await folder.moveTo(choice, trainer.step, config);
 
     using interruption = new Interruption();
     const progress = new Progress({ steps: trainer.steps, stepsPerEpoch: trainer.stepsPerEpoch, json, quiet });
     progress.say(opening(config, dataset, trainer, backend.name, folder.path), { run: folder.path });
+    if (moved)
+      progress.say(
+        `moved from ${backendName(moved)} to ${backendName(choice)} after step ${trainer.step}: from here on rounding differs, so the bits are not those of a run on either alone`,
+        { backend: choice, urgent: true },
+      );
     const lacking = lackingLabels(dataset);
     if (lacking !== null && scored) progress.say(`${dataset.name} has no ${lacking}, so there will be no probes, only collapse metrics`);
 
-    await trainLoop({ trainer, dataset, folder, config, lines, progress, checkpointEvery, interruption });
-    await folder.saveEncoder(trainer, dataset);
-    await finishRun({
-      folder,
-      config,
-      dataset,
-      encoder: trainer.encoder,
-      lines,
-      evaluate: scored,
-      json,
-      say: (text) => progress.say(text),
-      pause: async () => {
-        const exitCode = await interruption.asked();
-        if (exitCode !== null)
-          throw new Stopped(
-            `stopped before the scores; the encoder is trained and saved. For the scores: tensegrity train --resume ${folder.path}`,
-            exitCode,
-          );
-      },
-    });
+    try {
+      await trainLoop({ trainer, dataset, folder, config, lines, progress, checkpointEvery, interruption });
+      await folder.saveEncoder(trainer, dataset);
+      await finishRun({
+        folder,
+        config,
+        dataset,
+        encoder: trainer.encoder,
+        lines,
+        evaluate: scored,
+        json,
+        say: (text) => progress.say(text),
+        pause: async () => {
+          const exitCode = await interruption.asked();
+          if (exitCode !== null)
+            throw new Stopped(
+              `stopped before the scores; the encoder is trained and saved. For the scores: tensegrity train --resume ${folder.path}`,
+              exitCode,
+            );
+        },
+      });
+    } catch (error) {
+      throw choice.name === 'webgpu' ? await withWayOn(error, folder) : error;
+    }
   },
 };
+
+const sameBackend = (a: BackendChoice, b: BackendChoice): boolean => a.name === b.name && a.deterministic === b.deterministic;
+const backendName = ({ name, deterministic }: BackendChoice): string => (deterministic ? `${name} (deterministic)` : name);
+
+/** What the GPU failed at, with the command that goes on without it. */
+async function withWayOn(error: unknown, folder: RunFolder): Promise<unknown> {
+  if (!(error instanceof TensegrityError) || error.code !== 'backend') return error;
+  const saved = await folder.checkpoint();
+  const from = saved ? `the checkpoint of step ${saved.step} is kept` : 'there is no checkpoint yet, so it begins anew';
+  const message = `${error.message}. ${from}; resume with: tensegrity train --resume ${folder.path} --backend wasm`;
+  return new TensegrityError('backend', message, error.details, error);
+}
 
 interface LoopContext {
   readonly trainer: Trainer;

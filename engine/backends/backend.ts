@@ -19,6 +19,8 @@ export interface Executable {
   run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]>;
   /** What the plan became, on a backend that writes WGSL: a text for each dispatch. */
   wgsl?(): readonly string[];
+  /** Milliseconds that each kernel of the plan took, in the median of its last runs, on a backend that was asked to measure. */
+  times?(): Promise<readonly number[]>;
   /** Gives its memory back. Running it afterwards is an error. */
   dispose(): void;
 }

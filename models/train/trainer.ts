@@ -1,6 +1,6 @@
 import { checkNumber, checkRecord } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
-import { compile, type DType, foldIn, grad, type HostArray, key, type Slot, type Tensor, tensor } from '../../engine/index.ts';
+import { compile, type DType, foldIn, grad, type HostArray, key, type Slot, stack, type Tensor, tensor } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
 import { augmentation, augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset } from '../data/images.ts';
@@ -80,6 +80,7 @@ export class Trainer {
   readonly stepsPerEpoch: number;
   readonly #dataset: ImageDataset;
   readonly #optimizer: Stepper;
+  readonly #parts: readonly string[];
   readonly #compiled: ReturnType<Trainer['_compile']>;
   #step = 0;
 
@@ -99,6 +100,7 @@ export class Trainer {
     const { learningRate, weightDecay } = config;
     this.#optimizer = optimizers[config.optimizer](parameters, { learningRate, weightDecay });
     for (const [name, slot] of this.namedSlots()) slot.name = name;
+    this.#parts = method.parts;
     this.#compiled = this._compile();
   }
 
@@ -121,12 +123,9 @@ export class Trainer {
       const parts = loss(za, zb, foldIn(draws, 2));
       this.#optimizer.step(grad(parts.loss, this.#optimizer.parameters), learningRate);
       const z = za.stopGradient();
-      return {
-        parts,
-        deviation: embeddingDeviation(z),
-        normalizedDeviation: normalizedDeviation(z),
-        correlation: meanOffDiagonalCorrelation(z),
-      };
+      const health = [embeddingDeviation(z), normalizedDeviation(z), meanOffDiagonalCorrelation(z)];
+      // One tensor, so that a step's numbers are read at once.
+      return stack([parts.loss, ...health, ...this.#parts.map((name) => parts[name]!)]);
     });
   }
 
@@ -156,18 +155,18 @@ export class Trainer {
   async #advance(images: Tensor, epoch: number): Promise<StepRecord> {
     const { config, steps } = this;
     const learningRate = warmupCosine(this.#step, { base: config.learningRate, steps, warmup: config.warmup * steps });
-    const { parts, ...health } = await this.#compiled(images, scalarOf(this.#step, 'i32'), scalarOf(learningRate, 'f32'));
+    using measured = await this.#compiled(images, scalarOf(this.#step, 'i32'), scalarOf(learningRate, 'f32'));
     this.#step++;
-    const { loss, ...rest } = await numbers(parts);
-    const { deviation, normalizedDeviation: normalized, correlation } = await numbers(health);
+    const [loss, deviation, normalizedDeviation, correlation, ...values] = (await measured.data()) as Float32Array;
+    const parts = Object.fromEntries(this.#parts.map((name, i) => [name, values[i]!]));
     return {
       step: this.#step,
       epoch,
       learningRate,
       loss: loss!,
-      parts: rest,
+      parts,
       deviation: deviation!,
-      normalizedDeviation: normalized!,
+      normalizedDeviation: normalizedDeviation!,
       correlation: correlation!,
     };
   }
@@ -226,15 +225,4 @@ export class Trainer {
 
 function scalarOf(value: number, dtype: DType): Tensor {
   return tensor(value, { dtype });
-}
-
-/** Reads scalars, and gives their memory back. */
-async function numbers(record: Readonly<Record<string, Tensor>>): Promise<Record<string, number>> {
-  const entries = await Promise.all(
-    Object.entries(record).map(async ([name, scalar]) => {
-      using value = scalar;
-      return [name, await value.item()] as const;
-    }),
-  );
-  return Object.fromEntries(entries);
 }

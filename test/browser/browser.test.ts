@@ -21,7 +21,7 @@ function inNode(threads: number): unknown {
 
 describe.runIf(available)('in headless Chromium', () => {
   const bits = available ? inNode(1) : null;
-  const ask = (site: Site, task: string) => visit(chromium as Chromium, site, task);
+  const ask = (site: Site, task: string) => visit(chromium as Chromium, { site, task });
   const refusal = { typed: true, code: 'backend' };
 
   it('an isolated page has a thread for each core, and the bits of Node for any number of them', async () => {

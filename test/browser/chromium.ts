@@ -1,10 +1,12 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { unpacked } from '../support/unpack.ts';
@@ -19,7 +21,11 @@ export interface Chromium {
 /** A headless Chromium out of the npm package @sparticuz/chromium, or why there is none that runs here. */
 export function findChromium(): Chromium | { readonly missing: string } {
   try {
-    const folder = unpacked('chromium', [{ file: 'chromium.br', program: 'chromium' }, { file: 'al2023.tar.br' }]);
+    const folder = unpacked('chromium-with-gpu', [
+      { file: 'chromium.br', program: 'chromium' },
+      { file: 'al2023.tar.br' },
+      { file: 'swiftshader.tar.br' },
+    ]);
     // The package brings libraries that not every system has.
     const chromium = { program: join(folder, 'chromium'), environment: { ...process.env, LD_LIBRARY_PATH: join(folder, 'lib') } };
     const { error, status, stderr } = spawnSync(chromium.program, ['--version'], {
@@ -47,34 +53,59 @@ const headersOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 export type Site = 'plain' | 'isolated' | 'workerless';
 
-const types: Readonly<Record<string, string>> = { '.js': 'text/javascript', '.mjs': 'text/javascript', '.html': 'text/html' };
+const scripts: ReadonlySet<string> = new Set(['.js', '.mjs', '.ts']);
 
-/** A page that runs one function of page.mjs on the built package, and posts what it gives. */
-const page = (task: string): string => `<!doctype html>
+/** A file of the project as a page takes it: without types. */
+function served(name: string): { readonly type: string; readonly content: Buffer | string } {
+  // Packages name some of their modules without the extension.
+  const path = join(root, existsSync(join(root, name)) ? name : `${name}.js`);
+  const type = scripts.has(extname(path)) ? 'text/javascript' : 'text/html';
+  const content = readFileSync(path);
+  return { type, content: extname(path) === '.ts' ? stripTypeScriptTypes(content.toString()) : content };
+}
+
+/** A page that runs one function of a module of this folder, and posts what it gives. By its name the package is the built one. */
+const page = ({ module = 'page.mjs', task, argument = null }: Visit): string => `<!doctype html>
 <script type="importmap">{ "imports": {
   "#wasm-module": "/isolated/dist/engine/backends/wasm/module-inline.js",
-  "tensegrity": "/isolated/dist/engine/index.js"
+  "tensegrity": "/isolated/dist/engine/index.js",
+  "fast-check": "/isolated/node_modules/fast-check/lib/fast-check.js",
+  "pure-rand/": "/isolated/node_modules/pure-rand/lib/esm/"
 } }</script>
 <script type="module">
 const post = (value) => fetch('/report', { method: 'POST', body: JSON.stringify(value) });
 try {
-  const tasks = await import('/isolated/test/browser/page.mjs');
-  await post({ value: await tasks.${task}() });
+  const tasks = await import('/isolated/test/browser/${module}');
+  await post({ value: await tasks.${task}(${JSON.stringify(argument)}) });
 } catch (error) {
   await post({ error: error.stack ?? String(error) });
 }
 </script>`;
+
+/** What a page is asked to do. */
+export interface Visit {
+  readonly site: Site;
+  /** A module of this folder, and a function of it. */
+  readonly module?: string;
+  readonly task: string;
+  /** What the function is given: anything that JSON holds. */
+  readonly argument?: unknown;
+  /** Whether it is to find a GPU: SwiftShader, a CPU's imitation of one. */
+  readonly gpu?: boolean;
+  /** How long it may take before its browser is killed, in milliseconds. */
+  readonly patience?: number;
+}
 
 interface Report {
   readonly value?: unknown;
   readonly error?: string;
 }
 
-/** How long a page may take before its browser is killed. */
-const patience = 60_000;
+const gpuSwitches = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
 
-/** Runs a function of page.mjs in a page of a site, in a browser of its own, and gives what it gave. @throws what it threw. */
-export async function visit(chromium: Chromium, site: Site, task: string): Promise<unknown> {
+/** Has a page of a site do something, in a browser of its own, and gives what it gave. @throws what it threw. */
+export async function visit(chromium: Chromium, asked: Visit): Promise<unknown> {
+  const { site, task, gpu = false, patience = 60_000 } = asked;
   const profile = mkdtempSync(join(tmpdir(), 'tensegrity-browser-'));
   let settle: (report: Report) => void = () => undefined;
   let fail: (error: Error) => void = () => undefined;
@@ -84,22 +115,26 @@ export async function visit(chromium: Chromium, site: Site, task: string): Promi
   const server = createServer((request, response) => void answer(request, response).catch(fail));
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [, first, ...path] = new URL(request.url!, 'http://localhost').pathname.split('/');
-    if (request.method === 'POST') {
+    if (request.method === 'POST' && first === 'hide') {
+      await minimize(browser);
+      response.end();
+    } else if (request.method === 'POST') {
       const report = await text(request);
       response.end();
       settle(JSON.parse(report) as Report);
     } else if (first! in headersOf) {
       const name = path.join('/');
-      const type = types[extname(name)] ?? 'text/html';
+      const { type, content } = name === '' ? { type: 'text/html', content: page(asked) } : served(name);
       response.writeHead(200, { ...headersOf[first!], 'content-type': type });
-      response.end(name === '' ? page(task) : readFileSync(join(root, name)));
+      response.end(content);
     } else response.writeHead(404).end();
   };
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  // The pipes for debugging are not used, but when this process ends they close, and then so does the browser.
-  const switches = ['--headless', '--no-sandbox', '--no-zygote', '--disable-gpu', '--disable-dev-shm-usage', '--remote-debugging-pipe'];
+  // When this process ends the pipes for debugging close, and then so does the browser.
+  const switches = ['--headless', '--no-sandbox', '--no-zygote', '--disable-dev-shm-usage', '--remote-debugging-pipe'];
+  switches.push(...(gpu ? gpuSwitches : ['--disable-gpu']));
   const browser = spawn(chromium.program, [...switches, `--user-data-dir=${profile}`, `http://127.0.0.1:${port}/${site}/`], {
     env: chromium.environment,
     stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
@@ -120,4 +155,29 @@ export async function visit(chromium: Chromium, site: Site, task: string): Promi
     server.close();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** Minimises the window of a browser's page, by the DevTools protocol: then it is hidden, no frames are drawn, and timers run once a second. */
+async function minimize(browser: ChildProcess): Promise<void> {
+  const [commands, answers] = [browser.stdio[3] as Writable, browser.stdio[4] as Readable];
+  const waiting = new Map<number, (answer: unknown) => void>();
+  let received = '';
+  answers.setEncoding('utf8').on('data', (part: string) => {
+    const messages = (received + part).split('\0');
+    received = messages.pop()!;
+    for (const message of messages) {
+      const { id, result } = JSON.parse(message) as { id?: number; result?: unknown };
+      if (id !== undefined) waiting.get(id)?.(result);
+    }
+  });
+  let count = 0;
+  const send = <Result>(method: string, params: object = {}): Promise<Result> =>
+    new Promise((resolve) => {
+      waiting.set(++count, (answer) => resolve(answer as Result));
+      commands.write(`${JSON.stringify({ id: count, method, params })}\0`);
+    });
+  const { targetInfos } = await send<{ targetInfos: { targetId: string; type: string }[] }>('Target.getTargets');
+  const { targetId } = targetInfos.find(({ type }) => type === 'page')!;
+  const { windowId } = await send<{ windowId: number }>('Browser.getWindowForTarget', { targetId });
+  await send('Browser.setWindowBounds', { windowId, bounds: { windowState: 'minimized' } });
 }

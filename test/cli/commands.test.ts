@@ -1,12 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { GpuReport } from '../../cli/gpu.ts';
 import type { HostArray } from '../../engine/index.ts';
 import { channelStatistics } from '../../models/data/images.ts';
 import { readArray, writeArray, writeSafetensors } from '../../models/io/node.ts';
 import { encoders, ResNet } from '../../models/nn/networks.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { gaussian, relativeError } from '../models/support.ts';
+import { capability } from '../support/capabilities.ts';
 import { fails, smallData, smallRun, succeeds, temporaryFolder, tensegrity } from './support.ts';
 
 const folder = temporaryFolder();
@@ -249,5 +251,31 @@ describe('tensegrity doctor', () => {
     });
     expect(report.datasets['fashion-mnist-subset']).toEqual({ works: true, detail: '10000 training and 2000 test images of 1×28×28' });
     expect((await succeeds(['doctor'])).stdout).toMatch(/backends\n +✓ wasm/);
+  });
+
+  it('says what the GPU is, has, and what that is good for', async () => {
+    const { backends, gpu } = await json<{ backends: Record<string, { works: boolean; detail: string }>; gpu: GpuReport | null }>('doctor');
+    if (!capability('webgpu', gpu !== null, backends['webgpu']!.detail)) return;
+    const { vendor, architecture, description, software, features, limits } = gpu!;
+    expect([vendor, architecture, description]).toEqual([expect.any(String), expect.any(String), expect.any(String)]);
+    expect(Object.keys(features)).toEqual(['subgroups', 'timestamp-query', 'shader-f16', 'chromium-experimental-subgroup-matrix']);
+    for (const limit of Object.values(limits)) expect(limit).toBeGreaterThanOrEqual(8);
+    const { stdout } = await succeeds(['doctor']);
+    expect(stdout).toMatch(/^GPU: /m);
+    for (const [name, has] of Object.entries(features)) expect(stdout).toMatch(new RegExp(`^ +${has ? '✓' : '✗'} ${name}`, 'm'));
+    expect(stdout).toMatch(/maxStorageBufferBindingSize +[\d.]+ [MG]iB \(the largest tensor\)/);
+    expect(stdout.includes('software, slow')).toBe(software);
+  });
+
+  it('says how to get a GPU to work where there is none', async () => {
+    const env = { ...process.env, VK_ICD_FILENAMES: '/none/driver.json' };
+    const { stdout } = await succeeds(['doctor', '--json'], { env });
+    const { backends, gpu } = JSON.parse(stdout) as { backends: Record<string, object>; gpu: null };
+    expect(gpu).toBeNull();
+    expect(backends['webgpu']).toMatchObject({
+      works: false,
+      detail: expect.stringMatching(/no adapter.*use the wasm backend\. .*driver/),
+    });
+    expect((await succeeds(['doctor'], { env })).stdout).toMatch(/✗ webgpu/);
   });
 });

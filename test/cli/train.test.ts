@@ -180,6 +180,32 @@ describe('tensegrity train', () => {
     expect(readFileSync(join(run, 'lock'), 'utf8')).toBe('1\nelsewhere\n');
   });
 
+  it('goes on on another backend where that is asked for, says so, and remembers it', async () => {
+    const run = join(folder, 'moved');
+    cpSync(reference, run, { recursive: true });
+    const configOf = (): Record<string, unknown> => JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as Record<string, unknown>;
+    const [before, checkpoint] = [configOf(), bytesOf(run, 'checkpoint.safetensors')];
+    const moved = /^moved from wasm to wasm \(deterministic\) after step 40: .*the bits are not those of a run on either alone$/m;
+    expect((await succeeds(['train', '--resume', run, '--no-eval', '--deterministic'])).stdout).toMatch(moved);
+    const [wasm, deterministic] = [false, true].map((value) => ({ name: 'wasm', deterministic: value }));
+    expect(configOf()).toEqual({ ...before, backend: deterministic, before: [{ ...wasm, until: 40 }] });
+    // There was nothing left to do.
+    expect(bytesOf(run, 'checkpoint.safetensors') === checkpoint).toBe(true);
+    // It stays where it is, unless asked again.
+    expect((await succeeds(['train', '--resume', run, '--no-eval'])).stdout).not.toContain('moved from');
+    const { stderr } = await succeeds(['train', '--resume', run, '--no-eval', '--backend', 'cpu', '--quiet']);
+    expect(stderr).toMatch(/^moved from wasm \(deterministic\) to cpu \(deterministic\)/);
+    expect(configOf()['before']).toEqual([
+      { ...wasm, until: 40 },
+      { ...deterministic, until: 40 },
+    ]);
+    await fails(
+      ['train', '--resume', run, '--no-eval', '--backend', 'webgpu', '--deterministic'],
+      2,
+      /--deterministic is for wasm and cpu/,
+    );
+  });
+
   it('without a terminal prints plain lines: the first step and quarters of epochs', async () => {
     const { stdout } = await succeeds(['train', ...data, ...smallRun, '--epochs', '1', '--no-eval', '--out', join(folder, 'plain')]);
     const lines = stdout.split('\n').filter((line) => line.startsWith('epoch'));

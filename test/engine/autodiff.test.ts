@@ -16,7 +16,8 @@ import {
   vjp,
 } from '../../engine/index.ts';
 import { property } from '../support/property.ts';
-import { host, reference, relativeError } from './support.ts';
+import { reference } from './support.ts';
+import { host, relativeError } from './values.ts';
 
 const f64 = (values: number[]): Tensor => tensor(host([values.length], values));
 const numbers = (length: number) => fc.array(fc.double({ min: -2, max: 2, noNaN: true }), { minLength: length, maxLength: length });

@@ -86,6 +86,8 @@ export interface OpCase {
   readonly specials: readonly number[];
   /** Largest error in f32. */
   readonly tolerance: { readonly f32: number; readonly of: Scope };
+  /** Largest error of a gradient in f32, relative to its largest element or 1. */
+  readonly gradientTolerance: number;
 }
 
 type Options = Partial<Omit<OpCase, 'name' | 'draw' | 'tolerance'>> & { readonly f32?: number; readonly of?: Scope };
@@ -95,8 +97,12 @@ const all = [Number.NaN, Infinity, -Infinity, -0, 0, 1e-40, -1e-45, 3e38];
 const noHuge = [Number.NaN, Infinity, -Infinity, -0, 0, 1e-40];
 const nonFinite = [Number.NaN, Infinity, -Infinity];
 
-function opCase(name: string, draw: OpCase['draw'], { gradient = false, specials = [], f32 = 0, of = 'element' }: Options = {}): OpCase {
-  return { name, draw, gradient, specials, tolerance: { f32, of } };
+function opCase(
+  name: string,
+  draw: OpCase['draw'],
+  { gradient = false, specials = [], f32 = 0, of = 'element', gradientTolerance = 1e-5 }: Options = {},
+): OpCase {
+  return { name, draw, gradient, specials, tolerance: { f32, of }, gradientTolerance };
 }
 
 const input = (dimensions: Shape, domain: Domain, repeats = true): Input => ({ shape: dimensions, domain, repeats });

@@ -32,7 +32,8 @@ import {
 import { threefry2x32 } from '../../engine/scalar.ts';
 import { readSafetensors } from '../../models/io/files.ts';
 import vectors from '../recordings/threefry.json' with { type: 'json' };
-import { backends, reference, relativeError } from './support.ts';
+import { backends, reference } from './support.ts';
+import { relativeError } from './values.ts';
 
 interface Case {
   readonly name: string;

@@ -15,7 +15,8 @@ import {
   uniform,
   useBackend,
 } from '../../engine/index.ts';
-import { backends, host, reference } from './support.ts';
+import { backends, reference } from './support.ts';
+import { host } from './values.ts';
 
 const f32 = (...values: number[]) => host([values.length], values, 'f32');
 

@@ -1,8 +1,6 @@
 import type { Backend } from '../../engine/backends/backend.ts';
 import { createCpuBackend } from '../../engine/backends/cpu/index.ts';
-import { type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
 import { type BackendName, useBackend } from '../../engine/index.ts';
-import { sizeOf } from '../../engine/shape.ts';
 import { capability } from '../support/capabilities.ts';
 
 /** The reference, which fills what it has not written with NaN, so that a plan which reads too early is found. */
@@ -20,30 +18,4 @@ async function others(...names: readonly BackendName[]): Promise<Backend[]> {
     }
     return [];
   });
-}
-
-/** Elements of a shape, rounded to their type. */
-export function host(shape: readonly number[], values: ArrayLike<number>, dtype: DType = 'f64'): HostArray {
-  const data = dtypes[dtype].allocate(sizeOf(shape));
-  data.set(values);
-  return { dtype, shape, data };
-}
-
-/**
- * The largest difference, relative to the largest finite magnitude of `expected` (or to 1, if that is larger than `floor` allows). NaN must meet
- * NaN and infinities their equals: otherwise the error is infinite.
- */
-export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, floor = 0): number {
-  if (actual.length !== expected.length) return Infinity;
-  let scale = floor;
-  let worst = 0;
-  for (let i = 0; i < expected.length; i++) if (Number.isFinite(expected[i])) scale = Math.max(scale, Math.abs(expected[i]!));
-  for (let i = 0; i < expected.length; i++) {
-    const [a, b] = [actual[i]!, expected[i]!];
-    if (Object.is(a, b) || a === b) continue;
-    const difference = Math.abs(a - b);
-    if (!Number.isFinite(difference)) return Infinity;
-    worst = Math.max(worst, difference);
-  }
-  return worst === 0 ? 0 : worst / scale;
 }

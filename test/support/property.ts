@@ -1,4 +1,4 @@
-import { type Arbitrary, assert, asyncProperty, type Parameters } from 'fast-check';
+import { type Arbitrary, assert, asyncProperty, type Parameters, sample, tuple } from 'fast-check';
 
 export const minimumRuns = 100;
 
@@ -26,15 +26,53 @@ export async function property<Values extends [unknown, ...unknown[]]>(
   predicate: Predicate<Values>,
   options: PropertyOptions = {},
 ): Promise<void> {
+  await checked(arbitraries, predicate, replayed(options));
+}
+
+/**
+ * Checks `count` draws of the arbitraries together, where one by one would take too long: `faults` says of each what is wrong with it, or null.
+ * A draw that fails is checked by itself then, and made smaller; one that fails only among the others is an error as well.
+ */
+export async function propertyTogether<Values extends [unknown, ...unknown[]]>(
+  arbitraries: Arbitraries<Values>,
+  count: number,
+  faults: (draws: readonly Values[]) => Promise<readonly (string | null)[]>,
+): Promise<void> {
+  const { seed = (Math.random() * 2 ** 32) | 0, path } = replayed({});
+  const alone = (at: string): Promise<void> =>
+    checked(
+      arbitraries,
+      async (...values) => {
+        const [fault] = await faults([values]);
+        if (fault) throw new Error(fault);
+      },
+      // Making it smaller ends before the test's time does.
+      { seed, path: at, numRuns: 1, interruptAfterTimeLimit: 30_000, markInterruptAsFailure: false },
+    );
+  if (path !== undefined) return alone(path);
+  const said = await faults(sample(tuple<Values>(...arbitraries), { seed, path: '', numRuns: count }));
+  const failed = said.findIndex((fault) => fault !== null);
+  if (failed < 0) return;
+  await alone(String(failed));
+  throw new Error(`draw ${failed} of ${count} fails, but not by itself: ${said[failed]}\n${replayCommand(`FC_SEED=${seed}`)}`);
+}
+
+async function checked<Values extends [unknown, ...unknown[]]>(
+  arbitraries: Arbitraries<Values>,
+  predicate: Predicate<Values>,
+  parameters: Parameters<unknown>,
+): Promise<void> {
   try {
     await assert(
       asyncProperty<Values>(...arbitraries, async (...values) => predicate(...values)),
-      replayed(options),
+      parameters,
     );
   } catch (error) {
     const failure = /seed: (-?\d+), path: "([^"]*)"/.exec(error instanceof Error ? error.message : '');
     if (!(error instanceof Error) || failure === null) throw error;
-    error.message += `\nReplay: FC_SEED=${failure[1]} FC_PATH=${failure[2]} npx vitest run <file> -t '<test name>'`;
+    error.message += `\n${replayCommand(`FC_SEED=${failure[1]} FC_PATH=${failure[2]}`)}`;
     throw error;
   }
 }
+
+const replayCommand = (variables: string): string => `Replay: ${variables} npx vitest run <file> -t '<test name>'`;

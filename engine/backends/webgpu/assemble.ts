@@ -71,14 +71,30 @@ ${calls.join('\n')}
   };
 }
 
+/** Bytes of workgroup memory that shaders need together: what several declare alike is there once. */
+export function commonWorkgroupBytes(shaders: readonly Shader[]): number {
+  const distinct = new Map<string, number>();
+  for (const { declarations, workgroupBytes } of shaders) {
+    const memory = Object.values(declarations).filter((text) => /^(var<workgroup>|struct)/.test(text));
+    distinct.set(memory.join('\n'), workgroupBytes);
+  }
+  return [...distinct.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
 /** Gives a shader's arrays the numbers that they have among all, and its declarations names that no other text has. */
 function renaming({ declarations, bindings }: Shader, all: readonly Binding[], taken: ReadonlyMap<string, string>, part: number) {
   const numbers = bindings.map(({ memory, element }) => all.findIndex((each) => each.memory === memory && each.element === element));
   const rebound = (text: string): string => text.replaceAll(/\bb(\d+)\b/g, (_, k: string) => `b${numbers[Number(k)]!}`);
   const own = Object.keys(declarations);
-  const clashes = own.filter((name) => taken.has(name) && taken.get(name) !== rebound(declarations[name]!));
-  // One new name brings others: what refers to it is another text.
-  const suffixed = clashes.length > 0 ? new RegExp(`\\b(${own.join('|')})\\b`, 'g') : null;
+  const mentions = (name: string, others: ReadonlySet<string>) =>
+    (declarations[name]!.match(/\w+/g) ?? []).some((word) => word !== name && others.has(word));
+  const renamed = new Set(own.filter((name) => taken.has(name) && taken.get(name) !== rebound(declarations[name]!)));
+  // What refers to a new name is another text, so it needs a new name too.
+  for (let before = -1; before !== renamed.size; ) {
+    before = renamed.size;
+    for (const name of own) if (mentions(name, renamed)) renamed.add(name);
+  }
+  const suffixed = renamed.size > 0 ? new RegExp(`\\b(${[...renamed].join('|')})\\b`, 'g') : null;
   return (text: string): string => (suffixed ? rebound(text).replaceAll(suffixed, `$1_${part}`) : rebound(text));
 }
 

@@ -1,21 +1,48 @@
-import { TensegrityError } from '../../errors.ts';
+import { check, TensegrityError } from '../../errors.ts';
 
 /** What the npm package `webgpu` (Dawn for Node) exports. */
 interface Dawn {
   create(options: readonly string[]): GPU;
 }
 
+export interface DeviceOptions {
+  /** Instead of `navigator.gpu`, or of the one that the npm package `webgpu` makes. */
+  readonly gpu?: GPU;
+  /** Keep large arrays between kernels, and tiles of products, as 16-bit floats; sums stay 32-bit. Faster, and good to 3 digits; numbers beyond 65504 overflow. */
+  readonly f16?: boolean;
+  /** Experimental, of Dawn: multiply by the GPU's matrix units, which take 16-bit factors and sum in 32 bits. */
+  readonly subgroupMatrices?: boolean;
+  /** Measure how long each kernel takes: see {@link Executable.times}. Plans run a little slower. */
+  readonly profile?: boolean;
+}
+
+/** What an option needs of the GPU. */
+const needs = {
+  f16: 'shader-f16',
+  subgroupMatrices: 'chromium-experimental-subgroup-matrix',
+  profile: 'timestamp-query',
+} as const satisfies { [Option in keyof DeviceOptions]?: string };
+
+/** Switches of Dawn for Node: what is experimental is hidden, and times are rounded, unless asked for. */
+function switches({ subgroupMatrices, profile }: DeviceOptions): string[] {
+  return [
+    ...(subgroupMatrices ? ['enable-dawn-features=allow_unsafe_apis'] : []),
+    ...(profile ? ['disable-dawn-features=timestamp_quantization'] : []),
+  ];
+}
+
 /**
  * The GPU of a page or a worker; in Node, that of the optional peer `webgpu`.
  * @throws TensegrityError `backend` saying what is missing.
  */
-async function findGpu(): Promise<GPU> {
+async function findGpu(options: DeviceOptions): Promise<GPU> {
+  if (options.gpu) return options.gpu;
   if (globalThis.navigator?.gpu) return globalThis.navigator.gpu;
   // Named by a variable, and marked, so that bundlers for the web leave it alone.
   const packageName = 'webgpu';
   try {
     const dawn: Dawn = await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
-    return dawn.create([]);
+    return dawn.create(switches(options));
   } catch (cause) {
     throw new TensegrityError(
       'backend',
@@ -32,9 +59,12 @@ export interface OpenDevice {
   readonly gpu: GPU;
 }
 
-/** A device with as large buffers, and as many of them in a kernel, as its adapter has. */
-export async function openDevice(given?: GPU): Promise<OpenDevice> {
-  const gpu = given ?? (await findGpu());
+/**
+ * A device with as large buffers and as much workgroup memory as its adapter has, and the features that are useful.
+ * @throws TensegrityError `backend` where there is no GPU, or it lacks what an option needs.
+ */
+export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevice> {
+  const gpu = await findGpu(options);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) {
     throw new TensegrityError(
@@ -42,25 +72,54 @@ export async function openDevice(given?: GPU): Promise<OpenDevice> {
       'WebGPU is here, but found no GPU it can drive (no adapter); check the graphics driver, or use the wasm backend',
     );
   }
-  const { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage } = adapter.limits;
-  const device = await adapter.requestDevice({
-    requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage },
-  });
-  return { device, gpu };
+  const asked = (Object.keys(needs) as (keyof typeof needs)[]).filter((option) => options[option]);
+  const { vendor, architecture, description } = adapter.info;
+  for (const option of asked) {
+    check(
+      adapter.features.has(needs[option]),
+      'backend',
+      () =>
+        `the option ${option} needs the feature ${needs[option]}, which this GPU (${description || `${vendor} ${architecture}`}) has not; leave ${option} out`,
+    );
+  }
+  const useful = ['subgroups', ...(options.subgroupMatrices ? ['shader-f16'] : [])].filter((feature) => adapter.features.has(feature));
+  const { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize } = adapter.limits;
+  try {
+    const device = await adapter.requestDevice({
+      // The types of WebGPU know no experimental features.
+      requiredFeatures: [...useful, ...asked.map((option) => needs[option])] as GPUFeatureName[],
+      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize },
+    });
+    return { device, gpu };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new TensegrityError('backend', `the GPU (${description || vendor}) gave no device: ${why}; use the wasm backend`, {}, cause);
+  }
+}
+
+/** Whether a CPU plays the GPU. */
+export function isSoftware({ isFallbackAdapter, architecture, description }: GPUAdapterInfo): boolean {
+  return isFallbackAdapter || /swiftshader|llvmpipe|software/i.test(`${architecture} ${description}`);
 }
 
 /**
  * Awaits `work`, and throws what WebGPU reports, apart from it, about what it did before its first wait.
  * @throws TensegrityError `backend` saying that `what` failed.
  */
-export async function guarded<T>(device: GPUDevice, what: string, work: () => Promise<T>): Promise<T> {
+export async function guarded<T>({ device }: { readonly device: GPUDevice }, what: string, work: () => Promise<T>): Promise<T> {
   device.pushErrorScope('out-of-memory');
   device.pushErrorScope('validation');
   const outcome = work();
-  const scopes = Promise.all([device.popErrorScope(), device.popErrorScope()]);
+  // Inner scopes come first. Those of a device that was lost say nothing.
+  const scopes = Promise.allSettled([device.popErrorScope(), device.popErrorScope()]);
   const [settled] = await Promise.allSettled([outcome]);
-  const fault = (await scopes).find((error) => error !== null);
-  if (fault) throw new TensegrityError('backend', `${what} failed on the GPU: ${fault.message}`);
+  const [invalid, outOfMemory] = (await scopes).map((scope) => (scope.status === 'fulfilled' ? scope.value : null));
+  if (outOfMemory)
+    throw new TensegrityError(
+      'backend',
+      `${what} took more memory than the GPU has (${outOfMemory.message}); use smaller batches, and let go of what is not needed`,
+    );
+  if (invalid) throw new TensegrityError('backend', `${what} failed on the GPU: ${invalid.message}`);
   if (settled.status === 'rejected') throw settled.reason;
   return settled.value;
 }

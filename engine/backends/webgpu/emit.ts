@@ -1,6 +1,6 @@
 import type { BufferSpec, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
-import { TensegrityError } from '../../errors.ts';
 import { cholesky } from './cholesky.ts';
+import { conv } from './conv.ts';
 import { copy } from './copy.ts';
 import { eigh } from './eigh.ts';
 import { gather } from './gather.ts';
@@ -14,10 +14,11 @@ import type { Context, Emitter, Gpu, Shader } from './shader.ts';
 import { sort } from './sort.ts';
 import { triangularSolve } from './triangularSolve.ts';
 
-const emitters: { readonly [K in KernelKind]?: Emitter<K> } = {
+const emitters: { readonly [K in KernelKind]: Emitter<K> } = {
   map,
   reduce,
   gemm,
+  conv,
   copy,
   pool,
   gather,
@@ -53,7 +54,6 @@ const ALIGNMENT = 64;
 /**
  * Writes the shaders of a plan. Small scratch buffers of floats all lie in one piece of memory, each in a place of its own: so kernels that read
  * and write many of them need one binding, and none waits for another that does not make what it reads.
- * @throws TensegrityError `backend` for what WebGPU cannot do.
  */
 export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
   const buffers: Emitted['buffers'][number][] = [...plan.buffers];
@@ -78,8 +78,5 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
 }
 
 function emit<K extends KernelKind>(kernel: KernelOf<K>, context: Context): Shader[] {
-  const { kind } = kernel;
-  const emitter = emitters[kind];
-  if (emitter) return emitter(kernel, context);
-  throw new TensegrityError('backend', `the webgpu backend has no ${kind} yet: complete in a later release; use wasm`, { kind });
+  return emitters[kernel.kind](kernel, context);
 }

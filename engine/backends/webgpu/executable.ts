@@ -1,42 +1,60 @@
 import type { Plan } from '../../compiler/plan.ts';
 import { type DType, dtypes, type TypedArray } from '../../dtype.ts';
 import { check } from '../../errors.ts';
-import type { DeviceBuffer, Executable, Storage } from '../backend.ts';
+import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount } from '../storage.ts';
 import { guarded } from './device.ts';
 import { listing } from './listing.ts';
+import { Copy, type Memory, type Place, REGION, type Regions, type Staging, type StagingRing, WebGpuBuffer } from './memory.ts';
 import type { Pipelines } from './pipelines.ts';
+import { Profile } from './profile.ts';
 import type { Gpu } from './shader.ts';
 import { type Dispatch, type Translation, translate } from './translate.ts';
 
-export interface GpuMemory extends DeviceBuffer {
-  readonly memory: GPUBuffer;
-}
-
 /** What plans need of the backend that they run on. */
 export interface Host {
+  readonly backend: Backend;
   readonly device: GPUDevice;
   readonly pipelines: Pipelines;
   readonly gpu: Gpu;
-  allocate(bytes: number): GpuMemory;
+  readonly memory: Memory;
+  readonly regions: Regions;
+  readonly staging: StagingRing;
+  readonly profile: boolean;
+  allocate(bytes: number): WebGpuBuffer;
   write(buffer: DeviceBuffer, data: TypedArray): void;
   read(buffer: DeviceBuffer, dtype: DType, length: number): Promise<TypedArray>;
   free(buffer: DeviceBuffer): void;
   /** Checks that memory is the backend's, and large enough. */
-  open(buffer: DeviceBuffer, dtype: DType, length: number): GpuMemory;
+  open(buffer: DeviceBuffer, dtype: DType, length: number): WebGpuBuffer;
+  submit(commands: GPUCommandBuffer): Promise<void>;
+  checkAlive(): void;
 }
 
-/** A dispatch made ready, and the bind group of the buffers that it last ran on. */
+/** Bind groups of a dispatch that are kept: results and inputs often come in a few buffers by turns. */
+const KEPT_GROUPS = 8;
+
+/** A dispatch made ready, and the bind groups of the places that it last ran on, the latest first. */
 interface Ready {
   readonly dispatch: Dispatch;
   readonly pipeline: GPUComputePipeline;
-  bound: readonly GPUBuffer[];
-  group: GPUBindGroup | null;
+  groups: readonly { readonly places: readonly Place[]; readonly group: GPUBindGroup }[];
 }
+
+/** A result of the plan: the backend's if it is small, else a buffer of its own that comes back to be written again. */
+interface Result {
+  readonly bytes: number;
+  /** Where a small one is made. */
+  readonly own: Place | null;
+  readonly spare: Place[];
+}
+
+/** Disposed-of buffers of a large result that wait for the next run. */
+const KEPT_RESULTS = 2;
 
 export async function prepare(host: Host, plan: Plan, constants: readonly Storage[]): Promise<Executable> {
   const translation = translate(plan, host.gpu);
-  checkBindings(translation, host.device.limits.maxStorageBuffersPerShaderStage);
+  checkLimits(translation, host.device.limits);
   const executable = new WebGpuExecutable(host, plan, translation);
   try {
     await executable.prepare(constants);
@@ -47,9 +65,21 @@ export async function prepare(host: Host, plan: Plan, constants: readonly Storag
   }
 }
 
-function checkBindings({ dispatches }: Translation, limit: number): void {
-  const most = Math.max(0, ...dispatches.map(({ bindings }) => bindings.length));
-  check(most <= limit, 'backend', () => `a kernel of ${most} buffers; this GPU binds at most ${limit}. Use the wasm backend`);
+/** @throws TensegrityError `backend` naming what the plan needs more of than this GPU has. */
+function checkLimits({ dispatches, pieces }: Translation, limits: GPUSupportedLimits): void {
+  const most = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), 0);
+  const { maxStorageBuffersPerShaderStage, maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = limits;
+  const needs = [
+    ['buffers in a kernel', most(dispatches.map(({ bindings }) => bindings.length)), maxStorageBuffersPerShaderStage],
+    ['bytes of memory between kernels', most(pieces), maxStorageBufferBindingSize],
+    ['workgroups along one axis', most(dispatches.flatMap(({ workgroups }) => workgroups)), maxComputeWorkgroupsPerDimension],
+  ] as const;
+  for (const [what, needed, limit] of needs)
+    check(
+      needed <= limit,
+      'backend',
+      () => `this plan needs ${needed} ${what}; this GPU takes at most ${limit}. Use smaller batches, or the wasm backend`,
+    );
 }
 
 class WebGpuExecutable implements Executable {
@@ -57,12 +87,16 @@ class WebGpuExecutable implements Executable {
   readonly #plan: Plan;
   readonly #translation: Translation;
   /** The memory behind each buffer of the plan, as far as it is known. */
-  readonly #buffers: GPUBuffer[] = [];
+  readonly #places: Place[] = [];
   /** Memory of the plan's own: scratch, and where arrays that it is given are uploaded to. */
-  readonly #held: GpuMemory[] = [];
-  readonly #uploads = new Map<number, GpuMemory>();
-  #pieces: readonly GPUBuffer[] = [];
+  readonly #held: WebGpuBuffer[] = [];
+  readonly #uploads = new Map<number, WebGpuBuffer>();
+  #pieces: readonly Place[] = [];
+  #results: readonly Result[] = [];
   #ready: readonly Ready[] = [];
+  #profile: Profile | null = null;
+  /** What ran last, and whether it can run again as it is. */
+  #groups: readonly GPUBindGroup[] | null = null;
   #disposed = false;
 
   constructor(host: Host, plan: Plan, translation: Translation) {
@@ -73,10 +107,16 @@ class WebGpuExecutable implements Executable {
 
   async prepare(constants: readonly Storage[]): Promise<void> {
     const { dispatches, pieces } = this.#translation;
-    this.#ready = await guarded(this.#host.device, 'preparing a plan', async () => {
-      this.#pieces = pieces.map((bytes) => this.#hold(bytes).memory);
+    this.#ready = await guarded(this.#host, 'preparing a plan', async () => {
+      this.#pieces = pieces.map((bytes) => this.#hold(bytes).place);
+      this.#results = this.#plan.outputs.map((number) => {
+        const { dtype, length } = this.#plan.buffers[number]!;
+        const bytes = length * dtypes[dtype].bytes;
+        return { bytes, own: bytes <= REGION ? this.#hold(bytes).place : null, spare: [] };
+      });
+      if (this.#host.profile) this.#profile = new Profile(this.#host.device, this.#translation, this.#plan.kernels.length);
       const pipelines = await Promise.all(dispatches.map(({ code }) => this.#host.pipelines.get(code)));
-      return dispatches.map((dispatch, k): Ready => ({ dispatch, pipeline: pipelines[k]!, bound: [], group: null }));
+      return dispatches.map((dispatch, k): Ready => ({ dispatch, pipeline: pipelines[k]!, groups: [] }));
     });
     const numbers = this.#plan.constants;
     checkCount(constants, numbers, 'constants');
@@ -86,19 +126,20 @@ class WebGpuExecutable implements Executable {
 
   async run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> {
     check(!this.#disposed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
+    this.#host.checkAlive();
     const { inputs: inputNumbers, slots: slotNumbers, outputs: outputNumbers } = this.#plan;
     checkCount(inputs, inputNumbers, 'inputs');
     checkCount(slots, slotNumbers, 'slots');
-    return guarded(this.#host.device, 'running a plan', async () => {
-      this.#bind(inputNumbers, inputs);
-      this.#bind(slotNumbers, slots);
-      const outputs = outputNumbers.map((number) => {
-        const { dtype, length } = this.#plan.buffers[number]!;
-        return this.#host.allocate(length * dtypes[dtype].bytes);
-      });
-      for (const [k, number] of outputNumbers.entries()) this.#buffers[number] = outputs[k]!.memory;
-      this.#submit();
-      return outputs;
+    this.#bind(inputNumbers, inputs);
+    this.#bind(slotNumbers, slots);
+    // A replay makes nothing that could fail.
+    const replay = this.#results.every(({ own, spare }) => own !== null || spare.length > 0) && this.#groups !== null;
+    const places = replay ? this.#resultPlaces() : await guarded(this.#host, 'making room for results', async () => this.#resultPlaces());
+    for (const [k, number] of outputNumbers.entries()) this.#place(number, places[k]!);
+    if (this.#groups !== null) return this.#submit(this.#groups, places);
+    return guarded(this.#host, 'running a plan', async () => {
+      this.#groups = this.#ready.map((ready) => this.#bindGroup(ready));
+      return this.#submit(this.#groups, places);
     });
   }
 
@@ -106,33 +147,48 @@ class WebGpuExecutable implements Executable {
     return listing(this.#plan, this.#translation);
   }
 
-  dispose(): void {
-    this.#disposed = true;
-    for (const buffer of this.#held.splice(0)) this.#host.free(buffer);
+  times(): Promise<readonly number[]> {
+    check(this.#profile, 'argument', () => "no times were measured: useBackend('webgpu', { profile: true }) measures them");
+    return this.#profile.times();
   }
 
-  #hold(bytes: number): GpuMemory {
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const buffer of this.#held.splice(0)) this.#host.free(buffer);
+    for (const { spare, bytes } of this.#results) for (const place of spare.splice(0)) this.#host.memory.destroy(place, bytes);
+    this.#profile?.dispose();
+  }
+
+  #hold(bytes: number): WebGpuBuffer {
     const buffer = this.#host.allocate(bytes);
     this.#held.push(buffer);
     return buffer;
+  }
+
+  #place(number: number, place: Place): void {
+    const before = this.#places[number];
+    if (before?.buffer === place.buffer && before.offset === place.offset) return;
+    this.#places[number] = place;
+    this.#groups = null;
   }
 
   #bind(numbers: readonly number[], values: readonly Storage[]): void {
     for (const [k, number] of numbers.entries()) {
       const value = values[k]!;
       const { dtype, length } = this.#plan.buffers[number]!;
-      this.#buffers[number] = ArrayBuffer.isView(value) ? this.#upload(value, number) : this.#host.open(value, dtype, length).memory;
+      this.#place(number, ArrayBuffer.isView(value) ? this.#upload(value, number) : this.#host.open(value, dtype, length).place);
     }
   }
 
   /** Into memory that the plan keeps for the next run. */
-  #upload(array: TypedArray, number: number): GPUBuffer {
+  #upload(array: TypedArray, number: number): Place {
     const { dtype, length } = this.#plan.buffers[number]!;
     checkArray(array, dtype, length);
     const buffer = this.#uploads.get(number) ?? this.#hold(array.byteLength);
     this.#uploads.set(number, buffer);
     this.#host.write(buffer, array);
-    return buffer.memory;
+    return buffer.place;
   }
 
   /** A constant as an array: what happens to a buffer later must not reach it. */
@@ -141,24 +197,67 @@ class WebGpuExecutable implements Executable {
     return ArrayBuffer.isView(value) ? value : this.#host.read(value, dtype, length);
   }
 
-  #submit(): void {
+  #resultPlaces(): Place[] {
+    return this.#results.map(({ bytes, own, spare }) => own ?? spare.pop() ?? this.#host.allocate(bytes).place);
+  }
+
+  async #submit(groups: readonly GPUBindGroup[], places: readonly Place[]): Promise<Storage[]> {
     const encoder = this.#host.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (const ready of this.#ready) {
-      pass.setPipeline(ready.pipeline);
-      pass.setBindGroup(0, this.#bindGroup(ready));
-      pass.dispatchWorkgroups(...ready.dispatch.workgroups);
+    if (this.#profile) this.#profile.record(encoder, (pass, k) => this.#dispatch(pass, k, groups));
+    else {
+      const pass = encoder.beginComputePass();
+      for (const k of this.#ready.keys()) this.#dispatch(pass, k, groups);
+      pass.end();
     }
-    pass.end();
-    this.#host.device.queue.submit([encoder.finish()]);
+    const outputs = this.#handOver(encoder, places);
+    await this.#host.submit(encoder.finish());
+    return outputs;
+  }
+
+  #dispatch(pass: GPUComputePassEncoder, k: number, groups: readonly GPUBindGroup[]): void {
+    const { pipeline, dispatch } = this.#ready[k]!;
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, groups[k]!);
+    pass.dispatchWorkgroups(...dispatch.workgroups);
+  }
+
+  /** Gives results to the caller. Small ones are copied, out of the next run's way and already on the way to JavaScript. */
+  #handOver(encoder: GPUCommandEncoder, places: readonly Place[]): WebGpuBuffer[] {
+    const { regions, staging, memory } = this.#host;
+    const small = this.#results.filter(({ own }) => own !== null);
+    const copies: Staging | null = small.length > 0 ? staging.spare(small.length * REGION) : null;
+    const turn = copies?.next() ?? 0;
+    return this.#results.map((result, k): WebGpuBuffer => {
+      const { bytes, own, spare } = result;
+      if (own === null) {
+        const place = places[k]!;
+        return this.#owned(bytes, place, () => {
+          if (!this.#disposed && spare.length < KEPT_RESULTS) spare.push(place);
+          else memory.destroy(place, bytes);
+        });
+      }
+      const region = regions.take();
+      encoder.copyBufferToBuffer(own.buffer, 0, region.buffer, region.offset, own.size);
+      const at = small.indexOf(result) * REGION;
+      if (copies) encoder.copyBufferToBuffer(own.buffer, 0, copies.place.buffer, at, own.size);
+      return this.#owned(bytes, region, () => regions.give(region), copies && new Copy(copies, turn, at));
+    });
+  }
+
+  #owned(bytes: number, place: Place, release: () => void, copy: Copy | null = null): WebGpuBuffer {
+    return new WebGpuBuffer(this.#host.backend, bytes, place, release, copy);
   }
 
   #bindGroup(ready: Ready): GPUBindGroup {
-    const bound = ready.dispatch.bindings.map((place) => ('piece' in place ? this.#pieces[place.piece]! : this.#buffers[place.buffer]!));
-    if (ready.group && bound.every((buffer, k) => buffer === ready.bound[k])) return ready.group;
-    const entries = bound.map((buffer, binding) => ({ binding, resource: { buffer } }));
-    ready.bound = bound;
-    ready.group = this.#host.device.createBindGroup({ layout: ready.pipeline.getBindGroupLayout(0), entries });
-    return ready.group;
+    const places = ready.dispatch.bindings.map((binding) =>
+      'piece' in binding ? this.#pieces[binding.piece]! : this.#places[binding.buffer]!,
+    );
+    const known = ready.groups.find((each) =>
+      places.every(({ buffer, offset }, k) => each.places[k]!.buffer === buffer && each.places[k]!.offset === offset),
+    );
+    const entries = places.map((resource, binding) => ({ binding, resource }));
+    const made = known ?? { places, group: this.#host.device.createBindGroup({ layout: ready.pipeline.getBindGroupLayout(0), entries }) };
+    ready.groups = [made, ...ready.groups.filter((each) => each !== made)].slice(0, KEPT_GROUPS);
+    return made.group;
   }
 }

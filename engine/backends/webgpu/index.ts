@@ -1,109 +1,123 @@
 /**
- * The WebGPU backend, a walking skeleton: `map`, `reduce`, `gemm` and `copy`, as WGSL written from the same plans and programs. Each
- * plan is one encoder, one pass, one submit; values come back asynchronously only. Bytes (`u8`) are packed, four to a word.
+ * The WebGPU backend: every kernel as WGSL written from the same plans and programs. Each plan is one encoder, one pass, one submit; values come
+ * back asynchronously only. Bytes (`u8`) are packed, four to a word.
  */
+import { filled } from '../../arguments.ts';
 import type { Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
-import { check } from '../../errors.ts';
+import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkRoom, foreignBuffer } from '../storage.ts';
-import { type OpenDevice, openDevice } from './device.ts';
-import { type GpuMemory, type Host, prepare } from './executable.ts';
+import { type DeviceOptions, isSoftware, type OpenDevice, openDevice } from './device.ts';
+import { type Host, prepare } from './executable.ts';
+import { Memory, Regions, StagingRing, WebGpuBuffer } from './memory.ts';
 import { Pipelines } from './pipelines.ts';
 import type { Gpu } from './shader.ts';
 import { BINDINGS } from './translate.ts';
 
-export interface WebGpuOptions {
-  /** Instead of `navigator.gpu`, or of the one that the npm package `webgpu` makes. */
-  readonly gpu?: GPU;
+export interface WebGpuOptions extends DeviceOptions {
+  /** For tests: write kernels as if for a GPU of these properties. */
+  readonly assume?: Partial<Gpu>;
 }
 
-/** @throws TensegrityError `backend` saying why there is no GPU here. */
+/** @throws TensegrityError `backend` saying why there is no GPU here, or which feature it lacks; `argument` for options that do not exist. */
 export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<Backend> {
-  return new WebGpuBackend(await openDevice(options.gpu));
+  filled('useBackend: webgpu', options, { gpu: undefined, f16: false, subgroupMatrices: false, profile: false, assume: undefined });
+  return new WebGpuBackend(await openDevice(options), options);
 }
 
-/** Of WebGPU's GPUBufferUsage and GPUMapMode, which Node does not have as globals. */
-const usage = { mapRead: 1, copySource: 4, copyDestination: 8, storage: 128 } as const;
-const mapModeRead = 1;
-
-class WebGpuBuffer implements GpuMemory {
-  readonly backend: Backend;
-  readonly bytes: number;
-  readonly memory: GPUBuffer;
-  freed = false;
-
-  constructor(backend: Backend, bytes: number, memory: GPUBuffer) {
-    this.backend = backend;
-    this.bytes = bytes;
-    this.memory = memory;
-  }
-}
+/** Plans that are submitted before the first of them must be done. */
+const MOST_AHEAD = 16;
 
 class WebGpuBackend implements Backend, Host {
   readonly name = 'webgpu';
   readonly dtypes: readonly DType[] = ['f32', 'i32', 'u8'];
+  readonly backend = this;
   readonly device: GPUDevice;
   readonly pipelines: Pipelines;
   readonly gpu: Gpu;
   readonly maxBindings = BINDINGS;
+  readonly memory: Memory;
+  readonly regions: Regions;
+  readonly staging: StagingRing;
+  readonly profile: boolean;
   /** Kept, not used: see {@link OpenDevice}. */
   readonly keptGpu: GPU;
-  bytes = 0;
   /** Why the device cannot be used any more. */
   #lost: string | null = null;
+  /** What WebGPU reported that no call has said yet. */
+  #fault: string | null = null;
+  #submits = 0;
+  #mark: Promise<unknown> = Promise.resolve();
 
-  constructor({ device, gpu }: OpenDevice) {
+  constructor({ device, gpu }: OpenDevice, { assume, f16 = false, subgroupMatrices = false, profile = false }: WebGpuOptions) {
     this.device = device;
     this.keptGpu = gpu;
+    this.profile = profile;
     this.pipelines = new Pipelines(device);
+    this.memory = new Memory(device);
+    this.regions = new Regions(this.memory);
+    this.staging = new StagingRing(this.memory);
     const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.limits;
+    const software = isSoftware(device.adapterInfo);
     this.gpu = {
       workgroupBytes: maxComputeWorkgroupStorageSize,
       threads: maxComputeInvocationsPerWorkgroup,
-      features: new Set(device.features),
+      parallelism: software ? 64 : 65536,
+      software,
+      subgroupSize: device.features.has('subgroups') ? device.adapterInfo.subgroupMinSize : 1,
+      f16,
+      subgroupMatrices,
+      ...assume,
     };
     device.lost.then(({ reason, message }) => {
       const why = message || reason;
       this.#end(
-        `the GPU device was lost (${why}); create the backend again with useBackend('webgpu'), and resume from the last checkpoint`,
+        `the GPU device was lost (${why}); create the backend again with useBackend('webgpu'), or use another, and resume from the last checkpoint`,
       );
     });
+    device.onuncapturederror = ({ error }) => {
+      this.#fault ??= error.message;
+    };
+  }
+
+  get bytes(): number {
+    return this.#lost === null ? this.memory.bytes : 0;
   }
 
   allocate(bytes: number): WebGpuBuffer {
-    this.#checkAlive();
+    this.checkAlive();
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
     const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-    check(bytes <= limit, 'backend', () => `one buffer of ${bytes} bytes; this GPU takes at most ${limit}`);
-    const memory = this.device.createBuffer({ size: allocated(bytes), usage: usage.storage | usage.copySource | usage.copyDestination });
-    this.bytes += bytes;
-    return new WebGpuBuffer(this, bytes, memory);
+    check(
+      bytes <= limit,
+      'backend',
+      () => `one buffer of ${bytes} bytes; this GPU takes at most ${limit}. Use smaller batches, or the wasm backend`,
+    );
+    const place = this.memory.create(bytes);
+    return new WebGpuBuffer(this, bytes, place, () => this.memory.destroy(place, bytes));
   }
 
   write(buffer: DeviceBuffer, data: TypedArray): void {
-    const { memory } = this.open(buffer, dtypeOf(data), data.length);
+    const { place } = this.open(buffer, dtypeOf(data), data.length);
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const whole = bytes.length - (bytes.length % 4);
-    this.device.queue.writeBuffer(memory, 0, bytes, 0, whole);
+    this.device.queue.writeBuffer(place.buffer, place.offset, bytes, 0, whole);
     if (whole === bytes.length) return;
     const rest = new Uint8Array(4);
     rest.set(bytes.subarray(whole));
-    this.device.queue.writeBuffer(memory, whole, rest);
+    this.device.queue.writeBuffer(place.buffer, place.offset + whole, rest);
   }
 
   async read(buffer: DeviceBuffer, dtype: DType, length: number): Promise<TypedArray> {
-    const { memory } = this.open(buffer, dtype, length);
-    const size = allocated(length * dtypes[dtype].bytes);
-    const staging = this.device.createBuffer({ size, usage: usage.mapRead | usage.copyDestination });
+    const { place, copy } = this.open(buffer, dtype, length);
+    const bytes = length * dtypes[dtype].bytes;
     try {
-      const encoder = this.device.createCommandEncoder();
-      encoder.copyBufferToBuffer(memory, 0, staging, 0, size);
-      this.device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(mapModeRead);
-      return dtypes[dtype].over(staging.getMappedRange().slice(0), 0, length);
-    } finally {
-      staging.destroy();
+      const contents = await (copy?.contents() ?? this.staging.read(place, bytes));
+      this.checkAlive();
+      return dtypes[dtype].over(contents, 0, length);
+    } catch (cause) {
+      throw cause instanceof TensegrityError ? cause : await this.#failure('reading a result', cause);
     }
   }
 
@@ -111,12 +125,11 @@ class WebGpuBackend implements Backend, Host {
     const owned = this.#own(buffer);
     if (owned.freed || this.#lost !== null) return;
     owned.freed = true;
-    owned.memory.destroy();
-    this.bytes -= owned.bytes;
+    owned.release();
   }
 
   prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
-    this.#checkAlive();
+    this.checkAlive();
     return prepare(this, plan, constants);
   }
 
@@ -126,10 +139,26 @@ class WebGpuBackend implements Backend, Host {
   }
 
   open(buffer: DeviceBuffer, dtype: DType, length: number): WebGpuBuffer {
-    this.#checkAlive();
+    this.checkAlive();
     const owned = this.#own(buffer);
     checkRoom(owned, dtype, length);
     return owned;
+  }
+
+  /** Submits commands; now and then waits, so that what is submitted is never far ahead of what has run. */
+  async submit(commands: GPUCommandBuffer): Promise<void> {
+    this.device.queue.submit([commands]);
+    if (++this.#submits % (MOST_AHEAD / 2) !== 0) return;
+    const before = this.#mark;
+    this.#mark = this.device.queue.onSubmittedWorkDone().catch(() => undefined);
+    await before;
+  }
+
+  checkAlive(): void {
+    check(this.#lost === null, 'backend', () => this.#lost ?? '');
+    const fault = this.#fault;
+    this.#fault = null;
+    check(fault === null, 'backend', () => `the GPU reported an error: ${fault}`);
   }
 
   #own(buffer: DeviceBuffer): WebGpuBuffer {
@@ -137,18 +166,15 @@ class WebGpuBackend implements Backend, Host {
     throw foreignBuffer(buffer);
   }
 
+  /** The error of a promise that WebGPU rejected: that the device was lost is known a moment later. */
+  async #failure(what: string, cause: unknown): Promise<TensegrityError> {
+    await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+    const message = this.#lost ?? `${what} failed on the GPU: ${cause instanceof Error ? cause.message : String(cause)}`;
+    return new TensegrityError('backend', message, {}, cause);
+  }
+
   /** All memory goes with the device. */
   #end(why: string): void {
     this.#lost ??= why;
-    this.bytes = 0;
   }
-
-  #checkAlive(): void {
-    check(this.#lost === null, 'backend', () => this.#lost ?? '');
-  }
-}
-
-/** A binding must not be empty, and copies move whole words. */
-function allocated(bytes: number): number {
-  return Math.max(4, Math.ceil(bytes / 4) * 4);
 }

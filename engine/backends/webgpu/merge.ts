@@ -1,4 +1,4 @@
-import { commonBindings } from './assemble.ts';
+import { commonBindings, commonWorkgroupBytes } from './assemble.ts';
 import type { Stage } from './emit.ts';
 import type { Binding } from './shader.ts';
 
@@ -8,18 +8,24 @@ export interface Group {
   readonly bindings: readonly Binding[];
 }
 
+/** What one dispatch may have. */
+export interface Limits {
+  readonly bindings: number;
+  readonly workgroupBytes: number;
+}
+
 /** How far behind the next stage others are looked for that can join it. */
 const WINDOW = 64;
 /** Workgroups of a stage that does not mind what else its dispatch does. */
 const FEW = 64;
 
 /**
- * Puts stages that do not wait for each other into one dispatch, as far as `most` bindings reach: a GPU works on all of them at once, and
+ * Puts stages that do not wait for each other into one dispatch, as far as the limits reach: a GPU works on all of them at once, and
  * waits once instead of many times. Large stages join others of their kind only, since all threads of a dispatch get the registers that
  * the greediest needs. Small updates of slots, which nobody waits for, are put off until they fill a dispatch.
  * @param isSlot tells which buffers are slots.
  */
-export function merge(stages: readonly Stage[], most: number, isSlot: (buffer: number) => boolean): Group[] {
+export function merge(stages: readonly Stage[], limits: Limits, isSlot: (buffer: number) => boolean): Group[] {
   const waitsFor = dependencies(stages);
   const left = new Set(stages.keys());
   const idle = (i: number): boolean => stages[i]!.shader.groups <= FEW && [...stages[i]!.shader.writes].every(isSlot);
@@ -31,13 +37,13 @@ export function merge(stages: readonly Stage[], most: number, isSlot: (buffer: n
     // What the next stage waits for may have been put off.
     const [start = leader] = ready(leader) ? [leader] : [...left].filter(ready);
     const candidates = [...left].filter((i) => i < start || (i > start && i < start + WINDOW)).filter(ready);
-    let group: Group = grown({ stages: [], bindings: [] }, stages[start]!, Number.POSITIVE_INFINITY)!;
+    let group: Group = grown({ stages: [], bindings: [] }, stages[start]!, { bindings: Infinity, workgroupBytes: Infinity })!;
     const members = [start];
     const putOff = idle(start);
     for (const i of candidates) {
       // What is idle waits for its like.
       if (i === start || idle(i) !== putOff || !alike(stages[start]!, stages[i]!)) continue;
-      const larger = grown(group, stages[i]!, most);
+      const larger = grown(group, stages[i]!, limits);
       if (larger === null) continue;
       group = larger;
       members.push(i);
@@ -48,10 +54,11 @@ export function merge(stages: readonly Stage[], most: number, isSlot: (buffer: n
   return groups;
 }
 
-function grown(group: Group, stage: Stage, most: number): Group | null {
+function grown(group: Group, stage: Stage, { bindings: most, workgroupBytes }: Limits): Group | null {
   const stages = [...group.stages, stage];
-  const bindings = commonBindings(stages.map(({ shader }) => shader));
-  return bindings !== null && bindings.length <= most ? { stages, bindings } : null;
+  const shaders = stages.map(({ shader }) => shader);
+  const bindings = commonBindings(shaders);
+  return bindings !== null && bindings.length <= most && commonWorkgroupBytes(shaders) <= workgroupBytes ? { stages, bindings } : null;
 }
 
 function alike({ shader: a }: Stage, { shader: b }: Stage): boolean {
@@ -60,19 +67,19 @@ function alike({ shader: a }: Stage, { shader: b }: Stage): boolean {
 
 /** For each stage, those that must run before it: who writes what it reads, and who reads or writes what it writes. */
 function dependencies(stages: readonly Stage[]): number[][] {
-  const writer = new Map<number, number>();
+  const writers = new Map<number, number[]>();
   const readers = new Map<number, number[]>();
-  return stages.map(({ shader: { reads, writes } }, i) => {
-    const before = new Set<number>();
-    for (const buffer of reads) if (writer.has(buffer)) before.add(writer.get(buffer)!);
-    for (const buffer of writes) {
-      if (writer.has(buffer)) before.add(writer.get(buffer)!);
-      for (const reader of readers.get(buffer) ?? []) before.add(reader);
-    }
+  // Who a stage must wait for because of what it writes: one besides another waits for the same.
+  let displaced: number[] = [];
+  return stages.map(({ kernel, shader: { reads, writes, besides } }, i) => {
+    const joins = besides && stages[i - 1]?.kernel === kernel;
+    const before = new Set([...reads].flatMap((buffer) => writers.get(buffer) ?? []));
+    if (!joins) displaced = [...writes].flatMap((buffer) => [...(writers.get(buffer) ?? []), ...(readers.get(buffer) ?? [])]);
+    for (const j of displaced) before.add(j);
     for (const buffer of reads) readers.set(buffer, [...(readers.get(buffer) ?? []), i]);
     for (const buffer of writes) {
-      writer.set(buffer, i);
-      readers.set(buffer, []);
+      writers.set(buffer, joins ? [...(writers.get(buffer) ?? []), i] : [i]);
+      if (!joins) readers.set(buffer, []);
     }
     before.delete(i);
     return [...before];

@@ -13,10 +13,12 @@ export interface Shader {
   readonly body: string;
   /** How many threads a workgroup has. */
   readonly threads: number;
-  /** Bytes of workgroup memory that `declarations` ask for. */
-  readonly workgroupBytes: number;
   /** How many workgroups run. */
   readonly groups: number;
+  /** Bytes of workgroup memory that it declares. */
+  readonly workgroupBytes: number;
+  /** Whether it writes other elements than the stage of its kernel before it, so that neither waits for the other. */
+  readonly besides: boolean;
   /** What `b0`, `b1`, … are in `body` and `declarations`. */
   readonly bindings: readonly Binding[];
   /** The buffers that it reads and writes: what it must wait for, and what waits for it. */
@@ -37,8 +39,15 @@ export interface Gpu {
   readonly workgroupBytes: number;
   /** Threads that one workgroup may have. */
   readonly threads: number;
-  /** Optional features that the device was opened with. */
-  readonly features: ReadonlySet<string>;
+  /** Threads that should run at once. */
+  readonly parallelism: number;
+  /** Whether a CPU plays the GPU. */
+  readonly software: boolean;
+  /** Threads that can exchange values without workgroup memory; 1 where none can. */
+  readonly subgroupSize: number;
+  /** See {@link DeviceOptions}. */
+  readonly f16: boolean;
+  readonly subgroupMatrices: boolean;
 }
 
 /** What emitters write their shaders for. */
@@ -80,7 +89,7 @@ export class Views {
   /** A shader of `groups` workgroups over these views; `parts` may say more of it, or otherwise. */
   shader(parts: Pick<Shader, 'name' | 'groups' | 'body'> & Partial<Shader>): Shader {
     const { bindings, reads, writes } = this;
-    return { declarations: {}, threads: THREADS, workgroupBytes: 0, bindings, reads, writes, ...parts };
+    return { declarations: {}, threads: THREADS, workgroupBytes: 0, besides: false, bindings, reads, writes, ...parts };
   }
 
   /** An expression for the element at `place`: a f32, or a i32. */

@@ -14,8 +14,9 @@ export interface Dispatch {
   /** What lies behind bindings 0, 1, …: a buffer of the plan, or a piece of scratch memory. */
   readonly bindings: readonly ({ readonly buffer: number } | { readonly piece: number })[];
   readonly workgroups: readonly [number, number];
-  /** Which of the plan's kernels it works for. */
+  /** Which of the plan's kernels each of its stages works for, and the stage's share of the workgroups. */
   readonly kernels: readonly number[];
+  readonly shares: readonly number[];
 }
 
 /** A plan as a GPU runs it: plain data. */
@@ -29,7 +30,11 @@ export interface Translation {
 /** Plan → stages of WGSL → dispatches of several stages → memory for what lies between. */
 export function translate(plan: Plan, gpu: Gpu): Translation {
   const emitted = emitPlan(plan, gpu);
-  const groups = merge(emitted.stages, BINDINGS, (buffer) => emitted.buffers[buffer]!.kind === 'slot');
+  const groups = merge(
+    emitted.stages,
+    { bindings: BINDINGS, workgroupBytes: gpu.workgroupBytes },
+    (buffer) => emitted.buffers[buffer]!.kind === 'slot',
+  );
   const { pieces, bytes } = layOutScratch(emitted, groups);
   const dispatches = groups.map(({ stages, bindings }): Dispatch => {
     const { code, workgroups } = assemble(
@@ -37,7 +42,14 @@ export function translate(plan: Plan, gpu: Gpu): Translation {
       bindings,
     );
     const places = bindings.map(({ memory }) => (pieces.has(memory) ? { piece: pieces.get(memory)! } : { buffer: memory }));
-    return { code, bindings: places, workgroups, kernels: stages.map(({ kernel }) => kernel) };
+    const total = stages.reduce((sum, { shader }) => sum + shader.groups, 0);
+    return {
+      code,
+      bindings: places,
+      workgroups,
+      kernels: stages.map(({ kernel }) => kernel),
+      shares: stages.map(({ shader }) => shader.groups / total),
+    };
   });
   return { dispatches, pieces: bytes };
 }

@@ -25,7 +25,8 @@ import {
   useBackend,
 } from '../../../engine/index.ts';
 import { property } from '../../support/property.ts';
-import { host, reference } from '../support.ts';
+import { reference } from '../support.ts';
+import { host } from '../values.ts';
 
 /** The plan of these outputs and updates. */
 function planOf(outputs: readonly Tensor[], updates: readonly (readonly [Slot, Tensor])[] = []): Plan {

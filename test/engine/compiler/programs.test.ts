@@ -3,42 +3,17 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildPlan } from '../../../engine/compiler/compiler.ts';
 import { planFaults } from '../../../engine/compiler/validate.ts';
-import type { HostArray, TypedArray } from '../../../engine/dtype.ts';
-import { topologicalOrder } from '../../../engine/graph.ts';
-import { compile, realize, type Slot, slot, Tensor, useBackend } from '../../../engine/index.ts';
+import { compile, realize, type Tensor, useBackend } from '../../../engine/index.ts';
 import { property } from '../../support/property.ts';
-import { backends, host, reference } from '../support.ts';
-import { asItIs, build, building, leaf, type RandomProgram, randomPrograms, type Step } from './randomPrograms.ts';
+import { backends, reference } from '../support.ts';
+import { asSlots, bounded, build, byNode, exact, leaf, randomPrograms, read, unsigned, valuesOf } from './randomPrograms.ts';
 
 const programs = randomPrograms({ extents: [1, 2, 3, 4], largest: 400, types: ['i32', 'u8', 'f64'] });
-
-/** Builds it with every node computed by itself: what is right. */
-async function byNode(program: RandomProgram, finish = asItIs): Promise<{ outputs: number[][]; updates: number[][] }> {
-  const steps = building(program, program.leaves.map(leaf), program.slots.map(leaf), finish);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return { outputs: await read(value.outputs), updates: await read(value.updates) };
-    for (const node of topologicalOrder([value.node], ({ storage }) => storage !== null)) await realize(new Tensor(node));
-  }
-}
-
-/** As numbers, so that NaN equals NaN and 0 differs from −0. */
-function read(readable: readonly { data(): Promise<TypedArray> }[]): Promise<number[][]> {
-  return Promise.all(readable.map(async (x) => [...(await x.data())]));
-}
-
-const whole = ({ dtype, shape, data }: HostArray): HostArray => host(shape, Array.from(data, Math.round), dtype);
-
-/** Zeros without their signs, which sums in another order may have otherwise. */
-const unsigned = (arrays: readonly number[][]): number[][] => arrays.map((array) => array.map((value) => value + 0));
 
 describe('random programs', () => {
   beforeAll(async () => {
     await useBackend(reference);
   });
-
-  const asSlots = (program: RandomProgram): Slot[] => program.slots.map((initial, i) => slot(initial, `slot${i}`));
-  const valuesOf = (slots: readonly Slot[]): Tensor[] => slots.map(({ value }) => value);
 
   it('give the same bits in one plan as node by node', () =>
     property(
@@ -90,32 +65,9 @@ describe('random programs', () => {
       { numRuns: 300 },
     ));
 
-  // Small whole numbers, on which every backend's arithmetic is exact in any order: what differs is a fault, not rounding.
-  const exact = new Set<Step['kind']>([
-    'binary',
-    'where',
-    'reshape',
-    'permute',
-    'expand',
-    'slice',
-    'flip',
-    'pad',
-    'concat',
-    'matmul',
-    'argument',
-    'fold',
-  ]);
-  const exactPrograms = programs.map((program) => ({
-    ...program,
-    leaves: program.leaves.map(whole),
-    slots: program.slots.map(whole),
-    steps: program.steps.filter(({ kind }) => exact.has(kind)),
-  }));
-  const bounded = (x: Tensor): Tensor => (x.dtype === 'f32' ? x.round().maximum(-9).minimum(9) : x);
-
   it.for(backends.map((backend) => [backend.name, backend] as const))('of whole numbers are exact on %s', ([, backend]) =>
     property(
-      [exactPrograms],
+      [exact(programs)],
       async (program) => {
         await useBackend(reference);
         const expected = await byNode(program, bounded);

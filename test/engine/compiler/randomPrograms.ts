@@ -1,9 +1,24 @@
 /** Random programs over the public operations, for tests that compute one in more than one way. */
 import fc from 'fast-check';
-import { type DType, type HostArray, isFloat } from '../../../engine/dtype.ts';
-import { arange, concat, diagonal, eye, full, sort, type Tensor, take, tensor, uniform } from '../../../engine/index.ts';
+import { type DType, type HostArray, isFloat, type TypedArray } from '../../../engine/dtype.ts';
+import { topologicalOrder } from '../../../engine/graph.ts';
+import {
+  arange,
+  concat,
+  diagonal,
+  eye,
+  full,
+  realize,
+  type Slot,
+  slot,
+  sort,
+  Tensor,
+  take,
+  tensor,
+  uniform,
+} from '../../../engine/index.ts';
 import { sameShape, sizeOf } from '../../../engine/shape.ts';
-import { host } from '../support.ts';
+import { host } from '../values.ts';
 
 /** One step of a program: what it does, and numbers that its choices are made by. */
 export interface Step {
@@ -242,3 +257,51 @@ export function build(program: RandomProgram, leaves: readonly Tensor[], slots: 
 }
 
 export const leaf = (x: HostArray): Tensor => tensor(x);
+
+/** Builds it with every node computed by itself: what is right. */
+export async function byNode(program: RandomProgram, finish = asItIs): Promise<{ outputs: number[][]; updates: number[][] }> {
+  const steps = building(program, program.leaves.map(leaf), program.slots.map(leaf), finish);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return { outputs: await read(value.outputs), updates: await read(value.updates) };
+    for (const node of topologicalOrder([value.node], ({ storage }) => storage !== null)) await realize(new Tensor(node));
+  }
+}
+
+/** As numbers, so that NaN equals NaN and 0 differs from −0. */
+export function read(readable: readonly { data(): Promise<TypedArray> }[]): Promise<number[][]> {
+  return Promise.all(readable.map(async (x) => [...(await x.data())]));
+}
+
+/** Zeros without their signs, which sums in another order may have otherwise. */
+export const unsigned = (arrays: readonly number[][]): number[][] => arrays.map((array) => array.map((value) => value + 0));
+
+export const asSlots = (program: RandomProgram): Slot[] => program.slots.map((initial, i) => slot(initial, `slot${i}`));
+export const valuesOf = (slots: readonly Slot[]): Tensor[] => slots.map(({ value }) => value);
+
+const exactKinds = new Set<Step['kind']>([
+  'binary',
+  'where',
+  'reshape',
+  'permute',
+  'expand',
+  'slice',
+  'flip',
+  'pad',
+  'concat',
+  'matmul',
+  'argument',
+  'fold',
+]);
+const whole = ({ dtype, shape, data }: HostArray): HostArray => host(shape, Array.from(data, Math.round), dtype);
+
+/** Of small whole numbers, on which every backend's arithmetic is exact in any order: what differs is a fault, not rounding. To be built with {@link bounded}. */
+export function exact(programs: fc.Arbitrary<RandomProgram>): fc.Arbitrary<RandomProgram> {
+  return programs.map((program) => ({
+    ...program,
+    leaves: program.leaves.map(whole),
+    slots: program.slots.map(whole),
+    steps: program.steps.filter(({ kind }) => exactKinds.has(kind)),
+  }));
+}
+export const bounded = (x: Tensor): Tensor => (x.dtype === 'f32' ? x.round().maximum(-9).minimum(9) : x);

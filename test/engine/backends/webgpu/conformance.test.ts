@@ -3,7 +3,6 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
 import { createWebGpuBackend } from '../../../../engine/backends/webgpu/index.ts';
 import type { Kernel, Reduction, View } from '../../../../engine/compiler/plan.ts';
-import { planFaults } from '../../../../engine/compiler/validate.ts';
 import type { DType, HostArray } from '../../../../engine/dtype.ts';
 import { grad, randn, tensor, useBackend } from '../../../../engine/index.ts';
 import { type ScalarName, scalarRow, scalars } from '../../../../engine/scalar.ts';
@@ -298,39 +297,6 @@ describe.runIf(capability('webgpu', available, opened instanceof Error ? opened.
 });
 
 describe.runIf(available)('the webgpu backend', () => {
-  const two = (number: number): View => contiguous(number, { dtype: 'f32', shape: [2] });
-  const double = program(1, [{ value: 2, lane: 'f32' }], [['mul', 'f32', 0, 1]]);
-  const map = (from: number, to: number) =>
-    ({ kind: 'map', shape: [2], program: double, inputs: [two(from)], outputs: [two(to)] }) as const;
-
-  it('updates slots in place, keeps constants, shares scratch, and counts its bytes', async () => {
-    const gpu = await createWebGpuBackend();
-    const slot = gpu.allocate(8);
-    gpu.write(slot, Float32Array.of(1, 3));
-    const scratch = [0, 8, 0].map((offset) => buffer('scratch', 'f32', 2, offset));
-    const kernels = [map(0, 0), map(1, 3), map(3, 4), map(4, 5), map(5, 2)];
-    const plan = planOf([buffer('slot', 'f32', 2), buffer('constant', 'f32', 2), buffer('output', 'f32', 2), ...scratch], kernels, 16);
-    expect(planFaults(plan)).toEqual([]);
-    const constant = Float32Array.of(5, 6);
-    const executable = await gpu.prepare(plan, [constant]);
-    constant.fill(0);
-    // The slot, the constant, and three small scratch buffers, each on a line of its own.
-    expect(gpu.bytes).toBe(8 + 8 + 3 * 256);
-    for (let run = 0; run < 2; run++) {
-      const [out] = await executable.run([], [slot]);
-      if (out === undefined || ArrayBuffer.isView(out)) throw new Error('expected a buffer');
-      expect(await gpu.read(out, 'f32', 2)).toEqual(Float32Array.of(80, 96));
-      gpu.free(out);
-    }
-    expect(await gpu.read(slot, 'f32', 2)).toEqual(Float32Array.of(4, 12));
-    executable.dispose();
-    gpu.free(slot);
-    expect(gpu.bytes).toBe(0);
-    await expect(executable.run([], [slot])).rejects.toMatchObject({ code: 'disposed' });
-    gpu.dispose();
-    expect(() => gpu.allocate(4)).toThrow('disposed');
-  });
-
   it('runs what tensors compile to, gradients too', async () => {
     const results: number[][] = [];
     for (const name of ['cpu', 'webgpu'] as const) {
@@ -351,24 +317,15 @@ describe.runIf(available)('the webgpu backend', () => {
     for (const [k, value] of results[0]!.entries()) expect(results[1]![k]).toBeCloseTo(value, 5);
   });
 
-  it('says what it cannot do yet', async () => {
+  it('refuses a kernel of more buffers than the GPU binds', async () => {
     const gpu = await createWebGpuBackend();
-    const plan = singleKernelPlan(
-      { kind: 'conv', direction: 'forward', stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1, epilogue: null },
-      [
-        { dtype: 'f32', shape: [1, 1, 2, 2] },
-        { dtype: 'f32', shape: [1, 1, 1, 1] },
-      ],
-      [{ dtype: 'f32', shape: [1, 1, 2, 2] }],
-    );
-    await expect(gpu.prepare(plan, [])).rejects.toThrow('the webgpu backend has no conv yet: complete in a later release; use wasm');
     const many = Array.from({ length: 20 }, () => ({ dtype: 'f32' as const, shape: [1] }));
     await expect(
       gpu.prepare(
         singleKernelPlan({ kind: 'map', shape: [1], program: { ...identity, inputs: 19, results: [0] } }, many.slice(1), [many[0]!]),
         [],
       ),
-    ).rejects.toThrow('a kernel of 20 buffers');
+    ).rejects.toThrow('this plan needs 20 buffers in a kernel');
     gpu.dispose();
   });
 });

@@ -40,8 +40,9 @@ function staged(drawn: Drawn): Stage[] {
       declarations: {},
       body: '',
       threads,
-      workgroupBytes: 0,
       groups,
+      workgroupBytes: 0,
+      besides: false,
       bindings,
       reads: new Set(reads),
       writes: new Set(writes),
@@ -50,7 +51,7 @@ function staged(drawn: Drawn): Stage[] {
   });
 }
 
-const merged = (all: readonly Stage[]) => merge(all, 8, (buffer) => kindOf(buffer) === 'slot');
+const merged = (all: readonly Stage[]) => merge(all, { bindings: 8, workgroupBytes: 1 << 14 }, (buffer) => kindOf(buffer) === 'slot');
 
 describe('merging stages into dispatches', () => {
   it('runs each once, after all that it waits for, with as many threads as its companions', () =>
