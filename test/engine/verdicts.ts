@@ -11,7 +11,7 @@ export type Verdicts = Readonly<Record<string, readonly string[]>>;
 export interface Asked {
   readonly what: 'values' | 'gradients';
   readonly seed: number;
-  /** Draws of each case. */
+  /** Draws of each case; half as many of a heavy one. */
   readonly count: number;
 }
 
@@ -26,7 +26,12 @@ export async function table({ what, seed, count }: Asked): Promise<Verdicts> {
     const arbitrary = fc.tuple(...draws(entry, what === 'values' ? 'any' : 'small'));
     const faultsOf = what === 'values' ? valueFaults : gradientFaults;
     try {
-      const said = await faultsOf(entry, fc.sample(arbitrary, { seed, numRuns: count }), backend, reference);
+      const said = await faultsOf(
+        entry,
+        fc.sample(arbitrary, { seed, numRuns: Math.ceil(entry.heavy ? count / 2 : count) }),
+        backend,
+        reference,
+      );
       verdicts[entry.name] = said.flatMap((fault, draw) => (fault === null ? [] : [`draw ${draw}: ${fault}`]));
     } catch (error) {
       verdicts[entry.name] = [String(error)];
