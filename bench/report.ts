@@ -133,7 +133,14 @@ export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]
     row.demand !== null && row.demand.bytes > 0 ? rated(row.rates.copy, 'GB/s') : '–',
   ]);
   const lines = textTable(head, body);
-  return [...lines, `  ${peaksOf(rows)}`, ...memoryOf(rows), ...notesOf(rows)].join('\n');
+  return [...lines, `  ${peaksOf(rows)}`, ...compilingOf(rows), ...memoryOf(rows), ...notesOf(rows)].join('\n');
+}
+
+/** How long whole steps took to be compiled for a GPU. */
+function compilingOf(rows: readonly Row[]): string[] {
+  return rows
+    .filter(({ case: { device, work } }) => device === 'gpu' && work.kind === 'step')
+    .map(({ case: { name }, entries }) => `  first call, ${name}: ${entries.filter(isTimed).map((entry) => `${entry.name} ${duration(entry.first)}`).join(', ')}`);
 }
 
 /** What the limits on arithmetic were made of. */
