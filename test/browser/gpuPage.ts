@@ -1,32 +1,7 @@
 /** What gpu.test.ts has pages do on `navigator.gpu`, from the sources. Each function is one page's work. */
-import fc from 'fast-check';
-import { createCpuBackend } from '../../engine/backends/cpu/index.ts';
-import { createWebGpuBackend } from '../../engine/backends/webgpu/index.ts';
 import { type BackendName, compile, grad, randn, slot, type Tensor, useBackend } from '../../engine/index.ts';
-import { draws, gradientFaults, valueFaults } from '../engine/agreement.ts';
-import { cases } from '../engine/cases.ts';
 
-/** By op: what is wrong with it, if anything. */
-export type Verdicts = Readonly<Record<string, readonly string[]>>;
-
-/** Every case of the table, values or derivatives, of as many draws each as asked, on the page's GPU against the reference. */
-export async function table({ what, seed, count }: { what: 'values' | 'gradients'; seed: number; count: number }): Promise<Verdicts> {
-  const [backend, reference] = [await createWebGpuBackend(), createCpuBackend({ poison: true })];
-  const verdicts: Record<string, string[]> = {};
-  for (const entry of cases) {
-    if (what === 'gradients' && !entry.gradient) continue;
-    const arbitrary = fc.tuple(...draws(entry, what === 'values' ? 'any' : 'small'));
-    const faultsOf = what === 'values' ? valueFaults : gradientFaults;
-    try {
-      const said = await faultsOf(entry, fc.sample(arbitrary, { seed, numRuns: count }), backend, reference);
-      verdicts[entry.name] = said.flatMap((fault, draw) => (fault === null ? [] : [`draw ${draw}: ${fault}`]));
-    } catch (error) {
-      verdicts[entry.name] = [String(error)];
-    }
-  }
-  backend.dispose();
-  return verdicts;
-}
+export { table } from '../engine/verdicts.ts';
 
 /** The losses of some training steps, each read before the next begins. */
 async function losses(name: BackendName): Promise<number[]> {

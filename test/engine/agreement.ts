@@ -81,6 +81,7 @@ export async function valueFaults(
   );
   const actual = await computeAll(calls, backend, 'f32');
   const expected = await computeAll(calls, reference, 'f64');
+  const limit = backend.name === 'webgpu' ? entry.tolerance.webgpu : entry.tolerance.f32;
   const zeroed = mayFlush(backend)
     ? await computeAll(
         calls.map(([drawn, placed]) => [drawn, placed.map(flushed)]),
@@ -91,7 +92,7 @@ export async function valueFaults(
   return calls.map(([, placed], call) =>
     firstFault(actual[call]!, expected[call]!, (output, wanted, k) => {
       const error = errorOf(entry, output, (zeroed ? nearer(output, wanted, zeroed[call]![k]!) : wanted).data, placed);
-      return error <= entry.tolerance.f32 ? null : `is ${error} off, more than ${entry.tolerance.f32}`;
+      return error <= limit ? null : `is ${error} off, more than ${limit}`;
     }),
   );
 }

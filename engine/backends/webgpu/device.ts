@@ -1,4 +1,5 @@
 import { check, TensegrityError } from '../../errors.ts';
+import { type MatrixUnit, SUBGROUP } from './tile.ts';
 
 /** What the npm package `webgpu` (Dawn for Node) exports. */
 interface Dawn {
@@ -24,9 +25,10 @@ const needs = {
 } as const satisfies { [Option in keyof DeviceOptions]?: string };
 
 /** Switches of Dawn for Node: what is experimental is hidden, and times are rounded, unless asked for. */
-function switches({ subgroupMatrices, profile }: DeviceOptions): string[] {
+function switches({ f16, subgroupMatrices, profile }: DeviceOptions): string[] {
   return [
-    ...(subgroupMatrices ? ['enable-dawn-features=allow_unsafe_apis'] : []),
+    // Dawn leaves 16-bit floats out on NVIDIA's GPUs unless told not to.
+    ...(f16 || subgroupMatrices ? ['enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia'] : []),
     ...(profile ? ['disable-dawn-features=timestamp_quantization'] : []),
   ];
 }
@@ -95,6 +97,33 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevic
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new TensegrityError('backend', `the GPU (${description || vendor}) gave no device: ${why}; use the wasm backend`, {}, cause);
   }
+}
+
+interface MatrixConfiguration {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  readonly componentType: string;
+  readonly resultComponentType: string;
+}
+
+/**
+ * The squarest matrix unit of 16-bit factors and 32-bit sums.
+ * @throws TensegrityError `backend` where there is none.
+ */
+export function matrixUnit(info: GPUAdapterInfo): MatrixUnit {
+  // Experimental, so WebGPU's types do not know it.
+  const { subgroupMatrixConfigs = [] } = info as { readonly subgroupMatrixConfigs?: Iterable<MatrixConfiguration> };
+  const [best] = [...subgroupMatrixConfigs]
+    .filter(({ componentType, resultComponentType }) => componentType === 'f16' && resultComponentType === 'f32')
+    .sort((a, b) => Math.abs(a.M - a.N) - Math.abs(b.M - b.N));
+  const fits = best !== undefined && info.subgroupMaxSize === SUBGROUP && [best.M, best.N, best.K].every((size) => 32 % size === 0);
+  check(
+    fits,
+    'backend',
+    () => 'the option subgroupMatrices needs matrix units of f16 for subgroups of 32; this GPU has none; leave it out',
+  );
+  return { rows: best.M, columns: best.N, inner: best.K };
 }
 
 /** Whether a CPU plays the GPU. */
