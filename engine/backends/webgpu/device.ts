@@ -24,13 +24,16 @@ const needs = {
   profile: 'timestamp-query',
 } as const satisfies { [Option in keyof DeviceOptions]?: string };
 
-/** Switches of Dawn for Node: what is experimental is hidden, and times are rounded, unless asked for. */
+/** Switches of Dawn for Node. */
 function switches({ f16, subgroupMatrices, profile }: DeviceOptions): string[] {
-  return [
-    // Dawn leaves 16-bit floats out on NVIDIA's GPUs unless told not to.
-    ...(f16 || subgroupMatrices ? ['enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia'] : []),
-    ...(profile ? ['disable-dawn-features=timestamp_quantization'] : []),
+  const enabled = [
+    // No kernel relies on zeros in workgroup memory, and some compilers take seconds over what puts them there.
+    'disable_workgroup_init',
+    // What is experimental is hidden unless asked for; 16-bit floats too, on NVIDIA's GPUs.
+    ...(subgroupMatrices ? ['allow_unsafe_apis'] : []),
+    ...(f16 || subgroupMatrices ? ['vulkan_enable_f16_on_nvidia'] : []),
   ];
+  return [`enable-dawn-features=${enabled.join(',')}`, ...(profile ? ['disable-dawn-features=timestamp_quantization'] : [])];
 }
 
 /**

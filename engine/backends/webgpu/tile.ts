@@ -79,6 +79,9 @@ const LEAST_PART = 64;
 /** What adding up a number from memory takes, in multiplications of a thread. */
 const ADDING = 16;
 
+/** What compiling the code of one multiplication takes a CPU that plays GPU, in multiplications. */
+const COMPILING = 128;
+
 /** The tile, and the cut of the inner axis, with which a product should be ready first. */
 export function cutProduct(batch: number, rows: number, columns: number, inner: number, gpu: Gpu): Cut {
   const fitting = candidates(gpu).filter((each) => threadsOf(each) <= gpu.threads && workgroupBytesOf(each, gpu) <= gpu.workgroupBytes);
@@ -90,7 +93,8 @@ export function cutProduct(batch: number, rows: number, columns: number, inner: 
     const splits = Math.max(1, Math.ceil(inner / chunk));
     const waves = Math.ceil((threads * splits) / gpu.parallelism);
     const adding = splits === 1 ? 0 : (ADDING * splits * batch * rows * columns) / gpu.parallelism;
-    const time = (waves * each.threadRows * each.threadColumns * chunk) / each.efficiency + adding;
+    const size = each.threadRows * each.threadColumns;
+    const time = (waves * size * chunk) / each.efficiency + adding + (gpu.software ? COMPILING * size : 0);
     return { tile: each, splits, chunk, time };
   });
   return cuts.reduce((best, each) => (each.time < best.time ? each : best));

@@ -13,10 +13,16 @@ function additions(tile: Tile, left: (v: number) => string, right: (v: number) =
   return sumsOf(tile).map(({ r, c, name }) => `${name} += ${left(r >> 2)}.${components[r & 3]} * ${right(c)};`);
 }
 
-function finishes(tile: Tile, rowAt: (r: number) => string, columnAt: (c: number) => string): string {
-  return sumsOf(tile)
-    .flatMap(({ r, c, name }) => components.map((each, k) => `finish(part, batch, ${rowAt(r)}, ${columnAt(4 * c + k)}, ${name}.${each});`))
-    .join('\n');
+/** A loop over the thread's part of the tile, where `line` gives the place in the tile of a row or column by its number and the team's size. */
+function finishes(tile: Tile, line: (number: string, team: number, lines: number) => string): string {
+  const { rows, columns, threadRows, threadColumns } = tile;
+  const vectors = sumsOf(tile).map(({ name }) => name);
+  return `var sums = array<vec4<f32>, ${vectors.length}>(${vectors.join(', ')});
+for (var k = 0; k < ${threadRows * threadColumns}; k++) {
+let row = firstRow + y + ${line(`(k / ${threadColumns})`, rows / threadRows, rows)};
+let column = firstColumn + x + ${line(`(k % ${threadColumns})`, columns / threadColumns, columns)};
+finish(part, batch, row, column, sums[k >> 2u][k & 3]);
+}`;
 }
 
 function start(tile: Tile): string {
@@ -40,7 +46,6 @@ ${sumsOf(tile)
 export function workgroupLoop(product: Product, tile: Tile, views: Views, { f16 }: Gpu): Loop {
   const loads = loadsOf(product, tile, views, f16);
   const [teamRows, teamColumns] = [tile.rows / tile.threadRows, tile.columns / tile.threadColumns];
-  const place = (line: number, team: number, lines: number) => (line >> 2) * team + (line & 3) * (lines / 4);
   const vectors = (count: number, memory: string, lines: number, thread: string, team: number, k: number) =>
     range(count).map((v) => {
       const value = `${memory}[${thread} + ${k * vectorPitch(lines) + v * team}]`;
@@ -76,11 +81,7 @@ next = ${last};
 ${fetch}
 ${multiply.join('\n')}
 workgroupBarrier();`,
-    after: finishes(
-      tile,
-      (r) => `firstRow + y + ${place(r, teamRows, tile.rows)}`,
-      (c) => `firstColumn + x + ${place(c, teamColumns, tile.columns)}`,
-    ),
+    after: finishes(tile, (number, team, lines) => `(${number} >> 2u) * ${team} + (${number} & 3) * ${lines / 4}`),
   };
 }
 
@@ -114,6 +115,6 @@ export function directLoop({ left, right, rows, columns }: Product, tile: Tile, 
         (v) => `rightVector${v}`,
       ),
     ].join('\n'),
-    after: finishes(tile, rowAt, columnAt),
+    after: finishes(tile, (number, team) => `${number} * ${team}`),
   };
 }

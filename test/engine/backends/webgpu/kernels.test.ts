@@ -325,7 +325,7 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
   };
 
   it('eigh: any symmetric matrix, of any scale', async () => {
-    for (const size of [1, 2, 3, 8, 17, 40, 50, 65]) {
+    for (const size of [1, 2, 3, 8, 17, 40, 65, 97]) {
       const scales = [1, 1e-30, 1e30];
       await decomposes(
         scales.flatMap((scale, k) => symmetric(size, size + k).map((x) => x * scale)),
