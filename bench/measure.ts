@@ -13,6 +13,8 @@ export interface Options {
   readonly sampleMilliseconds: number;
   /** How long one call may take. */
   readonly limitSeconds: number;
+  /** How long the first call may take on a GPU, where it compiles; on a CPU as long as any other. */
+  readonly compileSeconds: number;
   /** How long a contestant may take for all turns of a case together. */
   readonly budgetSeconds: number;
 }
@@ -45,8 +47,6 @@ export interface Measured {
 
 /** To start a process and load a library in it. */
 const startSeconds = 60;
-/** To compile all the shaders of a step, on a GPU that a CPU imitates. */
-const compileSeconds = 240;
 
 interface Seat {
   readonly contestant: Contestant;
@@ -76,10 +76,10 @@ function settle(seat: Seat, outcome: Outcome, limitSeconds: number): void {
 async function prepare(seat: Seat, measured: Case, demand: Demand | null, options: Options): Promise<void> {
   const { child } = seat;
   if (child === null) return;
-  const { limitSeconds, budgetSeconds, sampleMilliseconds } = options;
+  const { limitSeconds, compileSeconds, budgetSeconds, sampleMilliseconds } = options;
   const onGpu = measured.device === 'gpu';
   const first = await child.ask({ prepare: { work: measured.work, demand } }, (startSeconds + (onGpu ? compileSeconds : limitSeconds)) * 1000);
-  settle(seat, first, limitSeconds);
+  settle(seat, first, onGpu ? compileSeconds : limitSeconds);
   if (!('prepared' in first)) return;
   const { milliseconds, check, peakBytes } = first.prepared;
   seat.check = check;
