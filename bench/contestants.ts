@@ -8,9 +8,9 @@ export interface Contestant {
   readonly name: string;
   /**
    * - `ours`: this project, on one thread. - `threaded`: on several. - `hand`: loops written by hand for one chain. - `peer`: JavaScript, as ours.
-   * - `native`: not bound by WebAssembly.
+   * - `native`: not bound by WebAssembly, or by WebGPU. - `option`: this project where it computes with less than f32, and so not compared.
    */
-  readonly role: 'ours' | 'threaded' | 'hand' | 'peer' | 'native';
+  readonly role: 'ours' | 'option' | 'threaded' | 'hand' | 'peer' | 'native';
   /** What it is started with, or why it is not here. */
   readonly command: readonly string[] | { readonly missing: string };
   readonly environment?: Readonly<Record<string, string>>;
@@ -46,8 +46,10 @@ const torch = (device: string): Contestant['command'] => {
 const threads = (count: number): Readonly<Record<string, string>> => ({ OPENBLAS_NUM_THREADS: String(count), OMP_NUM_THREADS: String(count) });
 const ours = (backend: string, options: object = {}): readonly string[] => node('tensegrity.ts', backend, JSON.stringify(options));
 
-/** Lets Dawn have what is not yet part of WebGPU. */
-export const experimental: Readonly<Record<string, string>> = { DAWN_FLAGS: 'enable-dawn-features=allow_unsafe_apis' };
+/** Lets Dawn have what is not yet part of WebGPU, and f16 where it thinks better of it. */
+export const experimental: Readonly<Record<string, string>> = {
+  DAWN_FLAGS: 'enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia',
+};
 
 export const limitsCommand: Readonly<Record<Device, readonly string[]>> = { cpu: node('limits.ts'), gpu: node('gpuLimits.ts') };
 
@@ -96,14 +98,24 @@ export const contestants: readonly Contestant[] = [
     byDefault: true,
   },
   { name: 'tensegrity-webgpu', role: 'ours', device: 'gpu', command: ours('webgpu'), counts: true, build: 'gpu', byDefault: true },
-  { name: 'tensegrity-f16', role: 'ours', device: 'gpu', command: ours('webgpu', { f16: true }), build: 'gpu', byDefault: false },
+  {
+    name: 'tensegrity-f16',
+    role: 'option',
+    device: 'gpu',
+    command: ours('webgpu', { f16: true }),
+    environment: experimental,
+    build: 'gpu',
+    only: ['matmul', 'step'],
+    byDefault: false,
+  },
   {
     name: 'tensegrity-matrix',
-    role: 'ours',
+    role: 'option',
     device: 'gpu',
     command: ours('webgpu', { subgroupMatrices: true }),
     environment: experimental,
     build: 'gpu',
+    only: ['matmul', 'step'],
     byDefault: false,
   },
   { name: 'jax-js-webgpu', role: 'peer', device: 'gpu', command: node('jaxjs.ts', 'webgpu'), counts: true, byDefault: true },

@@ -16,7 +16,6 @@ export interface CountedCase {
 }
 
 const calls = 4;
-const limitSeconds = 300;
 
 const columns: readonly (readonly [title: string, name: keyof Counts, text: (count: number) => string])[] = [
   ['dispatches', 'dispatches', String],
@@ -34,15 +33,22 @@ const columns: readonly (readonly [title: string, name: keyof Counts, text: (cou
 const most = (counts: readonly Counts[]): Counts =>
   counts.reduce((all, each) => Object.fromEntries(columns.map(([, name]) => [name, Math.max(all[name], each[name])])) as Record<keyof Counts, number>);
 
-export async function count(counted: Case, contestants: readonly Contestant[], dispatch: boolean): Promise<CountedCase> {
+export interface CountOptions {
+  /** Whether what is counted is carried out too. */
+  readonly dispatch: boolean;
+  /** How long a contestant may take. */
+  readonly limitSeconds: number;
+}
+
+export async function count(counted: Case, contestants: readonly Contestant[], options: CountOptions): Promise<CountedCase> {
   const entries: Counted[] = [];
   for (const contestant of contestants.filter(({ device, counts }) => device === counted.device && counts)) {
-    entries.push(await countOne(counted, contestant, dispatch));
+    entries.push(await countOne(counted, contestant, options));
   }
   return { case: counted, entries };
 }
 
-async function countOne({ work }: Case, contestant: Contestant, dispatch: boolean): Promise<Counted> {
+async function countOne({ work }: Case, contestant: Contestant, { dispatch, limitSeconds }: CountOptions): Promise<Counted> {
   const { name, command } = contestant;
   if ('missing' in command) return { name, cannot: command.missing };
   const child = start(contestant, command);

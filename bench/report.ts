@@ -68,7 +68,7 @@ export function duration(milliseconds: number): string {
 }
 
 /** A time, or of work on a GPU, whose amount is known, what was done in it. */
-function cell(entry: Entry | undefined, { differing, demand, case: { work, device } }: Row): string {
+export function cell(entry: Entry | undefined, { differing, demand, case: { work, device } }: Row): string {
   if (entry === undefined) return '';
   if ('exceeded' in entry) return `> ${entry.exceeded} s`;
   if ('cannot' in entry) return 'cannot';
@@ -117,7 +117,7 @@ export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]
     'case',
     ...present.map(({ name }) => name),
     ...compared.map(({ title }) => title),
-    ...builds.map(({ build }) => `of limit, ${build === 'pair' ? 'two threads' : build === 'gpu' ? 'GPU' : build}`),
+    ...builds.map(({ name, build }) => `of limit, ${build === 'pair' ? 'two threads' : build === 'gpu' ? name : build}`),
     'copy',
   ];
   const body = rows.map((row) => [
@@ -133,7 +133,14 @@ export function tableOf(rows: readonly Row[], contestants: readonly Contestant[]
     row.demand !== null && row.demand.bytes > 0 ? rated(row.rates.copy, 'GB/s') : '–',
   ]);
   const lines = textTable(head, body);
-  return [...lines, `  ${peaksOf(rows)}`, ...memoryOf(rows), ...notesOf(rows)].join('\n');
+  return [...lines, `  ${peaksOf(rows)}`, ...compilingOf(rows), ...memoryOf(rows), ...notesOf(rows)].join('\n');
+}
+
+/** How long whole steps took to be compiled for a GPU. */
+function compilingOf(rows: readonly Row[]): string[] {
+  return rows
+    .filter(({ case: { device, work } }) => device === 'gpu' && work.kind === 'step')
+    .map(({ case: { name }, entries }) => `  first call, ${name}: ${entries.filter(isTimed).map((entry) => `${entry.name} ${duration(entry.first)}`).join(', ')}`);
 }
 
 /** What the limits on arithmetic were made of. */

@@ -85,6 +85,7 @@ const selected = matching.filter(({ quick }) => options.count || !options.quick 
 const settings: Omit<Options, 'limitSeconds'> = {
   rounds: positive(options.rounds, 'rounds', options.quick ? 3 : 9),
   sampleMilliseconds: options.quick ? 50 : 100,
+  compileSeconds: 240,
   budgetSeconds: options.quick ? 5 : 20,
 };
 
@@ -112,7 +113,7 @@ if (options.help) {
 async function reportCounts(): Promise<void> {
   const counted: CountedCase[] = [];
   for (const entry of selected) {
-    counted.push(await count(entry, chosen, options.dispatch));
+    counted.push(await count(entry, chosen, { dispatch: options.dispatch, limitSeconds: positive(options.limit, 'limit', 300) }));
     if (!options.json) console.log(`\n${entry.name}\n${countTable(counted.at(-1)!)}`);
   }
   if (options.json) console.log(JSON.stringify(counted, null, 2));

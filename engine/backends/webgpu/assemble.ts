@@ -11,6 +11,15 @@ export interface Assembly {
 /** How many workgroups WebGPU allows along one axis; larger grids go on in the next row. */
 const ROW = 65535;
 
+/** What WGSL must be told that it uses, by what shows it. */
+const extensionsFor: Readonly<Record<string, RegExp>> = {
+  f16: /\bf16\b/,
+  subgroups: /\bsubgroup/,
+  chromium_experimental_subgroup_matrix: /\bsubgroup_matrix_/,
+};
+
+const needsSubgroup = ({ body }: Shader): boolean => /\bsubgroup\b/.test(body);
+
 /** One set of bindings for several shaders: an array that several use is bound once. Null where memory would be bound in two ways of which one writes. */
 export function commonBindings(shaders: readonly Shader[]): Binding[] | null {
   const common = new Map<string, Binding>();
@@ -46,26 +55,29 @@ export function assemble(shaders: readonly Shader[], bindings: readonly Binding[
     }
     const title = shaders.length === 1 ? shader.name : `${shader.name}${part}`;
     const first = shaders.slice(0, part).reduce((sum, { groups }) => sum + groups, 0);
-    const call = `${title}(group${first === 0 ? '' : ` - ${first}`}, thread);`;
+    const inSubgroup = needsSubgroup(shader);
+    const call = `${title}(group${first === 0 ? '' : ` - ${first}`}, thread${inSubgroup ? ', subgroup' : ''});`;
     calls.push(part === shaders.length - 1 ? call : `if (group < ${first + shader.groups}) { ${call} return; }`);
-    return `fn ${title}(group: i32, thread: i32) {\n${renamed(shader.body)}\n}`;
+    return `fn ${title}(group: i32, thread: i32${inSubgroup ? ', subgroup: u32' : ''}) {\n${renamed(shader.body)}\n}`;
   });
   const groups = shaders.reduce((sum, shader) => sum + shader.groups, 0);
   const arrays = bindings.map(
     ({ element, written }, k) => `@group(0) @binding(${k}) var<storage, ${written ? 'read_write' : 'read'}> b${k}: array<${element}>;`,
   );
   const text = [...declarations, ...functions].join('\n');
+  const written = [...arrays, text].join('\n');
+  const extensions = Object.entries(extensionsFor).flatMap(([name, sign]) => (sign.test(written) ? [`enable ${name};`] : []));
   const rows = Math.ceil(groups / ROW);
   // The last row of a large grid may be longer than what is left to do.
   if (rows > 1) calls.unshift(`if (group >= ${groups}) { return; }`);
   const main = `@compute @workgroup_size(${shaders[0]!.threads})
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32${shaders.some(needsSubgroup) ? ', @builtin(subgroup_id) subgroup: u32' : ''}) {
 let group = i32(workgroup.x + workgroup.y * ${ROW}u);
 let thread = i32(local);
 ${calls.join('\n')}
 }`;
   return {
-    code: indented([...arrays, functionsCalledIn(text), text, main].filter(Boolean).join('\n')),
+    code: indented([...extensions, ...arrays, functionsCalledIn(text), text, main].filter(Boolean).join('\n')),
     bindings,
     workgroups: [Math.min(groups, ROW), rows],
   };

@@ -19,8 +19,7 @@ export const cholesky: Emitter<'cholesky'> = ({ inputs: [from], outputs: [to] },
     load: (row, column) => views.load(to!, placeOf(to!, ['group', row, column])),
     store: (row, column, value) => views.store(to!, placeOf(to!, ['group', row, column]), value),
   };
-  const { declarations, workgroupBytes, body } =
-    4 * (size * size + size + 1) <= context.gpu.workgroupBytes ? small(size, place) : large(size, place);
+  const { declarations, workgroupBytes, body } = bytesOf(size) <= context.gpu.workgroupBytes ? small(size, place) : large(size, place);
   const statements = `let across = thread % ${PANEL};
 let down = thread / ${PANEL};
 ${body}`;
@@ -48,42 +47,48 @@ ${statements}
 const finished = (size: number, { store }: Place, value: string): string =>
   each(size, store('row', 'column', `select(select(0.0, ${value}, column <= row), ${literal(Number.NaN, 'f32')}, indefinite != 0)`));
 
+/** Elements of a triangle, row after row. */
+const lengthOf = (size: number): number => (size * (size + 1)) / 2;
+const at = (row: string, column: string): string => `triangle[${row} * (${row} + 1) / 2 + ${column}]`;
+
+/** Workgroup memory for factoring a triangle in place. */
+const bytesOf = (size: number): number => 4 * (lengthOf(size) + size + 1);
+const declarationsOf = (size: number): Shader['declarations'] => ({
+  triangle: workgroupArray('triangle', lengthOf(size)),
+  roots: workgroupArray('roots', size),
+  indefinite: 'var<workgroup> indefinite: u32;',
+});
+
 /**
- * Factors `square`, of `pitch` columns, in place; the rows above hold what they had. Columns wait to the end for their division by the root of the
- * pivot: A₂₂ ← A₂₂ − a₁·a₁ᵀ/a₁₁ needs none of them. So there is one barrier a column.
+ * Factors `triangle` in place. Columns wait to the end for their division by the root of the pivot: A₂₂ ← A₂₂ − a₁·a₁ᵀ/a₁₁ needs none of them. So
+ * there is one barrier a column.
  */
-const factored = (pitch: number, size: string): string => `for (var j = 0; j < ${size}; j++) {
-  let pivot = square[j * ${pitch + 1}];
+const factored = (size: string | number): string => `for (var j = 0; j < ${size}; j++) {
+  let pivot = ${at('j', 'j')};
   if (thread == 0) {
     roots[j] = sqrt(pivot);
     if (!(pivot > 0.0) || isNan(pivot)) { indefinite = 1; }
   }
   let inverse = 1.0 / pivot;
   for (var row = j + 1 + down; row < ${size}; row += ${PANEL}) {
-    let factor = square[row * ${pitch} + j] * inverse;
-    for (var column = j + 1 + across; column <= row; column += ${PANEL}) {
-      square[row * ${pitch} + column] -= factor * square[column * ${pitch} + j];
-    }
+    let factor = ${at('row', 'j')} * inverse;
+    for (var column = j + 1 + across; column <= row; column += ${PANEL}) { ${at('row', 'column')} -= factor * ${at('column', 'j')}; }
   }
   workgroupBarrier();
 }
 for (var row = down; row < ${size}; row += ${PANEL}) {
-  for (var column = across; column <= row; column += ${PANEL}) { square[row * ${pitch} + column] /= roots[column]; }
+  for (var column = across; column <= row; column += ${PANEL}) { ${at('row', 'column')} /= roots[column]; }
 }
 workgroupBarrier();`;
 
 const small: Algorithm = (size, place) => ({
-  declarations: {
-    square: workgroupArray('square', size * size),
-    roots: workgroupArray('roots', size),
-    indefinite: 'var<workgroup> indefinite: u32;',
-  },
-  workgroupBytes: 4 * (size * size + size + 1),
+  declarations: declarationsOf(size),
+  workgroupBytes: bytesOf(size),
   body: `if (thread == 0) { indefinite = 0; }
-${each(size, `if (column <= row) { square[row * ${size} + column] = ${place.input('row', 'column')}; }`)}
+${each(size, `if (column <= row) { ${at('row', 'column')} = ${place.input('row', 'column')}; }`)}
 workgroupBarrier();
-${factored(size, `${size}`)}
-${finished(size, place, `square[row * ${size} + column]`)}`,
+${factored(size)}
+${finished(size, place, at('row', 'column'))}`,
 });
 
 /**
@@ -95,29 +100,27 @@ ${finished(size, place, `square[row * ${size} + column]`)}`,
  */
 const large: Algorithm = (size, place) => ({
   declarations: {
-    square: workgroupArray('square', PANEL * PANEL),
-    roots: workgroupArray('roots', PANEL),
+    ...declarationsOf(PANEL),
     rowStrip: workgroupArray('rowStrip', PANEL * PITCH),
     columnStrip: workgroupArray('columnStrip', PANEL * PITCH),
-    indefinite: 'var<workgroup> indefinite: u32;',
   },
-  workgroupBytes: 4 * (PANEL * PANEL + PANEL + 2 * PANEL * PITCH + 1),
+  workgroupBytes: bytesOf(PANEL) + 8 * PANEL * PITCH,
   body: `if (thread == 0) { indefinite = 0; }
 ${each(size, `if (column <= row) { ${place.store('row', 'column', place.input('row', 'column'))} }`)}
 storageBarrier();
 for (var start = 0; start < ${size}; start += ${PANEL}) {
   let width = min(${PANEL}, ${size} - start);
   let rest = start + ${PANEL};
-  if (down < width && across <= down) { square[thread] = ${place.load('(start + down)', '(start + across)')}; }
+  if (down < width && across <= down) { ${at('down', 'across')} = ${place.load('(start + down)', '(start + across)')}; }
   workgroupBarrier();
-${factored(PANEL, 'width')}
-  if (down < width && across <= down) { ${place.store('(start + down)', '(start + across)', 'square[thread]')} }
+${factored('width')}
+  if (down < width && across <= down) { ${place.store('(start + down)', '(start + across)', at('down', 'across'))} }
   for (var row = rest + thread; row < ${size}; row += ${THREADS}) {
     var solved: array<f32, ${PANEL}>;
     for (var j = 0; j < ${PANEL}; j++) {
       var value = ${place.load('row', '(start + j)')};
-      for (var k = 0; k < j; k++) { value -= solved[k] * square[j * ${PANEL} + k]; }
-      solved[j] = value / square[j * ${PANEL + 1}];
+      for (var k = 0; k < j; k++) { value -= solved[k] * ${at('j', 'k')}; }
+      solved[j] = value / ${at('j', 'j')};
       ${place.store('row', '(start + j)', 'solved[j]')}
     }
   }

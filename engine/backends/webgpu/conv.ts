@@ -1,5 +1,6 @@
 import type { ConvKernel, View } from '../../compiler/plan.ts';
-import { type Factor, type Part, type Product, productStages } from './product.ts';
+import type { Factor, Part } from './factor.ts';
+import { type Product, productStages } from './product.ts';
 import type { Emitter } from './shader.ts';
 
 type Pair = readonly [vertical: number, horizontal: number];

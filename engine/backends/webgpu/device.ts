@@ -1,4 +1,5 @@
 import { check, TensegrityError } from '../../errors.ts';
+import { type MatrixUnit, SUBGROUP } from './tile.ts';
 
 /** What the npm package `webgpu` (Dawn for Node) exports. */
 interface Dawn {
@@ -23,12 +24,16 @@ const needs = {
   profile: 'timestamp-query',
 } as const satisfies { [Option in keyof DeviceOptions]?: string };
 
-/** Switches of Dawn for Node: what is experimental is hidden, and times are rounded, unless asked for. */
-function switches({ subgroupMatrices, profile }: DeviceOptions): string[] {
-  return [
-    ...(subgroupMatrices ? ['enable-dawn-features=allow_unsafe_apis'] : []),
-    ...(profile ? ['disable-dawn-features=timestamp_quantization'] : []),
+/** Switches of Dawn for Node. */
+function switches({ f16, subgroupMatrices, profile }: DeviceOptions): string[] {
+  const enabled = [
+    // No kernel relies on zeros in workgroup memory, and some compilers take seconds over what puts them there.
+    'disable_workgroup_init',
+    // What is experimental is hidden unless asked for; 16-bit floats too, on NVIDIA's GPUs.
+    ...(subgroupMatrices ? ['allow_unsafe_apis'] : []),
+    ...(f16 || subgroupMatrices ? ['vulkan_enable_f16_on_nvidia'] : []),
   ];
+  return [`enable-dawn-features=${enabled.join(',')}`, ...(profile ? ['disable-dawn-features=timestamp_quantization'] : [])];
 }
 
 /**
@@ -95,6 +100,33 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevic
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new TensegrityError('backend', `the GPU (${description || vendor}) gave no device: ${why}; use the wasm backend`, {}, cause);
   }
+}
+
+interface MatrixConfiguration {
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  readonly componentType: string;
+  readonly resultComponentType: string;
+}
+
+/**
+ * The squarest matrix unit of 16-bit factors and 32-bit sums.
+ * @throws TensegrityError `backend` where there is none.
+ */
+export function matrixUnit(info: GPUAdapterInfo): MatrixUnit {
+  // Experimental, so WebGPU's types do not know it.
+  const { subgroupMatrixConfigs = [] } = info as { readonly subgroupMatrixConfigs?: Iterable<MatrixConfiguration> };
+  const [best] = [...subgroupMatrixConfigs]
+    .filter(({ componentType, resultComponentType }) => componentType === 'f16' && resultComponentType === 'f32')
+    .sort((a, b) => Math.abs(a.M - a.N) - Math.abs(b.M - b.N));
+  const fits = best !== undefined && info.subgroupMaxSize === SUBGROUP && [best.M, best.N, best.K].every((size) => 32 % size === 0);
+  check(
+    fits,
+    'backend',
+    () => 'the option subgroupMatrices needs matrix units of f16 for subgroups of 32; this GPU has none; leave it out',
+  );
+  return { rows: best.M, columns: best.N, inner: best.K };
 }
 
 /** Whether a CPU plays the GPU. */

@@ -20,7 +20,7 @@ const ALIKE = 2 ** -18;
 export const eigh: Emitter<'eigh'> = ({ inputs: [from], outputs: [to] }, context) => {
   const [batch = 0, , size = 0] = to!.shape;
   if (batch * size === 0) return [];
-  const threads = size <= 32 ? 64 : Math.min(256, context.gpu.threads);
+  const threads = size <= 32 ? 64 : Math.min(size <= 64 ? 256 : 1024, context.gpu.threads);
   // One without a partner gets one that is zero.
   const even = size + (size % 2);
   const pairs = even / 2;

@@ -1,4 +1,5 @@
 import type { BufferSpec, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
+import { type DType, dtypes } from '../../dtype.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
 import { copy } from './copy.ts';
@@ -39,7 +40,7 @@ export interface Stage {
 export interface Emitted {
   readonly stages: readonly Stage[];
   /** The plan's buffers, then those between stages. */
-  readonly buffers: readonly Pick<BufferSpec, 'kind' | 'dtype' | 'length'>[];
+  readonly buffers: readonly { readonly kind: BufferSpec['kind']; readonly bytes: number }[];
   /** Where small scratch buffers lie in memory that they share, by number, in elements; and how many it has. */
   readonly shared: ReadonlyMap<number, number>;
   readonly sharedLength: number;
@@ -56,7 +57,10 @@ const ALIGNMENT = 64;
  * and write many of them need one binding, and none waits for another that does not make what it reads.
  */
 export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
-  const buffers: Emitted['buffers'][number][] = [...plan.buffers];
+  // What is large and lives between kernels may be kept in half the bytes.
+  const halves = plan.buffers.map(({ kind, dtype, length }) => gpu.f16 && kind === 'scratch' && dtype === 'f32' && length > SMALL);
+  const bytesOf = (dtype: DType, length: number, half = false): number => (length * dtypes[dtype].bytes) / (half ? 2 : 1);
+  const buffers = plan.buffers.map(({ kind, dtype, length }, number) => ({ kind, bytes: bytesOf(dtype, length, halves[number]) }));
   const shared = new Map<number, number>();
   let sharedLength = 0;
   plan.buffers.forEach(({ kind, dtype, length }, number) => {
@@ -67,10 +71,11 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
   const context: Context = {
     plan,
     gpu,
-    temporary: (dtype, length) => buffers.push({ kind: 'scratch', dtype, length }) - 1,
+    temporary: (dtype, length) => buffers.push({ kind: 'scratch', bytes: bytesOf(dtype, length) }) - 1,
     placeOf: (buffer) => {
       const offset = shared.get(buffer);
-      return offset === undefined ? { memory: buffer, offset: 0 } : { memory: SHARED, offset };
+      const half = halves[buffer] ?? false;
+      return offset === undefined ? { memory: buffer, offset: 0, half } : { memory: SHARED, offset, half };
     },
   };
   const stages = plan.kernels.flatMap((each, kernel) => emit(each, context).map((shader) => ({ kernel, shader })));

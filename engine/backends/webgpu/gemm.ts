@@ -1,5 +1,6 @@
 import type { View } from '../../compiler/plan.ts';
-import { type Factor, productStages } from './product.ts';
+import type { Factor } from './factor.ts';
+import { productStages } from './product.ts';
 import type { Emitter } from './shader.ts';
 
 export const gemm: Emitter<'gemm'> = ({ inputs: [a, b, ...others], outputs: [out], epilogue }, context) => {

@@ -8,12 +8,11 @@ import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkRoom, foreignBuffer } from '../storage.ts';
-import { type DeviceOptions, isSoftware, type OpenDevice, openDevice } from './device.ts';
+import { type DeviceOptions, isSoftware, matrixUnit, type OpenDevice, openDevice } from './device.ts';
 import { type Host, prepare } from './executable.ts';
 import { Memory, Regions, StagingRing, WebGpuBuffer } from './memory.ts';
 import { Pipelines } from './pipelines.ts';
-import type { Gpu } from './shader.ts';
-import { BINDINGS } from './translate.ts';
+import { BINDINGS, type Gpu } from './shader.ts';
 
 export interface WebGpuOptions extends DeviceOptions {
   /** For tests: write kernels as if for a GPU of these properties. */
@@ -67,7 +66,7 @@ class WebGpuBackend implements Backend, Host {
       software,
       subgroupSize: device.features.has('subgroups') ? device.adapterInfo.subgroupMinSize : 1,
       f16,
-      subgroupMatrices,
+      unit: subgroupMatrices ? matrixUnit(device.adapterInfo) : null,
       ...assume,
     };
     device.lost.then(({ reason, message }) => {

@@ -1,22 +1,32 @@
 import type { View } from '../../compiler/plan.ts';
 import { contiguousStrides, sizeOf } from '../../shape.ts';
-import { wgslType } from './expressions.ts';
 import { type Context, coordinateStatements, type Emitter, placeOf, type Shader, THREADS, Views } from './shader.ts';
 import { sorted } from './sort.ts';
 
-/** How many indices each output looks through one by one, rather than having them sorted. */
-const FEW = 64;
+/** How many indices each output looks through one by one, rather than having them sorted: any number of outputs a few, and a few outputs more. */
+const FEW = 8;
+const MORE = 64;
+const LOOKS = 2 ** 22;
 /** How many updates of an output, on average, one thread adds alone. */
 const RUN = 32;
 
-/** A few indices are looked through by a thread for each output. More are sorted first, so that an output finds its own next to each other, in ascending order. */
+/**
+ * A few indices are looked through by a thread for each output. More are sorted first, so that the updates of one output lie next to each other, in
+ * ascending order. Where an output has many, on average, it finds its own. Where it has few, or none, the first of them does the work for all.
+ */
 export const scatterAdd: Emitter<'scatterAdd'> = ({ inputs: [index, updates], outputs: [out] }, context) => {
-  if (sizeOf(out!.shape) === 0) return [];
-  if (index!.shape[1]! <= FEW) return [scanned(index!, updates!, out!, context)];
+  const outputs = sizeOf(out!.shape);
+  if (outputs === 0) return [];
+  const count = index!.shape[1]!;
+  if (count <= FEW || (count <= MORE && outputs * count <= LOOKS)) return [scanned(index!, updates!, out!, context)];
   const columns = columnsOf(index!);
-  const order = context.temporary('i32', sizeOf(columns.shape));
-  const positions: View = { buffer: order, dtype: 'i32', shape: columns.shape, strides: contiguousStrides(columns.shape), offset: 0 };
-  return [...sorted(columns, positions, false, context), summed(columns, positions, updates!, out!, context)];
+  const buffer = context.temporary('i32', sizeOf(columns.shape));
+  const order: View = { buffer, dtype: 'i32', shape: columns.shape, strides: contiguousStrides(columns.shape), offset: 0 };
+  const many = count > RUN * out!.shape[1]!;
+  return [
+    ...sorted(columns, order, false, context),
+    ...(many ? [summed] : [zeroed, added]).map((stage) => stage(columns, order, updates!, out!, context)),
+  ];
 };
 
 /** [A, M, B] as [A, B, M], without the axes along which it is the same. */
@@ -41,32 +51,57 @@ ${views.store(out, placeOf(out, ['a', 'n', 'b']), 'total')}`;
   return views.shader({ name: 'scatterAdd', groups: Math.ceil(size / THREADS), body });
 }
 
+type SumStage = (columns: View, order: View, updates: View, out: View, context: Context) => Shader;
+
+const zeroed: SumStage = (_columns, _order, _updates, out, context) => {
+  const size = sizeOf(out.shape);
+  const views = new Views(context, [], [out]);
+  const body = `let i = group * ${THREADS} + thread;
+if (i >= ${size}) { return; }
+${coordinateStatements('i', out.shape, ['a', 'n', 'b'])}
+${views.store(out, placeOf(out, ['a', 'n', 'b']), zeroOf(out))}`;
+  return views.shader({ name: 'zeroed', groups: Math.ceil(size / THREADS), body });
+};
+
+/** A thread for each update: in sorted order, the first of those that go to one place adds them all. */
+const added: SumStage = (columns, order, updates, out, context) => {
+  const size = sizeOf(updates.shape);
+  const [, positions] = out.shape;
+  const [, count] = updates.shape;
+  const views = new Views(context, [columns, order, updates], [out]);
+  const update = (j: string) => views.load(order, placeOf(order, ['a', 'b', j]));
+  const target = (m: string) => views.load(columns, placeOf(columns, ['a', 'b', m]));
+  const body = `let i = group * ${THREADS} + thread;
+if (i >= ${size}) { return; }
+${coordinateStatements('i', updates.shape, ['a', 'first', 'b'])}
+var m = ${update('first')};
+let n = ${target('m')};
+if (n < 0 || n >= ${positions}) { return; }
+if (first > 0) {
+  let before = ${update('(first - 1)')};
+  if (${target('before')} == n) { return; }
+}
+var total = ${zeroOf(out)};
+var j = first;
+loop {
+  total += ${views.load(updates, placeOf(updates, ['a', 'm', 'b']))};
+  j++;
+  if (j == ${count}) { break; }
+  m = ${update('j')};
+  if (${target('m')} != n) { break; }
+}
+${views.store(out, placeOf(out, ['a', 'n', 'b']), 'total')}`;
+  return views.shader({ name: 'added', groups: Math.ceil(size / THREADS), body });
+};
+
 /** Each output has a team of threads that take turns with its updates; then the team's halves merge, always in the same order. */
-function summed(columns: View, order: View, updates: View, out: View, context: Context): Shader {
+const summed: SumStage = (columns, order, updates, out, context) => {
   const size = sizeOf(out.shape);
   const count = columns.shape[2]!;
-  const team = Math.min(THREADS, 2 ** Math.ceil(Math.log2(Math.max(1, count / out.shape[1]! / RUN))));
+  const team = Math.min(THREADS, 2 ** Math.ceil(Math.log2(count / out.shape[1]! / RUN)));
   const teams = THREADS / team;
   const views = new Views(context, [columns, order, updates], [out]);
-  const place = (j: string) => views.load(order, placeOf(order, ['a', 'b', j]));
-  const findFirst = `fn findFirst(n: i32, a: i32, b: i32) -> i32 {
-  var low = 0;
-  var high = ${count};
-  while (low < high) {
-    let middle = (low + high) / 2;
-    let m = ${place('middle')};
-    if (${views.load(columns, placeOf(columns, ['a', 'b', 'm']))} < n) { low = middle + 1; } else { high = middle; }
-  }
-  return low;
-}`;
-  const sums = `var<workgroup> sums: array<${wgslType(out.dtype === 'f32' ? 'f32' : 'i32')}, ${THREADS}>;`;
-  const merge = `sums[thread] = total;
-workgroupBarrier();
-for (var half = ${team / 2}; half > 0; half /= 2) {
-  if (member < half) { sums[thread] += sums[thread + half]; }
-  workgroupBarrier();
-}
-total = sums[thread];`;
+  const update = (j: string) => views.load(order, placeOf(order, ['a', 'b', j]));
   const body = `let member = thread % ${team};
 let i = group * ${teams} + thread / ${team};
 ${coordinateStatements('i', out.shape, ['a', 'n', 'b'])}
@@ -74,15 +109,31 @@ var total = ${zeroOf(out)};
 if (i < ${size}) {
   let end = findFirst(n + 1, a, b);
   for (var j = findFirst(n, a, b) + member; j < end; j += ${team}) {
-    let m = ${place('j')};
+    let m = ${update('j')};
     total += ${views.load(updates, placeOf(updates, ['a', 'm', 'b']))};
   }
 }
-${team > 1 ? merge : ''}
-if (member == 0 && i < ${size}) {
-${views.store(out, placeOf(out, ['a', 'n', 'b']), 'total')}
-}`;
-  const teamwork = team > 1 ? { workgroupBytes: THREADS * 4 } : {};
-  const declarations = { findFirst, ...(team > 1 ? { sums } : {}) };
-  return views.shader({ name: 'scatterAdd', groups: Math.ceil(size / teams), declarations, body, ...teamwork });
+sums[thread] = total;
+workgroupBarrier();
+for (var half = ${team / 2}; half > 0; half /= 2) {
+  if (member < half) { sums[thread] += sums[thread + half]; }
+  workgroupBarrier();
 }
+if (member == 0 && i < ${size}) {
+${views.store(out, placeOf(out, ['a', 'n', 'b']), 'sums[thread]')}
+}`;
+  const declarations = {
+    findFirst: `fn findFirst(n: i32, a: i32, b: i32) -> i32 {
+  var low = 0;
+  var high = ${count};
+  while (low < high) {
+    let middle = (low + high) / 2;
+    let m = ${update('middle')};
+    if (${views.load(columns, placeOf(columns, ['a', 'b', 'm']))} < n) { low = middle + 1; } else { high = middle; }
+  }
+  return low;
+}`,
+    sums: `var<workgroup> sums: array<${out.dtype === 'f32' ? 'f32' : 'i32'}, ${THREADS}>;`,
+  };
+  return views.shader({ name: 'summed', workgroupBytes: 4 * THREADS, groups: Math.ceil(size / teams), declarations, body });
+};

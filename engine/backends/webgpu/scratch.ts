@@ -16,10 +16,7 @@ export interface ScratchLayout {
  */
 export function layOutScratch({ buffers, sharedLength }: Emitted, groups: readonly Group[]): ScratchLayout {
   const isScratch = (memory: number): boolean => memory < 0 || buffers[memory]!.kind === 'scratch';
-  const sizeOf = (memory: number): number => {
-    const { dtype, length } = buffers[memory] ?? { dtype: 'f32', length: sharedLength };
-    return length * dtypes[dtype].bytes;
-  };
+  const sizeOf = (memory: number): number => buffers[memory]?.bytes ?? sharedLength * dtypes.f32.bytes;
   const lives = new Map<number, { first: number; last: number }>();
   for (const [at, { bindings }] of groups.entries()) {
     for (const { memory } of bindings) if (isScratch(memory)) lives.set(memory, { first: lives.get(memory)?.first ?? at, last: at });

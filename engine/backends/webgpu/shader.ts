@@ -1,7 +1,8 @@
 import type { KernelKind, KernelOf, Plan, View } from '../../compiler/plan.ts';
 import type { DType } from '../../dtype.ts';
-import { contiguousStrides, sameShape } from '../../shape.ts';
+import { contiguousStrides } from '../../shape.ts';
 import { wgslType } from './expressions.ts';
+import type { MatrixUnit } from './tile.ts';
 
 /** What a kernel, or one stage of it, has workgroups do. Several may become one dispatch: see merge.ts. */
 export interface Shader {
@@ -9,7 +10,7 @@ export interface Shader {
   readonly name: string;
   /** What stands at module scope, by the name that it declares: workgroup memory, structures, functions. Equal ones are written once. */
   readonly declarations: Readonly<Record<string, string>>;
-  /** Statements of a function of `group`, which of the workgroups this is, and `thread`, which of its threads: both i32. They may return. */
+  /** Statements of a function of `group`, which of the workgroups this is, and `thread`, which of its threads, both i32, and if it is mentioned `subgroup`, which of its subgroups, a u32. They may return. */
   readonly body: string;
   /** How many threads a workgroup has. */
   readonly threads: number;
@@ -47,7 +48,8 @@ export interface Gpu {
   readonly subgroupSize: number;
   /** See {@link DeviceOptions}. */
   readonly f16: boolean;
-  readonly subgroupMatrices: boolean;
+  /** The matrix unit that products may use. */
+  readonly unit: MatrixUnit | null;
 }
 
 /** What emitters write their shaders for. */
@@ -56,14 +58,21 @@ export interface Context {
   readonly gpu: Gpu;
   /** A new buffer for what one stage of a kernel leaves to the next: of this many elements, with any values in it. */
   temporary(dtype: DType, length: number): number;
-  /** Where a buffer lies: small ones share memory. The offset is in elements. */
-  placeOf(buffer: number): { readonly memory: number; readonly offset: number };
+  /** Where a buffer lies: small ones share memory. The offset is in elements; `half` ones are 16-bit floats. */
+  placeOf(buffer: number): { readonly memory: number; readonly offset: number; readonly half: boolean };
 }
 
 /** The stages of a kernel, in the order in which they run. */
 export type Emitter<K extends KernelKind> = (kernel: KernelOf<K>, context: Context) => Shader[];
 
 export const THREADS = 64;
+
+/** How many buffers a kernel, and a dispatch, may touch: what every WebGPU has. */
+export const BINDINGS = 8;
+
+export function range(length: number): number[] {
+  return [...Array(length).keys()];
+}
 
 /** The buffers behind a kernel's views, as arrays `b0`, `b1`, …, and how to load from and store to them. */
 export class Views {
@@ -78,10 +87,10 @@ export class Views {
     this.writes = new Set(outputs.map(({ buffer }) => buffer));
     const memoryOf = ({ buffer }: View): number => context.placeOf(buffer).memory;
     const written = new Set(outputs.map(memoryOf));
-    const dtypes = new Map([...inputs, ...outputs].map((view) => [memoryOf(view), view.dtype]));
-    this.bindings = [...dtypes].map(([memory, dtype]) => ({
+    const views = new Map([...inputs, ...outputs].map((view) => [memoryOf(view), view]));
+    this.bindings = [...views].map(([memory, { buffer, dtype }]) => ({
       memory,
-      element: elementTypes[dtype](written.has(memory)),
+      element: context.placeOf(buffer).half ? 'f16' : elementTypes[dtype](written.has(memory)),
       written: written.has(memory),
     }));
   }
@@ -94,7 +103,8 @@ export class Views {
 
   /** An expression for the element at `place`: a f32, or a i32. */
   load(view: View, place: string): string {
-    const { name, at, written } = this.#locate(view, place);
+    const { name, at, written, half } = this.#locate(view, place);
+    if (half) return `f32(${name}[${at}])`;
     if (view.dtype !== 'u8') return `${name}[${at}]`;
     const word = `${name}[(${at}) >> 2u]`;
     return `i32(((${written ? `atomicLoad(&${word})` : word}) >> (u32((${at}) & 3) * 8u)) & 255u)`;
@@ -102,16 +112,17 @@ export class Views {
 
   /** Bytes share a word with those that other threads write: theirs are kept by clearing and setting ours atomically. */
   store(view: View, place: string, value: string): string {
-    const { name, at } = this.#locate(view, place);
+    const { name, at, half } = this.#locate(view, place);
+    if (half) return `${name}[${at}] = f16(${value});`;
     if (view.dtype !== 'u8') return `${name}[${at}] = ${value};`;
     const [word, shift] = [`&${name}[(${at}) >> 2u]`, `(u32((${at}) & 3) * 8u)`];
     return `atomicAnd(${word}, ~(255u << ${shift}));\natomicOr(${word}, (u32(${value}) & 255u) << ${shift});`;
   }
 
-  #locate({ buffer }: View, place: string): { name: string; at: string; written: boolean } {
-    const { memory, offset } = this.#context.placeOf(buffer);
+  #locate({ buffer }: View, place: string): { name: string; at: string; written: boolean; half: boolean } {
+    const { memory, offset, half } = this.#context.placeOf(buffer);
     const binding = this.bindings.findIndex((each) => each.memory === memory);
-    return { name: `b${binding}`, at: offset === 0 ? place : `${place} + ${offset}`, written: this.bindings[binding]!.written };
+    return { name: `b${binding}`, at: offset === 0 ? place : `${place} + ${offset}`, written: this.bindings[binding]!.written, half };
   }
 }
 
@@ -125,23 +136,45 @@ const elementTypes: { readonly [D in DType]: (written: boolean) => string } = {
 
 /** Where an element is in its buffer, by its coordinates. */
 export function placeOf({ shape, strides, offset }: View, coordinates: readonly string[]): string {
-  const terms = strides.flatMap((stride, axis) => (shape[axis] === 1 || stride === 0 ? [] : [`${coordinates[axis]} * ${stride}`]));
-  return [offset, ...terms].join(' + ');
+  const terms = strides.flatMap((stride, axis) => {
+    if (shape[axis] === 1 || stride === 0) return [];
+    return [stride === 1 ? coordinates[axis]! : `${coordinates[axis]} * ${stride}`];
+  });
+  return [...(offset === 0 && terms.length > 0 ? [] : [`${offset}`]), ...terms].join(' + ');
 }
 
 /** Statements that give the coordinates of row-major position `index` these names. */
 export function coordinateStatements(index: string, shape: readonly number[], names: readonly string[]): string {
   const strides = contiguousStrides(shape);
-  return names.map((name, axis) => `let ${name} = ${index} / ${strides[axis]}${axis === 0 ? '' : ` % ${shape[axis]}`};`).join('\n');
+  return names
+    .map((name, axis) => {
+      const above = strides[axis] === 1 ? index : `${index} / ${strides[axis]}`;
+      return `let ${name} = ${axis === 0 ? above : `${above} % ${shape[axis]}`};`;
+    })
+    .join('\n');
 }
 
-/** Statements that name the coordinates of row-major position `i`, and from them the place of each view as `${name}0`, `${name}1`, …. */
+/** Statements that give row-major position `index` its place in each view, as `${name}0`, `${name}1`, …. */
 export function placeStatements(index: string, views: readonly View[], name: string): string {
-  const shape = views[0]?.shape ?? [];
-  const strides = contiguousStrides(shape);
-  // An empty shape has strides of 0, by which even code that never runs may not divide.
-  const coordinates = shape.map((extent, axis) => `((${index} / ${strides[axis] || 1}) % ${extent || 1})`);
-  return views
-    .map((view, k) => `let ${name}${k} = ${sameShape(view.strides, strides) ? `${view.offset} + ${index}` : placeOf(view, coordinates)};`)
-    .join('\n');
+  return views.map((view, k) => `let ${name}${k} = ${placeAt(index, view)};`).join('\n');
+}
+
+/** The place of row-major position `index` in a view: axes that lie on one line need one division. */
+function placeAt(index: string, { shape, strides, offset }: View): string {
+  const runs: { size: number; stride: number }[] = [];
+  for (const [axis, size] of shape.entries()) {
+    const [last, stride] = [runs.at(-1), strides[axis]!];
+    if (size === 1) continue;
+    if (last && last.stride === stride * size) Object.assign(last, { size: last.size * size, stride });
+    else runs.push({ size, stride });
+  }
+  let inner = 1;
+  const terms = runs.reverse().flatMap(({ size, stride }, k) => {
+    const quotient = inner === 1 ? index : `${index} / ${inner}`;
+    // Nothing is beyond the outermost axis; and an empty shape has sizes of 0, by which even code that never runs may not divide.
+    const digit = k === runs.length - 1 ? quotient : `${quotient} % ${size || 1}`;
+    inner *= size || 1;
+    return stride === 0 ? [] : [stride === 1 ? digit : `${digit} * ${stride}`];
+  });
+  return [...(offset === 0 && terms.length > 0 ? [] : [`${offset}`]), ...terms.reverse()].join(' + ');
 }

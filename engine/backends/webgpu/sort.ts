@@ -57,9 +57,9 @@ function placeStatement(run: string, length: string, keyAt: (place: string) => s
 let first = own - own % ${WAYS};
 var place = first * ${run} + i % ${run};
 for (var other = first; other < first + ${WAYS}; other++) {
+  if (other == own) { continue; }
   var low = min(other * ${run}, ${length});
   var high = min(low + ${run}, ${length});
-  if (other == own) { continue; }
   place -= low;
   while (low < high) {
     let middle = (low + high) / 2;

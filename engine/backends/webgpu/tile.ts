@@ -1,15 +1,24 @@
 import type { Gpu } from './shader.ts';
 
-/** How much of a product one workgroup makes, and how much of that each of its threads. */
-export interface Tile {
+/** A product of subgroups by the GPU's matrix units: rows × inner times inner × columns, of 16-bit factors. */
+export interface MatrixUnit {
   readonly rows: number;
   readonly columns: number;
-  /** How far along the inner axis the factors are brought into workgroup memory at once; 1 where threads read them from where they are. */
+  readonly inner: number;
+}
+
+/** How much of a product one workgroup makes, and how. All sizes are multiples of 4. */
+export interface Tile {
+  /** `direct`: threads read factors from where they are. `workgroup`: through workgroup memory. `matrix`: so, and by matrix units. */
+  readonly how: 'direct' | 'workgroup' | 'matrix';
+  readonly rows: number;
+  readonly columns: number;
+  /** How far along the inner axis the factors are read at once. */
   readonly depth: number;
-  /** Multiples of 4, as the sizes are. */
+  /** What each thread makes, in the mean. */
   readonly threadRows: number;
   readonly threadColumns: number;
-  /** How much of its peak a GPU reaches with this tile when there is enough to do. */
+  /** Multiplications that a thread does in the time in which one of the first tile does one. */
   readonly efficiency: number;
 }
 
@@ -17,29 +26,44 @@ export function threadsOf({ rows, columns, threadRows, threadColumns }: Tile): n
   return (rows / threadRows) * (columns / threadColumns);
 }
 
-const tile = (rows: number, columns: number, depth: number, threadRows: number, threadColumns: number, efficiency: number): Tile => ({
-  rows,
-  columns,
-  depth,
-  threadRows,
-  threadColumns,
-  efficiency,
-});
+type Sizes = readonly [rows: number, columns: number, depth: number, threadRows: number, threadColumns: number, efficiency: number];
 
-const tiles: readonly Tile[] = [
-  tile(128, 128, 16, 8, 8, 1),
-  tile(128, 64, 16, 8, 4, 0.85),
-  tile(64, 128, 16, 4, 8, 0.85),
-  tile(64, 64, 16, 4, 4, 0.7),
-  tile(128, 32, 16, 8, 4, 0.6),
-  tile(32, 128, 16, 4, 8, 0.6),
-  tile(64, 32, 16, 4, 4, 0.5),
-  tile(32, 64, 16, 4, 4, 0.5),
-  tile(32, 32, 16, 4, 4, 0.4),
-];
+function tilesOf(how: Tile['how'], sizes: readonly Sizes[]): Tile[] {
+  return sizes.map(([rows, columns, depth, threadRows, threadColumns, efficiency]) => ({
+    how,
+    rows,
+    columns,
+    depth,
+    threadRows,
+    threadColumns,
+    efficiency,
+  }));
+}
 
-/** For a CPU that plays GPU, to which workgroup memory is memory like any other, and a barrier is dear. */
-const directTiles: readonly Tile[] = [tile(32, 32, 1, 8, 8, 2), tile(32, 32, 1, 4, 4, 1)];
+/** Efficiencies are of an H100, at 4096³. */
+const tiles = {
+  workgroup: tilesOf('workgroup', [
+    [128, 128, 16, 8, 8, 1],
+    [128, 64, 16, 8, 4, 0.84],
+    [64, 128, 16, 4, 8, 0.84],
+    [64, 64, 16, 8, 4, 0.85],
+    [64, 64, 16, 4, 4, 0.71],
+    [128, 32, 16, 8, 4, 0.7],
+    [32, 128, 16, 4, 8, 0.7],
+    [64, 32, 16, 4, 4, 0.61],
+    [32, 64, 16, 4, 4, 0.61],
+    [32, 32, 16, 4, 4, 0.55],
+  ]),
+  matrix: tilesOf('matrix', [
+    [128, 128, 32, 8, 8, 3],
+    [64, 64, 32, 4, 8, 2.5],
+  ]),
+  // For a CPU that plays GPU: to it, workgroup memory is memory like any other, and a barrier is dear.
+  direct: tilesOf('direct', [
+    [32, 32, 1, 8, 8, 2],
+    [32, 32, 1, 4, 4, 1],
+  ]),
+};
 
 export interface Cut {
   readonly tile: Tile;
@@ -55,11 +79,12 @@ const LEAST_PART = 64;
 /** What adding up a number from memory takes, in multiplications of a thread. */
 const ADDING = 16;
 
+/** What compiling the code of one multiplication takes a CPU that plays GPU, in multiplications. */
+const COMPILING = 128;
+
 /** The tile, and the cut of the inner axis, with which a product should be ready first. */
 export function cutProduct(batch: number, rows: number, columns: number, inner: number, gpu: Gpu): Cut {
-  const fitting = (gpu.software ? directTiles : tiles).filter(
-    (each) => threadsOf(each) <= gpu.threads && workgroupBytesOf(each) <= gpu.workgroupBytes,
-  );
+  const fitting = candidates(gpu).filter((each) => threadsOf(each) <= gpu.threads && workgroupBytesOf(each, gpu) <= gpu.workgroupBytes);
   const cuts = fitting.map((each): Cut & { time: number } => {
     const threads = batch * Math.ceil(rows / each.rows) * Math.ceil(columns / each.columns) * threadsOf(each);
     const steps = Math.ceil(inner / each.depth);
@@ -68,18 +93,33 @@ export function cutProduct(batch: number, rows: number, columns: number, inner: 
     const splits = Math.max(1, Math.ceil(inner / chunk));
     const waves = Math.ceil((threads * splits) / gpu.parallelism);
     const adding = splits === 1 ? 0 : (ADDING * splits * batch * rows * columns) / gpu.parallelism;
-    const time = (waves * each.threadRows * each.threadColumns * chunk) / each.efficiency + adding;
+    const size = each.threadRows * each.threadColumns;
+    const time = (waves * size * chunk) / each.efficiency + adding + (gpu.software ? COMPILING * size : 0);
     return { tile: each, splits, chunk, time };
   });
   return cuts.reduce((best, each) => (each.time < best.time ? each : best));
 }
 
-/** Of the parts of both factors that a workgroup holds; a vector of padding spreads columns of them over the banks of memory. */
-export function workgroupBytesOf({ rows, columns, depth }: Tile): number {
-  return depth === 1 ? 0 : (pitchOf(rows) + pitchOf(columns)) * depth * 16;
+function candidates({ software, unit }: Gpu): readonly Tile[] {
+  if (software) return tiles.direct;
+  return unit ? [...tiles.workgroup, ...tiles.matrix] : tiles.workgroup;
 }
 
-/** From one inner position to the next in workgroup memory, in vectors of 4. */
-export function pitchOf(lines: number): number {
+/** Of the parts of both factors that a workgroup holds. */
+export function workgroupBytesOf({ how, rows, columns, depth, ...shape }: Tile, { f16, unit }: Gpu): number {
+  if (how === 'direct') return 0;
+  if (how === 'workgroup') return (vectorPitch(rows) + vectorPitch(columns)) * depth * (f16 ? 8 : 16);
+  const factors = (line: number): number => 2 * Math.max((depth + PADDING) * line, (line + PADDING) * depth);
+  const subgroups = threadsOf({ how, rows, columns, depth, ...shape }) / SUBGROUP;
+  return factors(rows) + factors(columns) + 4 * subgroups * unit!.rows * unit!.columns;
+}
+
+/** From one inner position to the next in workgroup memory, in vectors of 4: one of padding spreads columns of them over the banks of memory. */
+export function vectorPitch(lines: number): number {
   return lines / 4 + 1;
 }
+
+/** What rows of 16-bit numbers are apart in workgroup memory beyond their length, for the same reason. */
+export const PADDING = 8;
+/** Threads that have a matrix unit together. */
+export const SUBGROUP = 32;

@@ -14,16 +14,18 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
   const agree = agreement(gpu);
   afterAll(() => gpu.dispose());
 
-  // A shader takes a CPU that plays GPU 20 ms to compile, or half a second where threads meet at barriers.
-  const runs = { numRuns: 12 };
-  const fewRuns = { numRuns: 6 };
+  // A shader takes a CPU that plays GPU 20 to 300 ms to compile.
+  const runs = { numRuns: 40 };
+  const fewRuns = { numRuns: 12 };
   const few = fc.integer({ min: 0, max: 5 });
   const types = fc.constantFrom<DType>('f32', 'i32', 'u8');
-  const unusual = [NaN, Infinity, -Infinity, 0, -0, 1, 1, 1e-40];
-  const values = (dtype: DType, length: number, seed: number, specials = false): TypedArray => {
+  const unusual = [NaN, Infinity, -Infinity, 0, -0, 1, 1];
+  // A GPU may take these for 0.
+  const subnormal = [1e-40, -1e-40, 1e-45];
+  const values = (dtype: DType, length: number, seed: number, specials: readonly number[] = []): TypedArray => {
     const scale = dtype === 'f32' ? 1 : 100;
     const some = Array.from(noise(length, seed + 1), (x, k) =>
-      specials && (x * 2 ** 20) % 1 > 0.6 ? unusual[k % unusual.length]! : scale * x,
+      specials.length > 0 && (x * 2 ** 20) % 1 > 0.6 ? specials[k % specials.length]! : scale * x,
     );
     return host(dtype, [length], some).data;
   };
@@ -65,17 +67,17 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
           const plan = laidOut(body, [slab('f32', ...input)], slab(mode === 'argmax' ? 'i32' : 'f32', ...output), [from, to]);
           await agree(
             plan,
-            inputsOf(plan, seed, (length) => values('f32', length, seed, mode.endsWith('max'))),
+            inputsOf(plan, seed, (length) => values('f32', length, seed, mode.endsWith('max') ? unusual : [])),
             2e-6,
           );
         },
       ),
-      { numRuns: 24 },
+      { numRuns: 80 },
     );
   });
 
   it('gather and scatterAdd: any index, layout and type', async () => {
-    const extents = fc.tuple(few, few, fc.oneof(few, fc.integer({ min: 65, max: 200 })), few);
+    const extents = fc.tuple(few, fc.oneof(few, fc.integer({ min: 6, max: 40 })), fc.oneof(few, fc.integer({ min: 65, max: 200 })), few);
     await fc.assert(
       fc.asyncProperty(
         extents,
@@ -143,7 +145,7 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
           await agree(plan, inputsOf(plan, seed, null, places), 1e-5);
         },
       ),
-      { numRuns: 24 },
+      { numRuns: 80 },
     );
   });
 
@@ -151,7 +153,7 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
     await fc.assert(
       fc.asyncProperty(
         fc.oneof(few, fc.integer({ min: 60, max: 300 })),
-        fc.oneof(few, fc.integer({ min: 30, max: 1500 })),
+        fc.oneof(few, fc.integer({ min: 30, max: 400 })),
         types,
         fc.boolean(),
         layouts(2, true),
@@ -162,7 +164,7 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
           const plan = laidOut({ kind: 'sort', descending }, [slab(dtype, some, length)], slab('i32', some, length), [from, to]);
           await agree(
             plan,
-            inputsOf(plan, seed, (count) => values(dtype, count, seed, dtype === 'f32')),
+            inputsOf(plan, seed, (count) => values(dtype, count, seed, dtype === 'f32' ? [...unusual, ...subnormal] : [])),
           );
         },
       ),
@@ -171,17 +173,14 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
   });
 
   it('sort: two rows of 100 000, which are merged from buffer to buffer', async () => {
-    for (const descending of [false, true]) {
-      const numbers = Array.from(noise(200_000, 5), (x) => Math.round(x * 30_000));
-      const lies = { order: [1, 0], flips: [false, false], gap: 0, still: [false, false] };
-      const plan = laidOut({ kind: 'sort', descending }, [slab('f32', 2, 100_000)], slab('i32', 2, 100_000), [lies, lies]);
-      await agree(plan, [Float32Array.from(numbers)]);
-    }
+    const lies = { order: [1, 0], flips: [false, false], gap: 0, still: [false, false] };
+    const plan = laidOut({ kind: 'sort', descending: true }, [slab('f32', 2, 100_000)], slab('i32', 2, 100_000), [lies, lies]);
+    await agree(plan, [Float32Array.from(noise(200_000, 5), (x) => Math.round(x * 30_000))]);
   });
 
   // -------------------------------------------------------------------------------------------------------- linear algebra
 
-  const sizes = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 60, max: 100 }));
+  const sizes = fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 60, max: 120 }));
   const batches = fc.integer({ min: 0, max: 3 });
   const still = [false, false, false];
   const lies = fc.tuple(layouts(3, false), layouts(3, false), layouts(3, false));
@@ -326,7 +325,7 @@ describe.runIf(capability('webgpu', available, reason))('webgpu computes what cp
   };
 
   it('eigh: any symmetric matrix, of any scale', async () => {
-    for (const size of [1, 2, 3, 8, 17, 40, 65]) {
+    for (const size of [1, 2, 3, 8, 17, 40, 65, 97]) {
       const scales = [1, 1e-30, 1e30];
       await decomposes(
         scales.flatMap((scale, k) => symmetric(size, size + k).map((x) => x * scale)),

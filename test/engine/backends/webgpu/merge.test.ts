@@ -103,7 +103,7 @@ describe('merging stages into dispatches', () => {
   it('gives two arrays the same memory only if no dispatch lies in the lives of both', () =>
     property([stages], (drawn) => {
       const groups = merged(staged(drawn));
-      const buffers = Array.from({ length: BUFFERS }, (_, k) => ({ kind: kindOf(k), dtype: 'f32' as const, length: 10 + k }));
+      const buffers = Array.from({ length: BUFFERS }, (_, k) => ({ kind: kindOf(k), bytes: 4 * (10 + k) }));
       const emitted: Emitted = { stages: [], buffers, shared: new Map(), sharedLength: 500 };
       const { pieces, bytes } = layOutScratch(emitted, groups);
       const lives = new Map<number, number[]>();

@@ -110,7 +110,7 @@ describe.runIf(capability('webgpu', available, available ? '' : opened.message))
         const plan = convolution(drawn);
         if (plan) await agree(plan);
       }),
-      { numRuns: 20 },
+      { numRuns: 60 },
     ));
 
   it('convolves through workgroup memory', () =>
@@ -119,7 +119,7 @@ describe.runIf(capability('webgpu', available, available ? '' : opened.message))
         const plan = convolution({ ...drawn, images: 2, channels: 4 * drawn.channels });
         if (plan) await agree(plan, tiled!);
       }),
-      { numRuns: 6 },
+      { numRuns: 15 },
     ));
 
   it.each([

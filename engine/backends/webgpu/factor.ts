@@ -1,0 +1,25 @@
+import type { View } from '../../compiler/plan.ts';
+import type { Views } from './shader.ts';
+
+/**
+ * What an element's place in a factor owes to its line (a row of the left factor, a column of the right one), or to its inner position: statements that
+ * declare `${name}At`, which the two parts add up to the place in the buffer; and in an image also `${name}Y` and `${name}X`, which add up to the pixel.
+ */
+export type Part = (position: string, name: string) => string;
+
+export interface Factor {
+  readonly view: View;
+  readonly line: Part;
+  readonly inner: Part;
+  /** Whether neighbours in memory are neighbours along the inner axis; else along lines. */
+  readonly innerDense: boolean;
+  /** The image whose outside is zero, if not all pixels are inside. */
+  readonly image?: { readonly height: number; readonly width: number };
+}
+
+/** The element of a line at an inner position, by the names of both; 0 outside of the image, and unless all of `inside`. */
+export function element({ view, image }: Factor, line: string, k: string, inside: readonly string[], views: Views): string {
+  const value = views.load(view, `${line}At + ${k}At`);
+  const all = image ? [...inside, `u32(${line}Y + ${k}Y) < ${image.height}u`, `u32(${line}X + ${k}X) < ${image.width}u`] : inside;
+  return all.length === 0 ? value : `select(0.0, ${value}, ${all.join(' && ')})`;
+}
