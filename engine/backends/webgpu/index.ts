@@ -12,8 +12,7 @@ import { type DeviceOptions, isSoftware, matrixUnit, type OpenDevice, openDevice
 import { type Host, prepare } from './executable.ts';
 import { Memory, Regions, StagingRing, WebGpuBuffer } from './memory.ts';
 import { Pipelines } from './pipelines.ts';
-import type { Gpu } from './shader.ts';
-import { BINDINGS } from './translate.ts';
+import { BINDINGS, type Gpu } from './shader.ts';
 
 export interface WebGpuOptions extends DeviceOptions {
   /** For tests: write kernels as if for a GPU of these properties. */

@@ -1,13 +1,9 @@
 import { element, type Factor } from './factor.ts';
 import type { Product } from './product.ts';
-import type { Views } from './shader.ts';
+import { range, type Views } from './shader.ts';
 import { type Tile, threadsOf } from './tile.ts';
 
 export const components = ['x', 'y', 'z', 'w'];
-
-export function range(length: number): number[] {
-  return [...Array(length).keys()];
-}
 
 /** How the threads of a workgroup load a tile of a factor: each some vectors of four lines, a quarter of the tile apart, at one inner position. */
 export interface Load {

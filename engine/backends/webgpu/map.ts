@@ -2,19 +2,34 @@ import { sizeOf } from '../../shape.ts';
 import { programStatements } from './expressions.ts';
 import { type Emitter, placeStatements, THREADS, Views } from './shader.ts';
 
-/** A thread for each element; everything is loaded before anything is stored, as in-place maps need. */
+/** From this size on, threads have several elements: GPUs take time to start workgroups. */
+const LARGE = 1 << 19;
+const MANY_THREADS = 256;
+const EACH = 4;
+
+/** A thread for each element, or for some of them; everything is loaded before anything is stored, as in-place maps need. */
 export const map: Emitter<'map'> = ({ shape, program, inputs, outputs }, context) => {
   const size = sizeOf(shape);
   if (size === 0) return [];
   const views = new Views(context, inputs, outputs);
-  const body = [
-    `let i = group * ${THREADS} + thread;`,
-    `if (i >= ${size}) { return; }`,
+  const element = [
     placeStatements('i', inputs, 'from'),
     ...inputs.map((view, k) => `let v${k} = ${views.load(view, `from${k}`)};`),
     programStatements(program, inputs).statements,
     placeStatements('i', outputs, 'to'),
     ...outputs.map((view, k) => views.store(view, `to${k}`, `v${program.results[k]}`)),
-  ];
-  return [views.shader({ name: 'map', groups: Math.ceil(size / THREADS), body: body.join('\n') })];
+  ].join('\n');
+  if (context.gpu.software || size < LARGE) {
+    const body = `let i = group * ${THREADS} + thread;
+if (i >= ${size}) { return; }
+${element}`;
+    return [views.shader({ name: 'map', groups: Math.ceil(size / THREADS), body })];
+  }
+  const body = `for (var each = 0; each < ${EACH}; each++) {
+let i = (group * ${EACH} + each) * ${MANY_THREADS} + thread;
+if (i < ${size}) {
+${element}
+}
+}`;
+  return [views.shader({ name: 'map', groups: Math.ceil(size / (MANY_THREADS * EACH)), threads: MANY_THREADS, body })];
 };

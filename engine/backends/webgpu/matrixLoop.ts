@@ -1,6 +1,6 @@
-import { components, type Load, loadsOf, range } from './load.ts';
+import { components, type Load, loadsOf } from './load.ts';
 import type { Loop, Product } from './product.ts';
-import type { Gpu, Views } from './shader.ts';
+import { type Gpu, range, type Views } from './shader.ts';
 import { PADDING, SUBGROUP, type Tile, threadsOf } from './tile.ts';
 
 /** A factor's tile in workgroup memory: rows of 16-bit numbers, along lines or along the inner axis as the factor lies, so that storing needs no turns. */

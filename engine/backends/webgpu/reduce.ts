@@ -1,8 +1,8 @@
 import type { Lane } from '../../compiler/lanes.ts';
-import type { Reduction } from '../../compiler/plan.ts';
+import type { Reduction, View } from '../../compiler/plan.ts';
 import { sizeOf } from '../../shape.ts';
 import { literal, programStatements, wgslType } from './expressions.ts';
-import { type Emitter, placeStatements, type Shader, THREADS, Views } from './shader.ts';
+import { BINDINGS, type Context, type Emitter, placeStatements, range, type Shader, THREADS, Views } from './shader.ts';
 
 /** A fold as WGSL: the type of what is carried, its start, an element as such, the union of two, and the result. */
 interface Fold {
@@ -11,12 +11,17 @@ interface Fold {
   readonly lift: (value: string) => string;
   readonly merge: (a: string, b: string) => string;
   readonly result: (state: string) => string;
+  /** The numbers that a state consists of, and a state made of these. */
+  readonly fields: readonly { readonly path: string; readonly lane: 'f32' | 'i32' }[];
+  readonly compose: (fields: readonly string[]) => string;
 }
 
 const same = (text: string) => text;
 
 function arithmetic(lane: Lane, neutral: number, merge: Fold['merge']): Fold {
-  return { type: wgslType(lane), neutral: literal(neutral, lane), lift: same, merge, result: same };
+  const type = wgslType(lane);
+  const fields = [{ path: '', lane: type }];
+  return { type, neutral: literal(neutral, lane), lift: same, merge, result: same, fields, compose: ([value = '']) => value };
 }
 
 /** Carries the extremum with its position, −1 while there is none. */
@@ -27,10 +32,15 @@ function place(lane: Lane, merge: string): Fold {
     lift: (value) => `Place_${lane}(${value}, r)`,
     merge: (a, b) => `${merge}_${lane}(${a}, ${b})`,
     result: (state) => `max(${state}.at, 0)`,
+    fields: [
+      { path: '.value', lane: wgslType(lane) },
+      { path: '.at', lane: 'i32' },
+    ],
+    compose: (fields) => `Place_${lane}(${fields.join(', ')})`,
   };
 }
 
-const folds: { readonly [R in Reduction]: (lane: Lane) => Fold } = {
+const foldOf: { readonly [R in Reduction]: (lane: Lane) => Fold } = {
   sum: (lane) => arithmetic(lane, 0, (a, b) => `${a} + ${b}`),
   prod: (lane) => arithmetic(lane, 1, (a, b) => `${a} * ${b}`),
   max: (lane) => arithmetic(lane, lane === 'i32' ? -2147483648 : -Infinity, (a, b) => `${lane === 'i32' ? 'max' : 'larger'}(${a}, ${b})`),
@@ -58,61 +68,182 @@ function placeDeclarations(lane: Lane): Shader['declarations'] {
   };
 }
 
-/** Elements that a lane folds one by one before they join its total, so that rounding errors of sums stay small. */
+/** Elements that a thread folds one by one before they join its total, so that rounding errors of sums stay small. */
 const RUN = 128;
+/** Elements that are worth a thread. */
+const LEAST = 16;
+/** Outputs side by side in memory that a workgroup has at once. */
+const SIDE_BY_SIDE = 32;
 
 /**
- * Each output has a team of 1 to 64 threads of a workgroup. A thread folds every so-many-th element, in runs; then the team's halves
- * merge, always in the same order, so the same bits come out each time.
+ * Each output has a team of threads of a workgroup. A thread folds every so-many-th element, in runs; then the team's halves merge, always in the same order, so
+ * the same bits come out each time. Where outputs are too few for a GPU, each is cut into parts, and a second stage folds these.
  */
 export const reduce: Emitter<'reduce'> = ({ shape, reduced, program, reductions, inputs, outputs }, context) => {
-  const outer = sizeOf(shape.slice(0, shape.length - reduced));
-  const count = sizeOf(shape.slice(shape.length - reduced));
+  const kept = shape.length - reduced;
+  const outer = sizeOf(shape.slice(0, kept));
+  const count = sizeOf(shape.slice(kept));
   if (outer === 0) return [];
-  let team = 1;
-  while (team < THREADS && team < count) team *= 2;
-  const teams = THREADS / team;
-
-  const views = new Views(context, inputs, outputs);
   const { statements, lanes } = programStatements(program, inputs);
-  const values = program.results.map((result) => `v${result}`);
-  const parts = reductions.map((reduction, k) => folds[reduction](lanes[program.results[k]!]!));
-  const placed = new Set(reductions.flatMap((reduction, k) => (reduction.startsWith('arg') ? [lanes[program.results[k]!]!] : [])));
-  const state = (fields: readonly string[]) => `State(${fields.join(', ')})`;
-  const declarations = {
-    ...Object.assign({}, ...[...placed].map(placeDeclarations)),
-    State: `struct State { ${parts.map(({ type }, k) => `s${k}: ${type}`).join(', ')} }`,
-    merge: `fn merge(a: State, b: State) -> State { return ${state(parts.map(({ merge }, k) => merge(`a.s${k}`, `b.s${k}`)))}; }`,
-    states: `var<workgroup> states: array<State, ${THREADS}>;`,
-  };
-  const neutral = state(parts.map((part) => part.neutral));
-  const body = `let member = thread % ${team};
-let o = group * ${teams} + thread / ${team};
-var total = ${neutral};
-if (o < ${outer}) {
-  var r = member;
-  while (r < ${count}) {
-    var run = ${neutral};
-    let stop = min(${count}, r + ${team * RUN});
-    for (; r < stop; r += ${team}) {
-      let i = o * ${count} + r;
+  const laneOf = (k: number): Lane => lanes[program.results[k]!]!;
+  const folds = reductions.map((reduction, k) => foldOf[reduction](laneOf(k)));
+  const placed = new Set(reductions.flatMap((reduction, k) => (reduction.startsWith('arg') ? [laneOf(k)] : [])));
+  const structures: Shader['declarations'] = Object.assign({}, ...[...placed].map(placeDeclarations));
+  const fields = folds.flatMap(({ fields: each }, k) => each.map(({ path, lane }) => ({ fold: k, path: `s${k}${path}`, lane })));
+  const sideBySide = liesSideBySide(inputs, kept);
+  const elementOf = (views: Views): string => `let i = o * ${count} + r;
 ${placeStatements('i', inputs, 'from')}
 ${inputs.map((view, k) => `let v${k} = ${views.load(view, `from${k}`)};`).join('\n')}
 ${statements}
-      run = merge(run, ${state(parts.map(({ lift }, k) => lift(values[k]!)))});
-    }
-    total = merge(total, run);
+let state = State(${folds.map(({ lift }, k) => lift(`v${program.results[k]}`)).join(', ')});`;
+  const finishOf = (views: Views): string => `${placeStatements('o', outputs, 'to')}
+${outputs.map((view, k) => views.store(view, `to${k}`, folds[k]!.result(`total.s${k}`))).join('\n')}`;
+
+  const { parallelism } = context.gpu;
+  const parts = Math.max(1, Math.min(Math.floor(parallelism / (outer * THREADS)), Math.floor(count / (THREADS * LEAST))));
+  const lanesOfParts = [...new Set(fields.map(({ lane }) => lane))];
+  // The parts of each type of number lie in one buffer; if there is no binding left for these, nothing is cut.
+  if (parts === 1 || new Set(inputs.map(({ buffer }) => buffer)).size + lanesOfParts.length > BINDINGS) {
+    const views = new Views(context, inputs, outputs);
+    return [
+      foldingShader(
+        { name: 'reduce', outer, count, sideBySide, structures, folds, element: elementOf(views), finish: finishOf(views) },
+        views,
+        context,
+      ),
+    ];
   }
-}
-states[thread] = total;
-workgroupBarrier();
-for (var half = ${(team / 2) | 0}; half > 0; half /= 2) {
-  if (member < half) { states[thread] = merge(states[thread], states[thread + half]); }
-  workgroupBarrier();
-}
-if (member == 0 && o < ${outer}) {
-${placeStatements('o', outputs, 'to')}
-${outputs.map((view, k) => views.store(view, `to${k}`, parts[k]!.result(`states[thread].s${k}`))).join('\n')}
-}`;
-  return [views.shader({ name: 'reduce', groups: Math.ceil(outer / teams), declarations, body })];
+  const chunk = Math.ceil(count / parts);
+  const cut = Math.ceil(count / chunk);
+  const buffers = lanesOfParts.map((lane): View => {
+    const length = fields.filter((field) => field.lane === lane).length * cut * outer;
+    return { buffer: context.temporary(lane, length), dtype: lane, shape: [length], strides: [1], offset: 0 };
+  });
+  /** Where a field of the part of an output is: parts of an output are far apart, outputs side by side. */
+  const homeOf = ({ path, lane }: (typeof fields)[number]): { view: View; at: string } => {
+    const among = fields.filter((field) => field.lane === lane).findIndex((field) => field.path === path);
+    return { view: buffers[lanesOfParts.indexOf(lane)]!, at: `(${among * cut} + part) * ${outer} + o` };
+  };
+  const first = new Views(context, inputs, buffers);
+  const keep = fields.map((field) => first.store(homeOf(field).view, homeOf(field).at, `total.${field.path}`)).join('\n');
+  const second = new Views(context, buffers, outputs);
+  const compositions = folds.map(({ compose }, k) =>
+    compose(fields.filter(({ fold }) => fold === k).map((field) => second.load(homeOf(field).view, homeOf(field).at))),
+  );
+  const states = `let part = r;\nlet state = State(${compositions.join(', ')});`;
+  return [
+    foldingShader(
+      { name: 'reduceParts', outer, count, chunk, sideBySide, structures, folds, element: elementOf(first), finish: keep },
+      first,
+      context,
+    ),
+    foldingShader(
+      { name: 'reduce', outer, count: cut, sideBySide: true, structures, folds, element: states, finish: finishOf(second) },
+      second,
+      context,
+    ),
+  ];
 };
+
+/** Whether neighbouring outputs, and not neighbouring elements of one, are neighbours in what is read most. */
+function liesSideBySide(inputs: readonly View[], kept: number): boolean {
+  const [largest] = [...inputs].sort((a, b) => spanOf(b) - spanOf(a));
+  if (!largest) return false;
+  const nearest = (from: number, to: number): number =>
+    Math.min(
+      Infinity,
+      ...largest.strides.slice(from, to).flatMap((stride, k) => (stride === 0 || largest.shape[from + k] === 1 ? [] : [Math.abs(stride)])),
+    );
+  return nearest(0, kept) < nearest(kept, largest.strides.length);
+}
+
+function spanOf({ shape, strides }: View): number {
+  return sizeOf(shape.filter((_, axis) => strides[axis] !== 0));
+}
+
+interface Folding {
+  readonly name: string;
+  readonly outer: number;
+  readonly count: number;
+  /** How many elements a part has, where outputs are cut. */
+  readonly chunk?: number;
+  readonly sideBySide: boolean;
+  readonly structures: Shader['declarations'];
+  readonly folds: readonly Fold[];
+  /** Statements that make `state` of element `r` of output `o`. */
+  readonly element: string;
+  /** Statements that store `total` of output `o`, or of `part` of it. */
+  readonly finish: string;
+}
+
+function foldingShader(
+  { name, outer, count, chunk = count, sideBySide, structures, folds, element, finish }: Folding,
+  views: Views,
+  { gpu }: Context,
+): Shader {
+  const size = Math.min(count, chunk);
+  const powerOf2 = (n: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, n)));
+  const together = sideBySide ? Math.min(SIDE_BY_SIDE, powerOf2(outer)) : 1;
+  const team = Math.min(THREADS / together, powerOf2(size));
+  const teams = THREADS / team;
+  const parts = Math.max(1, Math.ceil(count / Math.max(1, chunk)));
+  const groups = Math.ceil(outer / teams);
+  // Neighbouring threads read neighbours in memory.
+  const [member, own] = sideBySide ? [`thread / ${teams}`, `thread % ${teams}`] : [`thread % ${team}`, `thread / ${team}`];
+  // Members of a team that have a subgroup in common exchange values without waiting for others.
+  const near = sideBySide ? 1 : Math.min(gpu.subgroupSize, team);
+  const far = team > near;
+  const step = sideBySide ? teams : 1;
+  const neutral = `State(${folds.map((fold) => fold.neutral).join(', ')})`;
+  const exchanged = folds.map(({ fields, compose }, k) =>
+    compose(fields.map(({ path }) => `subgroupShuffleXor(a.s${k}${path}, distance)`)),
+  );
+  const declarations = {
+    ...structures,
+    State: `struct State { ${folds.map(({ type }, k) => `s${k}: ${type}`).join(', ')} }`,
+    merge: `fn merge(a: State, b: State) -> State { return State(${folds.map(({ merge }, k) => merge(`a.s${k}`, `b.s${k}`)).join(', ')}); }`,
+    ...(far && { states: `var<workgroup> states: array<State, ${THREADS}>;` }),
+    ...(near > 1 && { exchanged: `fn exchanged(a: State, distance: u32) -> State { return State(${exchanged.join(', ')}); }` }),
+  };
+  const body = `let member = ${member};
+let part = group / ${groups};
+let o = group % ${groups} * ${teams} + ${own};
+var total = ${neutral};
+if (o < ${outer}) {
+let end = min(${count}, (part + 1) * ${chunk});
+var r = part * ${chunk} + member;
+while (r < end) {
+var run = ${neutral};
+let stop = min(end, r + ${team * RUN});
+for (; r < stop; r += ${team}) {
+${element}
+run = merge(run, state);
+}
+total = merge(total, run);
+}
+}
+${
+  far
+    ? `states[thread] = total;
+workgroupBarrier();
+for (var half = ${team / 2}; half >= ${near}; half /= 2) {
+if (member < half) { states[thread] = merge(states[thread], states[thread + half * ${step}]); }
+workgroupBarrier();
+}
+total = states[thread];`
+    : ''
+}
+${range(Math.log2(near))
+  .map((k) => `total = merge(total, exchanged(total, ${near >> (k + 1)}u));`)
+  .join('\n')}
+if (member == 0 && o < ${outer}) {
+${finish}
+}`;
+  return views.shader({
+    name,
+    groups: groups * parts,
+    declarations,
+    workgroupBytes: far ? THREADS * 4 * folds.reduce((sum, { fields }) => sum + fields.length, 0) : 0,
+    body,
+  });
+}

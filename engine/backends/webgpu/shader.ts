@@ -1,6 +1,6 @@
 import type { KernelKind, KernelOf, Plan, View } from '../../compiler/plan.ts';
 import type { DType } from '../../dtype.ts';
-import { contiguousStrides, sameShape } from '../../shape.ts';
+import { contiguousStrides } from '../../shape.ts';
 import { wgslType } from './expressions.ts';
 import type { MatrixUnit } from './tile.ts';
 
@@ -67,6 +67,13 @@ export type Emitter<K extends KernelKind> = (kernel: KernelOf<K>, context: Conte
 
 export const THREADS = 64;
 
+/** How many buffers a kernel, and a dispatch, may touch: what every WebGPU has. */
+export const BINDINGS = 8;
+
+export function range(length: number): number[] {
+  return [...Array(length).keys()];
+}
+
 /** The buffers behind a kernel's views, as arrays `b0`, `b1`, …, and how to load from and store to them. */
 export class Views {
   readonly bindings: readonly Binding[];
@@ -129,8 +136,11 @@ const elementTypes: { readonly [D in DType]: (written: boolean) => string } = {
 
 /** Where an element is in its buffer, by its coordinates. */
 export function placeOf({ shape, strides, offset }: View, coordinates: readonly string[]): string {
-  const terms = strides.flatMap((stride, axis) => (shape[axis] === 1 || stride === 0 ? [] : [`${coordinates[axis]} * ${stride}`]));
-  return [offset, ...terms].join(' + ');
+  const terms = strides.flatMap((stride, axis) => {
+    if (shape[axis] === 1 || stride === 0) return [];
+    return [stride === 1 ? coordinates[axis]! : `${coordinates[axis]} * ${stride}`];
+  });
+  return [...(offset === 0 && terms.length > 0 ? [] : [`${offset}`]), ...terms].join(' + ');
 }
 
 /** Statements that give the coordinates of row-major position `index` these names. */
@@ -144,13 +154,27 @@ export function coordinateStatements(index: string, shape: readonly number[], na
     .join('\n');
 }
 
-/** Statements that name the coordinates of row-major position `i`, and from them the place of each view as `${name}0`, `${name}1`, …. */
+/** Statements that give row-major position `index` its place in each view, as `${name}0`, `${name}1`, …. */
 export function placeStatements(index: string, views: readonly View[], name: string): string {
-  const shape = views[0]?.shape ?? [];
-  const strides = contiguousStrides(shape);
-  // An empty shape has strides of 0, by which even code that never runs may not divide.
-  const coordinates = shape.map((extent, axis) => `((${index} / ${strides[axis] || 1}) % ${extent || 1})`);
-  return views
-    .map((view, k) => `let ${name}${k} = ${sameShape(view.strides, strides) ? `${view.offset} + ${index}` : placeOf(view, coordinates)};`)
-    .join('\n');
+  return views.map((view, k) => `let ${name}${k} = ${placeAt(index, view)};`).join('\n');
+}
+
+/** The place of row-major position `index` in a view: axes that lie on one line need one division. */
+function placeAt(index: string, { shape, strides, offset }: View): string {
+  const runs: { size: number; stride: number }[] = [];
+  for (const [axis, size] of shape.entries()) {
+    const [last, stride] = [runs.at(-1), strides[axis]!];
+    if (size === 1) continue;
+    if (last && last.stride === stride * size) Object.assign(last, { size: last.size * size, stride });
+    else runs.push({ size, stride });
+  }
+  let inner = 1;
+  const terms = runs.reverse().flatMap(({ size, stride }, k) => {
+    const quotient = inner === 1 ? index : `${index} / ${inner}`;
+    // Nothing is beyond the outermost axis; and an empty shape has sizes of 0, by which even code that never runs may not divide.
+    const digit = k === runs.length - 1 ? quotient : `${quotient} % ${size || 1}`;
+    inner *= size || 1;
+    return stride === 0 ? [] : [stride === 1 ? digit : `${digit} * ${stride}`];
+  });
+  return [...(offset === 0 && terms.length > 0 ? [] : [`${offset}`]), ...terms.reverse()].join(' + ');
 }

@@ -1,7 +1,7 @@
 import { element, type Factor } from './factor.ts';
-import { components, loadsOf, range } from './load.ts';
+import { components, loadsOf } from './load.ts';
 import type { Loop, Product } from './product.ts';
-import type { Gpu, Views } from './shader.ts';
+import { type Gpu, range, type Views } from './shader.ts';
 import { type Tile, vectorPitch } from './tile.ts';
 
 /** The sums of a thread: a vector of four columns for each of its rows. */

@@ -3,10 +3,7 @@ import { assemble } from './assemble.ts';
 import { emitPlan } from './emit.ts';
 import { merge } from './merge.ts';
 import { layOutScratch } from './scratch.ts';
-import type { Gpu } from './shader.ts';
-
-/** How many buffers a kernel, and a dispatch, may touch: what every WebGPU has. */
-export const BINDINGS = 8;
+import { BINDINGS, type Gpu } from './shader.ts';
 
 /** One dispatch. */
 export interface Dispatch {

@@ -175,6 +175,55 @@ describe.runIf(capability('webgpu', available, opened instanceof Error ? opened.
     );
   });
 
+  it('reduce: few outputs, cut into parts that a second stage folds', async () => {
+    const wide = await createWebGpuBackend({ assume: { parallelism: 4096 } });
+    const cut = agreement(wide);
+    const all: Reduction[] = ['sum', 'max', 'argmin', 'argmax', 'min'];
+    for (const [shape, order] of [
+      [
+        [3, 5000],
+        [0, 1],
+      ],
+      [
+        [5000, 3],
+        [1, 0],
+      ],
+      [
+        [60, 3, 70],
+        [1, 0, 2],
+      ],
+    ] as const) {
+      const strides = contiguousStrides(shape);
+      const moved = order.map((axis) => shape[axis]!);
+      const source: View = { buffer: 0, dtype: 'f32', shape: moved, strides: order.map((axis) => strides[axis]!), offset: 0 };
+      const values = Float32Array.from(noise(sizeOf(shape)), (x) => Math.round(40 * x) / 4);
+      const slabs = all.map((reduction) => ({
+        dtype: reduction.startsWith('arg') ? ('i32' as const) : ('f32' as const),
+        shape: moved.slice(0, 1),
+      }));
+      const plan = planOf(
+        [buffer('input', 'f32', values.length), ...slabs.map(({ dtype: type }) => buffer('output', type, moved[0]!))],
+        [
+          {
+            kind: 'reduce',
+            shape: moved,
+            reduced: moved.length - 1,
+            program: { ...identity, results: all.map(() => 0) },
+            reductions: all,
+            inputs: [source],
+            outputs: slabs.map((slab, k) => contiguous(k + 1, slab)),
+          },
+        ],
+      );
+      const executable = await wide.prepare(plan, []);
+      expect(executable.wgsl!().join('')).toContain('reduceParts');
+      await cut(plan, [values], 1e-5);
+      values[Math.floor(values.length / 2)] = NaN;
+      await cut(plan, [values], 1e-5);
+    }
+    wide.dispose();
+  });
+
   it('reduce: NaN, ties, products, and long sums', async () => {
     const values = host('f32', [3, 4], [1, NaN, 3, NaN, 2, 5, 5, -1, -0, 0, -Infinity, Infinity]);
     const reductions: Reduction[] = ['max', 'min', 'argmax', 'argmin', 'prod'];
