@@ -22,12 +22,15 @@ export function backendChoice(input: Input, before?: Partial<BackendChoice>): Ba
   return { name, deterministic: name !== 'webgpu' && (asked ?? before?.deterministic ?? false) };
 }
 
-/** Starts the backend that a call asks for. */
-export async function startBackend(input: Input, { name, deterministic } = backendChoice(input)): Promise<Backend> {
+/** Starts the backend that a call asks for; one that measures kernels if `profile`. */
+export async function startBackend(input: Input, { name, deterministic } = backendChoice(input), profile = false): Promise<Backend> {
+  if (profile && name !== 'webgpu') throw new UsageError('--profile measures kernels on a GPU: add --backend webgpu');
   const threads = input.whole('threads', 1);
   if (threads !== undefined && name !== 'wasm') throw new UsageError(`--threads is for wasm; leave it out with the backend ${name}`);
   if (!deterministic) v8ReleaseRelaxedSimd();
   return name === 'wasm'
     ? asUsage(() => useBackend('wasm', { deterministic, ...(threads !== undefined && { threads }) }))
-    : useBackend(name);
+    : name === 'webgpu'
+      ? useBackend(name, { profile })
+      : useBackend(name);
 }

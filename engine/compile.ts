@@ -29,7 +29,7 @@ export interface Compiled<Arguments extends readonly Tensor[], Result extends Tr
   (...args: Arguments): Promise<Result>;
   /** The plan for arguments of these shapes, built if need be; nothing runs. */
   plan(...args: Arguments): Promise<Plan>;
-  /** That plan as a listing. @throws TensegrityError `argument` for the WGSL of a backend that has none. */
+  /** That plan as a listing. @throws TensegrityError `argument` for the WGSL of a backend that has none, and for times that were not measured. */
   explain(args: Arguments, options?: PrintOptions): Promise<string>;
   /** Gives back the memory of its plans. It can be called again, and compiles anew. */
   dispose(): void;
@@ -83,9 +83,19 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
 
   return Object.assign(call, {
     plan: (...args: Arguments): Promise<Plan> => inTurn(async () => (await specialize(args)).plan),
-    explain: async (args: Arguments, options?: PrintOptions) => {
+    explain: async (args: Arguments, { programs = false, wgsl = false, times = false }: PrintOptions = {}) => {
       const { plan, executable } = await inTurn(() => specialize(args));
-      return printPlan(plan, options, executable);
+      check(!wgsl || executable.wgsl, 'argument', () => "explain: only the webgpu backend writes WGSL; useBackend('webgpu') first");
+      check(
+        !times || executable.times,
+        'argument',
+        () => "explain: only the webgpu backend measures times; useBackend('webgpu', { profile: true }) first",
+      );
+      return printPlan(
+        plan,
+        { programs },
+        { wgsl: wgsl ? executable.wgsl?.() : [], times: times ? await executable.times?.() : undefined },
+      );
     },
     dispose: () => {
       for (const { executable } of specializations.values()) executable.dispose();

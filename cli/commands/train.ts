@@ -20,6 +20,9 @@ import { finishRun } from './evaluate.ts';
 /** Epochs, unless given: the embedded subset is a sixth of the whole, and gets more. */
 const EPOCHS: Readonly<Record<string, number>> = { 'fashion-mnist-subset': 10 };
 
+/** Steps that the times of `--profile` are medians of. */
+const PROFILED_STEPS = 20;
+
 const names = <Name extends string>(table: Readonly<Record<Name, unknown>>): Name[] => Object.keys(table) as Name[];
 
 const runOptions: OptionTable = {
@@ -53,6 +56,7 @@ export const train: Command = {
     'checkpoint-every': { type: 'string', value: 'N', help: 'steps between checkpoints (100)' },
     'no-eval': { type: 'boolean', help: 'no linear probe and k-NN at the end' },
     plan: { type: 'boolean', help: 'print the compiled plan of a step, and do nothing else' },
+    profile: { type: 'boolean', help: 'run some steps on the GPU, print the plan with the time of each kernel, and do nothing else' },
     quiet: { type: 'boolean', help: 'print only the final table' },
     ...backendOptions,
   },
@@ -82,6 +86,7 @@ export const train: Command = {
     ['tensegrity train --resume runs/vicreg-…', 'go on after Ctrl-C'],
     ['tensegrity train --backend webgpu', 'on the GPU; tensegrity doctor says whether there is one'],
     ['tensegrity train --resume runs/vicreg-… --backend wasm', 'go on without it'],
+    ['tensegrity train --backend webgpu --profile', 'where the time of a step goes'],
   ],
   run: async (input) => {
     const resume = input.text('resume');
@@ -91,11 +96,18 @@ export const train: Command = {
 
     let config = resume === undefined ? readConfig(input) : await new RunFolder(resume).config();
     const choice = backendChoice(input, config.backend);
-    const backend = await startBackend(input, choice);
+    const profile = input.flag('profile') ?? false;
+    const backend = await startBackend(input, choice, profile);
     const dataset = await openDataset(config.source);
     const trainer = new Trainer(config.training, dataset);
     if (input.flag('plan')) {
       console.log(await trainer.explain());
+      return;
+    }
+    if (profile) {
+      for await (const { step } of trainer.run()) if (step >= PROFILED_STEPS) break;
+      console.log(await trainer.explain({ times: true }));
+      backend.dispose();
       return;
     }
     // What is wrong with the images shows now, before there is a folder.

@@ -1,6 +1,4 @@
-import type { Executable } from '../backends/backend.ts';
 import { dtypes } from '../dtype.ts';
-import { check } from '../errors.ts';
 import { scalarRow } from '../scalar.ts';
 import { sizeOf } from '../shape.ts';
 import { partsOf } from './epilogue.ts';
@@ -12,6 +10,8 @@ export interface PrintOptions {
   readonly programs?: boolean;
   /** Whether the WGSL that a GPU runs follows. */
   readonly wgsl?: boolean;
+  /** Whether each kernel's time stands beside it, as measured by a backend that was asked to: `useBackend('webgpu', { profile: true })`. */
+  readonly times?: boolean;
 }
 
 /** What a kernel has to do at least. */
@@ -87,15 +87,27 @@ function convViews({ direction, inputs, outputs }: Extract<Kernel, { kind: 'conv
   return direction === 'input' ? [out, second, first] : [first, out, second];
 }
 
-/** The plan as a listing: buffers that live outside it, then a line for each kernel with its shapes, bytes and floating-point operations. */
-export function printPlan(plan: Plan, { programs = false, wgsl = false }: PrintOptions = {}, prepared?: Pick<Executable, 'wgsl'>): string {
-  if (wgsl) check(prepared?.wgsl, 'argument', () => "explain: only the webgpu backend writes WGSL; useBackend('webgpu') first");
+/** What a backend made of a plan, for its listing. */
+export interface Measured {
+  /** The WGSL of each dispatch. */
+  readonly wgsl?: readonly string[] | undefined;
+  /** Milliseconds of each kernel. */
+  readonly times?: readonly number[] | undefined;
+}
+
+/** The plan as a listing: buffers that live outside it, then a line for each kernel with its shapes, bytes and floating-point operations, and its time. */
+export function printPlan(
+  plan: Plan,
+  { programs = false }: Pick<PrintOptions, 'programs'> = {},
+  { wgsl = [], times }: Measured = {},
+): string {
   const name = (buffer: number): string => plan.buffers[buffer]!.name || `%${buffer}`;
   const operand = ({ buffer, dtype, shape }: View): string => `${name(buffer)}:${dtype}[${shape.join(',')}]`;
   const rows = plan.kernels.map((kernel, i) => {
     const { flops, bytes } = workOf(kernel);
     return [
       `${i}`,
+      ...(times ? [`${times[i]!.toFixed(3)} ms`] : []),
       titleOf(kernel),
       kernel.outputs.map(operand).join(' '),
       `← ${kernel.inputs.map(operand).join(' ') || 'nothing'}`,
@@ -119,8 +131,9 @@ export function printPlan(plan: Plan, { programs = false, wgsl = false }: PrintO
   return [
     `plan: ${plan.kernels.length} kernels, ${count(total.flops, 'FLOP')}, ${count(total.bytes, 'B')} moved; fusion removed ${plan.fused} elementwise kernels`,
     `memory: arena ${count(plan.arenaBytes, 'B')}, of which at most ${count(mostAliveBytes(plan), 'B')} alive at once; ${plan.inputs.length} inputs ${held(plan.inputs)}, ${plan.constants.length} constants ${held(plan.constants)}, ${plan.slots.length} slots ${held(plan.slots)}, ${plan.outputs.length} outputs ${held(plan.outputs)}`,
+    ...(times ? [`time: ${times.reduce((sum, time) => sum + time, 0).toFixed(3)} ms a run, the medians of its kernels added`] : []),
     ...listing,
-    ...((wgsl && prepared?.wgsl?.()) || []),
+    ...wgsl,
   ].join('\n');
 }
 

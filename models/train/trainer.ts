@@ -1,6 +1,18 @@
 import { checkNumber, checkRecord } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
-import { compile, type DType, foldIn, grad, type HostArray, key, type Slot, stack, type Tensor, tensor } from '../../engine/index.ts';
+import {
+  compile,
+  type DType,
+  foldIn,
+  grad,
+  type HostArray,
+  key,
+  type PrintOptions,
+  type Slot,
+  stack,
+  type Tensor,
+  tensor,
+} from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
 import { augmentation, augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset } from '../data/images.ts';
@@ -176,9 +188,9 @@ export class Trainer {
     await this.#compiled.plan(...this.#example());
   }
 
-  /** The plan of a step, as a listing. */
-  async explain(): Promise<string> {
-    return this.#compiled.explain(this.#example());
+  /** The plan of a step, as a listing. @throws TensegrityError as {@link Compiled.explain} does. */
+  async explain(options?: PrintOptions): Promise<string> {
+    return this.#compiled.explain(this.#example(), options);
   }
 
   /** Arguments of the shapes that every step has. */

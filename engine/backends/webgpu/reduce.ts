@@ -72,6 +72,8 @@ function placeDeclarations(lane: Lane): Shader['declarations'] {
 const RUN = 128;
 /** Elements that are worth a thread. */
 const LEAST = 16;
+/** Threads that read a line of a GPU's cache together. */
+const NEIGHBOURS = 8;
 /** Outputs side by side in memory that a workgroup has at once. */
 const SIDE_BY_SIDE = 32;
 
@@ -184,7 +186,9 @@ function foldingShader(
   const size = Math.min(count, chunk);
   const powerOf2 = (n: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, n)));
   const together = sideBySide ? Math.min(SIDE_BY_SIDE, powerOf2(outer)) : 1;
-  const team = Math.min(THREADS / together, powerOf2(size));
+  // As many threads as there is room for; but on a GPU enough neighbours to read whole lines of its cache.
+  const room = powerOf2(gpu.parallelism / outer);
+  const team = Math.min(THREADS / together, powerOf2(size), gpu.software ? room : Math.max(NEIGHBOURS, room));
   const teams = THREADS / team;
   const parts = Math.max(1, Math.ceil(count / Math.max(1, chunk)));
   const groups = Math.ceil(outer / teams);
