@@ -28,22 +28,27 @@ atEachPrecision(({ backend, dtype }) => {
   );
 });
 
-describe.runIf(gpu)('on webgpu', () => {
+/** A CPU that plays GPU takes four seconds a step: the trajectory that strays needs TENSEGRITY_FULL as well. */
+const onGpu = recording.cases.filter(({ name }) => FULL || name === 'scaled');
+
+describe.runIf(gpu)('on webgpu in f32', () => {
   beforeAll(async () => {
     await useBackend(gpu as Backend);
   });
   afterAll(() => gpu?.dispose());
 
-  it.each(recording.cases)(
+  it.each(onGpu)(
     `$name: ${STEPS} steps of VICReg follow PyTorch’s`,
     async (recorded) => {
       let t = 0;
       for await (const { errors } of follow(recorded, { dtype: 'f32', steps: STEPS })) {
-        const held = recorded.name === 'scaled' ? errors : errors.slice(0, 1);
-        if (process.env['SHOW']) console.log(recorded.name, t, errors.map((e) => e.toExponential(1)).join(' '), performance.now() | 0);
-        for (const [k, error] of held.entries()) expect(error, `step ${t}, ${PARTS[k]}`).toBeLessThanOrEqual(2e-3);
+        for (const [k, error] of errors.entries()) {
+          const chaotic = recorded.name === 'recipe' && k > 0;
+          expect(error, `step ${t}, ${PARTS[k]}`).toBeLessThanOrEqual(chaotic ? Infinity : 2e-3);
+        }
         t++;
       }
+      expect(t).toBe(STEPS);
     },
     600_000,
   );
