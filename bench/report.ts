@@ -90,7 +90,7 @@ function shares({ entries, limits }: Row, contestants: readonly Contestant[]): s
     .map(({ name }) => {
       const entry = entries.find((candidate) => candidate.name === name);
       const limit = limits[name];
-      if (limit === undefined || !isTimed(entry)) return '–';
+      if (limit === undefined || Number.isNaN(limit.milliseconds) || !isTimed(entry)) return '–';
       const share = (milliseconds: number): string => ((100 * limit.milliseconds) / milliseconds).toFixed(0);
       return `${share(entry.median)}–${share(entry.fastest)}%${limit.binds === 'copy' ? ' copy' : ''}`;
     });

@@ -2,7 +2,6 @@
  * `npm run bench`: this project beside its peers, in one run. See README.md.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -11,6 +10,7 @@ import { Crew } from './crew.ts';
 import { type CountedCase, count, countTable } from './count.ts';
 import { buildKernels } from './kernels.ts';
 import { measure, type Options } from './measure.ts';
+import { installPeers } from './peers.ts';
 import { type Row, rowOf, tableOf } from './report.ts';
 import { type Case, cases, countedCases } from './suites.ts';
 
@@ -63,7 +63,6 @@ function positive(text: string | undefined, name: string, otherwise: number): nu
 }
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
-const folder = fileURLToPath(new URL('.', import.meta.url));
 
 function run(cwd: string, program: string, ...parameters: readonly string[]): void {
   // What they say goes to standard error, so that --json alone is on standard output.
@@ -103,9 +102,7 @@ if (options.help) {
   console.log(`contestants: ${contestants.map(({ name, byDefault }) => `${name}${byDefault ? '' : ' (when named)'}`).join(', ')}`);
 } else {
   if (selected.length === 0) fail(`no case matches ${filters.join(', ')}; see --list`);
-  // The peers come from the lock file once, and stay.
-  const peersAreHere = existsSync(new URL('./node_modules/.package-lock.json', import.meta.url));
-  if (!peersAreHere && chosen.some(({ role }) => role === 'peer')) run(folder, 'npm', 'ci', '--no-fund', '--no-audit');
+  if (chosen.some(({ role, device }) => role === 'peer' || device === 'gpu')) installPeers();
   if (options.build) run(repository, process.execPath, 'scripts/build.mjs');
   await (options.count ? reportCounts() : buildKernels().then(report));
 }

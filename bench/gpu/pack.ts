@@ -8,9 +8,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { unpacked } from '../../test/support/unpack.ts';
 import { contestants } from '../contestants.ts';
 import { Crew } from '../crew.ts';
+import { swiftShader } from '../driver.ts';
+import { installPeers } from '../peers.ts';
 
 /** Of the tests: the table of op cases, and what it is written with. */
 const tested = ['cases', 'draws', 'naive'].map((name) => `test/engine/${name}.ts`).concat('test/support/unpack.ts');
@@ -80,8 +81,7 @@ async function packRuntime(): Promise<void> {
   archive('runtime.tar.xz', '-7e -T0', (folder) => {
     copyStripped(process.execPath, join(folder, 'runtime/node'));
     copyStripped(dawn, join(folder, relative(repository, dawn)));
-    const driver = unpacked('swiftshader', [{ file: 'swiftshader.tar.br', files: ['libvk_swiftshader.so', 'libvulkan.so.1', 'vk_swiftshader_icd.json'] }]);
-    cpSync(join(driver, 'libvulkan.so.1'), join(folder, 'runtime/lib/libvulkan.so.1'));
+    cpSync(join(swiftShader(), 'libvulkan.so.1'), join(folder, 'runtime/lib/libvulkan.so.1'));
     for (const name of ['fast-check', 'pure-rand']) {
       const part = join('node_modules', name);
       cpSync(join(repository, part), join(folder, part), { recursive: true, filter: (source) => !/\.d\.[cm]?ts$|\.md$|\/cjs$/.test(source) });
@@ -92,6 +92,7 @@ async function packRuntime(): Promise<void> {
   });
 }
 
+installPeers();
 mkdirSync(target, { recursive: true });
 if (options.build) run(process.execPath, 'scripts/build.mjs');
 if (options.all || !existsSync(join(target, 'runtime.tar.xz'))) await packRuntime();
