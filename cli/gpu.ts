@@ -1,4 +1,5 @@
 /** What `tensegrity doctor` says of the GPU. */
+import { isSoftware } from '../engine/backends/webgpu/device.ts';
 
 interface Feature {
   /** What the project does with it. */
@@ -55,12 +56,12 @@ export async function inspectGpu(): Promise<GpuReport | null> {
   const gpu = await findGpu();
   const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) return null;
-  const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
+  const { vendor, architecture, description } = adapter.info;
   return {
     vendor,
     architecture,
     description,
-    software: isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(`${architecture} ${description}`),
+    software: isSoftware(adapter.info),
     features: Object.fromEntries(Object.keys(features).map((name) => [name, adapter.features.has(name)])),
     limits: Object.fromEntries(Object.keys(limits).map((name) => [name, Number(adapter.limits[name as keyof GPUSupportedLimits])])),
   };

@@ -166,7 +166,7 @@ const backendName = ({ name, deterministic }: BackendChoice): string => (determi
 async function withWayOn(error: unknown, folder: RunFolder): Promise<unknown> {
   if (!(error instanceof TensegrityError) || error.code !== 'backend') return error;
   const saved = await folder.checkpoint();
-  const from = saved ? `the checkpoint of step ${saved.step} is kept` : 'there is no checkpoint yet, so it begins anew';
+  const from = saved ? `The checkpoint of step ${saved.step} is kept` : 'There is no checkpoint yet, so the run begins anew';
   const message = `${error.message}. ${from}; resume with: tensegrity train --resume ${folder.path} --backend wasm`;
   return new TensegrityError('backend', message, error.details, error);
 }

@@ -106,9 +106,9 @@ function candidates({ software, unit }: Gpu): readonly Tile[] {
 }
 
 /** Of the parts of both factors that a workgroup holds. */
-export function workgroupBytesOf({ how, rows, columns, depth, ...shape }: Tile, { f16, unit }: Gpu): number {
+export function workgroupBytesOf({ how, rows, columns, depth, ...shape }: Tile, { unit }: Gpu): number {
   if (how === 'direct') return 0;
-  if (how === 'workgroup') return (vectorPitch(rows) + vectorPitch(columns)) * depth * (f16 ? 8 : 16);
+  if (how === 'workgroup') return (vectorPitch(rows) + vectorPitch(columns)) * depth * 16;
   const factors = (line: number): number => 2 * Math.max((depth + PADDING) * line, (line + PADDING) * depth);
   const subgroups = threadsOf({ how, rows, columns, depth, ...shape }) / SUBGROUP;
   return factors(rows) + factors(columns) + 4 * subgroups * unit!.rows * unit!.columns;
