@@ -1,10 +1,9 @@
-// dispatches of one submit: 2; pieces of scratch memory: 1, 50176 bytes
+// dispatches of one submit: 1; pieces of scratch memory: 0, 0 bytes
 
-// dispatch 0: kernel 0; 35×1 workgroups; b0 is input, b1 is input, b2 is output, b3 is piece 0
+// dispatch 0: kernel 0; 28×1 workgroups; b0 is input, b1 is input, b2 is output
 @group(0) @binding(0) var<storage, read> b0: array<f32>;
 @group(0) @binding(1) var<storage, read> b1: array<f32>;
 @group(0) @binding(2) var<storage, read_write> b2: array<f32>;
-@group(0) @binding(3) var<storage, read_write> b3: array<f32>;
 var<workgroup> left: array<vec4<f32>, 272>;
 var<workgroup> right: array<vec4<f32>, 272>;
 
@@ -34,7 +33,10 @@ fn finish_2(part: i32, batch: i32, row: i32, column: i32, total: f32) {
 
 fn finish_3(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   if (row >= 16 || column >= 392) { return; }
-  b3[part * 6272 + (batch * 16 + row) * 392 + column] = total;
+  let n = column / 49;
+  let h = column / 7 % 7 * 2 + 1;
+  let w = column % 7 * 2 + 1;
+  b2[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
 }
 
 fn conv_input0(group: i32, thread: i32) {
@@ -562,10 +564,10 @@ fn conv_input2(group: i32, thread: i32) {
 fn conv_input3(group: i32, thread: i32) {
   let firstColumn = group % 7 * 64;
   let firstRow = group / 7 % 1 * 64;
-  let part = group / 7 % 2;
-  let batch = group / 14;
-  let begin = part * 64;
-  let stop = min(128, (part + 1) * 64);
+  let part = group / 7 % 1;
+  let batch = group / 7;
+  let begin = part * 128;
+  let stop = 128;
   let x = thread % 16;
   let y = thread / 16;
   var sum0_0 = vec4<f32>();
@@ -741,30 +743,4 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   if (group < 14) { conv_input1(group - 7, thread); return; }
   if (group < 21) { conv_input2(group - 14, thread); return; }
   conv_input3(group - 21, thread);
-}
-
-// dispatch 1: kernel 0; 98×1 workgroups; b0 is piece 0, b1 is output
-@group(0) @binding(0) var<storage, read> b0: array<f32>;
-@group(0) @binding(1) var<storage, read_write> b1: array<f32>;
-
-fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
-  let n = column / 49;
-  let h = column / 7 % 7 * 2 + 1;
-  let w = column % 7 * 2 + 1;
-  b1[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
-}
-
-fn conv_inputSum(group: i32, thread: i32) {
-  let at = group * 64 + thread;
-  if (at >= 6272) { return; }
-  var total = 0.0;
-  for (var part = 0; part < 2; part++) { total += b0[part * 6272 + at]; }
-  finish(0, at / 6272, at / 392 % 16, at % 392, total);
-}
-
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let group = i32(workgroup.x + workgroup.y * 65535u);
-  let thread = i32(local);
-  conv_inputSum(group, thread);
 }
