@@ -9,7 +9,7 @@ interface Dawn {
 export interface DeviceOptions {
   /** Instead of `navigator.gpu`, or of the one that the npm package `webgpu` makes. */
   readonly gpu?: GPU;
-  /** Keep large arrays between kernels, and tiles of products, as 16-bit floats; sums stay 32-bit. Faster, and good to 3 digits; numbers beyond 65504 overflow. */
+  /** Keep large arrays between kernels as 16-bit floats; sums stay 32-bit. Less memory, good to 3 digits; numbers beyond 65504 overflow. */
   readonly f16?: boolean;
   /** Experimental, of Dawn: multiply by the GPU's matrix units, which take 16-bit factors and sum in 32 bits. */
   readonly subgroupMatrices?: boolean;
@@ -60,6 +60,8 @@ async function findGpu(options: DeviceOptions): Promise<GPU> {
 
 export interface OpenDevice {
   readonly device: GPUDevice;
+  /** Of the adapter: a device's own says less. */
+  readonly info: GPUAdapterInfo;
   /** To be kept as long as the device: Dawn for Node dies if its GPU object is collected before the device is done. */
   readonly gpu: GPU;
 }
@@ -95,7 +97,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevic
       requiredFeatures: [...useful, ...asked.map((option) => needs[option])] as GPUFeatureName[],
       requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize },
     });
-    return { device, gpu };
+    return { device, gpu, info: adapter.info };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new TensegrityError('backend', `the GPU (${description || vendor}) gave no device: ${why}; use the wasm backend`, {}, cause);

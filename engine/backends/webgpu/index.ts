@@ -49,7 +49,7 @@ class WebGpuBackend implements Backend, Host {
   #submits = 0;
   #mark: Promise<unknown> = Promise.resolve();
 
-  constructor({ device, gpu }: OpenDevice, { assume, f16 = false, subgroupMatrices = false, profile = false }: WebGpuOptions) {
+  constructor({ device, gpu, info }: OpenDevice, { assume, f16 = false, subgroupMatrices = false, profile = false }: WebGpuOptions) {
     this.device = device;
     this.keptGpu = gpu;
     this.profile = profile;
@@ -58,15 +58,15 @@ class WebGpuBackend implements Backend, Host {
     this.regions = new Regions(this.memory);
     this.staging = new StagingRing(this.memory);
     const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.limits;
-    const software = isSoftware(device.adapterInfo);
+    const software = isSoftware(info);
     this.gpu = {
       workgroupBytes: maxComputeWorkgroupStorageSize,
       threads: maxComputeInvocationsPerWorkgroup,
       parallelism: software ? 64 : 65536,
       software,
-      subgroupSize: device.features.has('subgroups') ? device.adapterInfo.subgroupMinSize : 1,
+      subgroupSize: device.features.has('subgroups') ? info.subgroupMinSize : 1,
       f16,
-      unit: subgroupMatrices ? matrixUnit(device.adapterInfo) : null,
+      unit: subgroupMatrices ? matrixUnit(info) : null,
       ...assume,
     };
     device.lost.then(({ reason, message }) => {

@@ -1,7 +1,7 @@
 import { element, type Factor } from './factor.ts';
 import { components, loadsOf } from './load.ts';
 import type { Loop, Product } from './product.ts';
-import { type Gpu, range, type Views } from './shader.ts';
+import { range, type Views } from './shader.ts';
 import { type Tile, vectorPitch } from './tile.ts';
 
 /** The sums of a thread: a vector of four columns for each of its rows. */
@@ -43,14 +43,11 @@ ${sumsOf(tile)
  *       for k in depth, unrolled                         each reads 1–2 vectors of either
  *         for r in threadRows, c in threadColumns / 4    sum[r][c] += left[k][r] * right[k][c]
  */
-export function workgroupLoop(product: Product, tile: Tile, views: Views, { f16 }: Gpu): Loop {
-  const loads = loadsOf(product, tile, views, f16);
+export function workgroupLoop(product: Product, tile: Tile, views: Views): Loop {
+  const loads = loadsOf(product, tile, views, false);
   const [teamRows, teamColumns] = [tile.rows / tile.threadRows, tile.columns / tile.threadColumns];
   const vectors = (count: number, memory: string, lines: number, thread: string, team: number, k: number) =>
-    range(count).map((v) => {
-      const value = `${memory}[${thread} + ${k * vectorPitch(lines) + v * team}]`;
-      return `let ${memory}${k}_${v} = ${f16 ? `vec4<f32>(${value})` : value};`;
-    });
+    range(count).map((v) => `let ${memory}${k}_${v} = ${memory}[${thread} + ${k * vectorPitch(lines) + v * team}];`);
   const multiply = range(tile.depth).flatMap((k) => [
     ...vectors(tile.threadRows / 4, 'left', tile.rows, 'y', teamRows, k),
     ...vectors(tile.threadColumns / 4, 'right', tile.columns, 'x', teamColumns, k),
@@ -62,8 +59,7 @@ export function workgroupLoop(product: Product, tile: Tile, views: Views, { f16 
   ]);
   // What lies behind the end is loaded again rather than from outside of the factors.
   const last = product.inner % tile.depth === 0 ? `min(start + ${tile.depth}, stop - ${tile.depth})` : `start + ${tile.depth}`;
-  const memory = (name: string, lines: number) =>
-    `var<workgroup> ${name}: array<vec4<${f16 ? 'f16' : 'f32'}>, ${vectorPitch(lines) * tile.depth}>;`;
+  const memory = (name: string, lines: number) => `var<workgroup> ${name}: array<vec4<f32>, ${vectorPitch(lines) * tile.depth}>;`;
   const fetch = loads.map(({ load }) => load('next')).join('\n');
   const keep = loads.flatMap(({ name, size, slots }) =>
     slots.map(({ inner, line, vector }) => `${name}[(${inner}) * ${vectorPitch(size)} + ${line}] = ${vector};`),

@@ -1,0 +1,124 @@
+// dispatches of one submit: 3; pieces of scratch memory: 1, 1024 bytes
+
+// dispatch 0: kernel 0; 1×1 workgroups; b0 is input, b1 is piece 0
+@group(0) @binding(0) var<storage, read> b0: array<i32>;
+@group(0) @binding(1) var<storage, read_write> b1: array<i32>;
+
+fn sortKey(value: i32) -> u32 { return bitcast<u32>(value) ^ 0x80000000u; }
+var<workgroup> sortKeys: array<u32, 512>;
+var<workgroup> sortPositions: array<i32, 512>;
+
+fn sortedRuns(group: i32, thread: i32) {
+  let piece = group % 1 * 256;
+  let firstRow = group;
+  let length = min(256 - piece, 256);
+  let count = min(1 - firstRow, 1) * length;
+  for (var e = thread; e < count; e += 256) {
+    let row = firstRow + e / length;
+    let i = piece + e % length;
+    let row0 = row;
+    let row1 = row % 1;
+    sortKeys[e] = sortKey(b0[i]);
+    sortPositions[e] = i;
+  }
+  workgroupBarrier();
+  var now = 0;
+  for (var run = 1; run < 256; run *= 4) {
+    for (var e = thread; e < count; e += 256) {
+      let i = e % length;
+      let start = e - i;
+      let key = sortKeys[now + e];
+      let own = i / run;
+      let first = own - own % 4;
+      var place = first * run + i % run;
+      for (var other = first; other < first + 4; other++) {
+        if (other == own) { continue; }
+        var low = min(other * run, length);
+        var high = min(low + run, length);
+        place -= low;
+        while (low < high) {
+          let middle = (low + high) / 2;
+          let there = sortKeys[now + start + middle];
+          // Of equals, those of earlier runs come first.
+          if (there < key || (there == key && other < own)) { low = middle + 1; } else { high = middle; }
+        }
+        place += low;
+      }
+      sortKeys[256 - now + start + place] = key;
+      sortPositions[256 - now + start + place] = sortPositions[now + e];
+    }
+    now = 256 - now;
+    workgroupBarrier();
+  }
+  for (var e = thread; e < count; e += 256) {
+    let row = firstRow + e / length;
+    let i = piece + e % length;
+    let row0 = row;
+    let row1 = row % 1;
+    b1[i] = sortPositions[now + e];
+  }
+}
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let group = i32(workgroup.x + workgroup.y * 65535u);
+  let thread = i32(local);
+  sortedRuns(group, thread);
+}
+
+// dispatch 1: kernel 0; 500×1 workgroups; b0 is output
+@group(0) @binding(0) var<storage, read_write> b0: array<f32>;
+
+fn zeroed(group: i32, thread: i32) {
+  let i = group * 64 + thread;
+  if (i >= 32000) { return; }
+  let a = i / 32000;
+  let n = i / 32 % 1000;
+  let b = i % 32;
+  b0[n * 32 + b] = 0.0;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let group = i32(workgroup.x + workgroup.y * 65535u);
+  let thread = i32(local);
+  zeroed(group, thread);
+}
+
+// dispatch 2: kernel 0; 128×1 workgroups; b0 is input, b1 is piece 0, b2 is input, b3 is output
+@group(0) @binding(0) var<storage, read> b0: array<i32>;
+@group(0) @binding(1) var<storage, read> b1: array<i32>;
+@group(0) @binding(2) var<storage, read> b2: array<f32>;
+@group(0) @binding(3) var<storage, read_write> b3: array<f32>;
+
+fn added(group: i32, thread: i32) {
+  let i = group * 64 + thread;
+  if (i >= 8192) { return; }
+  let a = i / 8192;
+  let first = i / 32 % 256;
+  let b = i % 32;
+  var m = b1[first];
+  let n = b0[m];
+  if (n < 0 || n >= 1000) { return; }
+  if (first > 0) {
+    let before = b1[(first - 1)];
+    if (b0[before] == n) { return; }
+  }
+  var total = 0.0;
+  var j = first;
+  loop {
+    total += b2[m * 32 + b];
+    j++;
+    if (j == 256) { break; }
+    m = b1[j];
+    if (b0[m] != n) { break; }
+  }
+  b3[n * 32 + b] = total;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let group = i32(workgroup.x + workgroup.y * 65535u);
+  let thread = i32(local);
+  added(group, thread);
+}

@@ -1,0 +1,48 @@
+import { fileURLToPath } from 'node:url';
+import { type OutputChunk, rolldown } from 'rolldown';
+import { describe, expect, it } from 'vitest';
+
+const engine = fileURLToPath(new URL('../../dist/engine/index.js', import.meta.url));
+
+/** The chunks that a bundler for the web makes of a program that imports these names, as `npm run check` measures their size. */
+async function chunksOf(names: string): Promise<OutputChunk[]> {
+  const program = 'program.js';
+  const bundle = await rolldown({
+    input: program,
+    platform: 'browser',
+    // For threads in Node, where they are.
+    external: /^node:/,
+    plugins: [
+      {
+        name: 'program',
+        resolveId: (id) => (id === program ? program : null),
+        load: (id) => (id === program ? `export { ${names} } from ${JSON.stringify(engine)};` : null),
+      },
+    ],
+  });
+  const { output } = await bundle.generate({ format: 'es' });
+  return output.filter((part) => part.type === 'chunk');
+}
+
+/** What a page loads before it runs: the program and all that it imports at once. */
+function loadedAtOnce(chunks: readonly OutputChunk[]): OutputChunk[] {
+  const loaded = new Set(chunks.filter(({ isEntry }) => isEntry));
+  for (const { imports } of loaded) for (const chunk of chunks) if (imports.includes(chunk.fileName)) loaded.add(chunk);
+  return [...loaded];
+}
+
+const isWebGpu = (path: string): boolean => path.includes('/backends/webgpu/');
+const wgsl = /@compute|@workgroup_size|var<storage/;
+
+describe('a bundle for the web', () => {
+  it.each(['tensor', 'tensor, useBackend, grad, compile'])('of { %s } loads nothing of WebGPU until it is asked for', async (names) => {
+    const chunks = await chunksOf(names);
+    const atOnce = loadedAtOnce(chunks);
+    expect(atOnce.flatMap(({ moduleIds }) => moduleIds).filter(isWebGpu)).toEqual([]);
+    for (const { code } of atOnce) expect(code).not.toMatch(wgsl);
+
+    const later = chunks.filter((chunk) => !atOnce.includes(chunk) && chunk.moduleIds.some(isWebGpu));
+    expect(later.some(({ isDynamicEntry }) => isDynamicEntry)).toBe(true);
+    expect(later.map(({ code }) => code).join('\n')).toMatch(wgsl);
+  });
+});
