@@ -110,17 +110,24 @@ function renaming({ declarations, bindings }: Shader, all: readonly Binding[], t
   return (text: string): string => (suffixed ? rebound(text).replaceAll(suffixed, `$1_${part}`) : rebound(text));
 }
 
-/** Lines by how deep they are in braces: what is sent to the GPU is what people read. */
+/** What index functions leave of their special cases, and what it is without: products with 1, and sums with 0, of integers. */
+const tidied: readonly (readonly [RegExp, string])[] = [
+  [/ [*/] 1(?![\w.])/g, ''],
+  [/(?<=[=(,[] ?)0 \+ /g, ''],
+  [/ [+-] 0(?=[;,)\]])/g, ''],
+];
+
+/** Lines by how deep they are in braces, a blank one before each function: what is sent to the GPU is what people read. */
 function indented(code: string): string {
   let depth = 0;
-  return code
-    .split('\n')
-    .map((line) => {
+  const lines = tidied.reduce((text, [pattern, replacement]) => text.replaceAll(pattern, replacement), code).split('\n');
+  return lines
+    .flatMap((line) => {
       const text = line.trim();
       const closing = /^[}\])]*/.exec(text)![0].length;
       const indent = '  '.repeat(Math.max(0, depth - closing));
       depth += (text.match(/[{[(]/g)?.length ?? 0) - (text.match(/[}\])]/g)?.length ?? 0);
-      return text === '' ? '' : indent + text;
+      return text === '' ? [] : [...(/^(fn (?!main)|@compute)/.test(text) ? [''] : []), indent + text];
     })
     .join('\n');
 }

@@ -63,6 +63,7 @@ function forward(given: Correlation): Found {
     left: {
       view: w,
       innerDense: true,
+      lineStep: w.strides[0]!,
       line: (row, name) => `let ${name}At = ${w.offset} + batch * ${groupStride} + ${row} * ${w.strides[0]};`,
       inner: (tap, name) => `let ${name}At = ${placeOfDigits(tap, [kernelHeight, kernelWidth], w.strides.slice(1))};`,
     },
@@ -91,6 +92,7 @@ function weight(given: Correlation): Found {
     left: {
       view: y,
       innerDense: true,
+      lineStep: channelStride,
       line: (row, name) => `let ${name}At = ${y.offset} + (batch * ${rows} + ${row}) * ${channelStride};`,
       inner: (pixel, name) => `let ${name}At = ${placeOfDigits(pixel, [height, width], [imageStride, rowStride, columnStride])};`,
     },

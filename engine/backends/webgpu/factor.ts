@@ -10,6 +10,8 @@ export type Part = (position: string, name: string) => string;
 export interface Factor {
   readonly view: View;
   readonly line: Part;
+  /** From one line to the next in the buffer, where lines are evenly spaced. */
+  readonly lineStep?: number;
   readonly inner: Part;
   /** Whether neighbours in memory are neighbours along the inner axis; else along lines. */
   readonly innerDense: boolean;
@@ -17,9 +19,9 @@ export interface Factor {
   readonly image?: { readonly height: number; readonly width: number };
 }
 
-/** The element of a line at an inner position, by the names of both; 0 outside of the image, and unless all of `inside`. */
-export function element({ view, image }: Factor, line: string, k: string, inside: readonly string[], views: Views): string {
-  const value = views.load(view, `${line}At + ${k}At`);
+/** The element of a line, or so many elements beyond it, at an inner position, by the names of both; 0 outside of the image, and unless all of `inside`. */
+export function element({ view, image }: Factor, line: string, k: string, inside: readonly string[], views: Views, beyond = 0): string {
+  const value = views.load(view, `${line}At + ${k}At${beyond === 0 ? '' : ` + ${beyond}`}`);
   const all = image ? [...inside, `u32(${line}Y + ${k}Y) < ${image.height}u`, `u32(${line}X + ${k}X) < ${image.width}u`] : inside;
   return all.length === 0 ? value : `select(0.0, ${value}, ${all.join(' && ')})`;
 }

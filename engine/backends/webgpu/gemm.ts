@@ -28,6 +28,7 @@ function matrix(view: View, line: number, inner: number): Factor {
   const { strides, offset } = view;
   return {
     view,
+    lineStep: strides[line]!,
     innerDense: Math.abs(strides[inner]!) < Math.abs(strides[line]!),
     line: (position, name) => `let ${name}At = ${offset} + batch * ${strides[0]} + ${position} * ${strides[line]};`,
     inner: (position, name) => `let ${name}At = ${position} * ${strides[inner]};`,

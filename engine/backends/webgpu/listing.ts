@@ -10,7 +10,7 @@ export function listing({ buffers }: Plan, { dispatches, pieces }: Translation):
     ),
   );
   return [
-    `// ${dispatches.length} dispatches of one submit; scratch in ${pieces.length} pieces, ${total} bytes`,
+    `// dispatches of one submit: ${dispatches.length}; pieces of scratch memory: ${pieces.length}, ${total} bytes`,
     ...dispatches.map(({ code, kernels, workgroups }, k) => {
       const whose = `kernel${new Set(kernels).size > 1 ? 's' : ''} ${[...new Set(kernels)].join(', ')}`;
       return `\n// dispatch ${k}: ${whose}; ${workgroups.join('×')} workgroups; ${names[k]!.join(', ')}\n${code}`;

@@ -41,7 +41,7 @@ function loadOf(
   half: boolean,
 ): Load {
   const { depth } = tile;
-  const { innerDense } = factor;
+  const { innerDense, lineStep } = factor;
   const threads = threadsOf(tile);
   const quarter = size / 4;
   const numbers = range((quarter * depth) / threads);
@@ -62,7 +62,10 @@ function loadOf(
       .filter((s) => s === 0 || !sameLine)
       .flatMap((s) => [
         `let ${name}Line${s} = ${first} + ${lineOf(s)};`,
-        ...components.map((_, i) => factor.line(`(${name}Line${s} + ${i * quarter})`, `${name}${s}_${i}`)),
+        // Lines that are evenly spaced need no more than the place of the first: places in registers leave less room for sums.
+        ...components
+          .slice(0, lineStep === undefined ? 4 : 1)
+          .map((_, i) => factor.line(`(${name}Line${s} + ${i * quarter})`, `${name}${s}_${i}`)),
       ])
       .join('\n'),
     declare: numbers.map((s) => `var ${name}Vector${s} = ${type}();`).join('\n'),
@@ -77,7 +80,8 @@ function loadOf(
               ...(linesFit ? [] : [`${name}Line${lineNumber(s)} + ${i * quarter} < ${extent}`]),
               ...(innerFits ? [] : [`${innerName(s)} < stop`]),
             ];
-            const value = element(factor, `${name}${lineNumber(s)}_${i}`, innerName(s), inside, views);
+            const [line, beyond] = lineStep === undefined ? [i, 0] : [0, i * quarter * lineStep];
+            const value = element(factor, `${name}${lineNumber(s)}_${line}`, innerName(s), inside, views, beyond);
             return half ? `f16(${value})` : value;
           });
           return `${name}Vector${s} = ${type}(\n${elements.join(',\n')});`;

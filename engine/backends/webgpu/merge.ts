@@ -17,7 +17,9 @@ export interface Limits {
 /** How far behind the next stage others are looked for that can join it. */
 const WINDOW = 64;
 /** Workgroups of a stage that does not mind what else its dispatch does. */
-const FEW = 64;
+const FEW = 1024;
+/** Workgroups of an update of a slot that can wait for its like: what it reads must be kept until then. */
+const IDLE = 8192;
 
 /**
  * Puts stages that do not wait for each other into one dispatch, as far as the limits reach: a GPU works on all of them at once, and
@@ -28,7 +30,7 @@ const FEW = 64;
 export function merge(stages: readonly Stage[], limits: Limits, isSlot: (buffer: number) => boolean): Group[] {
   const waitsFor = dependencies(stages);
   const left = new Set(stages.keys());
-  const idle = (i: number): boolean => stages[i]!.shader.groups <= FEW && [...stages[i]!.shader.writes].every(isSlot);
+  const idle = (i: number): boolean => stages[i]!.shader.groups <= IDLE && [...stages[i]!.shader.writes].every(isSlot);
   const ready = (i: number): boolean => waitsFor[i]!.every((j) => !left.has(j));
   const groups: Group[] = [];
   while (left.size > 0) {

@@ -75,27 +75,32 @@ export interface Cut {
 
 /** How much of the inner axis is worth workgroups of its own. */
 const LEAST_PART = 64;
-
-/** What adding up a number from memory takes, in multiplications of a thread. */
+/** What starting a tile and finishing it take, as so much of its inner axis would. */
+const BESIDES = 32;
+/** Of a second stage, in multiplications of a thread: what starting it takes, and adding up a number from memory. */
+const STARTING = 2500;
 const ADDING = 16;
-
 /** What compiling the code of one multiplication takes a CPU that plays GPU, in multiplications. */
 const COMPILING = 128;
 
 /** The tile, and the cut of the inner axis, with which a product should be ready first. */
 export function cutProduct(batch: number, rows: number, columns: number, inner: number, gpu: Gpu): Cut {
+  const { parallelism, software } = gpu;
   const fitting = candidates(gpu).filter((each) => threadsOf(each) <= gpu.threads && workgroupBytesOf(each, gpu) <= gpu.workgroupBytes);
-  const cuts = fitting.map((each): Cut & { time: number } => {
-    const threads = batch * Math.ceil(rows / each.rows) * Math.ceil(columns / each.columns) * threadsOf(each);
-    const steps = Math.ceil(inner / each.depth);
-    const parts = Math.max(1, Math.min(Math.floor(inner / LEAST_PART), Math.floor(gpu.parallelism / threads)));
-    const chunk = Math.max(1, Math.ceil(steps / parts)) * each.depth;
-    const splits = Math.max(1, Math.ceil(inner / chunk));
-    const waves = Math.ceil((threads * splits) / gpu.parallelism);
-    const adding = splits === 1 ? 0 : (ADDING * splits * batch * rows * columns) / gpu.parallelism;
-    const size = each.threadRows * each.threadColumns;
-    const time = (waves * size * chunk) / each.efficiency + adding + (gpu.software ? COMPILING * size : 0);
-    return { tile: each, splits, chunk, time };
+  const cuts = fitting.flatMap((tile) => {
+    const threads = batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * threadsOf(tile);
+    const most = Math.max(1, Math.floor(inner / LEAST_PART));
+    // As many parts as fill the GPU once, twice, …
+    const parts = [1, ...[1, 2, 3, 4].map((times) => Math.floor((times * parallelism) / threads))].map((each) => Math.min(most, Math.max(1, each)));
+    return parts.map((each): Cut & { time: number } => {
+      const chunk = Math.max(1, Math.ceil(inner / tile.depth / each)) * tile.depth;
+      const splits = Math.max(1, Math.ceil(inner / chunk));
+      const waves = Math.ceil((threads * splits) / parallelism);
+      const size = tile.threadRows * tile.threadColumns;
+      const adding = splits === 1 ? 0 : STARTING + (ADDING * splits * batch * rows * columns) / parallelism;
+      const time = (waves * size * (chunk + BESIDES)) / tile.efficiency + adding + (software ? COMPILING * size : 0);
+      return { tile, splits, chunk, time };
+    });
   });
   return cuts.reduce((best, each) => (each.time < best.time ? each : best));
 }

@@ -59,8 +59,7 @@ export function workgroupLoop(product: Product, tile: Tile, views: Views): Loop 
   ]);
   // What lies behind the end is loaded again rather than from outside of the factors.
   const last = product.inner % tile.depth === 0 ? `min(start + ${tile.depth}, stop - ${tile.depth})` : `start + ${tile.depth}`;
-  const memory = (name: string, lines: number) =>
-    `var<workgroup> ${name}: array<vec4<f32>, ${vectorPitch(lines) * tile.depth}>;`;
+  const memory = (name: string, lines: number) => `var<workgroup> ${name}: array<vec4<f32>, ${vectorPitch(lines) * tile.depth}>;`;
   const fetch = loads.map(({ load }) => load('next')).join('\n');
   const keep = loads.flatMap(({ name, size, slots }) =>
     slots.map(({ inner, line, vector }) => `${name}[(${inner}) * ${vectorPitch(size)} + ${line}] = ${vector};`),

@@ -1,40 +1,44 @@
-// 2 dispatches of one submit; scratch in 1 pieces, 50176 bytes
+// dispatches of one submit: 1; pieces of scratch memory: 0, 0 bytes
 
-// dispatch 0: kernel 0; 35×1 workgroups; b0 is input, b1 is input, b2 is output, b3 is piece 0
+// dispatch 0: kernel 0; 28×1 workgroups; b0 is input, b1 is input, b2 is output
 @group(0) @binding(0) var<storage, read> b0: array<f32>;
 @group(0) @binding(1) var<storage, read> b1: array<f32>;
 @group(0) @binding(2) var<storage, read_write> b2: array<f32>;
-@group(0) @binding(3) var<storage, read_write> b3: array<f32>;
 var<workgroup> left: array<vec4<f32>, 272>;
 var<workgroup> right: array<vec4<f32>, 272>;
+
 fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   if (row >= 16 || column >= 392) { return; }
   let n = column / 49;
-  let h = column / 7 % 7 * 2 + 0;
-  let w = column % 7 * 2 + 0;
-
+  let h = column / 7 % 7 * 2;
+  let w = column % 7 * 2;
   b2[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
 }
+
 fn finish_1(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   if (row >= 16 || column >= 392) { return; }
   let n = column / 49;
-  let h = column / 7 % 7 * 2 + 0;
+  let h = column / 7 % 7 * 2;
   let w = column % 7 * 2 + 1;
-
   b2[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
 }
+
 fn finish_2(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   if (row >= 16 || column >= 392) { return; }
   let n = column / 49;
   let h = column / 7 % 7 * 2 + 1;
-  let w = column % 7 * 2 + 0;
-
+  let w = column % 7 * 2;
   b2[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
 }
+
 fn finish_3(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   if (row >= 16 || column >= 392) { return; }
-  b3[part * 6272 + (batch * 16 + row) * 392 + column] = total;
+  let n = column / 49;
+  let h = column / 7 % 7 * 2 + 1;
+  let w = column % 7 * 2 + 1;
+  b2[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
 }
+
 fn conv_input0(group: i32, thread: i32) {
   let firstColumn = group % 7 * 64;
   let firstRow = group / 7 % 1 * 64;
@@ -49,37 +53,34 @@ fn conv_input0(group: i32, thread: i32) {
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
   let leftLine0 = firstRow + thread / 16;
-  let left0_0At = 4 + batch * 4608 + (leftLine0 + 0) * 9;
-  let left0_1At = 4 + batch * 4608 + (leftLine0 + 16) * 9;
-  let left0_2At = 4 + batch * 4608 + (leftLine0 + 32) * 9;
-  let left0_3At = 4 + batch * 4608 + (leftLine0 + 48) * 9;
+  let left0_0At = 4 + batch * 4608 + (leftLine0) * 9;
   let rightLine0 = firstColumn + thread % 16;
-  let right0_0Y = (rightLine0 + 0) / 7 % 7 * 1 - 0;
-  let right0_0X = (rightLine0 + 0) % 7 * 1 - 0;
-  let right0_0At = 0 + batch * 1568 + (rightLine0 + 0) / 49 * 1568 + right0_0Y * 7 + right0_0X * 1;
-  let right0_1Y = (rightLine0 + 16) / 7 % 7 * 1 - 0;
-  let right0_1X = (rightLine0 + 16) % 7 * 1 - 0;
-  let right0_1At = 0 + batch * 1568 + (rightLine0 + 16) / 49 * 1568 + right0_1Y * 7 + right0_1X * 1;
-  let right0_2Y = (rightLine0 + 32) / 7 % 7 * 1 - 0;
-  let right0_2X = (rightLine0 + 32) % 7 * 1 - 0;
-  let right0_2At = 0 + batch * 1568 + (rightLine0 + 32) / 49 * 1568 + right0_2Y * 7 + right0_2X * 1;
-  let right0_3Y = (rightLine0 + 48) / 7 % 7 * 1 - 0;
-  let right0_3X = (rightLine0 + 48) % 7 * 1 - 0;
-  let right0_3At = 0 + batch * 1568 + (rightLine0 + 48) / 49 * 1568 + right0_3Y * 7 + right0_3X * 1;
+  let right0_0Y = (rightLine0) / 7 % 7;
+  let right0_0X = (rightLine0) % 7;
+  let right0_0At = batch * 1568 + (rightLine0) / 49 * 1568 + right0_0Y * 7 + right0_0X;
+  let right0_1Y = (rightLine0 + 16) / 7 % 7;
+  let right0_1X = (rightLine0 + 16) % 7;
+  let right0_1At = batch * 1568 + (rightLine0 + 16) / 49 * 1568 + right0_1Y * 7 + right0_1X;
+  let right0_2Y = (rightLine0 + 32) / 7 % 7;
+  let right0_2X = (rightLine0 + 32) % 7;
+  let right0_2At = batch * 1568 + (rightLine0 + 32) / 49 * 1568 + right0_2Y * 7 + right0_2X;
+  let right0_3Y = (rightLine0 + 48) / 7 % 7;
+  let right0_3X = (rightLine0 + 48) % 7;
+  let right0_3At = batch * 1568 + (rightLine0 + 48) / 49 * 1568 + right0_3Y * 7 + right0_3X;
   var next = begin;
   var leftVector0 = vec4<f32>();
   var rightVector0 = vec4<f32>();
   let leftInner0 = next + thread % 16;
-  let leftInner0At = leftInner0 / 1 * 144 + leftInner0 / 1 % 1 * 6 + leftInner0 % 1 * 2;
+  let leftInner0At = leftInner0 * 144 + leftInner0 % 1 * 6 + leftInner0 % 1 * 2;
   leftVector0 = vec4<f32>(
     select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
-    select(0.0, b0[left0_1At + leftInner0At], leftLine0 + 16 < 16),
-    select(0.0, b0[left0_2At + leftInner0At], leftLine0 + 32 < 16),
-    select(0.0, b0[left0_3At + leftInner0At], leftLine0 + 48 < 16));
+    select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
+    select(0.0, b0[left0_0At + leftInner0At + 288], leftLine0 + 32 < 16),
+    select(0.0, b0[left0_0At + leftInner0At + 432], leftLine0 + 48 < 16));
   let rightInner0 = next + thread / 16;
-  let rightInner0Y = rightInner0 / 1 % 1 * -1;
+  let rightInner0Y = rightInner0 % 1 * -1;
   let rightInner0X = rightInner0 % 1 * -1;
-  let rightInner0At = rightInner0 / 1 * 49 + rightInner0Y * 7 + rightInner0X * 1;
+  let rightInner0At = rightInner0 * 49 + rightInner0Y * 7 + rightInner0X;
   rightVector0 = vec4<f32>(
     select(0.0, b1[right0_0At + rightInner0At], rightLine0 + 0 < 392),
     select(0.0, b1[right0_1At + rightInner0At], rightLine0 + 16 < 392),
@@ -91,23 +92,23 @@ fn conv_input0(group: i32, thread: i32) {
     workgroupBarrier();
     next = min(start + 16, stop - 16);
     let leftInner0 = next + thread % 16;
-    let leftInner0At = leftInner0 / 1 * 144 + leftInner0 / 1 % 1 * 6 + leftInner0 % 1 * 2;
+    let leftInner0At = leftInner0 * 144 + leftInner0 % 1 * 6 + leftInner0 % 1 * 2;
     leftVector0 = vec4<f32>(
       select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
-      select(0.0, b0[left0_1At + leftInner0At], leftLine0 + 16 < 16),
-      select(0.0, b0[left0_2At + leftInner0At], leftLine0 + 32 < 16),
-      select(0.0, b0[left0_3At + leftInner0At], leftLine0 + 48 < 16));
+      select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
+      select(0.0, b0[left0_0At + leftInner0At + 288], leftLine0 + 32 < 16),
+      select(0.0, b0[left0_0At + leftInner0At + 432], leftLine0 + 48 < 16));
     let rightInner0 = next + thread / 16;
-    let rightInner0Y = rightInner0 / 1 % 1 * -1;
+    let rightInner0Y = rightInner0 % 1 * -1;
     let rightInner0X = rightInner0 % 1 * -1;
-    let rightInner0At = rightInner0 / 1 * 49 + rightInner0Y * 7 + rightInner0X * 1;
+    let rightInner0At = rightInner0 * 49 + rightInner0Y * 7 + rightInner0X;
     rightVector0 = vec4<f32>(
       select(0.0, b1[right0_0At + rightInner0At], rightLine0 + 0 < 392),
       select(0.0, b1[right0_1At + rightInner0At], rightLine0 + 16 < 392),
       select(0.0, b1[right0_2At + rightInner0At], rightLine0 + 32 < 392),
       select(0.0, b1[right0_3At + rightInner0At], rightLine0 + 48 < 392));
-    let left0_0 = left[y + 0];
-    let right0_0 = right[x + 0];
+    let left0_0 = left[y];
+    let right0_0 = right[x];
     sum0_0 += left0_0.x * right0_0;
     sum1_0 += left0_0.y * right0_0;
     sum2_0 += left0_0.z * right0_0;
@@ -211,6 +212,7 @@ fn conv_input0(group: i32, thread: i32) {
     finish(part, batch, row, column, sums[k >> 2u][k & 3]);
   }
 }
+
 fn conv_input1(group: i32, thread: i32) {
   let firstColumn = group % 7 * 64;
   let firstRow = group / 7 % 1 * 64;
@@ -225,23 +227,20 @@ fn conv_input1(group: i32, thread: i32) {
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
   let leftLine0 = firstRow + thread / 16;
-  let left0_0At = 3 + batch * 4608 + (leftLine0 + 0) * 9;
-  let left0_1At = 3 + batch * 4608 + (leftLine0 + 16) * 9;
-  let left0_2At = 3 + batch * 4608 + (leftLine0 + 32) * 9;
-  let left0_3At = 3 + batch * 4608 + (leftLine0 + 48) * 9;
+  let left0_0At = 3 + batch * 4608 + (leftLine0) * 9;
   let rightLine0 = firstColumn + thread % 16;
-  let right0_0Y = (rightLine0 + 0) / 7 % 7 * 1 - 0;
-  let right0_0X = (rightLine0 + 0) % 7 * 1 - -1;
-  let right0_0At = 0 + batch * 1568 + (rightLine0 + 0) / 49 * 1568 + right0_0Y * 7 + right0_0X * 1;
-  let right0_1Y = (rightLine0 + 16) / 7 % 7 * 1 - 0;
-  let right0_1X = (rightLine0 + 16) % 7 * 1 - -1;
-  let right0_1At = 0 + batch * 1568 + (rightLine0 + 16) / 49 * 1568 + right0_1Y * 7 + right0_1X * 1;
-  let right0_2Y = (rightLine0 + 32) / 7 % 7 * 1 - 0;
-  let right0_2X = (rightLine0 + 32) % 7 * 1 - -1;
-  let right0_2At = 0 + batch * 1568 + (rightLine0 + 32) / 49 * 1568 + right0_2Y * 7 + right0_2X * 1;
-  let right0_3Y = (rightLine0 + 48) / 7 % 7 * 1 - 0;
-  let right0_3X = (rightLine0 + 48) % 7 * 1 - -1;
-  let right0_3At = 0 + batch * 1568 + (rightLine0 + 48) / 49 * 1568 + right0_3Y * 7 + right0_3X * 1;
+  let right0_0Y = (rightLine0) / 7 % 7;
+  let right0_0X = (rightLine0) % 7 - -1;
+  let right0_0At = batch * 1568 + (rightLine0) / 49 * 1568 + right0_0Y * 7 + right0_0X;
+  let right0_1Y = (rightLine0 + 16) / 7 % 7;
+  let right0_1X = (rightLine0 + 16) % 7 - -1;
+  let right0_1At = batch * 1568 + (rightLine0 + 16) / 49 * 1568 + right0_1Y * 7 + right0_1X;
+  let right0_2Y = (rightLine0 + 32) / 7 % 7;
+  let right0_2X = (rightLine0 + 32) % 7 - -1;
+  let right0_2At = batch * 1568 + (rightLine0 + 32) / 49 * 1568 + right0_2Y * 7 + right0_2X;
+  let right0_3Y = (rightLine0 + 48) / 7 % 7;
+  let right0_3X = (rightLine0 + 48) % 7 - -1;
+  let right0_3At = batch * 1568 + (rightLine0 + 48) / 49 * 1568 + right0_3Y * 7 + right0_3X;
   var next = begin;
   var leftVector0 = vec4<f32>();
   var rightVector0 = vec4<f32>();
@@ -249,13 +248,13 @@ fn conv_input1(group: i32, thread: i32) {
   let leftInner0At = leftInner0 / 2 * 144 + leftInner0 / 2 % 1 * 6 + leftInner0 % 2 * 2;
   leftVector0 = vec4<f32>(
     select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
-    select(0.0, b0[left0_1At + leftInner0At], leftLine0 + 16 < 16),
-    select(0.0, b0[left0_2At + leftInner0At], leftLine0 + 32 < 16),
-    select(0.0, b0[left0_3At + leftInner0At], leftLine0 + 48 < 16));
+    select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
+    select(0.0, b0[left0_0At + leftInner0At + 288], leftLine0 + 32 < 16),
+    select(0.0, b0[left0_0At + leftInner0At + 432], leftLine0 + 48 < 16));
   let rightInner0 = next + thread / 16;
   let rightInner0Y = rightInner0 / 2 % 1 * -1;
   let rightInner0X = rightInner0 % 2 * -1;
-  let rightInner0At = rightInner0 / 2 * 49 + rightInner0Y * 7 + rightInner0X * 1;
+  let rightInner0At = rightInner0 / 2 * 49 + rightInner0Y * 7 + rightInner0X;
   rightVector0 = vec4<f32>(
     select(0.0, b1[right0_0At + rightInner0At], rightLine0 + 0 < 392 && u32(right0_0Y + rightInner0Y) < 7u && u32(right0_0X + rightInner0X) < 7u),
     select(0.0, b1[right0_1At + rightInner0At], rightLine0 + 16 < 392 && u32(right0_1Y + rightInner0Y) < 7u && u32(right0_1X + rightInner0X) < 7u),
@@ -270,20 +269,20 @@ fn conv_input1(group: i32, thread: i32) {
     let leftInner0At = leftInner0 / 2 * 144 + leftInner0 / 2 % 1 * 6 + leftInner0 % 2 * 2;
     leftVector0 = vec4<f32>(
       select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
-      select(0.0, b0[left0_1At + leftInner0At], leftLine0 + 16 < 16),
-      select(0.0, b0[left0_2At + leftInner0At], leftLine0 + 32 < 16),
-      select(0.0, b0[left0_3At + leftInner0At], leftLine0 + 48 < 16));
+      select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
+      select(0.0, b0[left0_0At + leftInner0At + 288], leftLine0 + 32 < 16),
+      select(0.0, b0[left0_0At + leftInner0At + 432], leftLine0 + 48 < 16));
     let rightInner0 = next + thread / 16;
     let rightInner0Y = rightInner0 / 2 % 1 * -1;
     let rightInner0X = rightInner0 % 2 * -1;
-    let rightInner0At = rightInner0 / 2 * 49 + rightInner0Y * 7 + rightInner0X * 1;
+    let rightInner0At = rightInner0 / 2 * 49 + rightInner0Y * 7 + rightInner0X;
     rightVector0 = vec4<f32>(
       select(0.0, b1[right0_0At + rightInner0At], rightLine0 + 0 < 392 && u32(right0_0Y + rightInner0Y) < 7u && u32(right0_0X + rightInner0X) < 7u),
       select(0.0, b1[right0_1At + rightInner0At], rightLine0 + 16 < 392 && u32(right0_1Y + rightInner0Y) < 7u && u32(right0_1X + rightInner0X) < 7u),
       select(0.0, b1[right0_2At + rightInner0At], rightLine0 + 32 < 392 && u32(right0_2Y + rightInner0Y) < 7u && u32(right0_2X + rightInner0X) < 7u),
       select(0.0, b1[right0_3At + rightInner0At], rightLine0 + 48 < 392 && u32(right0_3Y + rightInner0Y) < 7u && u32(right0_3X + rightInner0X) < 7u));
-    let left0_0 = left[y + 0];
-    let right0_0 = right[x + 0];
+    let left0_0 = left[y];
+    let right0_0 = right[x];
     sum0_0 += left0_0.x * right0_0;
     sum1_0 += left0_0.y * right0_0;
     sum2_0 += left0_0.z * right0_0;
@@ -387,6 +386,7 @@ fn conv_input1(group: i32, thread: i32) {
     finish_1(part, batch, row, column, sums[k >> 2u][k & 3]);
   }
 }
+
 fn conv_input2(group: i32, thread: i32) {
   let firstColumn = group % 7 * 64;
   let firstRow = group / 7 % 1 * 64;
@@ -401,37 +401,34 @@ fn conv_input2(group: i32, thread: i32) {
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
   let leftLine0 = firstRow + thread / 16;
-  let left0_0At = 1 + batch * 4608 + (leftLine0 + 0) * 9;
-  let left0_1At = 1 + batch * 4608 + (leftLine0 + 16) * 9;
-  let left0_2At = 1 + batch * 4608 + (leftLine0 + 32) * 9;
-  let left0_3At = 1 + batch * 4608 + (leftLine0 + 48) * 9;
+  let left0_0At = 1 + batch * 4608 + (leftLine0) * 9;
   let rightLine0 = firstColumn + thread % 16;
-  let right0_0Y = (rightLine0 + 0) / 7 % 7 * 1 - -1;
-  let right0_0X = (rightLine0 + 0) % 7 * 1 - 0;
-  let right0_0At = 0 + batch * 1568 + (rightLine0 + 0) / 49 * 1568 + right0_0Y * 7 + right0_0X * 1;
-  let right0_1Y = (rightLine0 + 16) / 7 % 7 * 1 - -1;
-  let right0_1X = (rightLine0 + 16) % 7 * 1 - 0;
-  let right0_1At = 0 + batch * 1568 + (rightLine0 + 16) / 49 * 1568 + right0_1Y * 7 + right0_1X * 1;
-  let right0_2Y = (rightLine0 + 32) / 7 % 7 * 1 - -1;
-  let right0_2X = (rightLine0 + 32) % 7 * 1 - 0;
-  let right0_2At = 0 + batch * 1568 + (rightLine0 + 32) / 49 * 1568 + right0_2Y * 7 + right0_2X * 1;
-  let right0_3Y = (rightLine0 + 48) / 7 % 7 * 1 - -1;
-  let right0_3X = (rightLine0 + 48) % 7 * 1 - 0;
-  let right0_3At = 0 + batch * 1568 + (rightLine0 + 48) / 49 * 1568 + right0_3Y * 7 + right0_3X * 1;
+  let right0_0Y = (rightLine0) / 7 % 7 - -1;
+  let right0_0X = (rightLine0) % 7;
+  let right0_0At = batch * 1568 + (rightLine0) / 49 * 1568 + right0_0Y * 7 + right0_0X;
+  let right0_1Y = (rightLine0 + 16) / 7 % 7 - -1;
+  let right0_1X = (rightLine0 + 16) % 7;
+  let right0_1At = batch * 1568 + (rightLine0 + 16) / 49 * 1568 + right0_1Y * 7 + right0_1X;
+  let right0_2Y = (rightLine0 + 32) / 7 % 7 - -1;
+  let right0_2X = (rightLine0 + 32) % 7;
+  let right0_2At = batch * 1568 + (rightLine0 + 32) / 49 * 1568 + right0_2Y * 7 + right0_2X;
+  let right0_3Y = (rightLine0 + 48) / 7 % 7 - -1;
+  let right0_3X = (rightLine0 + 48) % 7;
+  let right0_3At = batch * 1568 + (rightLine0 + 48) / 49 * 1568 + right0_3Y * 7 + right0_3X;
   var next = begin;
   var leftVector0 = vec4<f32>();
   var rightVector0 = vec4<f32>();
   let leftInner0 = next + thread % 16;
-  let leftInner0At = leftInner0 / 2 * 144 + leftInner0 / 1 % 2 * 6 + leftInner0 % 1 * 2;
+  let leftInner0At = leftInner0 / 2 * 144 + leftInner0 % 2 * 6 + leftInner0 % 1 * 2;
   leftVector0 = vec4<f32>(
     select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
-    select(0.0, b0[left0_1At + leftInner0At], leftLine0 + 16 < 16),
-    select(0.0, b0[left0_2At + leftInner0At], leftLine0 + 32 < 16),
-    select(0.0, b0[left0_3At + leftInner0At], leftLine0 + 48 < 16));
+    select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
+    select(0.0, b0[left0_0At + leftInner0At + 288], leftLine0 + 32 < 16),
+    select(0.0, b0[left0_0At + leftInner0At + 432], leftLine0 + 48 < 16));
   let rightInner0 = next + thread / 16;
-  let rightInner0Y = rightInner0 / 1 % 2 * -1;
+  let rightInner0Y = rightInner0 % 2 * -1;
   let rightInner0X = rightInner0 % 1 * -1;
-  let rightInner0At = rightInner0 / 2 * 49 + rightInner0Y * 7 + rightInner0X * 1;
+  let rightInner0At = rightInner0 / 2 * 49 + rightInner0Y * 7 + rightInner0X;
   rightVector0 = vec4<f32>(
     select(0.0, b1[right0_0At + rightInner0At], rightLine0 + 0 < 392 && u32(right0_0Y + rightInner0Y) < 7u && u32(right0_0X + rightInner0X) < 7u),
     select(0.0, b1[right0_1At + rightInner0At], rightLine0 + 16 < 392 && u32(right0_1Y + rightInner0Y) < 7u && u32(right0_1X + rightInner0X) < 7u),
@@ -443,23 +440,23 @@ fn conv_input2(group: i32, thread: i32) {
     workgroupBarrier();
     next = min(start + 16, stop - 16);
     let leftInner0 = next + thread % 16;
-    let leftInner0At = leftInner0 / 2 * 144 + leftInner0 / 1 % 2 * 6 + leftInner0 % 1 * 2;
+    let leftInner0At = leftInner0 / 2 * 144 + leftInner0 % 2 * 6 + leftInner0 % 1 * 2;
     leftVector0 = vec4<f32>(
       select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
-      select(0.0, b0[left0_1At + leftInner0At], leftLine0 + 16 < 16),
-      select(0.0, b0[left0_2At + leftInner0At], leftLine0 + 32 < 16),
-      select(0.0, b0[left0_3At + leftInner0At], leftLine0 + 48 < 16));
+      select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
+      select(0.0, b0[left0_0At + leftInner0At + 288], leftLine0 + 32 < 16),
+      select(0.0, b0[left0_0At + leftInner0At + 432], leftLine0 + 48 < 16));
     let rightInner0 = next + thread / 16;
-    let rightInner0Y = rightInner0 / 1 % 2 * -1;
+    let rightInner0Y = rightInner0 % 2 * -1;
     let rightInner0X = rightInner0 % 1 * -1;
-    let rightInner0At = rightInner0 / 2 * 49 + rightInner0Y * 7 + rightInner0X * 1;
+    let rightInner0At = rightInner0 / 2 * 49 + rightInner0Y * 7 + rightInner0X;
     rightVector0 = vec4<f32>(
       select(0.0, b1[right0_0At + rightInner0At], rightLine0 + 0 < 392 && u32(right0_0Y + rightInner0Y) < 7u && u32(right0_0X + rightInner0X) < 7u),
       select(0.0, b1[right0_1At + rightInner0At], rightLine0 + 16 < 392 && u32(right0_1Y + rightInner0Y) < 7u && u32(right0_1X + rightInner0X) < 7u),
       select(0.0, b1[right0_2At + rightInner0At], rightLine0 + 32 < 392 && u32(right0_2Y + rightInner0Y) < 7u && u32(right0_2X + rightInner0X) < 7u),
       select(0.0, b1[right0_3At + rightInner0At], rightLine0 + 48 < 392 && u32(right0_3Y + rightInner0Y) < 7u && u32(right0_3X + rightInner0X) < 7u));
-    let left0_0 = left[y + 0];
-    let right0_0 = right[x + 0];
+    let left0_0 = left[y];
+    let right0_0 = right[x];
     sum0_0 += left0_0.x * right0_0;
     sum1_0 += left0_0.y * right0_0;
     sum2_0 += left0_0.z * right0_0;
@@ -563,13 +560,14 @@ fn conv_input2(group: i32, thread: i32) {
     finish_2(part, batch, row, column, sums[k >> 2u][k & 3]);
   }
 }
+
 fn conv_input3(group: i32, thread: i32) {
   let firstColumn = group % 7 * 64;
   let firstRow = group / 7 % 1 * 64;
-  let part = group / 7 % 2;
-  let batch = group / 14;
-  let begin = part * 64;
-  let stop = min(128, (part + 1) * 64);
+  let part = group / 7 % 1;
+  let batch = group / 7;
+  let begin = part * 128;
+  let stop = 128;
   let x = thread % 16;
   let y = thread / 16;
   var sum0_0 = vec4<f32>();
@@ -577,23 +575,20 @@ fn conv_input3(group: i32, thread: i32) {
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
   let leftLine0 = firstRow + thread / 16;
-  let left0_0At = 0 + batch * 4608 + (leftLine0 + 0) * 9;
-  let left0_1At = 0 + batch * 4608 + (leftLine0 + 16) * 9;
-  let left0_2At = 0 + batch * 4608 + (leftLine0 + 32) * 9;
-  let left0_3At = 0 + batch * 4608 + (leftLine0 + 48) * 9;
+  let left0_0At = batch * 4608 + (leftLine0) * 9;
   let rightLine0 = firstColumn + thread % 16;
-  let right0_0Y = (rightLine0 + 0) / 7 % 7 * 1 - -1;
-  let right0_0X = (rightLine0 + 0) % 7 * 1 - -1;
-  let right0_0At = 0 + batch * 1568 + (rightLine0 + 0) / 49 * 1568 + right0_0Y * 7 + right0_0X * 1;
-  let right0_1Y = (rightLine0 + 16) / 7 % 7 * 1 - -1;
-  let right0_1X = (rightLine0 + 16) % 7 * 1 - -1;
-  let right0_1At = 0 + batch * 1568 + (rightLine0 + 16) / 49 * 1568 + right0_1Y * 7 + right0_1X * 1;
-  let right0_2Y = (rightLine0 + 32) / 7 % 7 * 1 - -1;
-  let right0_2X = (rightLine0 + 32) % 7 * 1 - -1;
-  let right0_2At = 0 + batch * 1568 + (rightLine0 + 32) / 49 * 1568 + right0_2Y * 7 + right0_2X * 1;
-  let right0_3Y = (rightLine0 + 48) / 7 % 7 * 1 - -1;
-  let right0_3X = (rightLine0 + 48) % 7 * 1 - -1;
-  let right0_3At = 0 + batch * 1568 + (rightLine0 + 48) / 49 * 1568 + right0_3Y * 7 + right0_3X * 1;
+  let right0_0Y = (rightLine0) / 7 % 7 - -1;
+  let right0_0X = (rightLine0) % 7 - -1;
+  let right0_0At = batch * 1568 + (rightLine0) / 49 * 1568 + right0_0Y * 7 + right0_0X;
+  let right0_1Y = (rightLine0 + 16) / 7 % 7 - -1;
+  let right0_1X = (rightLine0 + 16) % 7 - -1;
+  let right0_1At = batch * 1568 + (rightLine0 + 16) / 49 * 1568 + right0_1Y * 7 + right0_1X;
+  let right0_2Y = (rightLine0 + 32) / 7 % 7 - -1;
+  let right0_2X = (rightLine0 + 32) % 7 - -1;
+  let right0_2At = batch * 1568 + (rightLine0 + 32) / 49 * 1568 + right0_2Y * 7 + right0_2X;
+  let right0_3Y = (rightLine0 + 48) / 7 % 7 - -1;
+  let right0_3X = (rightLine0 + 48) % 7 - -1;
+  let right0_3At = batch * 1568 + (rightLine0 + 48) / 49 * 1568 + right0_3Y * 7 + right0_3X;
   var next = begin;
   var leftVector0 = vec4<f32>();
   var rightVector0 = vec4<f32>();
@@ -601,13 +596,13 @@ fn conv_input3(group: i32, thread: i32) {
   let leftInner0At = leftInner0 / 4 * 144 + leftInner0 / 2 % 2 * 6 + leftInner0 % 2 * 2;
   leftVector0 = vec4<f32>(
     select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
-    select(0.0, b0[left0_1At + leftInner0At], leftLine0 + 16 < 16),
-    select(0.0, b0[left0_2At + leftInner0At], leftLine0 + 32 < 16),
-    select(0.0, b0[left0_3At + leftInner0At], leftLine0 + 48 < 16));
+    select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
+    select(0.0, b0[left0_0At + leftInner0At + 288], leftLine0 + 32 < 16),
+    select(0.0, b0[left0_0At + leftInner0At + 432], leftLine0 + 48 < 16));
   let rightInner0 = next + thread / 16;
   let rightInner0Y = rightInner0 / 2 % 2 * -1;
   let rightInner0X = rightInner0 % 2 * -1;
-  let rightInner0At = rightInner0 / 4 * 49 + rightInner0Y * 7 + rightInner0X * 1;
+  let rightInner0At = rightInner0 / 4 * 49 + rightInner0Y * 7 + rightInner0X;
   rightVector0 = vec4<f32>(
     select(0.0, b1[right0_0At + rightInner0At], rightLine0 + 0 < 392 && u32(right0_0Y + rightInner0Y) < 7u && u32(right0_0X + rightInner0X) < 7u),
     select(0.0, b1[right0_1At + rightInner0At], rightLine0 + 16 < 392 && u32(right0_1Y + rightInner0Y) < 7u && u32(right0_1X + rightInner0X) < 7u),
@@ -622,20 +617,20 @@ fn conv_input3(group: i32, thread: i32) {
     let leftInner0At = leftInner0 / 4 * 144 + leftInner0 / 2 % 2 * 6 + leftInner0 % 2 * 2;
     leftVector0 = vec4<f32>(
       select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
-      select(0.0, b0[left0_1At + leftInner0At], leftLine0 + 16 < 16),
-      select(0.0, b0[left0_2At + leftInner0At], leftLine0 + 32 < 16),
-      select(0.0, b0[left0_3At + leftInner0At], leftLine0 + 48 < 16));
+      select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
+      select(0.0, b0[left0_0At + leftInner0At + 288], leftLine0 + 32 < 16),
+      select(0.0, b0[left0_0At + leftInner0At + 432], leftLine0 + 48 < 16));
     let rightInner0 = next + thread / 16;
     let rightInner0Y = rightInner0 / 2 % 2 * -1;
     let rightInner0X = rightInner0 % 2 * -1;
-    let rightInner0At = rightInner0 / 4 * 49 + rightInner0Y * 7 + rightInner0X * 1;
+    let rightInner0At = rightInner0 / 4 * 49 + rightInner0Y * 7 + rightInner0X;
     rightVector0 = vec4<f32>(
       select(0.0, b1[right0_0At + rightInner0At], rightLine0 + 0 < 392 && u32(right0_0Y + rightInner0Y) < 7u && u32(right0_0X + rightInner0X) < 7u),
       select(0.0, b1[right0_1At + rightInner0At], rightLine0 + 16 < 392 && u32(right0_1Y + rightInner0Y) < 7u && u32(right0_1X + rightInner0X) < 7u),
       select(0.0, b1[right0_2At + rightInner0At], rightLine0 + 32 < 392 && u32(right0_2Y + rightInner0Y) < 7u && u32(right0_2X + rightInner0X) < 7u),
       select(0.0, b1[right0_3At + rightInner0At], rightLine0 + 48 < 392 && u32(right0_3Y + rightInner0Y) < 7u && u32(right0_3X + rightInner0X) < 7u));
-    let left0_0 = left[y + 0];
-    let right0_0 = right[x + 0];
+    let left0_0 = left[y];
+    let right0_0 = right[x];
     sum0_0 += left0_0.x * right0_0;
     sum1_0 += left0_0.y * right0_0;
     sum2_0 += left0_0.z * right0_0;
@@ -739,6 +734,7 @@ fn conv_input3(group: i32, thread: i32) {
     finish_3(part, batch, row, column, sums[k >> 2u][k & 3]);
   }
 }
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);
@@ -747,29 +743,4 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
   if (group < 14) { conv_input1(group - 7, thread); return; }
   if (group < 21) { conv_input2(group - 14, thread); return; }
   conv_input3(group - 21, thread);
-}
-
-// dispatch 1: kernel 0; 98×1 workgroups; b0 is piece 0, b1 is output
-@group(0) @binding(0) var<storage, read> b0: array<f32>;
-@group(0) @binding(1) var<storage, read_write> b1: array<f32>;
-fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
-
-  let n = column / 49;
-  let h = column / 7 % 7 * 2 + 1;
-  let w = column % 7 * 2 + 1;
-
-  b1[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
-}
-fn conv_inputSum(group: i32, thread: i32) {
-  let at = group * 64 + thread;
-  if (at >= 6272) { return; }
-  var total = 0.0;
-  for (var part = 0; part < 2; part++) { total += b0[part * 6272 + at]; }
-  finish(0, at / 6272, at / 392 % 16, at % 392, total);
-}
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let group = i32(workgroup.x + workgroup.y * 65535u);
-  let thread = i32(local);
-  conv_inputSum(group, thread);
 }

@@ -1,4 +1,4 @@
-// 2 dispatches of one submit; scratch in 1 pieces, 3670016 bytes
+// dispatches of one submit: 2; pieces of scratch memory: 1, 3670016 bytes
 
 // dispatch 0: kernel 0; 224×1 workgroups; b0 is input, b1 is input, b2 is piece 0
 @group(0) @binding(0) var<storage, read> b0: array<f32>;
@@ -6,10 +6,11 @@
 @group(0) @binding(2) var<storage, read_write> b2: array<f32>;
 var<workgroup> left: array<vec4<f32>, 272>;
 var<workgroup> right: array<vec4<f32>, 272>;
-fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
 
+fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   b2[part * 131072 + (batch * 256 + row) * 512 + column] = total;
 }
+
 fn gemm(group: i32, thread: i32) {
   let firstColumn = group % 8 * 64;
   let firstRow = group / 8 % 4 * 64;
@@ -24,53 +25,47 @@ fn gemm(group: i32, thread: i32) {
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
   let leftLine0 = firstRow + thread / 16;
-  let left0_0At = 0 + batch * 200704 + (leftLine0 + 0) * 784;
-  let left0_1At = 0 + batch * 200704 + (leftLine0 + 16) * 784;
-  let left0_2At = 0 + batch * 200704 + (leftLine0 + 32) * 784;
-  let left0_3At = 0 + batch * 200704 + (leftLine0 + 48) * 784;
+  let left0_0At = batch * 200704 + (leftLine0) * 784;
   let rightLine0 = firstColumn + thread % 16;
-  let right0_0At = 0 + batch * 401408 + (rightLine0 + 0) * 1;
-  let right0_1At = 0 + batch * 401408 + (rightLine0 + 16) * 1;
-  let right0_2At = 0 + batch * 401408 + (rightLine0 + 32) * 1;
-  let right0_3At = 0 + batch * 401408 + (rightLine0 + 48) * 1;
+  let right0_0At = batch * 401408 + (rightLine0);
   var next = begin;
   var leftVector0 = vec4<f32>();
   var rightVector0 = vec4<f32>();
   let leftInner0 = next + thread % 16;
-  let leftInner0At = leftInner0 * 1;
+  let leftInner0At = leftInner0;
   leftVector0 = vec4<f32>(
     b0[left0_0At + leftInner0At],
-    b0[left0_1At + leftInner0At],
-    b0[left0_2At + leftInner0At],
-    b0[left0_3At + leftInner0At]);
+    b0[left0_0At + leftInner0At + 12544],
+    b0[left0_0At + leftInner0At + 25088],
+    b0[left0_0At + leftInner0At + 37632]);
   let rightInner0 = next + thread / 16;
   let rightInner0At = rightInner0 * 512;
   rightVector0 = vec4<f32>(
     b1[right0_0At + rightInner0At],
-    b1[right0_1At + rightInner0At],
-    b1[right0_2At + rightInner0At],
-    b1[right0_3At + rightInner0At]);
+    b1[right0_0At + rightInner0At + 16],
+    b1[right0_0At + rightInner0At + 32],
+    b1[right0_0At + rightInner0At + 48]);
   for (var start = begin; start < stop; start += 16) {
     left[(thread % 16) * 17 + thread / 16] = leftVector0;
     right[(thread / 16) * 17 + thread % 16] = rightVector0;
     workgroupBarrier();
     next = min(start + 16, stop - 16);
     let leftInner0 = next + thread % 16;
-    let leftInner0At = leftInner0 * 1;
+    let leftInner0At = leftInner0;
     leftVector0 = vec4<f32>(
       b0[left0_0At + leftInner0At],
-      b0[left0_1At + leftInner0At],
-      b0[left0_2At + leftInner0At],
-      b0[left0_3At + leftInner0At]);
+      b0[left0_0At + leftInner0At + 12544],
+      b0[left0_0At + leftInner0At + 25088],
+      b0[left0_0At + leftInner0At + 37632]);
     let rightInner0 = next + thread / 16;
     let rightInner0At = rightInner0 * 512;
     rightVector0 = vec4<f32>(
       b1[right0_0At + rightInner0At],
-      b1[right0_1At + rightInner0At],
-      b1[right0_2At + rightInner0At],
-      b1[right0_3At + rightInner0At]);
-    let left0_0 = left[y + 0];
-    let right0_0 = right[x + 0];
+      b1[right0_0At + rightInner0At + 16],
+      b1[right0_0At + rightInner0At + 32],
+      b1[right0_0At + rightInner0At + 48]);
+    let left0_0 = left[y];
+    let right0_0 = right[x];
     sum0_0 += left0_0.x * right0_0;
     sum1_0 += left0_0.y * right0_0;
     sum2_0 += left0_0.z * right0_0;
@@ -174,6 +169,7 @@ fn gemm(group: i32, thread: i32) {
     finish(part, batch, row, column, sums[k >> 2u][k & 3]);
   }
 }
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);
@@ -185,9 +181,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 @group(0) @binding(0) var<storage, read> b0: array<f32>;
 @group(0) @binding(1) var<storage, read_write> b1: array<f32>;
 @group(0) @binding(2) var<storage, read> b2: array<f32>;
+
 fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
-
-
   let i = row * 512 + column;
   let from0 = i;
   let from1 = i % 512;
@@ -197,6 +192,7 @@ fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   let v3: f32 = select(v2, 0.0, v2 < 0.0);
   b1[row * 512 + column] = v3;
 }
+
 fn gemmSum(group: i32, thread: i32) {
   let at = group * 64 + thread;
   if (at >= 131072) { return; }
@@ -204,6 +200,7 @@ fn gemmSum(group: i32, thread: i32) {
   for (var part = 0; part < 7; part++) { total += b0[part * 131072 + at]; }
   finish(0, at / 131072, at / 512 % 256, at % 512, total);
 }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);

@@ -1,10 +1,11 @@
-// 1 dispatches of one submit; scratch in 0 pieces, 0 bytes
+// dispatches of one submit: 1; pieces of scratch memory: 0, 0 bytes
 
 // dispatch 0: kernel 0; 392×1 workgroups; b0 is input, b1 is input, b2 is input, b3 is output
 @group(0) @binding(0) var<storage, read> b0: array<f32>;
 @group(0) @binding(1) var<storage, read> b1: array<f32>;
 @group(0) @binding(2) var<storage, read> b2: array<f32>;
 @group(0) @binding(3) var<storage, read_write> b3: array<f32>;
+
 fn map(group: i32, thread: i32) {
   let i = group * 64 + thread;
   if (i >= 25088) { return; }
@@ -20,6 +21,7 @@ fn map(group: i32, thread: i32) {
   let to0 = i;
   b3[to0] = v5;
 }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);

@@ -1,17 +1,20 @@
-// 2 dispatches of one submit; scratch in 1 pieces, 3072 bytes
+// dispatches of one submit: 2; pieces of scratch memory: 1, 3072 bytes
 
 // dispatch 0: kernel 0; 384×1 workgroups; b0 is input, b1 is piece 0
 enable subgroups;
 @group(0) @binding(0) var<storage, read> b0: array<f32>;
 @group(0) @binding(1) var<storage, read_write> b1: array<f32>;
 struct State { s0: f32, s1: f32 }
+
 fn merge(a: State, b: State) -> State { return State(a.s0 + b.s0, a.s1 + b.s1); }
 var<workgroup> states: array<State, 64>;
+
 fn exchanged(a: State, distance: u32) -> State { return State(subgroupShuffleXor(a.s0, distance), subgroupShuffleXor(a.s1, distance)); }
+
 fn reduceParts(group: i32, thread: i32) {
   let member = thread % 64;
   let part = group / 32;
-  let o = group % 32 * 1 + thread / 64;
+  let o = group % 32 + thread / 64;
   var total = State(0f, 0f);
   if (o < 32) {
     let end = min(12544, (part + 1) * 1046);
@@ -33,7 +36,7 @@ fn reduceParts(group: i32, thread: i32) {
   states[thread] = total;
   workgroupBarrier();
   for (var half = 32; half >= 32; half /= 2) {
-    if (member < half) { states[thread] = merge(states[thread], states[thread + half * 1]); }
+    if (member < half) { states[thread] = merge(states[thread], states[thread + half]); }
     workgroupBarrier();
   }
   total = states[thread];
@@ -43,10 +46,11 @@ fn reduceParts(group: i32, thread: i32) {
   total = merge(total, exchanged(total, 2u));
   total = merge(total, exchanged(total, 1u));
   if (member == 0 && o < 32) {
-    b1[(0 + part) * 32 + o] = total.s0;
+    b1[(part) * 32 + o] = total.s0;
     b1[(12 + part) * 32 + o] = total.s1;
   }
 }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);
@@ -59,11 +63,13 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 @group(0) @binding(1) var<storage, read_write> b1: array<f32>;
 @group(0) @binding(2) var<storage, read_write> b2: array<f32>;
 struct State { s0: f32, s1: f32 }
+
 fn merge(a: State, b: State) -> State { return State(a.s0 + b.s0, a.s1 + b.s1); }
 var<workgroup> states: array<State, 64>;
+
 fn reduce(group: i32, thread: i32) {
   let member = thread / 32;
-  let part = group / 1;
+  let part = group;
   let o = group % 1 * 32 + thread % 32;
   var total = State(0f, 0f);
   if (o < 32) {
@@ -74,7 +80,7 @@ fn reduce(group: i32, thread: i32) {
       let stop = min(end, r + 256);
       for (; r < stop; r += 2) {
         let part = r;
-        let state = State(b0[(0 + part) * 32 + o], b0[(12 + part) * 32 + o]);
+        let state = State(b0[(part) * 32 + o], b0[(12 + part) * 32 + o]);
         run = merge(run, state);
       }
       total = merge(total, run);
@@ -87,7 +93,6 @@ fn reduce(group: i32, thread: i32) {
     workgroupBarrier();
   }
   total = states[thread];
-
   if (member == 0 && o < 32) {
     let to0 = o;
     let to1 = o;
@@ -95,6 +100,7 @@ fn reduce(group: i32, thread: i32) {
     b2[to1] = total.s1;
   }
 }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);

@@ -1,14 +1,16 @@
-// 3 dispatches of one submit; scratch in 1 pieces, 1024 bytes
+// dispatches of one submit: 3; pieces of scratch memory: 1, 1024 bytes
 
 // dispatch 0: kernel 0; 1×1 workgroups; b0 is input, b1 is piece 0
 @group(0) @binding(0) var<storage, read> b0: array<i32>;
 @group(0) @binding(1) var<storage, read_write> b1: array<i32>;
+
 fn sortKey(value: i32) -> u32 { return bitcast<u32>(value) ^ 0x80000000u; }
 var<workgroup> sortKeys: array<u32, 512>;
 var<workgroup> sortPositions: array<i32, 512>;
+
 fn sortedRuns(group: i32, thread: i32) {
   let piece = group % 1 * 256;
-  let firstRow = group / 1 * 1;
+  let firstRow = group;
   let length = min(256 - piece, 256);
   let count = min(1 - firstRow, 1) * length;
   for (var e = thread; e < count; e += 256) {
@@ -56,6 +58,7 @@ fn sortedRuns(group: i32, thread: i32) {
     b1[i] = sortPositions[now + e];
   }
 }
+
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);
@@ -65,6 +68,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 
 // dispatch 1: kernel 0; 500×1 workgroups; b0 is output
 @group(0) @binding(0) var<storage, read_write> b0: array<f32>;
+
 fn zeroed(group: i32, thread: i32) {
   let i = group * 64 + thread;
   if (i >= 32000) { return; }
@@ -73,6 +77,7 @@ fn zeroed(group: i32, thread: i32) {
   let b = i % 32;
   b0[n * 32 + b] = 0.0;
 }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);
@@ -85,6 +90,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 @group(0) @binding(1) var<storage, read> b1: array<i32>;
 @group(0) @binding(2) var<storage, read> b2: array<f32>;
 @group(0) @binding(3) var<storage, read_write> b3: array<f32>;
+
 fn added(group: i32, thread: i32) {
   let i = group * 64 + thread;
   if (i >= 8192) { return; }
@@ -109,6 +115,7 @@ fn added(group: i32, thread: i32) {
   }
   b3[n * 32 + b] = total;
 }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);

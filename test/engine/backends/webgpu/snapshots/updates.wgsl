@@ -1,4 +1,4 @@
-// 1 dispatches of one submit; scratch in 0 pieces, 0 bytes
+// dispatches of one submit: 1; pieces of scratch memory: 0, 0 bytes
 
 // dispatch 0: kernels 0, 1, 2; 14×1 workgroups; b0 is slot, b1 is input, b2 is input, b3 is slot, b4 is input, b5 is slot, b6 is input
 @group(0) @binding(0) var<storage, read_write> b0: array<f32>;
@@ -8,6 +8,7 @@
 @group(0) @binding(4) var<storage, read> b4: array<f32>;
 @group(0) @binding(5) var<storage, read_write> b5: array<f32>;
 @group(0) @binding(6) var<storage, read> b6: array<f32>;
+
 fn map0(group: i32, thread: i32) {
   let i = group * 64 + thread;
   if (i >= 512) { return; }
@@ -22,6 +23,7 @@ fn map0(group: i32, thread: i32) {
   let to0 = i;
   b0[to0] = v4;
 }
+
 fn map1(group: i32, thread: i32) {
   let i = group * 64 + thread;
   if (i >= 32) { return; }
@@ -36,6 +38,7 @@ fn map1(group: i32, thread: i32) {
   let to0 = i;
   b3[to0] = v4;
 }
+
 fn map2(group: i32, thread: i32) {
   let i = group * 64 + thread;
   if (i >= 288) { return; }
@@ -50,6 +53,7 @@ fn map2(group: i32, thread: i32) {
   let to0 = i;
   b5[to0] = v4;
 }
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);
