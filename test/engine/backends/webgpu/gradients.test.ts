@@ -8,7 +8,7 @@ import { reference } from '../../support.ts';
 import { gpu } from './gpu.ts';
 
 /** Calls of an op that share a plan. */
-const CALLS = { usual: 6, heavy: 3 };
+const CALLS = { usual: 8, heavy: 4 };
 
 describe.runIf(gpu)('derivatives on webgpu', () => {
   it.for(cases.filter(({ gradient }) => gradient).map((entry) => [entry.name, entry] as const))('%s', ([, entry]) =>

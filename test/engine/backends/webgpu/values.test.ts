@@ -8,7 +8,7 @@ import { reference } from '../../support.ts';
 import { gpu } from './gpu.ts';
 
 /** Calls of an op that share a plan: each shader takes a CPU that plays GPU some tens of milliseconds. */
-const CALLS = { usual: 12, heavy: 5 };
+const CALLS = { usual: 16, heavy: 6 };
 
 describe.runIf(gpu)('on webgpu', () => {
   it.for(cases.map((entry) => [entry.name, entry] as const))('%s', ([, entry]) =>
