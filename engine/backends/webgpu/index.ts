@@ -8,9 +8,10 @@ import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkRoom, foreignBuffer } from '../storage.ts';
-import { type DeviceOptions, isSoftware, matrixUnit, type OpenDevice, openDevice } from './device.ts';
+import { isSoftware, matrixUnit, type OpenDevice, openDevice } from './device.ts';
 import { type Host, prepare } from './executable.ts';
 import { Memory, Regions, StagingRing, WebGpuBuffer } from './memory.ts';
+import type { DeviceOptions } from './options.ts';
 import { Pipelines } from './pipelines.ts';
 import { BINDINGS, type Gpu } from './shader.ts';
 
