@@ -101,6 +101,8 @@ class WebGpuBackend implements Backend, Host {
   write(buffer: DeviceBuffer, data: TypedArray): void {
     const { place } = this.open(buffer, dtypeOf(data), data.length);
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    // Deno ends the process over an empty write.
+    if (bytes.length === 0) return;
     const whole = bytes.length - (bytes.length % 4);
     this.device.queue.writeBuffer(place.buffer, place.offset, bytes, 0, whole);
     if (whole === bytes.length) return;
