@@ -13,7 +13,7 @@ import { columns } from './table.ts';
 const commands: Readonly<Record<string, Command>> = { train, eval: evaluate, embed, loss, doctor };
 
 const overview = [
-  'tensegrity: self-supervised representation learning that does not collapse, on the CPU, without dependencies\n',
+  'tensegrity: self-supervised representation learning that does not collapse, on the CPU and the GPU, without dependencies\n',
   'usage: tensegrity COMMAND …\n',
   ...columns(Object.entries(commands).map(([name, { summary }]) => [name, summary] as const)),
   '\ntensegrity COMMAND --help says more.',

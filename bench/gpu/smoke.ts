@@ -54,7 +54,8 @@ async function faultOf(entry: OpCase): Promise<string | null> {
     const expected = await compute(draw, placed, reference, 'f64');
     for (const [k, output] of outputs.entries()) {
       const error = errorOf(entry, output, expected[k]!.data, placed);
-      if (!(error <= entry.tolerance.f32)) return `off by ${error.toPrecision(2)}, where ${entry.tolerance.f32} is allowed`;
+      const { webgpu: allowed } = entry.tolerance;
+      if (!(error <= allowed)) return `off by ${error.toPrecision(2)}, where ${allowed} is allowed`;
     }
   }
   return null;

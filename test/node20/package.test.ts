@@ -36,23 +36,32 @@ describe('the packed package, installed in an empty folder', () => {
     expect(installed).toEqual(['tensegrity']);
   });
 
-  it('type-checks in a strict program without the types of Node', () => {
-    const options = [
+  /** Types are checked in what the package ships too, with no types but those of the libraries named. */
+  function compile(file: string, libraries: string): void {
+    const options = ['--module', 'nodenext', '--target', 'es2022', '--lib', libraries, '--types', '', '--outDir', 'out'];
+    const checks = [
       '--strict',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2022',
-      '--lib',
-      'es2023,dom,esnext.disposable',
-      '--types',
-      '',
-      '--outDir',
-      'out',
+      '--exactOptionalPropertyTypes',
+      '--noUncheckedIndexedAccess',
+      '--isolatedModules',
+      '--verbatimModuleSyntax',
     ];
-    const checks = ['--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--isolatedModules', '--verbatimModuleSyntax'];
-    run(folder, process.execPath, join(root, 'node_modules/typescript/bin/tsc'), ...options, ...checks, 'consumer.ts');
+    run(folder, process.execPath, join(root, 'node_modules/typescript/bin/tsc'), ...options, ...checks, file);
+  }
+
+  it('type-checks in a strict program without the types of Node', () => {
+    compile('consumer.ts', 'es2023,dom,esnext.disposable');
     expect(existsSync(join(folder, 'out/consumer.js'))).toBe(true);
+  });
+
+  it('type-checks without the types of WebGPU, and with them', () => {
+    const program = "import { useBackend } from 'tensegrity';\nimport type { WebGpuOptions } from 'tensegrity/backends/webgpu';\n";
+    const options = 'export const options: WebGpuOptions = { f16: true, profile: true };\n';
+    writeFileSync(join(folder, 'plain.ts'), `${program}${options}await useBackend('webgpu', options);\n`);
+    compile('plain.ts', 'es2023');
+    writeFileSync(join(folder, 'page.ts'), `${program}${options}await useBackend('webgpu', { ...options, gpu: navigator.gpu });\n`);
+    compile('page.ts', 'es2023,dom,esnext.disposable');
+    expect(existsSync(join(folder, 'out/page.js'))).toBe(true);
   });
 
   it.each(supported)('runs on Node $version', ({ program, version }) => {

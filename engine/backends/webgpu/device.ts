@@ -1,20 +1,10 @@
 import { check, TensegrityError } from '../../errors.ts';
+import type { DeviceOptions } from './options.ts';
 import { type MatrixUnit, SUBGROUP } from './tile.ts';
 
 /** What the npm package `webgpu` (Dawn for Node) exports. */
 interface Dawn {
   create(options: readonly string[]): GPU;
-}
-
-export interface DeviceOptions {
-  /** Instead of `navigator.gpu`, or of the one that the npm package `webgpu` makes. */
-  readonly gpu?: GPU;
-  /** Keep large arrays between kernels as 16-bit floats; sums stay 32-bit. Less memory, good to 3 digits; numbers beyond 65504 overflow. */
-  readonly f16?: boolean;
-  /** Experimental, of Dawn: multiply by the GPU's matrix units, which take 16-bit factors and sum in 32 bits. */
-  readonly subgroupMatrices?: boolean;
-  /** Measure how long each kernel takes: see {@link Executable.times}. Plans run a little slower. */
-  readonly profile?: boolean;
 }
 
 /** What an option needs of the GPU. */
@@ -41,7 +31,8 @@ function switches({ f16, subgroupMatrices, profile }: DeviceOptions): string[] {
  * @throws TensegrityError `backend` saying what is missing.
  */
 async function findGpu(options: DeviceOptions): Promise<GPU> {
-  if (options.gpu) return options.gpu;
+  // Any implementation's own type of it.
+  if (options.gpu) return options.gpu as GPU;
   if (globalThis.navigator?.gpu) return globalThis.navigator.gpu;
   // Named by a variable, and marked, so that bundlers for the web leave it alone.
   const packageName = 'webgpu';

@@ -137,10 +137,17 @@ class WebGpuExecutable implements Executable {
     const places = replay ? this.#resultPlaces() : await guarded(this.#host, 'making room for results', async () => this.#resultPlaces());
     for (const [k, number] of outputNumbers.entries()) this.#place(number, places[k]!);
     if (this.#groups !== null) return this.#submit(this.#groups, places);
-    return guarded(this.#host, 'running a plan', async () => {
-      this.#groups = this.#ready.map((ready) => this.#bindGroup(ready));
-      return this.#submit(this.#groups, places);
-    });
+    try {
+      return await guarded(this.#host, 'running a plan', async () => {
+        this.#groups = this.#ready.map((ready) => this.#bindGroup(ready));
+        return this.#submit(this.#groups, places);
+      });
+    } catch (error) {
+      // What is not valid must not be replayed.
+      this.#groups = null;
+      for (const ready of this.#ready) ready.groups = [];
+      throw error;
+    }
   }
 
   wgsl(): string[] {

@@ -8,9 +8,10 @@ import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkRoom, foreignBuffer } from '../storage.ts';
-import { type DeviceOptions, isSoftware, matrixUnit, type OpenDevice, openDevice } from './device.ts';
+import { isSoftware, matrixUnit, type OpenDevice, openDevice } from './device.ts';
 import { type Host, prepare } from './executable.ts';
 import { Memory, Regions, StagingRing, WebGpuBuffer } from './memory.ts';
+import type { DeviceOptions } from './options.ts';
 import { Pipelines } from './pipelines.ts';
 import { BINDINGS, type Gpu } from './shader.ts';
 
@@ -100,6 +101,8 @@ class WebGpuBackend implements Backend, Host {
   write(buffer: DeviceBuffer, data: TypedArray): void {
     const { place } = this.open(buffer, dtypeOf(data), data.length);
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    // Deno ends the process over an empty write.
+    if (bytes.length === 0) return;
     const whole = bytes.length - (bytes.length % 4);
     this.device.queue.writeBuffer(place.buffer, place.offset, bytes, 0, whole);
     if (whole === bytes.length) return;

@@ -43,14 +43,18 @@ export class Profile {
 
   /** Milliseconds of each kernel of the plan: the median over the last runs. Kernels of one dispatch share its time by their workgroups. */
   async times(): Promise<readonly number[]> {
+    // Taken away from runs that begin in the meantime.
+    const measured = this.#runs.splice(0);
     const runs = await Promise.all(
-      this.#runs.map(async (run) => {
+      measured.map(async (run) => {
         await run.mapAsync(1);
         const stamps = new BigInt64Array(run.getMappedRange().slice(0));
         run.unmap();
         return this.#translation.dispatches.map((_, k) => Number(stamps[2 * k + 1]! - stamps[2 * k]!) * MILLISECONDS);
       }),
     );
+    this.#runs.unshift(...measured);
+    for (const run of this.#runs.splice(0, Math.max(0, this.#runs.length - KEPT_RUNS))) run.destroy();
     const times = Array<number>(this.#kernels).fill(0);
     for (const [k, { kernels, shares }] of this.#translation.dispatches.entries()) {
       const sorted = runs.map((run) => run[k]!).sort((a, b) => a - b);

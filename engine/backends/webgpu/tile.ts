@@ -91,7 +91,9 @@ export function cutProduct(batch: number, rows: number, columns: number, inner: 
     const threads = batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * threadsOf(tile);
     const most = Math.max(1, Math.floor(inner / LEAST_PART));
     // As many parts as fill the GPU once, twice, …
-    const parts = [1, ...[1, 2, 3, 4].map((times) => Math.floor((times * parallelism) / threads))].map((each) => Math.min(most, Math.max(1, each)));
+    const parts = [1, ...[1, 2, 3, 4].map((times) => Math.floor((times * parallelism) / threads))].map((each) =>
+      Math.min(most, Math.max(1, each)),
+    );
     return parts.map((each): Cut & { time: number } => {
       const chunk = Math.max(1, Math.ceil(inner / tile.depth / each)) * tile.depth;
       const splits = Math.max(1, Math.ceil(inner / chunk));
