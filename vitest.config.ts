@@ -9,6 +9,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts', 'test/support/swiftshader.ts'],
     setupFiles: ['test/support/setup.ts'],
-    testTimeout: 60_000,
+    // Both of the two cores that CI has: by default one is left to Vitest itself.
+    maxWorkers: '100%',
+    testTimeout: 120_000,
   },
 });
