@@ -71,15 +71,18 @@ function alike({ shader: a }: Stage, { shader: b }: Stage): boolean {
 function dependencies(stages: readonly Stage[]): number[][] {
   const writers = new Map<number, number[]>();
   const readers = new Map<number, number[]>();
-  // Who a stage must wait for because of what it writes: one besides another waits for the same.
-  let displaced: number[] = [];
+  // Who waits because of what was in a buffer before: one besides another waits for the same.
+  const displaced = new Map<number, { readonly kernel: number; readonly waits: readonly number[] }>();
   return stages.map(({ kernel, shader: { reads, writes, besides } }, i) => {
-    const joins = besides && stages[i - 1]?.kernel === kernel;
     const before = new Set([...reads].flatMap((buffer) => writers.get(buffer) ?? []));
-    if (!joins) displaced = [...writes].flatMap((buffer) => [...(writers.get(buffer) ?? []), ...(readers.get(buffer) ?? [])]);
-    for (const j of displaced) before.add(j);
+    const joining = new Set([...writes].filter((buffer) => besides && displaced.get(buffer)?.kernel === kernel));
+    for (const buffer of writes) {
+      if (!joining.has(buffer)) displaced.set(buffer, { kernel, waits: [...(writers.get(buffer) ?? []), ...(readers.get(buffer) ?? [])] });
+      for (const j of displaced.get(buffer)!.waits) before.add(j);
+    }
     for (const buffer of reads) readers.set(buffer, [...(readers.get(buffer) ?? []), i]);
     for (const buffer of writes) {
+      const joins = joining.has(buffer);
       writers.set(buffer, joins ? [...(writers.get(buffer) ?? []), i] : [i]);
       if (!joins) readers.set(buffer, []);
     }

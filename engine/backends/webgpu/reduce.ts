@@ -93,8 +93,18 @@ export const reduce: Emitter<'reduce'> = ({ shape, reduced, program, reductions,
   const structures: Shader['declarations'] = Object.assign({}, ...[...placed].map(placeDeclarations));
   const fields = folds.flatMap(({ fields: each }, k) => each.map(({ path, lane }) => ({ fold: k, path: `s${k}${path}`, lane })));
   const sideBySide = liesSideBySide(inputs, kept);
-  const elementOf = (views: Views): string => `let i = o * ${count} + r;
-${placeStatements('i', inputs, 'from')}
+  // Of an output, and of an element of it, apart: what is folded but never stored may be more than 32 bits can count.
+  const outputPlaces = placeStatements(
+    'o',
+    inputs.map((view) => axesOf(view, 0, kept)),
+    'of',
+  );
+  const elementOf = (views: Views): string => `${placeStatements(
+    'r',
+    inputs.map((view) => axesOf({ ...view, offset: 0 }, kept, shape.length)),
+    'within',
+  )}
+${inputs.map((_, k) => `let from${k} = of${k} + within${k};`).join('\n')}
 ${inputs.map((view, k) => `let v${k} = ${views.load(view, `from${k}`)};`).join('\n')}
 ${statements}
 let state = State(${folds.map(({ lift }, k) => lift(`v${program.results[k]}`)).join(', ')});`;
@@ -105,11 +115,22 @@ ${outputs.map((view, k) => views.store(view, `to${k}`, folds[k]!.result(`total.s
   const parts = Math.max(1, Math.min(Math.floor(parallelism / (outer * THREADS)), Math.floor(count / (THREADS * LEAST))));
   const lanesOfParts = [...new Set(fields.map(({ lane }) => lane))];
   // The parts of each type of number lie in one buffer; if there is no binding left for these, nothing is cut.
-  if (parts === 1 || new Set(inputs.map(({ buffer }) => buffer)).size + lanesOfParts.length > BINDINGS) {
+  const most = Math.max(...[inputs, outputs].map((views) => new Set(views.map(({ buffer }) => buffer)).size));
+  if (parts === 1 || most + lanesOfParts.length > BINDINGS) {
     const views = new Views(context, inputs, outputs);
     return [
       foldingShader(
-        { name: 'reduce', outer, count, sideBySide, structures, folds, element: elementOf(views), finish: finishOf(views) },
+        {
+          name: 'reduce',
+          outer,
+          count,
+          sideBySide,
+          structures,
+          folds,
+          before: outputPlaces,
+          element: elementOf(views),
+          finish: finishOf(views),
+        },
         views,
         context,
       ),
@@ -135,7 +156,18 @@ ${outputs.map((view, k) => views.store(view, `to${k}`, folds[k]!.result(`total.s
   const states = `let part = r;\nlet state = State(${compositions.join(', ')});`;
   return [
     foldingShader(
-      { name: 'reduceParts', outer, count, chunk, sideBySide, structures, folds, element: elementOf(first), finish: keep },
+      {
+        name: 'reduceParts',
+        outer,
+        count,
+        chunk,
+        sideBySide,
+        structures,
+        folds,
+        before: outputPlaces,
+        element: elementOf(first),
+        finish: keep,
+      },
       first,
       context,
     ),
@@ -146,6 +178,11 @@ ${outputs.map((view, k) => views.store(view, `to${k}`, folds[k]!.result(`total.s
     ),
   ];
 };
+
+/** A view of some of the axes, at the start of the others. */
+function axesOf({ shape, strides, ...view }: View, from: number, to: number): View {
+  return { ...view, shape: shape.slice(from, to), strides: strides.slice(from, to) };
+}
 
 /** Whether neighbouring outputs, and not neighbouring elements of one, are neighbours in what is read most. */
 function liesSideBySide(inputs: readonly View[], kept: number): boolean {
@@ -172,6 +209,8 @@ interface Folding {
   readonly sideBySide: boolean;
   readonly structures: Shader['declarations'];
   readonly folds: readonly Fold[];
+  /** Statements about output `o`. */
+  readonly before?: string;
   /** Statements that make `state` of element `r` of output `o`. */
   readonly element: string;
   /** Statements that store `total` of output `o`, or of `part` of it. */
@@ -179,7 +218,7 @@ interface Folding {
 }
 
 function foldingShader(
-  { name, outer, count, chunk = count, sideBySide, structures, folds, element, finish }: Folding,
+  { name, outer, count, chunk = count, sideBySide, structures, folds, before = '', element, finish }: Folding,
   views: Views,
   { gpu }: Context,
 ): Shader {
@@ -214,6 +253,7 @@ let part = group / ${groups};
 let o = group % ${groups} * ${teams} + ${own};
 var total = ${neutral};
 if (o < ${outer}) {
+${before}
 let end = min(${count}, (part + 1) * ${chunk});
 var r = part * ${chunk} + member;
 while (r < end) {

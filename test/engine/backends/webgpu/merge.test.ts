@@ -19,6 +19,8 @@ const stages = fc.array(
     reads: fc.uniqueArray(fc.nat(BUFFERS - 1), { maxLength: 4 }),
     writes: fc.uniqueArray(fc.nat(BUFFERS - 1), { minLength: 1, maxLength: 3 }),
     wide: fc.boolean(),
+    /** Of the kernel of the stage before, and beside its stages. */
+    besides: fc.boolean(),
   }),
   { maxLength: 30 },
 );
@@ -27,7 +29,9 @@ type Drawn = typeof stages extends fc.Arbitrary<infer T> ? T : never;
 const memoryOf = (buffer: number): number => (kindOf(buffer) === 'scratch' && buffer > 6 ? -1 : buffer);
 
 function staged(drawn: Drawn): Stage[] {
-  return drawn.map(({ name, groups, threads, reads, writes, wide }, kernel) => {
+  let kernel = -1;
+  return drawn.map(({ name, groups, threads, reads, writes, wide, besides }, i) => {
+    if (!besides || i === 0) kernel++;
     const written = new Set(writes.map(memoryOf));
     const memories = [...new Set([...reads, ...writes].map(memoryOf))];
     const bindings = memories.map((memory) => ({
@@ -42,7 +46,7 @@ function staged(drawn: Drawn): Stage[] {
       threads,
       groups,
       workgroupBytes: 0,
-      besides: false,
+      besides,
       bindings,
       reads: new Set(reads),
       writes: new Set(writes),
@@ -58,13 +62,15 @@ describe('merging stages into dispatches', () => {
     property([stages], (drawn) => {
       const all = staged(drawn);
       const groups = merged(all);
-      const place = new Map(groups.flatMap((group, at) => group.stages.map(({ kernel }) => [kernel, at] as const)));
+      const place = new Map(groups.flatMap((group, at) => group.stages.map((stage) => [stage, at] as const)));
       expect(groups.flatMap((group) => group.stages).length).toBe(all.length);
       expect(place.size).toBe(all.length);
       for (const [later, { shader: b }] of all.entries()) {
         for (const [earlier, { shader: a }] of all.slice(0, later).entries()) {
-          const waits = [...a.writes].some((x) => b.reads.has(x) || b.writes.has(x)) || [...a.reads].some((x) => b.writes.has(x));
-          if (waits) expect(place.get(earlier)).toBeLessThan(place.get(later)!);
+          const together = b.besides && all[earlier]!.kernel === all[later]!.kernel;
+          const displaces = [...b.writes].some((x) => a.writes.has(x) || a.reads.has(x));
+          const waits = [...a.writes].some((x) => b.reads.has(x)) || (displaces && !together);
+          if (waits) expect(place.get(all[earlier]!)).toBeLessThan(place.get(all[later]!)!);
         }
       }
       for (const group of groups) expect(new Set(group.stages.map(({ shader }) => shader.threads)).size).toBe(1);
@@ -93,6 +99,7 @@ describe('merging stages into dispatches', () => {
           reads: [...reads],
           writes: [...writes],
           wide: false,
+          besides: false,
         })),
       ).at(-1)!;
     // 0, 5 and 10 are slots, 1, 2 and 6 scratch, 3 an input.
