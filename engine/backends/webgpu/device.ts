@@ -53,6 +53,8 @@ export interface OpenDevice {
   readonly device: GPUDevice;
   /** Of the adapter: a device's own says less. */
   readonly info: GPUAdapterInfo;
+  /** What products may use, if it was asked for. */
+  readonly unit: MatrixUnit | null;
   /** To be kept as long as the device: Dawn for Node dies if its GPU object is collected before the device is done. */
   readonly gpu: GPU;
 }
@@ -63,11 +65,18 @@ export interface OpenDevice {
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevice> {
   const gpu = await findGpu(options);
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch((cause: unknown) => {
+    throw new TensegrityError(
+      'backend',
+      `WebGPU is here, but asking it for a GPU failed: ${String(cause)}; use the wasm backend`,
+      {},
+      cause,
+    );
+  });
   if (!adapter) {
     throw new TensegrityError(
       'backend',
-      'WebGPU is here, but found no GPU it can drive (no adapter); check the graphics driver, or use the wasm backend',
+      'WebGPU is here, but found no GPU it can drive (no adapter); check the graphics driver (`tensegrity doctor` says more), or use the wasm backend',
     );
   }
   const asked = (Object.keys(needs) as (keyof typeof needs)[]).filter((option) => options[option]);
@@ -80,6 +89,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevic
         `the option ${option} needs the feature ${needs[option]}, which this GPU (${description || `${vendor} ${architecture}`}) has not; leave ${option} out`,
     );
   }
+  const unit = options.subgroupMatrices ? matrixUnit(adapter.info) : null;
   const useful = ['subgroups', ...(options.subgroupMatrices ? ['shader-f16'] : [])].filter((feature) => adapter.features.has(feature));
   const { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize } = adapter.limits;
   try {
@@ -88,7 +98,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevic
       requiredFeatures: [...useful, ...asked.map((option) => needs[option])] as GPUFeatureName[],
       requiredLimits: { maxBufferSize, maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage, maxComputeWorkgroupStorageSize },
     });
-    return { device, gpu, info: adapter.info };
+    return { device, gpu, info: adapter.info, unit };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new TensegrityError('backend', `the GPU (${description || vendor}) gave no device: ${why}; use the wasm backend`, {}, cause);
@@ -107,13 +117,17 @@ interface MatrixConfiguration {
  * The squarest matrix unit of 16-bit factors and 32-bit sums.
  * @throws TensegrityError `backend` where there is none.
  */
-export function matrixUnit(info: GPUAdapterInfo): MatrixUnit {
+function matrixUnit(info: GPUAdapterInfo): MatrixUnit {
   // Experimental, so WebGPU's types do not know it.
   const { subgroupMatrixConfigs = [] } = info as { readonly subgroupMatrixConfigs?: Iterable<MatrixConfiguration> };
   const [best] = [...subgroupMatrixConfigs]
     .filter(({ componentType, resultComponentType }) => componentType === 'f16' && resultComponentType === 'f32')
     .sort((a, b) => Math.abs(a.M - a.N) - Math.abs(b.M - b.N));
-  const fits = best !== undefined && info.subgroupMaxSize === SUBGROUP && [best.M, best.N, best.K].every((size) => 32 % size === 0);
+  const fits =
+    best !== undefined &&
+    info.subgroupMinSize === SUBGROUP &&
+    info.subgroupMaxSize === SUBGROUP &&
+    [best.M, best.N, best.K].every((size) => 32 % size === 0);
   check(
     fits,
     'backend',
@@ -127,11 +141,18 @@ export function isSoftware({ isFallbackAdapter, architecture, description }: GPU
   return isFallbackAdapter || /swiftshader|llvmpipe|software/i.test(`${architecture} ${description}`);
 }
 
+/** A device, and what to throw for a promise of it that was rejected. */
+interface Guarded {
+  readonly device: GPUDevice;
+  failure(what: string, cause: unknown): Promise<TensegrityError>;
+}
+
 /**
  * Awaits `work`, and throws what WebGPU reports, apart from it, about what it did before its first wait.
  * @throws TensegrityError `backend` saying that `what` failed.
  */
-export async function guarded<T>({ device }: { readonly device: GPUDevice }, what: string, work: () => Promise<T>): Promise<T> {
+export async function guarded<T>(host: Guarded, what: string, work: () => Promise<T>): Promise<T> {
+  const { device } = host;
   device.pushErrorScope('out-of-memory');
   device.pushErrorScope('validation');
   const outcome = work();
@@ -145,6 +166,6 @@ export async function guarded<T>({ device }: { readonly device: GPUDevice }, wha
       `${what} took more memory than the GPU has (${outOfMemory.message}); use smaller batches, and let go of what is not needed`,
     );
   if (invalid) throw new TensegrityError('backend', `${what} failed on the GPU: ${invalid.message}`);
-  if (settled.status === 'rejected') throw settled.reason;
+  if (settled.status === 'rejected') throw await host.failure(what, settled.reason);
   return settled.value;
 }

@@ -31,6 +31,9 @@ const emitters: { readonly [K in KernelKind]: Emitter<K> } = {
   sort,
 };
 
+/** Kernels that read what they have written of their results: sums in the making stay 32-bit. */
+const accumulating: ReadonlySet<KernelKind> = new Set(['cholesky', 'triangularSolve', 'eigh', 'scatterAdd']);
+
 /** A shader, and which kernel of the plan it belongs to. */
 export interface Stage {
   readonly kernel: number;
@@ -58,7 +61,10 @@ const ALIGNMENT = 64;
  */
 export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
   // What is large and lives between kernels may be kept in half the bytes.
-  const halves = plan.buffers.map(({ kind, dtype, length }) => gpu.f16 && kind === 'scratch' && dtype === 'f32' && length > SMALL);
+  const added = new Set(plan.kernels.flatMap(({ kind, outputs }) => (accumulating.has(kind) ? outputs.map(({ buffer }) => buffer) : [])));
+  const halves = plan.buffers.map(
+    ({ kind, dtype, length }, number) => gpu.f16 && kind === 'scratch' && dtype === 'f32' && length > SMALL && !added.has(number),
+  );
   const bytesOf = (dtype: DType, length: number, half = false): number => (length * dtypes[dtype].bytes) / (half ? 2 : 1);
   const buffers = plan.buffers.map(({ kind, dtype, length }, number) => ({ kind, bytes: bytesOf(dtype, length, halves[number]) }));
   const shared = new Map<number, number>();

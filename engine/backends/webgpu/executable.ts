@@ -1,6 +1,6 @@
 import type { Plan } from '../../compiler/plan.ts';
 import { type DType, dtypes, type TypedArray } from '../../dtype.ts';
-import { check } from '../../errors.ts';
+import { check, type TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount } from '../storage.ts';
 import { guarded } from './device.ts';
@@ -29,6 +29,7 @@ export interface Host {
   open(buffer: DeviceBuffer, dtype: DType, length: number): WebGpuBuffer;
   submit(commands: GPUCommandBuffer): Promise<void>;
   checkAlive(): void;
+  failure(what: string, cause: unknown): Promise<TensegrityError>;
 }
 
 /** Bind groups of a dispatch that are kept: results and inputs often come in a few buffers by turns. */
@@ -98,6 +99,7 @@ class WebGpuExecutable implements Executable {
   /** What ran last, and whether it can run again as it is. */
   #groups: readonly GPUBindGroup[] | null = null;
   #disposed = false;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(host: Host, plan: Plan, translation: Translation) {
     this.#host = host;
@@ -114,7 +116,7 @@ class WebGpuExecutable implements Executable {
         const bytes = length * dtypes[dtype].bytes;
         return { bytes, own: bytes <= REGION ? this.#hold(bytes).place : null, spare: [] };
       });
-      if (this.#host.profile) this.#profile = new Profile(this.#host.device, this.#translation, this.#plan.kernels.length);
+      if (this.#host.profile) this.#profile = new Profile(this.#host.memory, this.#translation, this.#plan.kernels.length);
       const pipelines = await Promise.all(dispatches.map(({ code }) => this.#host.pipelines.get(code)));
       return dispatches.map((dispatch, k): Ready => ({ dispatch, pipeline: pipelines[k]!, groups: [] }));
     });
@@ -124,39 +126,58 @@ class WebGpuExecutable implements Executable {
     this.#bind(numbers, arrays);
   }
 
-  async run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> {
-    check(!this.#disposed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
-    this.#host.checkAlive();
+  /** One run after the other: each binds its own inputs and results before it submits. */
+  run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> {
+    const run = this.#last.then(() => this.#run(inputs, slots));
+    this.#last = run.catch(() => undefined);
+    return run;
+  }
+
+  async #run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> {
+    this.#checkUsable();
     const { inputs: inputNumbers, slots: slotNumbers, outputs: outputNumbers } = this.#plan;
     checkCount(inputs, inputNumbers, 'inputs');
     checkCount(slots, slotNumbers, 'slots');
     this.#bind(inputNumbers, inputs);
     this.#bind(slotNumbers, slots);
-    // A replay makes nothing that could fail.
-    const replay = this.#results.every(({ own, spare }) => own !== null || spare.length > 0) && this.#groups !== null;
-    const places = replay ? this.#resultPlaces() : await guarded(this.#host, 'making room for results', async () => this.#resultPlaces());
-    for (const [k, number] of outputNumbers.entries()) this.#place(number, places[k]!);
-    if (this.#groups !== null) return this.#submit(this.#groups, places);
+    const places: Place[] = [];
     try {
+      // A replay makes nothing that could fail.
+      if (this.#results.every(({ own, spare }) => own !== null || spare.length > 0)) this.#takePlaces(places);
+      else await guarded(this.#host, 'making room for results', async () => this.#takePlaces(places));
+      this.#checkUsable();
+      for (const [k, number] of outputNumbers.entries()) this.#place(number, places[k]!);
+      if (this.#groups !== null) return await this.#submit(this.#groups, places);
       return await guarded(this.#host, 'running a plan', async () => {
         this.#groups = this.#ready.map((ready) => this.#bindGroup(ready));
         return this.#submit(this.#groups, places);
       });
     } catch (error) {
-      // What is not valid must not be replayed.
+      // What is not valid must not be replayed, and nobody gets the results.
       this.#groups = null;
       for (const ready of this.#ready) ready.groups = [];
+      for (const [k, place] of places.entries())
+        if (this.#results[k]!.own === null) this.#host.memory.destroy(place, this.#results[k]!.bytes);
       throw error;
     }
+  }
+
+  #checkUsable(): void {
+    check(!this.#disposed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
+    this.#host.checkAlive();
   }
 
   wgsl(): string[] {
     return listing(this.#plan, this.#translation);
   }
 
-  times(): Promise<readonly number[]> {
+  async times(): Promise<readonly number[]> {
     check(this.#profile, 'argument', () => "no times were measured: useBackend('webgpu', { profile: true }) measures them");
-    return this.#profile.times();
+    try {
+      return await this.#profile.times();
+    } catch (cause) {
+      throw await this.#host.failure('reading times', cause);
+    }
   }
 
   dispose(): void {
@@ -204,8 +225,9 @@ class WebGpuExecutable implements Executable {
     return ArrayBuffer.isView(value) ? value : this.#host.read(value, dtype, length);
   }
 
-  #resultPlaces(): Place[] {
-    return this.#results.map(({ bytes, own, spare }) => own ?? spare.pop() ?? this.#host.allocate(bytes).place);
+  /** One by one, so that those are known which were taken before one could not be had. */
+  #takePlaces(places: Place[]): void {
+    for (const { bytes, own, spare } of this.#results) places.push(own ?? spare.pop() ?? this.#host.allocate(bytes).place);
   }
 
   async #submit(groups: readonly GPUBindGroup[], places: readonly Place[]): Promise<Storage[]> {

@@ -2,13 +2,13 @@
  * The WebGPU backend: every kernel as WGSL written from the same plans and programs. Each plan is one encoder, one pass, one submit; values come
  * back asynchronously only. Bytes (`u8`) are packed, four to a word.
  */
-import { filled } from '../../arguments.ts';
+import { filled, shown } from '../../arguments.ts';
 import type { Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkRoom, foreignBuffer } from '../storage.ts';
-import { isSoftware, matrixUnit, type OpenDevice, openDevice } from './device.ts';
+import { isSoftware, type OpenDevice, openDevice } from './device.ts';
 import { type Host, prepare } from './executable.ts';
 import { Memory, Regions, StagingRing, WebGpuBuffer } from './memory.ts';
 import type { DeviceOptions } from './options.ts';
@@ -23,6 +23,18 @@ export interface WebGpuOptions extends DeviceOptions {
 /** @throws TensegrityError `backend` saying why there is no GPU here, or which feature it lacks; `argument` for options that do not exist. */
 export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<Backend> {
   filled('useBackend: webgpu', options, { gpu: undefined, f16: false, subgroupMatrices: false, profile: false, assume: undefined });
+  for (const [name, member] of [
+    ['gpu', 'requestAdapter'],
+    ['assume', null],
+  ] as const) {
+    const given: unknown = options[name];
+    const fits = given === undefined || (typeof given === 'object' && given !== null && (member === null || member in given));
+    check(
+      fits,
+      'argument',
+      () => `useBackend: webgpu: ${name} must be ${name === 'gpu' ? 'a GPU, as navigator.gpu is' : 'a record'}, got ${shown(given)}`,
+    );
+  }
   return new WebGpuBackend(await openDevice(options), options);
 }
 
@@ -50,7 +62,7 @@ class WebGpuBackend implements Backend, Host {
   #submits = 0;
   #mark: Promise<unknown> = Promise.resolve();
 
-  constructor({ device, gpu, info }: OpenDevice, { assume, f16 = false, subgroupMatrices = false, profile = false }: WebGpuOptions) {
+  constructor({ device, gpu, info, unit }: OpenDevice, { assume, f16 = false, profile = false }: WebGpuOptions) {
     this.device = device;
     this.keptGpu = gpu;
     this.profile = profile;
@@ -67,7 +79,7 @@ class WebGpuBackend implements Backend, Host {
       software,
       subgroupSize: device.features.has('subgroups') ? info.subgroupMinSize : 1,
       f16,
-      unit: subgroupMatrices ? matrixUnit(info) : null,
+      unit,
       ...assume,
     };
     device.lost.then(({ reason, message }) => {
@@ -115,11 +127,11 @@ class WebGpuBackend implements Backend, Host {
     const { place, copy } = this.open(buffer, dtype, length);
     const bytes = length * dtypes[dtype].bytes;
     try {
-      const contents = await (copy?.contents() ?? this.staging.read(place, bytes));
+      const contents = await (copy?.contents(bytes) ?? this.staging.read(place, bytes));
       this.checkAlive();
       return dtypes[dtype].over(contents, 0, length);
     } catch (cause) {
-      throw cause instanceof TensegrityError ? cause : await this.#failure('reading a result', cause);
+      throw await this.failure('reading a result', cause);
     }
   }
 
@@ -168,8 +180,9 @@ class WebGpuBackend implements Backend, Host {
     throw foreignBuffer(buffer);
   }
 
-  /** The error of a promise that WebGPU rejected: that the device was lost is known a moment later. */
-  async #failure(what: string, cause: unknown): Promise<TensegrityError> {
+  /** The error to throw for a promise that WebGPU rejected: that the device was lost is known a moment later. */
+  async failure(what: string, cause: unknown): Promise<TensegrityError> {
+    if (cause instanceof TensegrityError) return cause;
     await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
     const message = this.#lost ?? `${what} failed on the GPU: ${cause instanceof Error ? cause.message : String(cause)}`;
     return new TensegrityError('backend', message, {}, cause);

@@ -7,7 +7,7 @@ const usages = {
   staging: 1 | 8, // mapped for reading, copied to
   queries: 4 | 512, // copied from, resolved to
 } as const;
-const MAP_READ = 1;
+export const MAP_READ = 1;
 
 /** Part of a buffer. */
 export interface Place {
@@ -144,10 +144,10 @@ export class Copy {
     this.#offset = offset;
   }
 
-  /** The bytes from its start on, or null where another copy has taken its place. */
-  contents(): Promise<ArrayBuffer> | null {
+  /** Its first bytes, or null where another copy has taken its place. */
+  contents(bytes: number): Promise<ArrayBuffer> | null {
     if (this.#staging.turn !== this.#turn) return null;
-    return this.#staging.contents().then((bytes) => bytes.slice(this.#offset));
+    return this.#staging.contents().then((all) => all.slice(this.#offset, this.#offset + bytes));
   }
 }
 
@@ -188,8 +188,10 @@ export class StagingRing {
     encoder.copyBufferToBuffer(buffer, offset, staging.place.buffer, 0, size);
     device.queue.submit([encoder.finish()]);
     try {
-      return await staging.contents();
+      return (await staging.contents()).slice(0, bytes);
     } finally {
+      // Nobody else reads this copy.
+      staging.next();
       if (!kept) this.#memory.destroy(staging.place, staging.bytes);
     }
   }

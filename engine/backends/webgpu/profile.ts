@@ -1,27 +1,39 @@
+import { check } from '../../errors.ts';
+import { MAP_READ, type Memory, type Place } from './memory.ts';
 import type { Translation } from './translate.ts';
 
 /** Milliseconds in a nanosecond, the unit of WebGPU's timestamps. */
 const MILLISECONDS = 1e-6;
+
+/** How many timestamps a query set has at most, on every GPU. */
+const MOST_QUERIES = 4096;
 
 /** Runs that the times are medians of. */
 const KEPT_RUNS = 64;
 
 /** Measures dispatches by timestamps around each: a pass for each, so a plan takes longer than without. */
 export class Profile {
-  readonly #device: GPUDevice;
+  readonly #memory: Memory;
   readonly #translation: Translation;
   readonly #kernels: number;
   readonly #queries: GPUQuerySet;
-  readonly #resolved: GPUBuffer;
-  readonly #runs: GPUBuffer[] = [];
+  readonly #resolved: Place;
+  readonly #runs: Place[] = [];
+  #reading: Promise<readonly number[]> | null = null;
 
-  constructor(device: GPUDevice, translation: Translation, kernels: number) {
-    const count = 2 * Math.max(1, translation.dispatches.length);
-    this.#device = device;
+  /** @throws TensegrityError `backend` for a plan of more dispatches than a query set has timestamps for. */
+  constructor(memory: Memory, translation: Translation, kernels: number) {
+    const count = 2 * translation.dispatches.length;
+    check(
+      count <= MOST_QUERIES,
+      'backend',
+      () => `a plan of ${count / 2} dispatches; at most ${MOST_QUERIES / 2} can be measured: leave profile out`,
+    );
+    this.#memory = memory;
     this.#translation = translation;
     this.#kernels = kernels;
-    this.#queries = device.createQuerySet({ type: 'timestamp', count });
-    this.#resolved = device.createBuffer({ size: 8 * count, usage: 512 | 4 });
+    this.#queries = memory.device.createQuerySet({ type: 'timestamp', count: Math.max(2, count) });
+    this.#resolved = memory.create(Math.max(16, 8 * count), 'queries');
   }
 
   /** Encodes each dispatch in a pass of its own. */
@@ -34,29 +46,41 @@ export class Profile {
       pass.end();
     }
     if (dispatches.length === 0) return;
-    encoder.resolveQuerySet(this.#queries, 0, 2 * dispatches.length, this.#resolved, 0);
-    const run =
-      this.#runs.length < KEPT_RUNS ? this.#device.createBuffer({ size: this.#resolved.size, usage: 1 | 8 }) : this.#runs.shift()!;
-    encoder.copyBufferToBuffer(this.#resolved, 0, run, 0, run.size);
+    const { buffer, size } = this.#resolved;
+    encoder.resolveQuerySet(this.#queries, 0, 2 * dispatches.length, buffer, 0);
+    const run = this.#runs.length < KEPT_RUNS ? this.#memory.create(size, 'staging') : this.#runs.shift()!;
+    encoder.copyBufferToBuffer(buffer, 0, run.buffer, 0, size);
     this.#runs.push(run);
   }
 
-  /** Milliseconds of each kernel of the plan: the median over the last runs. Kernels of one dispatch share its time by their workgroups. */
-  async times(): Promise<readonly number[]> {
+  /**
+   * Milliseconds of each kernel of the plan: the median over the last runs. Kernels of one dispatch share its time by their workgroups.
+   * @throws TensegrityError `argument` before the first run.
+   */
+  times(): Promise<readonly number[]> {
+    this.#reading ??= this.#times().finally(() => {
+      this.#reading = null;
+    });
+    return this.#reading;
+  }
+
+  async #times(): Promise<readonly number[]> {
+    const { dispatches } = this.#translation;
+    check(this.#runs.length > 0 || dispatches.length === 0, 'argument', () => 'no times yet: run the function first');
     // Taken away from runs that begin in the meantime.
     const measured = this.#runs.splice(0);
     const runs = await Promise.all(
-      measured.map(async (run) => {
-        await run.mapAsync(1);
-        const stamps = new BigInt64Array(run.getMappedRange().slice(0));
-        run.unmap();
-        return this.#translation.dispatches.map((_, k) => Number(stamps[2 * k + 1]! - stamps[2 * k]!) * MILLISECONDS);
+      measured.map(async ({ buffer }) => {
+        await buffer.mapAsync(MAP_READ);
+        const stamps = new BigInt64Array(buffer.getMappedRange().slice(0));
+        buffer.unmap();
+        return dispatches.map((_, k) => Number(stamps[2 * k + 1]! - stamps[2 * k]!) * MILLISECONDS);
       }),
     );
     this.#runs.unshift(...measured);
-    for (const run of this.#runs.splice(0, Math.max(0, this.#runs.length - KEPT_RUNS))) run.destroy();
+    for (const run of this.#runs.splice(0, Math.max(0, this.#runs.length - KEPT_RUNS))) this.#memory.destroy(run, run.size);
     const times = Array<number>(this.#kernels).fill(0);
-    for (const [k, { kernels, shares }] of this.#translation.dispatches.entries()) {
+    for (const [k, { kernels, shares }] of dispatches.entries()) {
       const sorted = runs.map((run) => run[k]!).sort((a, b) => a - b);
       const median = sorted[sorted.length >> 1] ?? 0;
       for (const [j, kernel] of kernels.entries()) times[kernel]! += median * shares[j]!;
@@ -66,7 +90,6 @@ export class Profile {
 
   dispose(): void {
     this.#queries.destroy();
-    this.#resolved.destroy();
-    for (const run of this.#runs.splice(0)) run.destroy();
+    for (const place of [this.#resolved, ...this.#runs.splice(0)]) this.#memory.destroy(place, place.size);
   }
 }

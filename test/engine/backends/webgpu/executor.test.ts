@@ -154,6 +154,49 @@ describe.runIf(available)('the executor of webgpu', () => {
     gpu.dispose();
   });
 
+  it('runs what is asked for at once one after the other', async () => {
+    const gpu = await createWebGpuBackend();
+    const executable = await gpu.prepare(planOf([buffer('input', 'f32', 2), buffer('output', 'f32', 2)], [map(0, 1)]), []);
+    const results = await Promise.all([1, 2, 3].map((x) => executable.run([Float32Array.of(x, -x)], [])));
+    const read = await Promise.all(results.map(([result]) => gpu.read(result as DeviceBuffer, 'f32', 2)));
+    expect(read.map((values) => [...values])).toEqual([1, 2, 3].map((x) => [2 * x, -2 * x]));
+    gpu.dispose();
+  });
+
+  it('gives arrays of their own, as long as the values', async () => {
+    const gpu = await createWebGpuBackend();
+    const [large, small] = await step(gpu, await started(gpu));
+    expect((await gpu.read(large!, 'f32', size)).buffer.byteLength).toBe(4 * size);
+    expect((await gpu.read(small!, 'f32', 1)).buffer.byteLength).toBe(4);
+    const again = gpu.allocate(3);
+    gpu.write(again, Uint8Array.of(1, 2, 3));
+    expect((await gpu.read(again, 'u8', 3)).buffer.byteLength).toBe(3);
+    gpu.dispose();
+  });
+
+  it('holds no memory of a run that failed, and runs again', async () => {
+    const gpu = await createWebGpuBackend();
+    const run = await started(gpu);
+    for (const result of await step(gpu, run)) gpu.free(result);
+    const before = gpu.bytes;
+    const { device } = gpu as Backend & { device: GPUDevice };
+    const createBindGroup = device.createBindGroup.bind(device);
+    Reflect.set(device, 'createBindGroup', () => {
+      throw new Error('no bind group');
+    });
+    const other = gpu.allocate(4 * size);
+    expect(await errorOf(() => step(gpu, { ...run, state: other }))).toMatchObject({
+      code: 'backend',
+      message: expect.stringContaining('no bind group'),
+    });
+    Reflect.set(device, 'createBindGroup', createBindGroup);
+    gpu.free(other);
+    expect(gpu.bytes).toBeLessThanOrEqual(before);
+    const [, small] = await step(gpu, run);
+    expect(await gpu.read(small!, 'f32', 1)).toEqual(Float32Array.of(2 * size));
+    gpu.dispose();
+  });
+
   it('binds a small result of one plan as the input of another', async () => {
     const gpu = await createWebGpuBackend();
     const plan = planOf([buffer('input', 'f32', 2), buffer('output', 'f32', 2)], [map(0, 1)]);
@@ -168,8 +211,12 @@ describe.runIf(available)('the executor of webgpu', () => {
   it('measures each kernel where it was asked to', async () => {
     const gpu = await createWebGpuBackend({ profile: true });
     const run = await started(gpu);
+    expect(await errorOf(() => run.executable.times!())).toMatchObject({
+      code: 'argument',
+      message: expect.stringContaining('run the function first'),
+    });
     for (let k = 0; k < 3; k++) await step(gpu, run);
-    const times = await run.executable.times!();
+    const [times] = await Promise.all([run.executable.times!(), run.executable.times!(), step(gpu, run), step(gpu, run)]);
     expect(times).toHaveLength(both.kernels.length);
     for (const time of times) expect(time).toBeGreaterThanOrEqual(0);
     gpu.dispose();
@@ -213,7 +260,10 @@ describe.runIf(available)('the executor of webgpu', () => {
         expect(error).toMatchObject({ code: 'backend', message: expect.stringContaining(`${option} needs the feature ${feature}`) });
       else expect(device.features).toContain(feature);
     }
-    expect(await errorOf(() => useBackend('webgpu', { threads: 2 } as object))).toMatchObject({ code: 'argument' });
+    for (const wrong of [{ threads: 2 }, { gpu: {} }, { gpu: 5 }, { f16: 'yes' }, { assume: 5 }])
+      expect(await errorOf(() => useBackend('webgpu', wrong as object))).toMatchObject({ code: 'argument' });
+    const failing = { requestAdapter: () => Promise.reject(new Error('no')) };
+    expect(await errorOf(() => createWebGpuBackend({ gpu: failing }))).toMatchObject({ code: 'backend' });
     gpu.dispose();
   });
 
