@@ -34,8 +34,11 @@ export function matrixLoop(product: Product, tile: Tile, views: Views, { unit }:
     );
   });
   // A row-major matrix has lines of the left factor as rows, and inner positions of the right one.
-  const fragment = (side: 'left' | 'right', { pitch }: { readonly pitch: number }, turned: boolean, line: string, shape: string) =>
-    `subgroupMatrixLoad<subgroup_matrix_${side}<f16, ${shape}>>(&${side}, ${turned ? `k * ${pitch}u + ${line}` : `(${line}) * ${pitch}u + k`}, ${turned === (side === 'left')}, ${pitch}u)`;
+  const fragment = (side: 'left' | 'right', { pitch }: { readonly pitch: number }, turned: boolean, line: string, shape: string) => {
+    const order = turned === (side === 'left') ? 'col_major' : 'row_major';
+    const at = turned ? `k * ${pitch}u + ${line}` : `(${line}) * ${pitch}u + k`;
+    return `subgroupMatrixLoad<subgroup_matrix_${side}<f16, ${shape}>, ${order}>(&${side}, ${at}, ${pitch}u)`;
+  };
   const multiply = [
     ...down.map((i) => `let a${i} = ${fragment('left', left, !loads[0].innerDense, `partRow + ${i * rows}u`, `${inner}, ${rows}`)};`),
     ...across.map(
@@ -45,7 +48,7 @@ export function matrixLoop(product: Product, tile: Tile, views: Views, { unit }:
   ];
   const finishes = down.flatMap((i) =>
     across.map(
-      (j) => `subgroupMatrixStore(&sums, subgroup * ${area}u, sum${i}_${j}, false, ${columns}u);
+      (j) => `subgroupMatrixStore<row_major>(&sums, subgroup * ${area}u, sum${i}_${j}, ${columns}u);
 workgroupBarrier();
 for (var k = 0; k < ${area / SUBGROUP}; k++) {
 let at = thread % ${SUBGROUP} + k * ${SUBGROUP};

@@ -17,14 +17,15 @@ fn reduceParts(group: i32, thread: i32) {
   let o = group % 32 + thread / 64;
   var total = State(0f, 0f);
   if (o < 32) {
+    let of0 = o * 196;
     let end = min(12544, (part + 1) * 1046);
     var r = part * 1046 + member;
     while (r < end) {
       var run = State(0f, 0f);
       let stop = min(end, r + 8192);
       for (; r < stop; r += 64) {
-        let i = o * 12544 + r;
-        let from0 = i / 12544 * 196 + i / 196 % 64 * 6272 + i % 196;
+        let within0 = r / 196 * 6272 + r % 196;
+        let from0 = of0 + within0;
         let v0 = b0[from0];
         let v1: f32 = v0 * v0;
         let state = State(v0, v1);
