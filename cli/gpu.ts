@@ -67,12 +67,12 @@ export async function inspectGpu(): Promise<GpuReport | null> {
   };
 }
 
-/** With the experimental features, which Dawn for Node shows on request only. */
+/** With the features that Dawn for Node shows on request only, as the options that need them request them: experimental ones, and 16-bit floats on NVIDIA's GPUs. */
 async function findGpu(): Promise<GPU | null> {
   if (globalThis.navigator?.gpu) return globalThis.navigator.gpu;
   try {
     const { create } = await import('webgpu');
-    return create(['enable-dawn-features=allow_unsafe_apis']);
+    return create(['enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia']);
   } catch {
     return null;
   }
