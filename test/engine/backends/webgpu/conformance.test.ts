@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
 import { createWebGpuBackend } from '../../../../engine/backends/webgpu/index.ts';
+import { translate } from '../../../../engine/backends/webgpu/translate.ts';
 import type { Kernel, Reduction, View } from '../../../../engine/compiler/plan.ts';
 import type { DType, HostArray } from '../../../../engine/dtype.ts';
 import { grad, randn, tensor, useBackend } from '../../../../engine/index.ts';
@@ -222,6 +223,30 @@ describe.runIf(capability('webgpu', available, opened instanceof Error ? opened.
       await cut(plan, [values], 1e-5);
     }
     wide.dispose();
+  });
+
+  it('reduce: binds at most 8 buffers, cut or not', () => {
+    for (let count = 1; count <= 7; count++) {
+      const reductions = Array.from({ length: count }, (_, k): Reduction => (k % 2 === 0 ? 'sum' : 'argmax'));
+      const outputs = reductions.map((reduction) => ({ dtype: reduction === 'sum' ? ('f32' as const) : ('i32' as const), shape: [] }));
+      const plan = singleKernelPlan(
+        { kind: 'reduce', shape: [200_000], reduced: 1, program: { ...identity, results: reductions.map(() => 0) }, reductions },
+        [{ dtype: 'f32', shape: [200_000] }],
+        outputs,
+      );
+      const { dispatches } = translate(plan, {
+        workgroupBytes: 16384,
+        threads: 256,
+        parallelism: 65536,
+        software: false,
+        subgroupSize: 32,
+        f16: false,
+        unit: null,
+      });
+      for (const { bindings } of dispatches) expect(bindings.length).toBeLessThanOrEqual(8);
+      // As long as there is room for the parts, there are.
+      expect(dispatches).toHaveLength(count <= 6 ? 2 : 1);
+    }
   });
 
   it('reduce: NaN, ties, products, and long sums', async () => {
