@@ -22,6 +22,7 @@ import {
   type Slab,
   singleKernelPlan,
 } from '../plans.ts';
+import { realGpu } from './realGpu.ts';
 import { agreement, arranged, available, layouts, opened } from './support.ts';
 
 describe.runIf(capability('webgpu', available, opened instanceof Error ? opened.message : ''))('webgpu computes what cpu computes', () => {
@@ -234,15 +235,7 @@ describe.runIf(capability('webgpu', available, opened instanceof Error ? opened.
         [{ dtype: 'f32', shape: [200_000] }],
         outputs,
       );
-      const { dispatches } = translate(plan, {
-        workgroupBytes: 16384,
-        threads: 256,
-        parallelism: 65536,
-        software: false,
-        subgroupSize: 32,
-        f16: false,
-        unit: null,
-      });
+      const { dispatches } = translate(plan, realGpu);
       for (const { bindings } of dispatches) expect(bindings.length).toBeLessThanOrEqual(8);
       // As long as there is room for the parts, there are.
       expect(dispatches).toHaveLength(count <= 6 ? 2 : 1);

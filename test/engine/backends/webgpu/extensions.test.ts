@@ -9,6 +9,7 @@ import { translate } from '../../../../engine/backends/webgpu/translate.ts';
 import type { Plan } from '../../../../engine/compiler/plan.ts';
 import { compile, grad, randn, slot, useBackend } from '../../../../engine/index.ts';
 import { type KernelBody, program, type Slab, singleKernelPlan } from '../plans.ts';
+import { realGpu } from './realGpu.ts';
 
 Object.assign(globalThis, globals);
 const gpu = create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']);
@@ -20,21 +21,12 @@ const device = await adapter!.requestDevice({
 // Dawn dies if its GPU object is collected before the device is done.
 afterAll(() => [device, gpu]);
 
-const plain: Gpu = {
-  workgroupBytes: 49152,
-  threads: 256,
-  parallelism: 65536,
-  software: false,
-  subgroupSize: 32,
-  f16: false,
-  unit: null,
-};
 const gpus: Readonly<Record<string, Gpu>> = {
-  'f32 and subgroups': plain,
-  f16: { ...plain, f16: true },
-  'matrix units of 16×16×16': { ...plain, unit: { rows: 16, columns: 16, inner: 16 } },
-  'matrix units of 16×8×8, of a small GPU': { ...plain, parallelism: 2048, unit: { rows: 16, columns: 8, inner: 8 } },
-  'matrix units and f16': { ...plain, f16: true, unit: { rows: 16, columns: 16, inner: 16 } },
+  'f32 and subgroups': realGpu,
+  f16: { ...realGpu, f16: true },
+  'matrix units of 16×16×16': { ...realGpu, unit: { rows: 16, columns: 16, inner: 16 } },
+  'matrix units of 16×8×8, of a small GPU': { ...realGpu, parallelism: 2048, unit: { rows: 16, columns: 8, inner: 8 } },
+  'matrix units and f16': { ...realGpu, f16: true, unit: { rows: 16, columns: 16, inner: 16 } },
 };
 
 const slab = (...shape: number[]): Slab => ({ dtype: 'f32', shape });
@@ -105,5 +97,5 @@ it('uses what it is there for', () => {
       .join('\n');
   expect(text('a large product', gpus['matrix units of 16×16×16']!)).toContain('subgroupMatrixMultiplyAccumulate');
   expect(text('a training step', gpus['f16']!)).toContain('array<f16>');
-  expect(text('a training step', plain)).not.toContain('f16');
+  expect(text('a training step', realGpu)).not.toContain('f16');
 });

@@ -1,23 +1,12 @@
 /** The WGSL of a handful of kernels, as a GPU gets it: to be read, and to show what a change of an emitter does to all of them. */
 import { describe, expect, it } from 'vitest';
 import { listing } from '../../../../engine/backends/webgpu/listing.ts';
-import type { Gpu } from '../../../../engine/backends/webgpu/shader.ts';
 import { translate } from '../../../../engine/backends/webgpu/translate.ts';
 import type { Plan, View } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import { type Shape, sizeOf } from '../../../../engine/shape.ts';
 import { buffer, contiguous, planOf, program, type Slab, singleKernelPlan } from '../plans.ts';
-
-/** A card of its own, with what any WebGPU has besides. */
-const gpu: Gpu = {
-  workgroupBytes: 32768,
-  threads: 256,
-  parallelism: 65536,
-  software: false,
-  subgroupSize: 32,
-  f16: false,
-  unit: null,
-};
+import { realGpu } from './realGpu.ts';
 
 const floats = (...shape: number[]): Slab => ({ dtype: 'f32', shape });
 const integers = (...shape: number[]): Slab => ({ dtype: 'i32', shape });
@@ -146,6 +135,6 @@ describe('WGSL', () => {
   it.each(Object.entries(plans))('%s', async (name, plan) => {
     const written = plan();
     expect(planFaults(written)).toEqual([]);
-    await expect(`${listing(written, translate(written, gpu)).join('\n')}\n`).toMatchFileSnapshot(`snapshots/${name}.wgsl`);
+    await expect(`${listing(written, translate(written, realGpu)).join('\n')}\n`).toMatchFileSnapshot(`snapshots/${name}.wgsl`);
   });
 });
