@@ -1,5 +1,5 @@
 /** What `tensegrity doctor` says of the GPU. */
-import { isSoftware } from '../engine/backends/webgpu/device.ts';
+import { findGpu, isSoftware } from '../engine/backends/webgpu/device.ts';
 
 interface Feature {
   /** What the project does with it. */
@@ -53,7 +53,8 @@ export interface GpuReport {
 
 /** The adapter that the webgpu backend would take; null where there is none. */
 export async function inspectGpu(): Promise<GpuReport | null> {
-  const gpu = await findGpu();
+  // With the features that Dawn for Node shows only to options that need them.
+  const gpu = await findGpu({ f16: true, subgroupMatrices: true }).catch(() => null);
   const adapter = await gpu?.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) return null;
   const { vendor, architecture, description } = adapter.info;
@@ -65,17 +66,6 @@ export async function inspectGpu(): Promise<GpuReport | null> {
     features: Object.fromEntries(Object.keys(features).map((name) => [name, adapter.features.has(name)])),
     limits: Object.fromEntries(Object.keys(limits).map((name) => [name, Number(adapter.limits[name as keyof GPUSupportedLimits])])),
   };
-}
-
-/** With the features that Dawn for Node shows on request only, as the options that need them request them: experimental ones, and 16-bit floats on NVIDIA's GPUs. */
-async function findGpu(): Promise<GPU | null> {
-  if (globalThis.navigator?.gpu) return globalThis.navigator.gpu;
-  try {
-    const { create } = await import('webgpu');
-    return create(['enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia']);
-  } catch {
-    return null;
-  }
 }
 
 /** One line: who made it, and whether it is one at all. */

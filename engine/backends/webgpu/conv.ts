@@ -1,7 +1,7 @@
 import type { ConvKernel, View } from '../../compiler/plan.ts';
 import type { Factor, Part } from './factor.ts';
 import { type Product, productStages } from './product.ts';
-import type { Emitter } from './shader.ts';
+import { type Emitter, range } from './shader.ts';
 
 type Pair = readonly [vertical: number, horizontal: number];
 
@@ -188,15 +188,11 @@ function phases({ stride, padding, dilation }: ConvKernel, { x, w, y, groupStrid
 
 function phasesOf(stride: number, padding: number, dilation: number, kernel: number): Phase[] {
   // Taps that a pixel meets are this far apart: as many as bring u·dilation to the next multiple of the stride.
-  const tapStep = range(1, stride).find((u) => (u * dilation) % stride === 0)!;
-  return range(0, stride).map((pixel) => {
-    const meeting = range(0, kernel).filter((u) => (pixel + padding - u * dilation) % stride === 0);
+  const tapStep = range(stride).find((u) => ((u + 1) * dilation) % stride === 0)! + 1;
+  return range(stride).map((pixel) => {
+    const meeting = range(kernel).filter((u) => (pixel + padding - u * dilation) % stride === 0);
     const [tap = 0] = meeting;
     const start = meeting.length === 0 ? 0 : (pixel + padding - tap * dilation) / stride;
     return { pixel, tap, taps: meeting.length, tapStep, start, step: (tapStep * dilation) / stride };
   });
-}
-
-function range(first: number, length: number): number[] {
-  return Array.from({ length }, (_, i) => first + i);
 }

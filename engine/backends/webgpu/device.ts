@@ -30,7 +30,7 @@ function switches({ f16, subgroupMatrices, profile }: DeviceOptions): string[] {
  * The GPU of a page or a worker; in Node, that of the optional peer `webgpu`.
  * @throws TensegrityError `backend` saying what is missing.
  */
-async function findGpu(options: DeviceOptions): Promise<GPU> {
+export async function findGpu(options: DeviceOptions): Promise<GPU> {
   // Any implementation's own type of it.
   if (options.gpu) return options.gpu as GPU;
   if (globalThis.navigator?.gpu) return globalThis.navigator.gpu;

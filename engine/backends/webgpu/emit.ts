@@ -44,9 +44,8 @@ export interface Emitted {
   readonly stages: readonly Stage[];
   /** The plan's buffers, then those between stages. */
   readonly buffers: readonly { readonly kind: BufferSpec['kind']; readonly bytes: number }[];
-  /** Where small scratch buffers lie in memory that they share, by number, in elements; and how many it has. */
-  readonly shared: ReadonlyMap<number, number>;
-  readonly sharedLength: number;
+  /** Of the memory that small scratch buffers share. */
+  readonly sharedBytes: number;
 }
 
 /** The number of the memory that small scratch buffers share. */
@@ -67,6 +66,7 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
   );
   const bytesOf = (dtype: DType, length: number, half = false): number => (length * dtypes[dtype].bytes) / (half ? 2 : 1);
   const buffers = plan.buffers.map(({ kind, dtype, length }, number) => ({ kind, bytes: bytesOf(dtype, length, halves[number]) }));
+  // Where each lies in that memory, in elements.
   const shared = new Map<number, number>();
   let sharedLength = 0;
   plan.buffers.forEach(({ kind, dtype, length }, number) => {
@@ -85,7 +85,7 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
     },
   };
   const stages = plan.kernels.flatMap((each, kernel) => emit(each, context).map((shader) => ({ kernel, shader })));
-  return { stages, buffers, shared, sharedLength };
+  return { stages, buffers, sharedBytes: bytesOf('f32', sharedLength) };
 }
 
 function emit<K extends KernelKind>(kernel: KernelOf<K>, context: Context): Shader[] {

@@ -1,4 +1,4 @@
-import { element, type Factor } from './factor.ts';
+import { element } from './factor.ts';
 import type { Product } from './product.ts';
 import { range, type Views } from './shader.ts';
 import { type Tile, threadsOf } from './tile.ts';
@@ -22,25 +22,19 @@ export interface Load {
 }
 
 /** Of the left factor, and of the right one. */
-export function loadsOf({ left, right, rows, columns, inner }: Product, tile: Tile, views: Views, half: boolean): readonly [Load, Load] {
-  return [
-    loadOf(left, 'left', 'firstRow', rows, tile.rows, inner, tile, views, half),
-    loadOf(right, 'right', 'firstColumn', columns, tile.columns, inner, tile, views, half),
-  ];
+export function loadsOf(product: Product, tile: Tile, views: Views, half: boolean): readonly [Load, Load] {
+  return [loadOf('left', product, tile, views, half), loadOf('right', product, tile, views, half)];
 }
 
-function loadOf(
-  factor: Factor,
-  name: string,
-  first: string,
-  extent: number,
-  size: number,
-  inner: number,
-  tile: Tile,
-  views: Views,
-  half: boolean,
-): Load {
-  const { depth } = tile;
+const linesOf = {
+  left: { axis: 'rows', first: 'firstRow' },
+  right: { axis: 'columns', first: 'firstColumn' },
+} as const;
+
+function loadOf(name: 'left' | 'right', product: Product, tile: Tile, views: Views, half: boolean): Load {
+  const { axis, first } = linesOf[name];
+  const { [name]: factor, [axis]: extent, inner } = product;
+  const { [axis]: size, depth } = tile;
   const { innerDense, lineStep } = factor;
   const threads = threadsOf(tile);
   const quarter = size / 4;

@@ -1,4 +1,3 @@
-import { dtypes } from '../../dtype.ts';
 import type { Emitted } from './emit.ts';
 import type { Group } from './merge.ts';
 
@@ -14,9 +13,9 @@ export interface ScratchLayout {
  * used: WebGPU forbids one buffer to be read and written in a dispatch, and here what a dispatch reads and what it writes always lie in
  * different pieces.
  */
-export function layOutScratch({ buffers, sharedLength }: Emitted, groups: readonly Group[]): ScratchLayout {
+export function layOutScratch({ buffers, sharedBytes }: Emitted, groups: readonly Group[]): ScratchLayout {
   const isScratch = (memory: number): boolean => memory < 0 || buffers[memory]!.kind === 'scratch';
-  const sizeOf = (memory: number): number => buffers[memory]?.bytes ?? sharedLength * dtypes.f32.bytes;
+  const sizeOf = (memory: number): number => buffers[memory]?.bytes ?? sharedBytes;
   const lives = new Map<number, { first: number; last: number }>();
   for (const [at, { bindings }] of groups.entries()) {
     for (const { memory } of bindings) if (isScratch(memory)) lives.set(memory, { first: lives.get(memory)?.first ?? at, last: at });

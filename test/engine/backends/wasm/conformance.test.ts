@@ -5,8 +5,9 @@ import { valueLanes } from '../../../../engine/compiler/lanes.ts';
 import type { Kernel, Reduction } from '../../../../engine/compiler/plan.ts';
 import * as op from '../../../../wasm/opcode.ts';
 import { property } from '../../../support/property.ts';
+import { arranged } from '../arranged.ts';
 import { buffer, planOf } from '../plans.ts';
-import { agree, arranged, layouts } from './harness.ts';
+import { agree, layouts } from './harness.ts';
 import { expressions, programs, shapes } from './programs.ts';
 
 const someLayouts = (rank: number, broadcast: boolean) => fc.array(layouts(rank, broadcast), { minLength: 4, maxLength: 4 });

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
-import type { Plan, View } from '../../../../engine/compiler/plan.ts';
+import type { Plan } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import { type DType, dtypes, type TypedArray } from '../../../../engine/dtype.ts';
+import type { Layout } from '../arranged.ts';
 import { builds, cpu } from './strided.ts';
 
 /** Runs a plan whose buffers are inputs, slots and outputs, and gives back outputs and slots. */
@@ -67,13 +68,6 @@ export function draw(dtype: DType, length: number, seed: number, limit = Infinit
   return data;
 }
 
-export interface Layout {
-  readonly order: readonly number[];
-  readonly flips: readonly boolean[];
-  readonly gap: number;
-  readonly still: readonly boolean[];
-}
-
 /** How a view of a rank lies in its buffer: permuted, flipped, spread out, and (for inputs) broadcast. Often not at all. */
 export const layouts = (rank: number, broadcast: boolean): fc.Arbitrary<Layout> => {
   const none = fc.constant(Array<boolean>(rank).fill(false));
@@ -86,21 +80,3 @@ export const layouts = (rank: number, broadcast: boolean): fc.Arbitrary<Layout> 
     still: broadcast ? fc.oneof(none, some) : none,
   });
 };
-
-export function arranged(
-  number: number,
-  dtype: DType,
-  shape: readonly number[],
-  { order, flips, gap, still }: Layout,
-): { view: View; length: number } {
-  const strides = Array<number>(shape.length).fill(0);
-  let length = gap + 1;
-  let offset = gap;
-  for (const axis of order) {
-    if (still[axis]) continue;
-    strides[axis] = (flips[axis] ? -1 : 1) * (length - gap);
-    length = gap + (length - gap) * Math.max(1, shape[axis]!);
-  }
-  for (const [axis, stride] of strides.entries()) if (stride < 0) offset -= stride * Math.max(0, shape[axis]! - 1);
-  return { view: { buffer: number, dtype, shape, strides, offset }, length };
-}

@@ -4,8 +4,9 @@ import type { Backend } from '../../../../engine/backends/backend.ts';
 import type { Kernel, Plan, Reduction } from '../../../../engine/compiler/plan.ts';
 import type { DType } from '../../../../engine/dtype.ts';
 import { property } from '../../../support/property.ts';
+import { arranged, type Layout } from '../arranged.ts';
 import { buffer, contiguous, host, identity, type KernelBody, noise, planOf, program, runKernel, runPlan } from '../plans.ts';
-import { agree, arranged, type Layout, layouts } from './harness.ts';
+import { agree, layouts } from './harness.ts';
 import { runOn } from './shares.ts';
 import { builds } from './strided.ts';
 

@@ -8,7 +8,7 @@ import type { DType, HostArray } from '../../../../engine/dtype.ts';
 import { grad, randn, tensor, useBackend } from '../../../../engine/index.ts';
 import { type ScalarName, scalarRow, scalars } from '../../../../engine/scalar.ts';
 import { contiguousStrides, sizeOf } from '../../../../engine/shape.ts';
-import { capability } from '../../../support/capabilities.ts';
+import { arranged } from '../arranged.ts';
 import {
   buffer,
   contiguous,
@@ -22,10 +22,11 @@ import {
   type Slab,
   singleKernelPlan,
 } from '../plans.ts';
+import { gpu as opened } from './gpu.ts';
 import { realGpu } from './realGpu.ts';
-import { agreement, arranged, available, layouts, opened } from './support.ts';
+import { agreement, layouts } from './support.ts';
 
-describe.runIf(capability('webgpu', available, opened instanceof Error ? opened.message : ''))('webgpu computes what cpu computes', () => {
+describe.runIf(opened)('webgpu computes what cpu computes', () => {
   const gpu = opened as Backend;
   const agree = agreement(gpu);
   afterAll(() => gpu.dispose());
@@ -363,7 +364,7 @@ describe.runIf(capability('webgpu', available, opened instanceof Error ? opened.
   });
 });
 
-describe.runIf(available)('the webgpu backend', () => {
+describe.runIf(opened)('the webgpu backend', () => {
   it('runs what tensors compile to, gradients too', async () => {
     const results: number[][] = [];
     for (const name of ['cpu', 'webgpu'] as const) {

@@ -7,7 +7,7 @@ import { planFaults } from '../../../../engine/compiler/validate.ts';
 import { compile, slot, useBackend } from '../../../../engine/index.ts';
 import { errorOf } from '../../../support/misuse.ts';
 import { buffer, contiguous, planOf, program } from '../plans.ts';
-import { available } from './support.ts';
+import { gpu as opened } from './gpu.ts';
 
 /** What WebGPU was asked for, by name of the call. */
 function counted(backend: Backend): { counts: Record<string, number>; device: GPUDevice } {
@@ -32,7 +32,7 @@ const resetTo = (counts: Record<string, number>): void => {
   for (const name of Object.keys(counts)) counts[name] = 0;
 };
 
-describe.runIf(available)('the executor of webgpu', () => {
+describe.runIf(opened)('the executor of webgpu', () => {
   const two = (number: number): View => contiguous(number, { dtype: 'f32', shape: [2] });
   const double = program(1, [{ value: 2, lane: 'f32' }], [['mul', 'f32', 0, 1]]);
   const map = (from: number, to: number) =>

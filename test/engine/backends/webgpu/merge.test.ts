@@ -111,7 +111,7 @@ describe('merging stages into dispatches', () => {
     property([stages], (drawn) => {
       const groups = merged(staged(drawn));
       const buffers = Array.from({ length: BUFFERS }, (_, k) => ({ kind: kindOf(k), bytes: 4 * (10 + k) }));
-      const emitted: Emitted = { stages: [], buffers, shared: new Map(), sharedLength: 500 };
+      const emitted: Emitted = { stages: [], buffers, sharedBytes: 4 * 500 };
       const { pieces, bytes } = layOutScratch(emitted, groups);
       const lives = new Map<number, number[]>();
       groups.forEach(({ bindings }, at) => {

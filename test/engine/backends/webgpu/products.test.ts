@@ -7,18 +7,15 @@ import { createWebGpuBackend } from '../../../../engine/backends/webgpu/index.ts
 import type { ConvKernel, Kernel, Plan, View } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import { sizeOf } from '../../../../engine/shape.ts';
-import { capability } from '../../../support/capabilities.ts';
 import { relativeError } from '../../values.ts';
 import { buffer, contiguous, noise, planOf, program, runPlan } from '../plans.ts';
-
-const opened = await createWebGpuBackend().catch((error: Error) => error);
-const available = !(opened instanceof Error);
+import { gpu as opened } from './gpu.ts';
 
 // What this GPU would not choose: tiles in workgroup memory.
-const tiled = available ? await createWebGpuBackend({ assume: { software: false, parallelism: 1024 } }) : null;
+const tiled = opened ? await createWebGpuBackend({ assume: { software: false, parallelism: 1024 } }) : null;
 
-describe.runIf(capability('webgpu', available, available ? '' : opened.message))('products on webgpu', () => {
-  const gpu = opened as Exclude<typeof opened, Error>;
+describe.runIf(opened)('products on webgpu', () => {
+  const gpu = opened as Backend;
   const cpu = createCpuBackend({ poison: true });
   afterAll(() => gpu.dispose());
 

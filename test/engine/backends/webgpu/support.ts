@@ -2,21 +2,11 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
 import { createCpuBackend } from '../../../../engine/backends/cpu/index.ts';
-import { createWebGpuBackend } from '../../../../engine/backends/webgpu/index.ts';
-import type { Kernel, Plan, View } from '../../../../engine/compiler/plan.ts';
+import type { Kernel, Plan } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
-import type { DType, TypedArray } from '../../../../engine/dtype.ts';
+import type { TypedArray } from '../../../../engine/dtype.ts';
+import { arranged, type Layout } from '../arranged.ts';
 import { buffer, type KernelBody, planOf, runPlan, type Slab } from '../plans.ts';
-
-/** Leaves workgroup memory as it is: no kernel relies on the zeros in it, and SwiftShader takes seconds to compile what puts them there. */
-async function open(): Promise<Backend> {
-  const { create } = await import('webgpu');
-  return createWebGpuBackend({ gpu: create(['enable-dawn-features=disable_workgroup_init']) });
-}
-
-/** The backend, or why there is none here. */
-export const opened: Backend | Error = await open().catch((error: Error) => error);
-export const available = !(opened instanceof Error);
 
 const cpu = createCpuBackend({ poison: true });
 
@@ -36,13 +26,6 @@ export function agreement(gpu: Backend) {
   };
 }
 
-export interface Layout {
-  readonly order: readonly number[];
-  readonly flips: readonly boolean[];
-  readonly gap: number;
-  readonly still: readonly boolean[];
-}
-
 /** How a view lies inside a buffer of its own: permuted, flipped, spread out, or (for inputs) broadcast. */
 export const layouts = (rank: number, broadcast: boolean): fc.Arbitrary<Layout> =>
   fc.record({
@@ -51,24 +34,6 @@ export const layouts = (rank: number, broadcast: boolean): fc.Arbitrary<Layout> 
     gap: fc.nat(2),
     still: broadcast ? fc.array(fc.boolean(), { minLength: rank, maxLength: rank }) : fc.constant(Array<boolean>(rank).fill(false)),
   });
-
-export function arranged(
-  number: number,
-  dtype: DType,
-  shape: readonly number[],
-  { order, flips, gap, still }: Layout,
-): { view: View; length: number } {
-  const strides = Array<number>(shape.length).fill(0);
-  let length = gap + 1;
-  let offset = gap;
-  for (const axis of order) {
-    if (still[axis]) continue;
-    strides[axis] = (flips[axis] ? -1 : 1) * (length - gap);
-    length = gap + (length - gap) * Math.max(1, shape[axis]!);
-  }
-  for (const [axis, stride] of strides.entries()) if (stride < 0) offset -= stride * Math.max(0, shape[axis]! - 1);
-  return { view: { buffer: number, dtype, shape, strides, offset }, length };
-}
 
 /** A plan of one kernel whose views lie as they are said to. Its output is filled first, so that what the kernel must leave alone is the same on all backends. */
 export function laidOut(body: KernelBody, inputs: readonly Slab[], output: Slab, lies: readonly Layout[]): Plan {
