@@ -5,6 +5,7 @@
  * programs, what it costs, its reference in double precision, and its derivative as graph. Tensor methods, the
  * reference interpreter, the WASM block interpreter and the WGSL emitter are all driven by it.
  */
+import { type DType, dtypes, isFloat } from './dtype.ts';
 import type { Tensor } from './tensor.ts';
 
 /**
@@ -217,6 +218,11 @@ export type ScalarName = keyof typeof scalars;
 /** The row of an op, at its general type. */
 export function scalarRow(name: ScalarName): ScalarRow {
   return scalars[name];
+}
+
+/** What a cast to another element type makes of a value. */
+export function castValue(value: number, dtype: DType): number {
+  return dtypes[dtype].round(scalarRow(isFloat(dtype) ? 'toFloat' : 'toInt').reference(value, 0, 0));
 }
 
 function pickDerivative(g: Tensor, first: Tensor, tie: Tensor, second: Tensor): Tensor[] {

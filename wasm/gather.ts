@@ -33,15 +33,24 @@ function gatherAs<T>(command: usize, bases: usize, thread: i32, threads: i32): v
     const source = pointer(x, bases) + <usize>(a * stride(x, 1) * size);
     const picks = pointer(index, bases) + <usize>((a * stride(index, 1) + m * stride(index, 2)) << 2);
     const target = pointer(out, bases) + <usize>((a * stride(out, 1) + m * stride(out, 2)) * size);
-    if (whole && load<u32>(picks) < positions) {
-      memory.copy(target, source + <usize>(load<i32>(picks) * xStride * size), <usize>(inner * size));
-      continue;
+    if (whole) {
+      const n = entryOf(picks, positions);
+      if (n < positions) {
+        memory.copy(target, source + <usize>(<i32>n * xStride * size), <usize>(inner * size));
+        continue;
+      }
     }
     for (let b = 0; b < inner; b++) {
-      // One comparison finds indices below 0, too: unsigned, they are beyond every row.
-      const n = load<u32>(picks + <usize>((b * indexInner) << 2));
+      const n = entryOf(picks + <usize>((b * indexInner) << 2), positions);
       const value = n < positions ? load<T>(source + <usize>((<i32>n * xStride + b * xInner) * size)) : missing;
       store<T>(target + <usize>(b * outInner * size), value);
     }
   }
+}
+
+/** Which entry of an axis the index at an address means: negative ones count from the end. Outside it is, unsigned, not below `extent` on either side. */
+@inline
+export function entryOf(address: usize, extent: u32): u32 {
+  const index = load<i32>(address);
+  return <u32>(index < 0 ? index + <i32>extent : index);
 }

@@ -1,3 +1,4 @@
+import { entryOf } from './gather';
 import { parameter, pointer, shape, share, stride, viewAt } from './view';
 
 /** The element types a sum is made in. */
@@ -43,7 +44,7 @@ function scatterAs<T>(command: usize, bases: usize, thread: i32, threads: i32): 
       const picks = pointer(index, bases) + <usize>((a * stride(index, 1) + m * stride(index, 2)) << 2);
       const source = pointer(updates, bases) + <usize>((a * stride(updates, 1) + m * stride(updates, 2)) * size);
       for (let b = 0; b < inner; b++) {
-        const n = load<u32>(picks + <usize>(b * indexInner)) - <u32>first;
+        const n = entryOf(picks + <usize>(b * indexInner), positions) - <u32>first;
         if (n >= mine) continue;
         const at = target + <usize>(<i32>n * outRow + b * outInner);
         store<T>(at, load<T>(at) + load<T>(source + <usize>(b * updateInner)));

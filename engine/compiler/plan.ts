@@ -141,14 +141,15 @@ export interface PoolKernel extends KernelBase {
 }
 
 /**
- * Inputs x [A, N, B] and index (i32) [A, M, B]; `out[a, m, b] = x[a, index[a, m, b], b]`. An index outside 0…N−1 gives NaN, or 0 for integers.
+ * Inputs x [A, N, B] and index (i32) [A, M, B]; `out[a, m, b] = x[a, index[a, m, b], b]`. A negative index counts from the end: −1 is
+ * N−1. One outside −N…N−1 gives NaN, or 0 for integers.
  * The index view often has stride 0 along `b` (and `a`): then whole rows are copied.
  */
 export interface GatherKernel extends KernelBase {
   readonly kind: 'gather';
 }
 
-/** The transpose of gather: inputs index [A, M, B] and updates [A, M, B]; `out[a, n, b] = Σ over m with index[a, m, b] = n of updates[a, m, b]`, in ascending m. Out-of-range indices are dropped. */
+/** The transpose of gather: inputs index [A, M, B] and updates [A, M, B]; `out[a, n, b] = Σ over m with index[a, m, b] = n of updates[a, m, b]`, in ascending m. Negative indices count from the end; those outside −N…N−1 are dropped. */
 export interface ScatterAddKernel extends KernelBase {
   readonly kind: 'scatterAdd';
 }

@@ -1,6 +1,6 @@
 import { type DType, dtypes, isFloat } from '../dtype.ts';
 import { type Attributes, Node, type OpName, topologicalOrder } from '../graph.ts';
-import { type ScalarName, scalarRow } from '../scalar.ts';
+import { castValue, type ScalarName, scalarRow } from '../scalar.ts';
 import { type Shape, sameShape, sizeOf } from '../shape.ts';
 import { attributesKey } from './key.ts';
 
@@ -102,14 +102,7 @@ function rewrite(node: Node, make: Make): Node {
 
 function rewriteCast(node: Node, x: Node, make: Make): Node {
   if (x.dtype === node.dtype) return x;
-  if (x.is('full'))
-    return make(
-      'full',
-      [],
-      { value: dtypes[node.dtype].round(scalarRow(isFloat(node.dtype) ? 'toFloat' : 'toInt').reference(x.attributes.value, 0, 0)) },
-      node.shape,
-      node.dtype,
-    );
+  if (x.is('full')) return make('full', [], { value: castValue(x.attributes.value, node.dtype) }, node.shape, node.dtype);
   // Widening to i32 on the way to a float loses nothing and is not needed.
   const [inner] = x.inputs;
   if (x.op === 'cast' && inner && inner.dtype === 'u8' && x.dtype === 'i32')

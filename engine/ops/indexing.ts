@@ -1,17 +1,23 @@
-import { options } from '../arguments.ts';
+import { options, shown } from '../arguments.ts';
+import { contiguous, moved } from '../compiler/layout.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
-import { checkShape, normalizeAxis, sameShape, show } from '../shape.ts';
+import type { Node } from '../graph.ts';
+import { castValue } from '../scalar.ts';
+import { checkShape, normalizeAxis, sameShape, show, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { arange } from './create.ts';
 import { narrow } from './movement.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
 
-// gather and scatterAdd are each other's transpose, for indices inside the axis: ⟨gather(x, i), g⟩ = ⟨x, scatterAdd(g, i)⟩.
+// One rule for every position that is given: negative ones count from the end, −1 being the last. One outside is an error where it is known while the
+// graph is built; where only a plan finds it, what depends on it is NaN. Integers have no NaN, and get what each op says.
+
+// gather and scatterAdd are each other's transpose: ⟨gather(x, i), g⟩ = ⟨x, scatterAdd(g, i)⟩, where scatterAdd drops what gather finds nowhere.
 
 export const gatherRule: Rule<'gather'> = {
   infer: ([x, index]) => ({ shape: index!.shape, dtype: x!.dtype }),
-  vjp: ({ g, inputs: [x, index], attributes: { axis } }) => [scatterAdd(g, index!, axis, x!.shape[axis]!), null],
+  vjp: ({ g, inputs: [x, index], attributes: { axis } }) => [apply('scatterAdd', [g, index!], { axis, size: x!.shape[axis]! }), null],
 };
 
 export const scatterAddRule: Rule<'scatterAdd'> = {
@@ -22,19 +28,22 @@ export const scatterAddRule: Rule<'scatterAdd'> = {
   },
   // An update that is dropped has no influence, where gather would give NaN.
   vjp: ({ g, inputs: [, index], attributes: { axis, size } }) => {
-    const inside = index!.greaterEqual(0).logicalAnd(index!.less(size));
-    return [inside.where(takeAlongAxis(g, index!, axis), 0), null];
+    const gathered = apply('gather', [g, index!], { axis });
+    const allInside = firstKnown(index!, (value) => outside(value, size)) === null;
+    return [allInside ? gathered : inside(index!, size).where(gathered, 0), null];
   },
 };
 
 /**
  * `out[.., i, ..] = x[.., index[.., i, ..], ..]` along `axis`, as PyTorch's `gather`: index (integers) has the shape of the result, and the
- * other axes of `x` equal its own. An index outside the axis gives NaN (0 for integers).
+ * other axes of `x` equal its own. Negative indices count from the end: −1 is the last. One outside that a plan is given, or computes, gives NaN
+ * (0 for integers).
+ * @throws TensegrityError `argument` for an index outside that is known before: data, `full` or `arange`, also moved or cast.
  */
 export function takeAlongAxis(x: Tensor, index: Tensor, axis: number): Tensor {
   checkTensors('takeAlongAxis', x, index);
   const at = normalizeAxis(axis, x.rank, 'takeAlongAxis');
-  checkIndex(index, 'takeAlongAxis');
+  checkIndex(index, 'takeAlongAxis', x.shape[at]!, at);
   check(
     index.rank === x.rank && index.shape.every((dimension, i) => i === at || dimension === x.shape[i]),
     'shape',
@@ -43,42 +52,113 @@ export function takeAlongAxis(x: Tensor, index: Tensor, axis: number): Tensor {
   return apply('gather', [x, index.cast('i32')], { axis: at });
 }
 
-/** Entries of one axis by position, as NumPy's `take`: index (integers, any shape) replaces the axis. An index outside gives NaN (0 for integers). */
+/**
+ * Entries of one axis by position, as NumPy's `take`: index (integers, any shape) replaces the axis. Negative ones count from the end, and those
+ * outside are as in {@link takeAlongAxis}.
+ */
 export function take(x: Tensor, index: Tensor, axis = 0): Tensor {
   checkTensors('take', x, index);
   const at = normalizeAxis(axis, x.rank, 'take');
-  checkIndex(index, 'take');
+  checkIndex(index, 'take', x.shape[at]!, at);
   const before = x.shape.slice(0, at);
   const after = x.shape.slice(at + 1);
-  const spread = index.reshape([index.size, ...after.map(() => 1)]).expand([...before, index.size, ...after]);
-  return takeAlongAxis(x, spread, at).reshape([...before, ...index.shape, ...after]);
+  const spread = index
+    .cast('i32')
+    .reshape([index.size, ...after.map(() => 1)])
+    .expand([...before, index.size, ...after]);
+  return apply('gather', [x, spread], { axis: at }).reshape([...before, ...index.shape, ...after]);
 }
 
 /**
  * Sums updates into zeros: `out[.., index[.., i, ..], ..] += updates[.., i, ..]` along `axis`, which has `size` entries in the result.
- * Indices outside are dropped. Equal indices add in order, so the bits do not vary.
+ * Negative indices count from the end. Equal indices add in order, so the bits do not vary. An update whose index is outside belongs nowhere: one that
+ * a plan is given, or computes, makes NaN of its whole line along `axis` (of integers, it is dropped).
+ * @throws TensegrityError `argument` for an index outside that is known before, as {@link takeAlongAxis} does.
  */
 export function scatterAdd(updates: Tensor, index: Tensor, axis: number, size: number): Tensor {
   checkTensors('scatterAdd', updates, index);
   const at = normalizeAxis(axis, updates.rank, 'scatterAdd');
-  checkIndex(index, 'scatterAdd');
+  checkShape([size], 'scatterAdd');
+  const allInside = checkIndex(index, 'scatterAdd', size, at);
   check(
     sameShape(index.shape, updates.shape),
     'shape',
     () => `scatterAdd: index ${show(index.shape)} and updates ${show(updates.shape)} must have one shape`,
   );
-  return apply('scatterAdd', [updates, index.cast('i32')], { axis: at, size });
+  const sums = apply('scatterAdd', [updates, index.cast('i32')], { axis: at, size });
+  if (allInside || !isFloat(updates.dtype)) return sums;
+  return sums.add(inside(index, size).min(at, true).where(0, Number.NaN));
 }
 
-/** 1 at the position given and 0 elsewhere: labels (integers, any shape) → [..., classes], f32. A label outside gives zeros. */
+/**
+ * 1 at the position given and 0 elsewhere: labels (integers, any shape) → [..., classes], f32; the rows of the identity that {@link take} would give.
+ * Negative labels count from the end. One outside that a plan is given, or computes, makes a row of NaN.
+ * @throws TensegrityError `argument` for a label outside that is known before, as {@link takeAlongAxis} does.
+ */
 export function oneHot(labels: Tensor, classes: number): Tensor {
   checkTensors('oneHot', labels);
-  checkIndex(labels, 'oneHot');
-  return labels.unsqueeze(-1).equal(arange(classes)).cast('f32');
+  check(
+    Number.isSafeInteger(classes) && classes >= 1,
+    'argument',
+    () => `oneHot: classes must be a whole number ≥ 1, got ${shown(classes)}`,
+  );
+  const allInside = checkIndex(labels, 'oneHot', classes, labels.rank);
+  const at = labels.unsqueeze(-1);
+  const hot = at.less(0).where(at.add(classes), at).equal(arange(classes)).cast('f32');
+  return allInside ? hot : inside(at, classes).where(hot, Number.NaN);
 }
 
-function checkIndex(index: Tensor, op: string): void {
+const outside = (index: number, size: number): boolean => index < -size || index >= size;
+
+/** Whether each index is inside an axis, counted from either end. */
+function inside(index: Tensor, size: number): Tensor {
+  return index.greaterEqual(-size).logicalAnd(index.less(size));
+}
+
+/** Whether all indices are known to be inside an axis. @throws TensegrityError `dtype` for floats, `argument` for one known to be outside. */
+function checkIndex(index: Tensor, op: string, size: number, axis: number): boolean {
   check(!isFloat(index.dtype), 'dtype', () => `${op}: positions must be integers, got ${index.dtype}; convert with .cast('i32')`);
+  const wrong = firstKnown(index, (value) => outside(value, size));
+  check(
+    typeof wrong !== 'number',
+    'argument',
+    () =>
+      `${op}: index ${wrong} is outside axis ${axis}, which has ${size}; ${size > 0 ? `use ${-size} to ${size - 1}` : 'there is no place in it'}`,
+  );
+  return wrong === null;
+}
+
+/** The first element known to be `wrong`; null where none is, undefined where the elements are not known. */
+export function firstKnown(x: Tensor, wrong: (value: number) => boolean): number | null | undefined {
+  const values = knownValues(x.node);
+  if (values === null) return undefined;
+  for (let i = 0; i < values.length; i++) if (wrong(values[i]!)) return values[i];
+  return null;
+}
+
+/** How many movements and casts back data is looked for. */
+const FAR = 64;
+
+/** The elements of a node that is data, moved and cast: in row-major order if `ordered`, else all that there are, each at least once. Null for other nodes. */
+function knownValues(node: Node, ordered = false, far = FAR): ArrayLike<number> | null {
+  const { shape, dtype, storage } = node;
+  if (sizeOf(shape) === 0) return [];
+  if (ArrayBuffer.isView(storage)) return storage;
+  if (node.is('full')) return [node.attributes.value];
+  if (node.op === 'arange') return Array.from({ length: shape[0]! }, (_, i) => i);
+  const [x] = node.inputs;
+  const view = x && moved(node, contiguous(x.shape));
+  if (!x || far === 0 || !(view || node.op === 'cast' || node.op === 'stopGradient')) return null;
+  const inOrder = ordered || node.op === 'slice';
+  const values = knownValues(x, inOrder, far - 1);
+  if (values && node.op === 'cast') return Array.from(values, (value) => castValue(value, dtype));
+  // One value is the same wherever it is moved.
+  if (!values || !view || !inOrder || values.length === 1) return values;
+  const places = view.shape.reduce(
+    (outer, extent, axis) => outer.flatMap((at) => Array.from({ length: extent }, (_, i) => at + i * view.strides[axis]!)),
+    [view.offset],
+  );
+  return places.map((at) => values[at]!);
 }
 
 export const argsortRule: Rule<'argsort'> = {

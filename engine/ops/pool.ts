@@ -6,7 +6,7 @@ import { type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { outputSize, type Pair, pair } from './conv.ts';
 import { ones, tensor } from './create.ts';
-import { scatterAdd, takeAlongAxis } from './indexing.ts';
+import { takeAlongAxis } from './indexing.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
 
 type PoolAttributes = Attributes['pool'];
@@ -27,7 +27,7 @@ export const poolRule: Rule<'pool'> = {
       case 'max': {
         const index = apply('pool', [x!], { ...attributes, mode: 'argmax' });
         const flat = [n!, c!, index.size / Math.max(1, n! * c!)];
-        return [scatterAdd(g.reshape(flat), index.reshape(flat), 2, h! * w!).reshape(x!.shape)];
+        return [apply('scatterAdd', [g.reshape(flat), index.reshape(flat)], { axis: 2, size: h! * w! }).reshape(x!.shape)];
       }
       case 'argmax':
         return [null];

@@ -60,12 +60,18 @@ export function sampleByGather(x: Tensor, grid: Tensor, { padding, alignCorners 
       const row = top.add(dy);
       const weight = across.sub(column).abs().neg().add(1).mul(down.sub(row).abs().neg().add(1));
       const inside = column.greaterEqual(0).logicalAnd(column.less(w)).logicalAnd(row.greaterEqual(0)).logicalAnd(row.less(h));
+      // In integers, since f32 counts no further than 2²⁴ pixels.
       const index = row
         .maximum(0)
         .minimum(h - 1)
+        .cast('i32')
         .mul(w)
-        .add(column.maximum(0).minimum(w - 1))
-        .cast('i32');
+        .add(
+          column
+            .maximum(0)
+            .minimum(w - 1)
+            .cast('i32'),
+        );
       const spread = index.reshape([n, 1, rows * columns]).expand([n, c, rows * columns]);
       const values = takeAlongAxis(pixels, spread, 2).reshape([n, c, rows, columns]);
       return inside.where(weight, 0).unsqueeze(1).mul(values);

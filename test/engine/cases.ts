@@ -46,6 +46,7 @@ import {
 import { threefry2x32 } from '../../engine/scalar.ts';
 import { broadcastShapes, type Shape, sizeOf } from '../../engine/shape.ts';
 import {
+  anyPosition,
   axes,
   axis,
   axisSize,
@@ -896,77 +897,97 @@ function along(
   );
 }
 
-const picked = (x: Dense, index: readonly number[], at: number, i: number): number =>
-  i >= 0 && i < x.shape[at]! ? x.at(...index.with(at, i)) : Number.NaN;
+/** Which entry of an axis an index means; null for one outside. */
+const entryOf = (index: number, size: number): number | null => (index >= -size && index < size ? (index + size) % size : null);
+
+/** What an op gets whose positions nobody knows before a plan runs. */
+const unknown = (index: Tensor): Tensor => index.bitXor(0);
+
+/** With indices that are known to be inside, so that there is a derivative, and with any that a plan computes. */
+function indexingPair(
+  name: string,
+  draw: (dimensions: number[], at: { given: number; normalized: number }, domain: (size: number) => Domain) => fc.Arbitrary<Drawn>,
+  options: Options,
+): OpCase[] {
+  const hidden = ({ inputs, compute, ...rest }: Drawn): Drawn => ({
+    ...rest,
+    inputs,
+    compute: (...tensors) => compute(...tensors.map((x, i) => (inputs[i]!.dtype === 'i32' && i > 0 ? unknown(x) : x))),
+  });
+  return [
+    along(name, (dimensions, at) => draw(dimensions, at, positionsIn), { gradient: true, ...options }),
+    along(`${name} anywhere`, (dimensions, at) => draw(dimensions, at, anyPosition).map(hidden), options),
+  ];
+}
+
+const entries = (dtype: 'f32' | 'i32', dimensions: Shape): Input =>
+  dtype === 'f32' ? input(dimensions, normal) : integers(dimensions, small);
+const eitherType = fc.constantFrom('f32' as const, 'i32' as const);
 
 const indexingCases = [
-  along(
+  ...indexingPair(
     'takeAlongAxis',
-    (dimensions, { given, normalized }) =>
-      fc.nat(7).map((count) => ({
-        inputs: [input(dimensions, normal), integers(dimensions.with(normalized, count), positionsIn(dimensions[normalized]!))],
+    (dimensions, { given, normalized }, domain) =>
+      fc.tuple(fc.nat(7), eitherType).map(([count, dtype]) => ({
+        inputs: [
+          entries(dtype, dimensions),
+          integers(dimensions.with(normalized, dimensions[normalized] === 0 ? 0 : count), domain(dimensions[normalized]!)),
+        ],
         compute: (x, index) => takeAlongAxis(x!, index!, given),
-        naive: (x, index) => generate(index!.shape, (...i) => picked(x!, i, normalized, index!.at(...i))),
+        naive: (x, index) =>
+          generate(index!.shape, (...i) => {
+            const at = entryOf(index!.at(...i), dimensions[normalized]!);
+            return at !== null ? x!.at(...i.with(normalized, at)) : dtype === 'i32' ? 0 : Number.NaN;
+          }),
       })),
     { specials: all },
   ),
-  along(
-    'takeAlongAxis inside',
-    (dimensions, { given, normalized }) =>
-      fc.nat(4).map((count) => ({
-        inputs: [
-          input(dimensions, normal),
-          integers(dimensions.with(normalized, dimensions[normalized] === 0 ? 0 : count), (random, size) =>
-            Array.from({ length: sizeOf(size) }, () => Math.floor(random() * dimensions[normalized]!)),
-          ),
-        ],
-        compute: (x, index) => takeAlongAxis(x!, index!, given),
-        naive: (x, index) => generate(index!.shape, (...i) => picked(x!, i, normalized, index!.at(...i))),
-      })),
-    { gradient: true, specials: all },
-  ),
-  along(
+  ...indexingPair(
     'take',
-    (dimensions, { given, normalized }) =>
-      shape('small', { max: 2 }).map((positions) => ({
-        inputs: [
-          input(dimensions, normal),
-          integers(dimensions[normalized] === 0 ? [0] : positions, (random, size) =>
-            Array.from({ length: sizeOf(size) }, () => Math.floor(random() * dimensions[normalized]!)),
-          ),
-        ],
+    (dimensions, { given, normalized }, domain) =>
+      fc.tuple(shape('small', { max: 2 }), eitherType).map(([positions, dtype]) => ({
+        inputs: [entries(dtype, dimensions), integers(dimensions[normalized] === 0 ? [0] : positions, domain(dimensions[normalized]!))],
         compute: (x, index) => take(x!, index!, given),
         naive: (x, index) =>
           generate([...dimensions.slice(0, normalized), ...index!.shape, ...dimensions.slice(normalized + 1)], (...i) => {
-            const inner = i.slice(normalized, normalized + index!.shape.length);
-            return x!.at(...i.slice(0, normalized), index!.at(...inner), ...i.slice(normalized + index!.shape.length));
+            const end = normalized + index!.shape.length;
+            const at = entryOf(index!.at(...i.slice(normalized, end)), dimensions[normalized]!);
+            return at !== null ? x!.at(...i.slice(0, normalized), at, ...i.slice(end)) : dtype === 'i32' ? 0 : Number.NaN;
           }),
       })),
-    { gradient: true, specials: all },
+    { specials: all },
   ),
-  along(
+  ...indexingPair(
     'scatterAdd',
-    (dimensions, { given, normalized }) =>
-      fc.nat(5).map((size) => ({
-        inputs: [input(dimensions, normal), integers(dimensions, positionsIn(size))],
-        compute: (updates, index) => scatterAdd(updates!, index!, given, size),
-        naive: (updates, index) =>
-          generate(dimensions.with(normalized, size), (...i) =>
-            total(
-              Array.from({ length: dimensions[normalized]! }, (_, m) => i.with(normalized, m))
-                .filter((from) => index!.at(...from) === i[normalized])
-                .map((from) => updates!.at(...from)),
-            ),
-          ),
-      })),
-    { gradient: true, specials: nonFinite, f32: 1e-5, of: 'operands' },
+    (dimensions, { given, normalized }, domain) =>
+      fc.tuple(fc.nat(5), eitherType).map(([size, dtype]) => {
+        const own = size === 0 && domain === positionsIn ? dimensions.with(normalized, 0) : dimensions;
+        return {
+          inputs: [entries(dtype, own), integers(own, domain(size))],
+          compute: (updates, index) => scatterAdd(updates!, index!, given, size),
+          naive: (updates, index) =>
+            generate(own.with(normalized, size), (...i) => {
+              const line = Array.from({ length: own[normalized]! }, (_, m) => i.with(normalized, m));
+              const places = line.map((from) => entryOf(index!.at(...from), size));
+              if (dtype === 'f32' && places.includes(null)) return Number.NaN;
+              return total(line.filter((_, m) => places[m] === i[normalized]).map((from) => updates!.at(...from)));
+            }),
+        };
+      }),
+    { specials: nonFinite, f32: 1e-5, of: 'operands' },
   ),
-  opCase('oneHot', (scale) =>
-    fc.tuple(shape(scale, { max: 2 }), fc.nat(6)).map(([dimensions, classes]) => ({
-      inputs: [integers(dimensions, positionsIn(classes))],
-      compute: (labels) => oneHot(labels!, classes),
-      naive: (labels) => generate([...dimensions, classes], (...index) => +(labels!.at(...index.slice(0, -1)) === index.at(-1))),
-    })),
+  ...[positionsIn, anyPosition].map((domain) =>
+    opCase(domain === positionsIn ? 'oneHot' : 'oneHot anywhere', (scale) =>
+      fc.tuple(shape(scale, { max: 2 }), fc.integer({ min: 1, max: 6 })).map(([dimensions, classes]) => ({
+        inputs: [integers(dimensions, domain(classes))],
+        compute: (labels) => oneHot(domain === positionsIn ? labels! : unknown(labels!), classes),
+        naive: (labels) =>
+          generate([...dimensions, classes], (...index) => {
+            const at = entryOf(labels!.at(...index.slice(0, -1)), classes);
+            return at === null ? Number.NaN : +(at === index.at(-1));
+          }),
+      })),
+    ),
   ),
   ...(['sort', 'argsort', 'topK'] as const).map((name) =>
     along(

@@ -147,9 +147,15 @@ export const domains = {
   },
 } as const satisfies Record<string, Domain>;
 
-/** Positions in an axis; one in eight is outside. */
-export const positionsIn = (size: number): Domain =>
-  each((random) => Math.floor(random() * size) + (random() < 0.125 ? (random() < 0.5 ? -size : size) : 0));
+/** Positions in an axis, counted from either end. */
+export const positionsIn = (size: number): Domain => each((random) => Math.floor((2 * random() - 1) * size));
+
+/** The same, and one in eight is outside: just beyond an end, or as far as an integer reaches. */
+export const anyPosition = (size: number): Domain =>
+  each((random) => {
+    const beyond = [size, -size - 1, 2 ** 31 - 1, -(2 ** 31)];
+    return random() < 0.125 ? beyond[Math.floor(4 * random())]! : Math.floor((2 * random() - 1) * size);
+  });
 
 /** Sampling positions whose pixels are neither on a grid line nor at the border of an image of this size, nor as near as a difference quotient reaches. */
 export function samplePositions(size: readonly [number, number], alignCorners: boolean): Domain {

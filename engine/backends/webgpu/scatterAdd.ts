@@ -1,7 +1,8 @@
 import type { View } from '../../compiler/plan.ts';
 import { contiguousStrides, sizeOf } from '../../shape.ts';
+import { entry } from './gather.ts';
 import { type Context, coordinateStatements, type Emitter, placeOf, type Shader, THREADS, Views } from './shader.ts';
-import { sorted } from './sort.ts';
+import { sorted, sortKey } from './sort.ts';
 
 /** How many indices each output looks through one by one, rather than having them sorted: any number of outputs a few, and a few outputs more. */
 const FEW = 8;
@@ -24,7 +25,7 @@ export const scatterAdd: Emitter<'scatterAdd'> = ({ inputs: [index, updates], ou
   const order: View = { buffer, dtype: 'i32', shape: columns.shape, strides: contiguousStrides(columns.shape), offset: 0 };
   const many = count > RUN * out!.shape[1]!;
   return [
-    ...sorted(columns, order, false, context),
+    ...sorted(columns, order, sortKey('i32', false, entry('value', out!.shape[1]!)), context),
     ...(many ? [summed] : [zeroed, added]).map((stage) => stage(columns, order, updates!, out!, context)),
   ];
 };
@@ -33,6 +34,10 @@ export const scatterAdd: Emitter<'scatterAdd'> = ({ inputs: [index, updates], ou
 function columnsOf({ shape: [a = 1, m = 1, b = 1], strides: [alongA = 0, alongM = 0, alongB = 0], ...rest }: View): View {
   return { ...rest, shape: [alongA === 0 ? 1 : a, alongB === 0 ? 1 : b, m], strides: [alongA, alongB, alongM] };
 }
+
+const declarationsOf = (out: View): Shader['declarations'] => ({
+  entryOf: `fn entryOf(index: i32) -> i32 { return ${entry('index', out.shape[1]!)}; }`,
+});
 
 const zeroOf = ({ dtype }: View): string => (dtype === 'f32' ? '0.0' : '0');
 
@@ -45,10 +50,10 @@ if (i >= ${size}) { return; }
 ${coordinateStatements('i', out.shape, ['a', 'n', 'b'])}
 var total = ${zeroOf(out)};
 for (var m = 0; m < ${index.shape[1]}; m++) {
-  if (${views.load(index, placeOf(index, here))} == n) { total += ${views.load(updates, placeOf(updates, here))}; }
+  if (entryOf(${views.load(index, placeOf(index, here))}) == n) { total += ${views.load(updates, placeOf(updates, here))}; }
 }
 ${views.store(out, placeOf(out, ['a', 'n', 'b']), 'total')}`;
-  return views.shader({ name: 'scatterAdd', groups: Math.ceil(size / THREADS), body });
+  return views.shader({ name: 'scatterAdd', groups: Math.ceil(size / THREADS), declarations: declarationsOf(out), body });
 }
 
 type SumStage = (columns: View, order: View, updates: View, out: View, context: Context) => Shader;
@@ -70,7 +75,7 @@ const added: SumStage = (columns, order, updates, out, context) => {
   const [, count] = updates.shape;
   const views = new Views(context, [columns, order, updates], [out]);
   const update = (j: string) => views.load(order, placeOf(order, ['a', 'b', j]));
-  const target = (m: string) => views.load(columns, placeOf(columns, ['a', 'b', m]));
+  const target = (m: string) => `entryOf(${views.load(columns, placeOf(columns, ['a', 'b', m]))})`;
   const body = `let i = group * ${THREADS} + thread;
 if (i >= ${size}) { return; }
 ${coordinateStatements('i', updates.shape, ['a', 'first', 'b'])}
@@ -91,7 +96,7 @@ loop {
   if (${target('m')} != n) { break; }
 }
 ${views.store(out, placeOf(out, ['a', 'n', 'b']), 'total')}`;
-  return views.shader({ name: 'added', groups: Math.ceil(size / THREADS), body });
+  return views.shader({ name: 'added', groups: Math.ceil(size / THREADS), declarations: declarationsOf(out), body });
 };
 
 /** Each output has a team of threads that take turns with its updates; then the team's halves merge, always in the same order. */
@@ -123,13 +128,14 @@ if (member == 0 && i < ${size}) {
 ${views.store(out, placeOf(out, ['a', 'n', 'b']), 'sums[thread]')}
 }`;
   const declarations = {
+    ...declarationsOf(out),
     findFirst: `fn findFirst(n: i32, a: i32, b: i32) -> i32 {
   var low = 0;
   var high = ${count};
   while (low < high) {
     let middle = (low + high) / 2;
     let m = ${update('middle')};
-    if (${views.load(columns, placeOf(columns, ['a', 'b', 'm']))} < n) { low = middle + 1; } else { high = middle; }
+    if (entryOf(${views.load(columns, placeOf(columns, ['a', 'b', 'm']))}) < n) { low = middle + 1; } else { high = middle; }
   }
   return low;
 }`,

@@ -9,14 +9,16 @@ const WAYS = 4;
 const LONGEST = 1024;
 const BYTES = 16;
 
-export const sort: Emitter<'sort'> = ({ descending, inputs: [from], outputs: [to] }, context) => sorted(from!, to!, descending, context);
+export const sort: Emitter<'sort'> = ({ descending, inputs: [from], outputs: [to] }, context) =>
+  sorted(from!, to!, sortKey(from!.dtype, descending), context);
 
 /**
  * The stages of a stable merge sort along the last axis of `from`, which leave positions in `to`, an i32 view of its shape. An element's place in
  * a merged run is its place in its own, and how many elements of the others come before it: each thread searches them for that. So runs are merged
  * in workgroup memory, several rows at once where they are short, until they are too long for it, and then from buffer to buffer.
+ * The key is the function {@link sortKey} writes.
  */
-export function sorted(from: View, to: View, descending: boolean, context: Context): Shader[] {
+export function sorted(from: View, to: View, key: string, context: Context): Shader[] {
   if (sizeOf(to.shape) === 0) return [];
   const length = to.shape.at(-1)!;
   const longest = Math.min(LONGEST, 2 ** Math.floor(Math.log2(context.gpu.workgroupBytes / BYTES)));
@@ -26,7 +28,7 @@ export function sorted(from: View, to: View, descending: boolean, context: Conte
   };
   const done: Runs = { keys: null, positions: to };
   let runs: Runs = length <= longest ? done : { keys: temporary(), positions: temporary() };
-  const stages = [sortedRuns(from, runs, descending, longest, context)];
+  const stages = [sortedRuns(from, runs, key, longest, context)];
   for (let run = longest; run < length; run *= WAYS) {
     const merged = run * WAYS >= length ? done : { keys: temporary(), positions: temporary() };
     stages.push(mergedRuns(runs, merged, run, context));
@@ -72,7 +74,7 @@ for (var other = first; other < first + ${WAYS}; other++) {
 }
 
 /** Sorts whole rows, or pieces of one, in workgroup memory. */
-function sortedRuns(from: View, to: Runs, descending: boolean, longest: number, context: Context): Shader {
+function sortedRuns(from: View, to: Runs, key: string, longest: number, context: Context): Shader {
   const shape = to.positions.shape;
   const length = shape.at(-1)!;
   const rows = sizeOf(shape) / length;
@@ -110,7 +112,7 @@ let i = piece + e % length;
 ${rowStatements(to.positions)}
 ${storeStatements(to, views, 'sortKeys[now + e]', 'sortPositions[now + e]')}`)}`;
   const declarations = {
-    sortKey: sortKey(from.dtype, descending),
+    sortKey: key,
     sortKeys: `var<workgroup> sortKeys: array<u32, ${2 * capacity}>;`,
     sortPositions: `var<workgroup> sortPositions: array<i32, ${2 * capacity}>;`,
   };
@@ -139,10 +141,13 @@ ${storeStatements(to, views, 'key', 'position')}`;
   return views.shader({ name: 'mergedRuns', groups: Math.ceil(size / THREADS), body });
 }
 
-/** An unsigned number in the order of the element, by its bits: NaN is one and the largest, −0 is 0. Backwards if `descending`. */
-function sortKey(dtype: DType, descending: boolean): string {
+/**
+ * The function that makes of an element an unsigned number in its order, by its bits: NaN is one and the largest, −0 is 0. Backwards if
+ * `descending`. Of integers, `entry` is the expression of `value` that is ordered.
+ */
+export function sortKey(dtype: DType, descending: boolean, entry = 'value'): string {
   const result = (key: string) => `return ${descending ? `~(${key})` : key};`;
-  if (dtype !== 'f32') return `fn sortKey(value: i32) -> u32 { ${result('bitcast<u32>(value) ^ 0x80000000u')} }`;
+  if (dtype !== 'f32') return `fn sortKey(value: i32) -> u32 { ${result(`bitcast<u32>(${entry}) ^ 0x80000000u`)} }`;
   return `fn sortKey(value: f32) -> u32 {
   var key = bitcast<u32>(value);
   if (isNan(value)) { key = 0xffffffffu; }

@@ -130,3 +130,7 @@ export function noise(length: number, seed = 1): Float64Array {
     return state / 2 ** 31;
   });
 }
+
+/** Indices into an axis: most of them inside, counted from either end, the others just beyond, or at the ends of i32. */
+export const indexed = (extent: number, seed: number) => (length: number) =>
+  Int32Array.from(noise(length, seed + 1), (x) => (Math.abs(x) > 0.97 ? Math.sign(x) * 2 ** 31 : Math.floor(1.2 * x * extent)));

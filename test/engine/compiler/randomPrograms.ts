@@ -148,7 +148,8 @@ const kinds = {
     return choose([
       () => x.add(arange(x.shape.at(-1)!)),
       () => x.reshape([-1]).mul(arange(x.size)).reshape(x.shape),
-      () => take(x, tensor([0, 1, -1], { dtype: 'i32' }), choose(axesOf(x))),
+      // What is computed may be outside.
+      () => take(x, tensor([0, 1, -1], { dtype: 'i32' }).bitXor(0), choose(axesOf(x))),
       () => sort(x, { axis: choose(axesOf(x)) }).values,
       () => (x.rank >= 2 && x.shape.at(-1) === x.shape.at(-2) ? diagonal(x).add(eye(x.shape.at(-1)!).sum()) : null),
       () => x.add(uniform(x.shape, { key: 3 })),

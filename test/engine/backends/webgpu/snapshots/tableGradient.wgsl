@@ -4,7 +4,7 @@
 @group(0) @binding(0) var<storage, read> b0: array<i32>;
 @group(0) @binding(1) var<storage, read_write> b1: array<i32>;
 
-fn sortKey(value: i32) -> u32 { return bitcast<u32>(value) ^ 0x80000000u; }
+fn sortKey(value: i32) -> u32 { return bitcast<u32>(select(value, value + 1000, value < 0)) ^ 0x80000000u; }
 var<workgroup> sortKeys: array<u32, 512>;
 var<workgroup> sortPositions: array<i32, 512>;
 
@@ -91,6 +91,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 @group(0) @binding(2) var<storage, read> b2: array<f32>;
 @group(0) @binding(3) var<storage, read_write> b3: array<f32>;
 
+fn entryOf(index: i32) -> i32 { return select(index, index + 1000, index < 0); }
+
 fn added(group: i32, thread: i32) {
   let i = group * 64 + thread;
   if (i >= 8192) { return; }
@@ -98,11 +100,11 @@ fn added(group: i32, thread: i32) {
   let first = i / 32 % 256;
   let b = i % 32;
   var m = b1[first];
-  let n = b0[m];
+  let n = entryOf(b0[m]);
   if (n < 0 || n >= 1000) { return; }
   if (first > 0) {
     let before = b1[(first - 1)];
-    if (b0[before] == n) { return; }
+    if (entryOf(b0[before]) == n) { return; }
   }
   var total = 0.0;
   var j = first;
@@ -111,7 +113,7 @@ fn added(group: i32, thread: i32) {
     j++;
     if (j == 256) { break; }
     m = b1[j];
-    if (b0[m] != n) { break; }
+    if (entryOf(b0[m]) != n) { break; }
   }
   b3[n * 32 + b] = total;
 }

@@ -1,0 +1,183 @@
+/** Positions: negative ones count from the end; outside they are an error where they are known, and what each op says where a plan finds them. */
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  arange,
+  compile,
+  eye,
+  full,
+  grad,
+  oneHot,
+  realize,
+  scatterAdd,
+  slot,
+  type Tensor,
+  take,
+  takeAlongAxis,
+  tensor,
+  useBackend,
+} from '../../engine/index.ts';
+import { property } from '../support/property.ts';
+import { generator } from './draws.ts';
+import { backends, reference } from './support.ts';
+
+const ints = (...values: number[]): Tensor => tensor(Int32Array.from(values));
+const floats = (...values: number[]): Tensor => tensor(Float64Array.from(values));
+const three = floats(10, 20, 30);
+
+afterEach(async () => {
+  await useBackend(reference);
+});
+
+describe('an index outside that is known', () => {
+  const ops: readonly (readonly [string, (index: Tensor) => unknown])[] = [
+    ['take', (index) => take(three, index)],
+    ['takeAlongAxis', (index) => takeAlongAxis(three, index, 0)],
+    ['scatterAdd', (index) => scatterAdd(full(index.shape, 1), index, 0, 3)],
+    ['oneHot', (index) => oneHot(index, 3)],
+  ];
+  const outside: readonly (readonly [string, () => Tensor, number])[] = [
+    ['beyond the end', () => ints(0, 3), 3],
+    ['before the start', () => ints(-4, 0), -4],
+    ['of bytes', () => tensor(Uint8Array.of(1, 255)), 255],
+    ['cast', () => tensor([0, 3.9]).cast('i32'), 3],
+    ['cast twice', () => tensor([2.9999999999], { dtype: 'f64' }).cast('f32').cast('i32'), 3],
+    ['∞, cast', () => tensor([Infinity]).cast('i32'), 2 ** 31 - 1],
+    ['reshaped', () => ints(0, 1, 2, 3).reshape([2, 2]).reshape([4]), 3],
+    ['turned', () => ints(3, 0).flip(), 3],
+    ['expanded', () => ints(5).expand([4]), 5],
+    ['sliced', () => ints(0, 7, 0, 8).slice([3, null]), 8],
+    ['sliced of turned', () => ints(0, 7, 0, 8).reshape([2, 2]).transpose().flip(0).slice(0), 7],
+    ['sliced of cast', () => tensor([1, 9, 2]).cast('i32').slice([1, 2]), 9],
+    ['full', () => full([2], -7, 'i32'), -7],
+    ['full, sliced', () => full([4], -7, 'i32').slice([1, 3]), -7],
+    ['arange', () => arange(4), 3],
+    ['arange, turned', () => arange(9).reshape([3, 3]).transpose().reshape([9]).slice([1, 2]), 3],
+  ];
+  it.for(ops.flatMap(([op, f]) => outside.map(([what, index, value]) => [op, what, f, index, value] as const)))(
+    '%s: %s',
+    ([op, , f, index, value]) => {
+      expect(() => f(index())).toThrow(
+        expect.objectContaining({
+          code: 'argument',
+          message: expect.stringMatching(`^${op}: index ${value} is outside axis . *, which has 3; use -3 to 2`),
+        }),
+      );
+    },
+  );
+
+  it('says so of an empty axis, and an empty index is none', async () => {
+    const none = tensor(new Float64Array(0));
+    expect(() => take(none, ints(0))).toThrow(/there is no place in it/);
+    expect(take(none, ints()).shape).toEqual([0]);
+    expect((await take(three, full([0], 9, 'i32')).data()).length).toBe(0);
+  });
+
+  it('is not one that is cut away, and what is cast from NaN is 0', async () => {
+    expect([...(await take(three, ints(0, 7, 1, 8).slice([0, null, 2])).data())]).toEqual([10, 20]);
+    expect([...(await take(three, ints(9, 1, -1, 9).reshape([2, 2]).flip().slice(0, [1, 2])).data())]).toEqual([30]);
+    expect([...(await take(three, tensor([NaN, -0.9]).cast('i32')).data())]).toEqual([10, 10]);
+  });
+
+  it('is looked for no further than makes sense: a long chain of movements is built at once', () => {
+    let index = ints(0, 1);
+    for (let i = 0; i < 20_000; i++) index = index.flip();
+    expect(take(three, index).shape).toEqual([2]);
+  });
+});
+
+describe.for(backends.map((backend) => [backend.name, backend] as const))('an index that a plan finds, on %s', ([, backend]) => {
+  const dtype = backend === reference ? 'f64' : 'f32';
+  const outside = [0, -1, 3, -3, -4, 2 ** 31 - 1, -(2 ** 31)];
+  const taken = [10, 30, Number.NaN, 10, Number.NaN, Number.NaN, Number.NaN];
+  /** Ways in which nobody knows before: an argument, a slot, and what is computed, read before or not. */
+  const ways: readonly (readonly [string, (f: (index: Tensor) => Tensor) => Promise<Tensor>])[] = [
+    ['an argument', (f) => compile((index: Tensor) => f(index))(ints(...outside))],
+    ['a slot', async (f) => f(slot({ dtype: 'i32', shape: [outside.length], data: Int32Array.from(outside) }).value)],
+    ['computed', async (f) => f(ints(...outside).bitXor(0))],
+  ];
+
+  it.for(ways)('%s', async ([, way]) => {
+    await useBackend(backend);
+    const x = tensor([10, 20, 30], { dtype });
+    const list = async (f: (index: Tensor) => Tensor): Promise<number[]> => [...(await (await way(f)).data())];
+    expect(await list((index) => take(x, index))).toEqual(taken);
+    expect(await list((index) => takeAlongAxis(x, index, 0))).toEqual(taken);
+    for (const type of ['i32', 'u8'] as const)
+      expect(await list((index) => take(tensor([10, 20, 30], { dtype: type }), index))).toEqual(taken.map((value) => value || 0));
+    // Row 0 has a place for each update, row 1 has not.
+    const updates = tensor([...outside.keys()].map((k) => 2 ** k));
+    expect(await list((index) => scatterAdd(updates, index, 0, 3))).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+    expect(await list((index) => scatterAdd(updates.cast('i32'), index, 0, 3))).toEqual([1 + 8, 0, 2]);
+    const lines = (index: Tensor): Tensor =>
+      index
+        .slice([0, 2])
+        .unsqueeze(0)
+        .expand([2, 2])
+        .add(tensor([[0], [3]], { dtype: 'i32' }));
+    expect(
+      await list((index) =>
+        scatterAdd(
+          tensor([
+            [1, 2],
+            [3, 4],
+          ]),
+          lines(index),
+          1,
+          3,
+        ),
+      ),
+    ).toEqual([1, 0, 2, ...new Array(3).fill(Number.NaN)]);
+    const row = (at: number | null): number[] => [0, 1, 2].map((k) => (at === null ? Number.NaN : +(k === at)));
+    expect(await list((index) => oneHot(index, 3))).toEqual([0, 2, null, 0, null, null, null].flatMap(row));
+  });
+
+  it('gives no gradient where it is outside, nor NaN to those beside it', async () => {
+    await useBackend(backend);
+    const x = tensor([10, 20, 30], { dtype });
+    const index = ints(...outside).bitXor(0);
+    const inside = index.greaterEqual(-3).logicalAnd(index.less(3));
+    const loss = inside.where(take(x, index), 0).square().sum();
+    const [slope] = grad(loss, [x]);
+    expect([...(await slope!.data())]).toEqual([40, 0, 60]);
+    const [curvature] = grad(slope!.sum(), [x]);
+    expect([...(await curvature!.data())]).toEqual([4, 0, 2]);
+  });
+
+  it('is known no better for having been read', async () => {
+    await useBackend(backend);
+    const x = tensor([10, 20, 30], { dtype });
+    const index = ints(1, 7).bitXor(0);
+    const loss = index.less(3).where(take(x, index), 0).sum();
+    await index.data();
+    await realize(index);
+    const [slope] = grad(loss, [x]);
+    expect([...(await slope!.data())]).toEqual([0, 1, 0]);
+  });
+});
+
+describe('positions counted from either end', () => {
+  const draws = [fc.integer({ min: 1, max: 5 }), fc.nat(6), fc.nat()] as const;
+
+  it('are transposes of each other: ⟨gather(x, i), g⟩ = ⟨x, scatterAdd(g, i)⟩, known before or not', () =>
+    property([...draws], async (n, m, seed) => {
+      const random = generator(seed);
+      const numbers = (count: number): Tensor => tensor(Float64Array.from({ length: count }, () => random() - 0.5));
+      const known = ints(...Array.from({ length: m }, () => Math.floor((2 * random() - 1) * n)));
+      const [x, g] = [numbers(n), numbers(m)];
+      for (const index of [known, known.bitXor(0)]) {
+        const difference = take(x, index)
+          .mul(g)
+          .sum()
+          .sub(scatterAdd(g, index, 0, n).mul(x).sum());
+        expect(Math.abs(await difference.item())).toBeLessThan(1e-14);
+      }
+    }));
+
+  it('are rows of the identity', () =>
+    property([...draws], async (n, m, seed) => {
+      const random = generator(seed);
+      const index = ints(...Array.from({ length: m }, () => Math.floor((2 * random() - 1) * n)));
+      expect(await oneHot(index, n).data()).toEqual(await take(eye(n), index).data());
+    }));
+});
