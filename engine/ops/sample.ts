@@ -37,7 +37,7 @@ export const gridSampleRule: Rule<'gridSample'> = {
 
 /**
  * Bilinear samples of images x [N, C, H, W] at grid [N, OH, OW, 2] of (x, y) pairs, where −1 and 1 are the image's edges; → [N, C, OH, OW].
- * As PyTorch's `grid_sample`.
+ * As PyTorch's `grid_sample`, but that a NaN coordinate gives NaN. An infinite one is outside the image, as any far beyond its edges is.
  */
 export function gridSample(x: Tensor, grid: Tensor, given: GridSampleOptions = {}): Tensor {
   const { padding, alignCorners } = options('gridSample', given, { padding: 'zeros', alignCorners: false });
@@ -80,18 +80,16 @@ export function sampleByGather(x: Tensor, grid: Tensor, { padding, alignCorners 
   return corners.reduce((sum, corner) => sum.add(corner));
 }
 
-/** From [−1, 1] to pixels; `border` clips to the image, and lets no gradient through where it clips. */
+/**
+ * From [−1, 1] to pixels, clipped to the image's border, or to where nothing of it is left, so that nothing is infinite. Where it clips no gradient
+ * goes through.
+ */
 function coordinate(x: Tensor, size: number, padding: 'zeros' | 'border', alignCorners: boolean): Tensor {
   const pixel = alignCorners ? x.add(1).mul((size - 1) / 2) : x.add(1).mul(size).sub(1).div(2);
-  if (padding === 'zeros') return pixel;
-  const inside = pixel.greater(0).logicalAnd(pixel.less(size - 1));
-  return inside.where(
-    pixel,
-    pixel
-      .stopGradient()
-      .maximum(0)
-      .minimum(size - 1),
-  );
+  const border = padding === 'border';
+  const [first, last] = border ? [0, size - 1] : [-1, size];
+  const beyond = border ? pixel.lessEqual(first).logicalOr(pixel.greaterEqual(last)) : pixel.less(first).logicalOr(pixel.greater(last));
+  return beyond.where(pixel.stopGradient().maximum(first).minimum(last), pixel);
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   eye,
   full,
   grad,
+  gridSample,
   oneHot,
   realize,
   scatterAdd,
@@ -180,4 +181,57 @@ describe('positions counted from either end', () => {
       const index = ints(...Array.from({ length: m }, () => Math.floor((2 * random() - 1) * n)));
       expect(await oneHot(index, n).data()).toEqual(await take(eye(n), index).data());
     }));
+});
+
+describe('gridSample of places far away', () => {
+  const grid = (...places: number[]): Tensor => tensor(Float64Array.from(places), { shape: [1, 1, places.length / 2, 2] });
+  const image = tensor(
+    [
+      [
+        [
+          [1, 2],
+          [3, 4],
+        ],
+      ],
+    ],
+    { dtype: 'f64' },
+  );
+  const far = [Infinity, 0, -Infinity, 0, 1e300, -1e300, 3e9, 3e9, -1e10, 0.2];
+
+  it.for([
+    ['zeros', false, [0, 0, 0, 0, 0]],
+    ['zeros', true, [0, 0, 0, 0, 0]],
+    ['border', false, [3, 2, 2, 4, 2.4]],
+    ['border', true, [3, 2, 2, 4, 2.2]],
+  ] as const)('%s, alignCorners %s: the value, and a finite gradient, as PyTorch has them', async ([padding, alignCorners, expected]) => {
+    const places = grid(...far);
+    const samples = gridSample(image, places, { padding, alignCorners });
+    const [pixels, slopes] = grad(samples.sum(), [image, places]);
+    (await samples.data()).forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 12));
+    expect((await pixels!.sum().item()).toFixed(9)).toBe((padding === 'zeros' ? 0 : 5).toFixed(9));
+    // Down the image, one pixel is 2 in value: in the units of the grid, half of the image or of the way between centres.
+    const slope = alignCorners ? 1 : 2;
+    expect([...(await slopes!.data())]).toEqual(padding === 'zeros' ? new Array(10).fill(0) : [0, slope, 0, slope, 0, 0, 0, 0, 0, slope]);
+  });
+
+  it('shows a NaN place, and leaves the gradient of the others alone', async () => {
+    const places = grid(Number.NaN, 0, 0, Number.NaN, 0, 0);
+    const samples = gridSample(image, places);
+    expect([...(await samples.data())]).toEqual([Number.NaN, Number.NaN, 2.5]);
+    const [pixels] = grad(samples.isNaN().where(0, samples).sum(), [image]);
+    expect([...(await pixels!.data())]).toEqual([0.25, 0.25, 0.25, 0.25]);
+  });
+
+  it('finds pixels beyond those that f32 can count', async () => {
+    await useBackend(backends.at(-1)!);
+    // 2²⁴ + 2 pixels of two rows; the gradient by the grid reads the last two.
+    const width = 2 ** 23 + 1;
+    const wide = arange(2 * width)
+      .reshape([1, 1, 2, width])
+      .greaterEqual(2 * width - 1)
+      .cast('f32');
+    const place = tensor([[[[1 - 1.5 / width, 1 - 0.5]]]]);
+    const [slope] = grad(gridSample(wide, place).sum(), [place]);
+    expect((await slope!.data())[0]).not.toBe(0);
+  });
 });
