@@ -1,7 +1,8 @@
-import { checkList, options } from '../../engine/arguments.ts';
+import { checkList, options, shown } from '../../engine/arguments.ts';
 import { isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { arange, bernoulli, customGradient, type Key, matmul, type Operand, type Tensor } from '../../engine/index.ts';
+import { firstKnown } from '../../engine/ops/indexing.ts';
 import { checkTensors } from '../../engine/ops/rule.ts';
 import { normalizeAxes, show } from '../../engine/shape.ts';
 
@@ -189,13 +190,21 @@ export function batchNorm(x: Tensor, given: BatchNormalization): BatchNormalized
   return { output, mean, variance };
 }
 
+export interface CrossEntropyOptions {
+  /** s from 0 to 1 mixes the label with the uniform distribution: (1−s)·one-hot + s/classes, as PyTorch's; 0, unless given. */
+  readonly labelSmoothing?: number;
+  /** A label that counts neither in the sum nor in the mean's divisor, as PyTorch's `ignore_index` (−100 there); none, unless given. */
+  readonly ignoreIndex?: number;
+}
+
 /**
- * Mean cross-entropy −log softmax(logits)[label], for logits [n, classes] and labels [n] (integers from 0 to classes − 1).
- * `labelSmoothing` s in [0, 1] mixes the label with the uniform distribution: (1−s)·one-hot + s/classes, as PyTorch's.
- * @throws TensegrityError `shape`, `dtype`, `argument`.
+ * Mean cross-entropy −log softmax(logits)[label], for logits [n, classes] and labels [n]: integers from 0 to classes − 1 (negative ones do not count
+ * from the end), or `ignoreIndex`. Where nothing counts it is NaN, with a gradient of 0, as PyTorch's. Another label that a plan is given, or
+ * computes, gives NaN.
+ * @throws TensegrityError `shape`, `dtype`, `argument`; that for another label, too, which is known before, as `takeAlongAxis` does.
  */
-export function crossEntropy(logits: Tensor, labels: Tensor, given: { readonly labelSmoothing?: number } = {}): Tensor {
-  const { labelSmoothing } = options('crossEntropy', given, { labelSmoothing: 0 });
+export function crossEntropy(logits: Tensor, labels: Tensor, given: CrossEntropyOptions = {}): Tensor {
+  const { labelSmoothing, ignoreIndex } = options('crossEntropy', given, { labelSmoothing: 0, ignoreIndex: undefined });
   checkTensors('crossEntropy', logits, labels);
   const [n, classes] = logits.shape;
   check(
@@ -209,11 +218,27 @@ export function crossEntropy(logits: Tensor, labels: Tensor, given: { readonly l
     'argument',
     () => `crossEntropy: labelSmoothing must be from 0 to 1, got ${labelSmoothing}`,
   );
-  const logProbabilities = logits.logSoftmax(-1);
-  const chosen = labels.unsqueeze(-1).equal(arange(classes!)).where(logProbabilities, 0).sum().div(n!);
-  if (labelSmoothing === 0) return chosen.neg();
-  return chosen
-    .mul(1 - labelSmoothing)
-    .add(logProbabilities.mean().mul(labelSmoothing))
-    .neg();
+  check(
+    ignoreIndex === undefined || Number.isSafeInteger(ignoreIndex),
+    'argument',
+    () => `crossEntropy: ignoreIndex must be a whole number, got ${shown(ignoreIndex)}`,
+  );
+  const wrong = firstKnown(labels, (label) => label !== ignoreIndex && (label < 0 || label >= classes!));
+  check(
+    typeof wrong !== 'number',
+    'argument',
+    () =>
+      `crossEntropy: label ${wrong} is none of the ${classes} classes, 0 to ${classes! - 1}; name it as ignoreIndex if it is to count for nothing`,
+  );
+  const ignored = ignoreIndex === undefined ? null : labels.equal(ignoreIndex);
+  const inside = labels.greaterEqual(0).logicalAnd(labels.less(classes!));
+  // A factor on the way in and on the way out, so that neither the loss nor its gradient passes for a number.
+  const marked = (x: Tensor, factor: Tensor): Tensor => (wrong === null ? x : x.mul(factor));
+  const factor = (ignored ? inside.logicalOr(ignored) : inside).where(1, Number.NaN);
+  const logProbabilities = marked(logits, factor.unsqueeze(-1)).logSoftmax(-1);
+  const chosen = labels.unsqueeze(-1).equal(arange(classes!)).where(logProbabilities, 0).sum(-1);
+  const smooth = labelSmoothing === 0 ? chosen : chosen.mul(1 - labelSmoothing).add(logProbabilities.mean(-1).mul(labelSmoothing));
+  const rows = marked(smooth, factor);
+  if (!ignored) return rows.mean().neg();
+  return ignored.where(0, rows).sum().div(ignored.logicalNot().sum()).neg();
 }
