@@ -34,8 +34,12 @@ describe('crossEntropy', () => {
               sum - (1 - labelSmoothing) * row[label]! - (labelSmoothing / d) * row.reduce((total, value) => total + value, 0),
             0,
           );
+          if (counted.length === 0) {
+            expect(found![0]).toBeNaN();
+            continue;
+          }
           expect(found![0]).toBeCloseTo(expected / counted.length, 10);
-          if (counted.length > 0) await expectGradient(loss, gaussian(seed, [n, d]), 1e-6, 1);
+          await expectGradient(loss, gaussian(seed, [n, d]), 1e-6, 1);
         }
       },
     ));
