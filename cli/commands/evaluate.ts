@@ -1,7 +1,7 @@
 import { check } from '../../engine/errors.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
-import { lackingLabels, scoreEncoder, scorePixels } from '../../models/train/evaluate.ts';
+import { lackingLabels, scoreEncoder, scorePixels, unseenLabels } from '../../models/train/evaluate.ts';
 import { initialEncoder } from '../../models/train/trainer.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { dataSource, datasetOptions, openDataset } from '../dataset.ts';
@@ -71,6 +71,8 @@ export const evaluate: Command = {
       'data',
       () => `${dataset.name} has no ${lacking}, which probes need; name them with --labels, --test-images and --test-labels`,
     );
+    const unseen = unseenLabels(dataset);
+    if (unseen !== null) console.error(`warning: ${dataset.name}: ${unseen}`);
     const results: Results = { encoder: await scoreEncoder(encoder, dataset, { seed }) };
     console.log(input.flag('json') ? JSON.stringify(results) : table(scoreHeader, scoreRows(results)));
   },

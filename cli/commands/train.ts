@@ -4,7 +4,7 @@ import type { ImageDataset } from '../../models/data/images.ts';
 import { type MethodName, methods } from '../../models/methods/index.ts';
 import { type EncoderName, encoders } from '../../models/nn/networks.ts';
 import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from '../../models/train/config.ts';
-import { lackingLabels, trainingRankMe } from '../../models/train/evaluate.ts';
+import { lackingLabels, trainingRankMe, unseenLabels } from '../../models/train/evaluate.ts';
 import { diagnose, type Warning } from '../../models/train/monitor.ts';
 import { Trainer } from '../../models/train/trainer.ts';
 import { type BackendChoice, backendChoice, backendOptions, startBackend } from '../backend.ts';
@@ -131,6 +131,8 @@ export const train: Command = {
       );
     const lacking = lackingLabels(dataset);
     if (lacking !== null && scored) progress.say(`${dataset.name} has no ${lacking}, so there will be no probes, only collapse metrics`);
+    const unseen = unseenLabels(dataset);
+    if (unseen !== null && scored) progress.say(`warning: ${dataset.name}: ${unseen}`, { warning: 'labels', urgent: true });
 
     try {
       await trainLoop({ trainer, dataset, folder, config, lines, progress, checkpointEvery, interruption });

@@ -3,14 +3,14 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkNames, shown } from '../../engine/arguments.ts';
-import type { HostArray } from '../../engine/dtype.ts';
+import { type HostArray, isFloat } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import { readArray, readBytes } from '../io/files.ts';
 import { parseCifar } from './cifar.ts';
 import { checkMd5, downloadBytes, downloadFiles } from './download.ts';
 import { inflateIdx, parseIdx } from './idx.ts';
-import { channelStatistics, type ImageDataset, type ImageSplit } from './images.ts';
+import { channelStatistics, type ImageDataset, type ImageSplit, labelsIn } from './images.ts';
 
 export interface DatasetOptions {
   /** Where to look first, and where to download to (`--data-dir`). Default: TENSEGRITY_DATA, then the cache folder. */
@@ -161,24 +161,22 @@ const sources: Readonly<Record<string, Source>> = {
 /** The names that {@link loadDataset} knows. */
 export const datasetNames: readonly string[] = Object.keys(sources);
 
-/** A label beyond this is a mistake, and would make that many classes. */
+/** More different labels than these are no classes, but measurements. */
 const MOST_CLASSES = 65_536;
 
 function asLabels({ shape, data, dtype }: HostArray, what: string): HostArray {
   if (shape.length !== 1 || (dtype !== 'u8' && dtype !== 'i32')) {
-    throw new TensegrityError('data', `${what} labels must be whole numbers [count], not ${dtype} ${show(shape)}`, { shape, dtype });
+    throw new TensegrityError(
+      'data',
+      `${what} labels must be whole numbers [count], not ${dtype} ${show(shape)}${isFloat(dtype) ? '; in NumPy, np.unique(labels, return_inverse=True)[1] numbers any classes' : ''}`,
+      { shape, dtype },
+    );
   }
   return { dtype: 'i32', shape, data: Int32Array.from(data) };
 }
 
-/** One more than the largest label. */
-function classCount({ labels }: ImageSplit): number {
-  let count = 0;
-  for (const label of labels?.data ?? []) count = Math.max(count, label + 1);
-  return count;
-}
-
-function checkSplit({ images, labels }: ImageSplit, classes: number, what: string): void {
+/** @param classes how many the data set has names for; any number of them, unless given. */
+function checkSplit({ images, labels }: ImageSplit, classes: number | undefined, what: string): void {
   const [count] = images.shape;
   if (count === 0) throw new TensegrityError('data', `there are no ${what} images`);
   if (labels === undefined) return;
@@ -187,12 +185,13 @@ function checkSplit({ images, labels }: ImageSplit, classes: number, what: strin
       count,
       labels: labels.shape[0],
     });
-  const wrong = labels.data.findIndex((label) => label < 0 || label >= classes);
+  const wrong = labels.data.findIndex((label) => label < 0 || label >= (classes ?? Infinity));
   if (wrong >= 0)
-    throw new TensegrityError('data', `${what} image ${wrong} has label ${labels.data[wrong]}; labels are 0 … ${classes - 1}`, {
-      index: wrong,
-      label: labels.data[wrong],
-    });
+    throw new TensegrityError(
+      'data',
+      `${what} image ${wrong} has label ${labels.data[wrong]}; labels are ${classes === undefined ? 'whole numbers from 0' : `0 … ${classes - 1}`}`,
+      { index: wrong, label: labels.data[wrong] },
+    );
 }
 
 function assemble(
@@ -201,12 +200,9 @@ function assemble(
   knownClasses?: readonly string[],
 ): ImageDataset {
   const { train, test } = splits;
-  const count = knownClasses?.length ?? Math.max(classCount(train), test === undefined ? 0 : classCount(test));
-  if (count > MOST_CLASSES)
-    throw new TensegrityError('data', `${name}: a label is ${count - 1}; labels must lie within 0 … ${MOST_CLASSES - 1}`, { count });
-  checkSplit(train, count, 'training');
+  checkSplit(train, knownClasses?.length, 'training');
   if (test !== undefined) {
-    checkSplit(test, count, 'test');
+    checkSplit(test, knownClasses?.length, 'test');
     if (test.images.dtype !== train.images.dtype || show(test.images.shape.slice(1)) !== show(train.images.shape.slice(1))) {
       throw new TensegrityError(
         'data',
@@ -214,7 +210,12 @@ function assemble(
       );
     }
   }
-  return { name, ...splits, classes: knownClasses ?? numbered(count), ...channelStatistics(train.images) };
+  const classes = knownClasses ?? labelsIn(name, ...[train, test].flatMap((split) => split?.labels ?? [])).map(String);
+  if (classes.length > MOST_CLASSES)
+    throw new TensegrityError('data', `${name} has ${classes.length} different labels; classes are at most ${MOST_CLASSES}`, {
+      classes: classes.length,
+    });
+  return { name, ...splits, classes, ...channelStatistics(train.images) };
 }
 
 async function namesIn(folder: string): Promise<ReadonlySet<string>> {

@@ -1,5 +1,5 @@
 import { shown } from '../../engine/arguments.ts';
-import { checkHostArray, dtypes, type HostArray } from '../../engine/dtype.ts';
+import { checkHostArray, dtypes, type HostArray, isFloat } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show, sizeOf } from '../../engine/shape.ts';
 
@@ -7,7 +7,7 @@ import { show, sizeOf } from '../../engine/shape.ts';
 export interface ImageSplit {
   /** [count, channels, height, width]: u8 (0 … 255), or f32 that is used as it is. */
   readonly images: HostArray;
-  /** [count], i32, each the index of a class. */
+  /** [count], i32: the index of a class where the data set has names for its classes, else whole numbers ≥ 0 as they came, in any range. */
   readonly labels?: HostArray;
 }
 
@@ -15,7 +15,7 @@ export interface ImageDataset {
   readonly name: string;
   readonly train: ImageSplit;
   readonly test?: ImageSplit;
-  /** The classes' names; empty where nothing is labelled. */
+  /** The classes' names; where it has none, the labels that occur, ascending; empty where nothing is labelled. */
   readonly classes: readonly string[];
   /** Per channel, of the training images scaled to [0, 1]; 0 for float images, which are used as they are. */
   readonly mean: readonly number[];
@@ -92,8 +92,26 @@ export function normalizeImages(images: HostArray, scale?: Pick<ImageDataset, 'm
 }
 
 /**
+ * Which labels occur, ascending.
+ * @throws TensegrityError `shape`, `dtype`, `argument` unless each array is [count], of whole numbers ≥ 0.
+ */
+export function labelsIn(op: string, ...arrays: readonly HostArray[]): number[] {
+  const found = new Set<number>();
+  for (const labels of arrays) {
+    checkHostArray(labels, `${op}: the labels`);
+    const { shape, dtype, data } = labels;
+    check(shape.length === 1, 'shape', () => `${op}: labels must be [count], got ${show(shape)}`);
+    check(!isFloat(dtype), 'dtype', () => `${op}: labels must be integers (i32 or u8), got ${dtype}`);
+    const wrong = data.findIndex((label) => label < 0);
+    check(wrong < 0, 'argument', () => `${op}: labels must be from 0, got ${data[wrong]} at ${wrong}`);
+    for (const label of data) found.add(label);
+  }
+  return [...found].sort((a, b) => a - b);
+}
+
+/**
  * Rows of an array, along its first axis, in the order of `indices`.
- * @param indices each ≥ 0 and below `array.shape[0]`; repeats are allowed.
+ * @param indices of rows; negative ones count from the end, repeats are allowed.
  * @throws TensegrityError `shape` for a scalar, `argument` for an index outside.
  */
 export function takeRows(array: HostArray, indices: ArrayLike<number>): HostArray {
@@ -108,10 +126,18 @@ export function takeRows(array: HostArray, indices: ArrayLike<number>): HostArra
   const size = sizeOf(row);
   const data = dtypes[array.dtype].allocate(indices.length * size);
   for (let target = 0; target < indices.length; target++) {
-    const source = indices[target]!;
-    if (!Number.isInteger(source) || source < 0 || source >= count) {
-      throw new TensegrityError('argument', `takeRows: index ${source} is outside an array of ${count} rows`, { index: source, count });
+    const index = indices[target]!;
+    if (!Number.isInteger(index) || index < -count || index >= count) {
+      throw new TensegrityError(
+        'argument',
+        `takeRows: index ${shown(index)} is outside an array of ${count} rows; ${count > 0 ? `use ${-count} to ${count - 1}` : 'there is no row'}`,
+        {
+          index,
+          count,
+        },
+      );
     }
+    const source = index < 0 ? index + count : index;
     data.set(array.data.subarray(source * size, (source + 1) * size), target * size);
   }
   return { dtype: array.dtype, shape: [indices.length, ...row], data };

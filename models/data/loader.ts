@@ -1,7 +1,7 @@
 import { checkIterable, options } from '../../engine/arguments.ts';
-import { checkHostArray, type HostArray } from '../../engine/dtype.ts';
+import type { HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
-import { checkSplitRecord, type ImageSplit, takeSplit } from './images.ts';
+import { checkSplitRecord, type ImageSplit, labelsIn, takeSplit } from './images.ts';
 import { permutation } from './permutation.ts';
 
 export interface LoaderOptions {
@@ -111,13 +111,14 @@ function ahead<T>(produce: () => T): { take: () => Promise<T>; cancel: () => voi
 
 /**
  * A labelled subset for semi-supervised evaluation, with equally many images of each class; with one seed, a smaller subset lies within a larger one.
- * @param labels [count], i32.
+ * @param labels [count], integers ≥ 0.
  * @param fraction of all images, above 0 and at most 1, as 0.01 or 0.1; each class gets its share rounded to whole images, at least one.
  * @returns rows, ascending.
- * @throws TensegrityError `argument` if the fraction is outside its range, or a class has fewer images than its share.
+ * @throws TensegrityError `argument` if the fraction is outside its range, or a class has fewer images than its share; `shape`, `dtype` or `argument`
+ * for labels that are no whole numbers ≥ 0.
  */
 export function balancedSubset(labels: HostArray, fraction: number, seed = 0): Int32Array<ArrayBuffer> {
-  checkHostArray(labels, 'balancedSubset: the labels');
+  labelsIn('balancedSubset', labels);
   if (!(fraction > 0 && fraction <= 1))
     throw new TensegrityError('argument', `balancedSubset: the fraction must be above 0 and at most 1, not ${fraction}`, { fraction });
   const rowsOf = new Map<number, number[]>();

@@ -3,12 +3,13 @@ import { checkHostArray, dtypes, isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { compile, grad, type HostArray, slot, type Tensor, take, tensor } from '../../engine/index.ts';
 import { show } from '../../engine/shape.ts';
+import { labelsIn } from '../data/images.ts';
 import { permutation } from '../data/permutation.ts';
-import { crossEntropy, normalize } from '../nn/functional.ts';
+import { crossEntropy } from '../nn/functional.ts';
 import { Linear } from '../nn/layers.ts';
 import { Adam } from '../optim/rules.ts';
 
-/** Features [n, d], of floats, and their labels [n], whole numbers from 0. */
+/** Features [n, d], of finite floats, and their labels [n]: whole numbers ≥ 0, in any range; each that occurs is a class. */
 export interface LabelledFeatures {
   readonly features: HostArray;
   readonly labels: HostArray;
@@ -17,19 +18,30 @@ export interface LabelledFeatures {
 export interface Classification {
   /** The share of test samples that are right. */
   readonly accuracy: number;
-  /** The class of each test sample. */
+  /** The label of each test sample. */
   readonly predictions: Int32Array;
+  /** The labels that occur in the training set, ascending: those that can be predicted. */
+  readonly classes: readonly number[];
+  /** How many test samples have another label, so that they cannot be right. */
+  readonly unseen: number;
 }
 
-/** @throws TensegrityError `shape`, `dtype`, `argument`: what the splits must be, and the number of classes. */
-function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: string): { classes: number; width: number } {
+interface Splits {
+  readonly width: number;
+  readonly classes: readonly number[];
+  /** Of each training sample, where its label is in `classes`. */
+  readonly targets: Int32Array;
+}
+
+/** @throws TensegrityError `shape`, `dtype`, `argument`: what the splits must be. */
+function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: string): Splits {
   for (const split of [train, test]) {
     check(typeof split === 'object' && split !== null, 'argument', () => `${what}: takes { features, labels }, got ${shown(split)}`);
     checkHostArray(split.features, `${what}: the features`);
     checkHostArray(split.labels, `${what}: the labels`);
   }
   const width = train.features.shape[1]!;
-  for (const { features, labels } of [train, test]) {
+  for (const [name, { features, labels }] of Object.entries({ training: train, test })) {
     check(
       features.shape.length === 2 &&
         features.shape[1] === width &&
@@ -44,18 +56,27 @@ function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: stri
       'dtype',
       () => `${what}: takes float features and integer labels, got ${features.dtype} and ${labels.dtype}`,
     );
+    const wrong = features.data.findIndex((value: number) => !Number.isFinite(value));
+    check(
+      wrong < 0,
+      'argument',
+      () =>
+        `${what}: features must be finite, and row ${Math.floor(wrong / width)} of the ${name} features has ${features.data[wrong]}; leave such samples out, or look for where the encoder that made them diverged`,
+    );
   }
-  let [least, most] = [0, 0];
-  for (const { labels } of [train, test]) {
-    for (const label of labels.data) [least, most] = [Math.min(least, label), Math.max(most, label)];
-  }
-  check(least >= 0, 'argument', () => `${what}: labels must be from 0, got ${least}`);
-  return { classes: most + 1, width };
+  labelsIn(what, test.labels);
+  const classes = labelsIn(what, train.labels);
+  const places = new Map(classes.map((label, at) => [label, at]));
+  return { width, classes, targets: Int32Array.from(train.labels.data, (label: number) => places.get(label)!) };
 }
 
-function score(predictions: Int32Array, { labels }: LabelledFeatures): Classification {
-  const right = predictions.reduce((count, label, i) => count + (label === labels.data[i] ? 1 : 0), 0);
-  return { accuracy: right / predictions.length, predictions };
+/** @param predicted of each test sample, where its label is in `classes`. */
+function score(predicted: ArrayLike<number>, classes: readonly number[], { labels }: LabelledFeatures): Classification {
+  const predictions = Int32Array.from(predicted, (at) => classes[at]!);
+  const right = predictions.filter((label, i) => label === labels.data[i]).length;
+  const known = new Set(classes);
+  const unseen = labels.data.filter((label: number) => !known.has(label)).length;
+  return { accuracy: right / predictions.length, predictions, classes, unseen };
 }
 
 /** Rows from `start` on, at most `count`. A view: nothing is copied. */
@@ -80,6 +101,11 @@ function standardizer({ shape, data }: HostArray): (features: HostArray) => Host
   for (let at = 0; at < data.length; ) for (let j = 0; j < d; j++, at++) mean[j]! += data[at]! / n;
   for (let at = 0; at < data.length; ) for (let j = 0; j < d; j++, at++) squares[j]! += (data[at]! - mean[j]!) ** 2;
   const deviation = squares.map((sum) => Math.sqrt(sum / Math.max(1, n - 1)) + 1e-6);
+  check(
+    deviation.every(Number.isFinite),
+    'argument',
+    () => 'linearProbe: the features are too large for their deviation to be a number; scale them down',
+  );
   return (features) => {
     const scaled = dtypes[features.dtype].allocate(features.data.length);
     for (let at = 0; at < scaled.length; ) for (let j = 0; j < d; j++, at++) scaled[at] = (features.data[at]! - mean[j]!) / deviation[j]!;
@@ -124,19 +150,24 @@ export async function linearProbe(
     seed: 0,
     onEpoch: undefined,
   });
-  const { classes, width } = checkSplits(train, test, 'linearProbe');
+  const { classes, targets, width } = checkSplits(train, test, 'linearProbe');
   check(
     Number.isInteger(epochs) && epochs >= 1 && Number.isInteger(batchSize) && batchSize >= 1,
     'argument',
     () => `linearProbe: epochs and batchSize must be whole numbers ≥ 1, got ${epochs} and ${batchSize}`,
   );
+  check(
+    learningRate > 0 && finalLearningRate >= 0,
+    'argument',
+    () => `linearProbe: learningRate must be above 0 and finalLearningRate at least 0, got ${learningRate} and ${finalLearningRate}`,
+  );
   const standardized = standardizer(train.features);
   const [count, dtype] = [train.features.shape[0]!, train.features.dtype];
   // Slots, so that a batch is gathered where it is computed with.
   const features = slot(standardized(train.features), 'features');
-  const labels = slot({ dtype: 'i32', shape: [count], data: Int32Array.from(train.labels.data) }, 'labels');
+  const labels = slot({ dtype: 'i32', shape: [count], data: targets }, 'labels');
 
-  const classifier = new Linear(width, classes, { key: seed, dtype });
+  const classifier = new Linear(width, classes.length, { key: seed, dtype });
   const parameters = classifier.parameters();
   const optimizer = new Adam(parameters, { learningRate, weightDecay });
   const step = compile((chosen: Tensor, rate: Tensor): Tensor => {
@@ -144,7 +175,11 @@ export async function linearProbe(
     optimizer.step(grad(loss, parameters), rate);
     return loss;
   });
-  const predict = compile((x: Tensor): Tensor => classifier.forward(x).argmax(1));
+  // NaN has no largest; −1 shows it.
+  const predict = compile((x: Tensor): Tensor => {
+    const logits = classifier.forward(x);
+    return logits.max(1).isNaN().where(-1, logits.argmax(1));
+  });
   try {
     for (let epoch = 0; epoch < epochs; epoch++) {
       const rate = tensor(learningRate * (finalLearningRate / learningRate) ** (epoch / epochs), { dtype });
@@ -159,7 +194,9 @@ export async function linearProbe(
       using classesOf = await predict(tensor(chunk));
       return await classesOf.data();
     });
-    return score(Int32Array.from(predicted.flatMap((chunk) => [...chunk])), test);
+    const places = predicted.flatMap((chunk) => [...chunk]);
+    check(!places.includes(-1), 'argument', () => `linearProbe: the classifier diverged; choose a lower learningRate than ${learningRate}`);
+    return score(places, classes, test);
   } finally {
     step.dispose();
     predict.dispose();
@@ -168,14 +205,14 @@ export async function linearProbe(
 }
 
 export interface NearestNeighboursOptions {
-  /** 20, unless given; no more than the bank has. */
+  /** 20, unless given, or as many as the bank has. */
   readonly k?: number;
   /** T of the weights exp(similarity/T); .07, unless given. */
   readonly temperature?: number;
 }
 
 export interface NearestNeighboursResult extends Classification {
-  /** The votes [test samples, classes]. */
+  /** The votes [test samples, classes], where that of the nearest neighbour is 1. */
   readonly scores: Float64Array;
 }
 
@@ -183,49 +220,68 @@ export interface NearestNeighboursResult extends Classification {
 const SIMILARITIES = 2 ** 22;
 
 /**
- * k nearest neighbours by cosine: each of the k most similar training samples votes for its class with weight exp(similarity/T).
- * (Z. Wu et al., CVPR 2018, §3.4; they and DINO use k = 200, T = .07 to .1)
- * @returns accuracy and predictions on the test set, and the votes. Of equal similarities the first in the bank counts as nearer.
- * @throws TensegrityError `shape`, `dtype`, `argument` for features and labels that do not fit, or k outside 1 … n.
+ * k nearest neighbours by cosine: each of the k most similar training samples votes for its class with weight exp(similarity/T), here relative to
+ * that of the nearest, so that no temperature overflows. (Z. Wu et al., CVPR 2018, §3.4; they and DINO use k = 200, T = .07 to .1)
+ * A row of zeros, which has no direction, has similarity 0 with all.
+ * @returns accuracy and predictions on the test set, and the votes. Of equal similarities the first in the bank counts as nearer, of equal votes the
+ * least label.
+ * @throws TensegrityError `shape`, `dtype`, `argument` for features and labels that do not fit, features that are not finite, or k outside 1 … n.
  */
 export async function nearestNeighbours(
   train: LabelledFeatures,
   test: LabelledFeatures,
   given: NearestNeighboursOptions = {},
 ): Promise<NearestNeighboursResult> {
-  const { k, temperature } = options('nearestNeighbours', given, { k: 20, temperature: 0.07 });
-  const { classes } = checkSplits(train, test, 'nearestNeighbours');
+  const { k: wanted, temperature } = options('nearestNeighbours', given, { k: undefined, temperature: 0.07 });
+  const { classes, targets } = checkSplits(train, test, 'nearestNeighbours');
   const count = train.features.shape[0]!;
+  const k = wanted ?? Math.min(20, count);
   check(
     Number.isInteger(k) && k >= 1 && k <= count,
     'argument',
-    () => `nearestNeighbours: k must be a whole number from 1 to ${count}, the size of the bank, got ${k}`,
+    () => `nearestNeighbours: k must be a whole number from 1 to ${count}, the size of the bank, got ${shown(k)}`,
   );
   check(temperature > 0, 'argument', () => `nearestNeighbours: temperature must be above 0, got ${temperature}`);
-  // The bank is a slot, so that it is normalised once and stays where it is computed with.
-  const bank = slot(await normalize(tensor(train.features)).toHost(), 'bank');
-  const similar = compile((queries: Tensor): Tensor => normalize(queries).matmul(bank.value.transpose()));
+  // The bank is a slot, so that it stays where it is computed with.
+  const bank = slot(unitRows(train.features), 'bank');
+  const similar = compile((queries: Tensor): Tensor => queries.matmul(bank.value.transpose()));
   const chunk = Math.max(1, Math.floor(SIMILARITIES / count));
-  const scores = new Float64Array(test.features.shape[0]! * classes);
+  const scores = new Float64Array(test.features.shape[0]! * classes.length);
   try {
     let row = 0;
     await inChunks(test.features, chunk, async (queries) => {
-      using similarities = await similar(tensor(queries));
+      using similarities = await similar(tensor(unitRows(queries)));
       const values = await similarities.data();
       for (let start = 0; start < values.length; start += count, row++) {
         const nearest = largest(values.subarray(start, start + count), k);
-        for (const i of nearest) scores[row * classes + train.labels.data[i]!]! += Math.exp(values[start + i]! / temperature);
+        const most = nearest.reduce((peak, i) => Math.max(peak, values[start + i]!), -Infinity);
+        for (const i of nearest) scores[row * classes.length + targets[i]!]! += Math.exp((values[start + i]! - most) / temperature);
       }
     });
   } finally {
     similar.dispose();
     bank.dispose();
   }
-  const predictions = Int32Array.from({ length: test.features.shape[0]! }, (_, i) => {
-    const votes = scores.subarray(i * classes, (i + 1) * classes);
-    return votes.reduce((best, vote, label) => (vote > votes[best]! ? label : best), 0);
+  const predicted = Array.from({ length: test.features.shape[0]! }, (_, i) => {
+    const votes = scores.subarray(i * classes.length, (i + 1) * classes.length);
+    return votes.reduce((best, vote, at) => (vote > votes[best]! ? at : best), 0);
   });
-  return { ...score(predictions, test), scores };
+  return { ...score(predicted, classes, test), scores };
+}
+
+/** Rows over their lengths; those of zeros as they are. Squares are of shares of a row's largest number, so that none is too large or too small. */
+function unitRows({ dtype, shape, data }: HostArray): HostArray {
+  const d = shape[1]!;
+  const unit = dtypes[dtype].allocate(data.length);
+  for (let start = 0; start < data.length; start += d) {
+    let largest = 0;
+    for (let j = 0; j < d; j++) largest = Math.max(largest, Math.abs(data[start + j]!));
+    let squares = 0;
+    for (let j = 0; j < d; j++) squares += (data[start + j]! / largest) ** 2;
+    const length = Math.sqrt(squares);
+    if (largest > 0) for (let j = 0; j < d; j++) unit[start + j] = data[start + j]! / largest / length;
+  }
+  return { dtype, shape, data: unit };
 }
 
 /** The positions of the k largest values; of equals, the first. A heap whose root is the least of those kept. */

@@ -48,17 +48,15 @@ export function uniformity(z: Tensor, t = 2): Tensor {
   checkNumber('uniformity: t', t);
   const n = z.shape[0]!;
   const rows = normalize(z);
-  // ‖x − y‖² = 2 − 2⟨x, y⟩ on the sphere; the largest is t·4, so nothing underflows for ordinary t.
+  // ‖x − y‖² = 2 − 2⟨x, y⟩ on the sphere.
   const pairs = rows
     .matmul(rows.transpose())
     .sub(1)
-    .mul(2 * t)
-    .exp();
+    .mul(2 * t);
   return eye(n)
-    .where(0, pairs)
-    .sum()
-    .div(n * (n - 1))
-    .log();
+    .where(-Infinity, pairs)
+    .logsumexp()
+    .sub(Math.log(n * (n - 1)));
 }
 
 /** What tells a healthy embedding from a collapsed one, of z [n, d]. */

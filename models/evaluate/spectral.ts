@@ -119,7 +119,10 @@ function rotate(a: Float64Array, b: Float64Array): boolean {
   return true;
 }
 
+/** In descending order; all NaN where an element is not finite. */
 function singularValuesOf(columns: Columns): Float64Array {
+  if (!columns.every((column) => column.every(Number.isFinite)))
+    return new Float64Array(Math.min(columns.length, columns[0]!.length)).fill(NaN);
   const tall = columns.length <= columns[0]!.length ? columns : transposed(columns);
   // Rᵀ converges faster than R, its columns being nearly sorted by length already.
   return jacobi(transposed(triangularFactor(tall)));
@@ -132,7 +135,7 @@ export interface SpectralOptions {
 
 /**
  * The singular values of z [n, d], in descending order, min(n, d) of them, in double precision: QR, then one-sided Jacobi, so that small ones
- * keep their digits, which eigenvalues of ZᵀZ would lose. It takes about 2nd² + 16d³ operations (d ≤ n).
+ * keep their digits, which eigenvalues of ZᵀZ would lose. It takes about 2nd² + 16d³ operations (d ≤ n). All are NaN where an element is not finite.
  * @throws TensegrityError `shape` unless z is a matrix with elements.
  */
 export function singularValues(z: HostArray, given: SpectralOptions = {}): Float64Array {

@@ -3,7 +3,7 @@ import { checkHostArray } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { adaptiveAveragePool2d, compile, type HostArray, type Tensor, tensor } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
-import { checkDataset, checkScale, type ImageDataset, normalizeImages } from '../data/images.ts';
+import { checkDataset, checkScale, type ImageDataset, labelsIn, normalizeImages } from '../data/images.ts';
 import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
 import { rankMe } from '../evaluate/spectral.ts';
@@ -125,6 +125,18 @@ export async function trainingRankMe(encoder: Encoder, dataset: ImageDataset, co
 export function lackingLabels({ train, test }: ImageDataset): string | null {
   if (!train.labels) return 'labels';
   return test?.labels ? null : 'labelled test images';
+}
+
+/** How many test samples no probe can get right, as a phrase that names their labels; null where there are none. */
+export function unseenLabels({ train, test }: ImageDataset): string | null {
+  if (!train.labels || !test?.labels) return null;
+  const seen = new Set(train.labels.data);
+  const { data } = test.labels;
+  const unseen = data.filter((label: number) => !seen.has(label));
+  if (unseen.length === 0) return null;
+  const named = labelsIn('unseenLabels', { dtype: 'i32', shape: [unseen.length], data: Int32Array.from(unseen) });
+  const shown = `${named.slice(0, 5).join(', ')}${named.length > 5 ? ', …' : ''}`;
+  return `${unseen.length} of ${data.length} test images have labels that no training image has (${shown}), and count as wrong`;
 }
 
 async function linearAccuracy(train: LabelledFeatures, test: LabelledFeatures, { seed = 0, pause }: ScoreOptions): Promise<number> {

@@ -193,6 +193,10 @@ describe('balanced subset', () => {
     expect(() => balancedSubset(labels([1, 99]), 0.5)).toThrow(argument);
     expect(() => balancedSubset(labels([1]), 0)).toThrow(argument);
     expect(() => balancedSubset(labels([1]), NaN)).toThrow(argument);
+    const negative: HostArray = { dtype: 'i32', shape: [2], data: Int32Array.of(0, -1) };
+    expect(() => balancedSubset(negative, 1)).toThrow(/labels must be from 0, got -1 at 1/);
+    const fractional: HostArray = { dtype: 'f32', shape: [2], data: Float32Array.of(0, 0.5) };
+    expect(() => balancedSubset(fractional, 1)).toThrow(/labels must be integers/);
   });
 });
 
@@ -234,6 +238,7 @@ describe('images', () => {
     expect(() => normalizeImages({ ...flat, shape: [1, 1, 2, 2] }, { mean: [0, 0], deviation: [1, 1] })).toThrow(
       expect.objectContaining({ code: 'shape' }),
     );
-    expect(() => takeRows(flat, [4])).toThrow(argument);
+    for (const index of [4, -5, 0.5, NaN, 2 ** 31]) expect(() => takeRows(flat, [index])).toThrow(argument);
+    expect(takeRows(flat, [-1, 0, -4])).toEqual(takeRows(flat, [3, 0, 0]));
   });
 });

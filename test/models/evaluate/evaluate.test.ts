@@ -177,27 +177,165 @@ describe('nearest neighbours', () => {
       async (count, classes, wanted, seed) => {
         const k = Math.min(wanted, count);
         const [bank, queries] = [clusters(seed, 0, count, classes, 3, 1), clusters(seed, 1, 5, classes, 3, 1)];
-        const { scores, predictions } = await nearestNeighbours(bank, queries, { k });
+        const { scores, predictions, classes: labels } = await nearestNeighbours(bank, queries, { k });
         const unit = ({ features: { data } }: LabelledFeatures, i: number): number[] => {
           const row = [...data.subarray(3 * i, 3 * i + 3)];
           return row.map((value) => value / Math.hypot(...row));
         };
-        const labels = Math.max(...bank.labels.data, ...queries.labels.data) + 1;
         for (let query = 0; query < 5; query++) {
           const similarity = Array.from({ length: count }, (_, i) =>
             unit(bank, i).reduce((sum, value, j) => sum + value * unit(queries, query)[j]!, 0),
           );
           const nearest = similarity.map((value, i) => ({ value, i })).sort((a, b) => b.value - a.value || a.i - b.i);
-          const votes = new Array<number>(labels).fill(0);
-          for (const { value, i } of nearest.slice(0, k)) votes[bank.labels.data[i]!]! += Math.exp(value / 0.07);
-          votes.forEach((vote, label) => expect(Math.abs(scores[query * labels + label]! - vote)).toBeLessThan(1e-8 * Math.max(1, vote)));
-          expect(votes[predictions[query]!]).toBeGreaterThanOrEqual(Math.max(...votes) * (1 - 1e-9));
+          const votes = labels.map(() => 0);
+          for (const { value, i } of nearest.slice(0, k))
+            votes[labels.indexOf(bank.labels.data[i]!)]! += Math.exp((value - nearest[0]!.value) / 0.07);
+          votes.forEach((vote, at) => expect(Math.abs(scores[query * labels.length + at]! - vote)).toBeLessThan(1e-8));
+          expect(votes[labels.indexOf(predictions[query]!)]).toBeGreaterThanOrEqual(Math.max(...votes) * (1 - 1e-9));
         }
       },
     ));
 });
 
+describe('both probes', () => {
+  const probes = {
+    linearProbe: (train: LabelledFeatures, test: LabelledFeatures) =>
+      linearProbe(train, test, { epochs: 3, batchSize: 20, learningRate: 0.3 }),
+    nearestNeighbours: (train: LabelledFeatures, test: LabelledFeatures) => nearestNeighbours(train, test, { k: 5 }),
+  };
+  const renamed = ({ features, labels }: LabelledFeatures, name: (label: number) => number): LabelledFeatures => ({
+    features,
+    labels: { ...labels, data: Int32Array.from(labels.data, name) },
+  });
+  const [train, test] = [clusters(3, 0, 60, 3, 4, 0.5), clusters(3, 1, 40, 3, 4, 0.5)];
+
+  it.each(Object.entries(probes))('%s: any labels do as well as 0, 1, 2, and come back as they were', async (_, probe) => {
+    const plain = await probe(train, test);
+    expect(plain).toMatchObject({ classes: [0, 1, 2], unseen: 0 });
+    for (const names of [
+      [0, 1000, 2000],
+      [1, 2, 3],
+      [7, 70_000, 1_500_000_000],
+    ]) {
+      const name = (label: number): number => names[label]!;
+      const other = await probe(renamed(train, name), renamed(test, name));
+      expect(other).toMatchObject({ accuracy: plain.accuracy, classes: names, unseen: 0 });
+      expect([...other.predictions]).toEqual([...plain.predictions].map(name));
+    }
+  });
+
+  it.each(Object.entries(probes))('%s: a label that the training set lacks counts as wrong, and is counted', async (_, probe) => {
+    const plain = await probe(train, test);
+    const strange = await probe(
+      train,
+      renamed(test, (label) => (label === 2 ? 9 : label)),
+    );
+    expect(strange.predictions).toEqual(plain.predictions);
+    expect(strange).toMatchObject({ classes: [0, 1, 2], unseen: test.labels.data.filter((label) => label === 2).length });
+    const right = [...plain.predictions].filter((label, i) => label < 2 && label === test.labels.data[i]).length;
+    expect(strange.accuracy).toBe(right / 40);
+  });
+
+  it.each(Object.entries(probes))('%s: features that are not finite are refused, by row', async (_, probe) => {
+    for (const value of [Number.NaN, Infinity, -Infinity]) {
+      const broken = ({ features, labels }: LabelledFeatures, row: number): LabelledFeatures => ({
+        labels,
+        features: { ...features, data: Float64Array.from(features.data, (x, at) => (at === 4 * row + 1 ? value : x)) },
+      });
+      await expect(probe(broken(train, 7), test)).rejects.toMatchObject({
+        code: 'argument',
+        message: expect.stringContaining(`row 7 of the training features has ${value}`),
+      });
+      await expect(probe(train, broken(test, 39))).rejects.toThrow(`row 39 of the test features has ${value}`);
+    }
+  });
+
+  it.each(Object.entries(probes))('%s: labels that are no whole numbers from 0 are refused', async (name, probe) => {
+    await expect(
+      probe(
+        renamed(train, (label) => label - 1),
+        test,
+      ),
+    ).rejects.toThrow(`${name}: labels must be from 0, got -1 at 0`);
+    const floats: LabelledFeatures = { ...train, labels: { dtype: 'f64', shape: [60], data: Float64Array.from(train.labels.data) } };
+    await expect(probe(floats, test)).rejects.toMatchObject({ code: 'dtype' });
+  });
+});
+
+describe('votes of nearest neighbours', () => {
+  const matrix = (...rows: number[][]): HostArray => ({
+    dtype: 'f64',
+    shape: [rows.length, rows[0]!.length],
+    data: Float64Array.from(rows.flat()),
+  });
+  const labels = (...of: number[]): HostArray => ({ dtype: 'i32', shape: [of.length], data: Int32Array.from(of) });
+  // The nearest is of class 1, two a little further of class 0.
+  const bank: LabelledFeatures = { features: matrix([1, 0.1], [1, 0.2], [1, -0.2], [-1, 0]), labels: labels(1, 0, 0, 0) };
+  const query: LabelledFeatures = { features: matrix([1, 0.05]), labels: labels(1) };
+
+  it.each([1e-2, 1e-3, 1 / 710, 1e-5, 1e-100, 5e-324])('at temperature %d are finite, and for the nearest', async (temperature) => {
+    const { predictions, scores } = await nearestNeighbours(bank, query, { k: 4, temperature });
+    expect([...predictions]).toEqual([1]);
+    expect(scores[1]).toBe(1);
+    expect(scores[0]).toBeGreaterThanOrEqual(0);
+    expect(scores[0]).toBeLessThan(1);
+  });
+
+  it('at a high temperature are for the majority', async () => {
+    for (const temperature of [10, 1e300])
+      expect([...(await nearestNeighbours(bank, query, { k: 4, temperature })).predictions]).toEqual([0]);
+  });
+
+  it('do not depend on the lengths of rows, however large or small', async () => {
+    for (const dtype of ['f64', 'f32'] as const) {
+      for (const scale of dtype === 'f64' ? [1e-320, 1e-200, 1e-12, 1e200, 1e307] : [1e-40, 1e-30, 1e25, 1e38]) {
+        const scaled = ({ features: { shape, data }, labels: of }: LabelledFeatures): LabelledFeatures => {
+          const values = Array.from(data, (value) => value * scale);
+          return { labels: of, features: { dtype, shape, data: dtype === 'f64' ? Float64Array.from(values) : Float32Array.from(values) } };
+        };
+        expect([...(await nearestNeighbours(scaled(bank), scaled(query), { k: 1 })).predictions]).toEqual([1]);
+      }
+    }
+  });
+
+  it('of a row of zeros are those of the first in the bank; k is as many as there are, unless it is said', async () => {
+    const zeros: LabelledFeatures = { features: matrix([0, 0]), labels: labels(0) };
+    expect([...(await nearestNeighbours(bank, zeros, { k: 1 })).scores]).toEqual([0, 1]);
+    expect((await nearestNeighbours(bank, query)).scores[1]).toBe(1);
+    await expect(nearestNeighbours(bank, query, { k: 5 })).rejects.toThrow(/from 1 to 4, the size of the bank, got 5/);
+  });
+});
+
+describe('metrics at the edge', () => {
+  it('are NaN where an element is, at once', async () => {
+    const z = gaussian(1, [60, 40]);
+    z.data[7] = Number.NaN;
+    expect([...singularValues(z)].every(Number.isNaN)).toBe(true);
+    expect(rankMe(z)).toBeNaN();
+    expect(effectiveRank(z)).toBeNaN();
+    expect(lidar({ ...z, shape: [10, 6, 40] })).toBeNaN();
+    expectError(() => alphaReQ(z), 'argument', /0 positive eigenvalues/);
+    const metrics = await collapseMetrics(z);
+    for (const value of [metrics.rankMe, metrics.uniformity, metrics.alphaReQ, metrics.deviation, metrics.meanOffDiagonalCorrelation])
+      expect(value).toBeNaN();
+  });
+
+  it('uniformity does not underflow, nor overflow', async () => {
+    const opposite = tensor([
+      [1, 0],
+      [-1, 0],
+    ]);
+    for (const t of [1, 100, 1e4, 1e30, -1e4]) expect((await uniformity(opposite, t).item()) / (-4 * t)).toBeCloseTo(1, 6);
+  });
+});
+
 describe('the linear probe', () => {
+  it('says that it diverged', async () => {
+    const [train, test] = [clusters(3, 0, 40, 3, 4, 0.5), clusters(3, 1, 20, 3, 4, 0.5)];
+    await expect(linearProbe(train, test, { epochs: 3, learningRate: 1e308 })).rejects.toThrow(/diverged; choose a lower learningRate/);
+    await expect(linearProbe(train, test, { learningRate: 0 })).rejects.toThrow(/learningRate must be above 0/);
+  });
+
   it('separates clusters, ignores the scale of features, and repeats itself', async () => {
     const [train, test] = [clusters(3, 0, 400, 5, 8, 0.3), clusters(3, 1, 200, 5, 8, 0.3)];
     const scales = [1e-3, 1, 50, 1, 1e4, 1, 1, 7];
