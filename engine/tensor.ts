@@ -323,6 +323,7 @@ export class Tensor {
   conv2d(weight: Tensor, options?: conv.ConvolutionOptions): Tensor {
     return conv.conv2d(this, weight, options);
   }
+  /** Entries of one axis by position, negative ones from the end; outside, see the function of this name, here and in the next one. */
   take(index: Tensor, axis?: number): Tensor {
     return indexing.take(this, index, axis);
   }

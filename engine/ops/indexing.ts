@@ -138,18 +138,25 @@ export function firstKnown(x: Tensor, wrong: (value: number) => boolean): number
 
 /** How many movements and casts back data is looked for. */
 const FAR = 64;
+/** Of so many elements the order is followed. */
+const MOST = 2 ** 16;
 
-/** The elements of a node that is data, moved and cast: in row-major order if `ordered`, else all that there are, each at least once. Null for other nodes. */
+/**
+ * The elements of a node that is data, moved and cast: in row-major order if `ordered`, else all that there are, each at least once; of `arange`, the last
+ * two, which say whether any is beyond an end, be it but for one. Null for other nodes.
+ */
 function knownValues(node: Node, ordered = false, far = FAR): ArrayLike<number> | null {
   const { shape, dtype, storage } = node;
-  if (sizeOf(shape) === 0) return [];
+  const size = sizeOf(shape);
+  const inOrder = ordered || node.op === 'slice';
+  if (size === 0) return [];
   if (ArrayBuffer.isView(storage)) return storage;
   if (node.is('full')) return [node.attributes.value];
-  if (node.op === 'arange') return Array.from({ length: shape[0]! }, (_, i) => i);
+  if (far === 0 || (inOrder && size > MOST)) return null;
+  if (node.op === 'arange') return Array.from({ length: ordered ? size : Math.min(size, 2) }, (_, i) => (ordered ? i : size - 1 - i));
   const [x] = node.inputs;
   const view = x && moved(node, contiguous(x.shape));
-  if (!x || far === 0 || !(view || node.op === 'cast' || node.op === 'stopGradient')) return null;
-  const inOrder = ordered || node.op === 'slice';
+  if (!x || !(view || node.op === 'cast' || node.op === 'stopGradient')) return null;
   const values = knownValues(x, inOrder, far - 1);
   if (values && node.op === 'cast') return Array.from(values, (value) => castValue(value, dtype));
   // One value is the same wherever it is moved.

@@ -171,8 +171,16 @@ export function checkScale(op: string, scale: Pick<ImageDataset, 'mean' | 'devia
   );
 }
 
-/** @throws TensegrityError `argument` for anything but a record with images. */
+/** @throws TensegrityError `argument` for anything but a record with images, `shape` unless each has a label where there are any. */
 export function checkSplitRecord(op: string, split: ImageSplit): void {
   check(typeof split === 'object' && split !== null, 'argument', () => `${op}: takes { images, labels? }, got ${shown(split)}`);
-  checkHostArray(split.images, `${op}: the images`);
+  const { images, labels } = split;
+  checkHostArray(images, `${op}: the images`);
+  if (labels === undefined) return;
+  checkHostArray(labels, `${op}: the labels`);
+  check(
+    labels.shape[0] === images.shape[0],
+    'shape',
+    () => `${op}: each image needs a label, got images ${show(images.shape)} and labels ${show(labels.shape)}`,
+  );
 }

@@ -80,7 +80,12 @@ describe('an index outside that is known', () => {
     expect([...(await take(three, tensor([NaN, -0.9]).cast('i32')).data())]).toEqual([10, 10]);
   });
 
-  it('is looked for no further than makes sense: a long chain of movements is built at once', () => {
+  it('is looked for no further than makes sense: what is huge, or far behind, is built at once', () => {
+    const huge = 2 ** 31;
+    expect(() => take(three, arange(huge))).toThrow(/index 2147483647 is outside/);
+    expect(() => oneHot(ints(9).expand([huge]), 3)).toThrow(/index 9 is outside/);
+    expect(take(three, ints(2).expand([huge]).slice([1, null])).shape).toEqual([huge - 1]);
+    expect(take(three, arange(huge).slice([1, 4])).shape).toEqual([3]);
     let index = ints(0, 1);
     for (let i = 0; i < 20_000; i++) index = index.flip();
     expect(take(three, index).shape).toEqual([2]);

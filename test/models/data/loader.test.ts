@@ -11,6 +11,7 @@ import {
   permutation,
   prefetch,
   takeRows,
+  takeSplit,
 } from '../../../models/data/index.ts';
 import { property } from '../../support/property.ts';
 
@@ -240,5 +241,9 @@ describe('images', () => {
     );
     for (const index of [4, -5, 0.5, NaN, 2 ** 31]) expect(() => takeRows(flat, [index])).toThrow(argument);
     expect(takeRows(flat, [-1, 0, -4])).toEqual(takeRows(flat, [3, 0, 0]));
+    const { images } = numbered(3);
+    expect(() => takeSplit({ images, labels: numbered(4).labels! }, [-1])).toThrow(
+      /each image needs a label, got images \[3, 1, 1, 1\] and labels \[4\]/,
+    );
   });
 });
