@@ -38,7 +38,7 @@ export const scatterAddRule: Rule<'scatterAdd'> = {
  * `out[.., i, ..] = x[.., index[.., i, ..], ..]` along `axis`, as PyTorch's `gather`: index (integers) has the shape of the result, and the
  * other axes of `x` equal its own. Negative indices count from the end: −1 is the last. One outside that a plan is given, or computes, gives NaN
  * (0 for integers).
- * @throws TensegrityError `argument` for an index outside that is known before: data, `full` or `arange`, also moved or cast.
+ * @throws TensegrityError `argument` for an index outside that is known before: data, `full` or `arange`, also moved, joined or cast.
  */
 export function takeAlongAxis(x: Tensor, index: Tensor, axis: number): Tensor {
   checkTensors('takeAlongAxis', x, index);
@@ -138,11 +138,11 @@ export function firstKnown(x: Tensor, wrong: (value: number) => boolean): number
 
 /** How many movements and casts back data is looked for. */
 const FAR = 64;
-/** Of so many elements the order is followed. */
+/** Of so many elements at most the order is followed, and what they are joined of. */
 const MOST = 2 ** 16;
 
 /**
- * The elements of a node that is data, moved and cast: in row-major order if `ordered`, else all that there are, each at least once; of `arange`, the last
+ * The elements of a node that is data, moved, joined and cast: in row-major order if `ordered`, else all that there are, each at least once; of `arange`, the last
  * two, which say whether any is beyond an end, be it but for one. Null for other nodes.
  */
 function knownValues(node: Node, ordered = false, far = FAR): ArrayLike<number> | null {
@@ -154,6 +154,10 @@ function knownValues(node: Node, ordered = false, far = FAR): ArrayLike<number> 
   if (node.is('full')) return [node.attributes.value];
   if (far === 0 || (inOrder && size > MOST)) return null;
   if (node.op === 'arange') return Array.from({ length: ordered ? size : Math.min(size, 2) }, (_, i) => (ordered ? i : size - 1 - i));
+  if (node.op === 'concat' && !ordered && size <= MOST) {
+    const parts = node.inputs.map((input) => knownValues(input, false, far - 1));
+    return parts.every((part) => part !== null) ? parts.flatMap((part) => Array.from(part)) : null;
+  }
   const [x] = node.inputs;
   const view = x && moved(node, contiguous(x.shape));
   if (!x || !(view || node.op === 'cast' || node.op === 'stopGradient')) return null;

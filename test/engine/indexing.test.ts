@@ -1,9 +1,10 @@
 /** Positions: negative ones count from the end; outside they are an error where they are known, and what each op says where a plan finds them. */
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import {
   arange,
   compile,
+  concat,
   eye,
   full,
   grad,
@@ -12,6 +13,7 @@ import {
   realize,
   scatterAdd,
   slot,
+  stack,
   type Tensor,
   take,
   takeAlongAxis,
@@ -19,6 +21,7 @@ import {
   useBackend,
 } from '../../engine/index.ts';
 import { property } from '../support/property.ts';
+import { gpu } from './backends/webgpu/gpu.ts';
 import { generator } from './draws.ts';
 import { backends, reference } from './support.ts';
 
@@ -50,6 +53,8 @@ describe('an index outside that is known', () => {
     ['sliced', () => ints(0, 7, 0, 8).slice([3, null]), 8],
     ['sliced of turned', () => ints(0, 7, 0, 8).reshape([2, 2]).transpose().flip(0).slice(0), 7],
     ['sliced of cast', () => tensor([1, 9, 2]).cast('i32').slice([1, 2]), 9],
+    ['joined', () => concat([ints(0, 1), ints(-2, 4).reshape([2])]), 4],
+    ['stacked', () => stack([ints(0, 1), full([2], 8, 'i32')], 1).reshape([4]), 8],
     ['full', () => full([2], -7, 'i32'), -7],
     ['full, sliced', () => full([4], -7, 'i32').slice([1, 3]), -7],
     ['arange', () => arange(4), 3],
@@ -92,7 +97,10 @@ describe('an index outside that is known', () => {
   });
 });
 
-describe.for(backends.map((backend) => [backend.name, backend] as const))('an index that a plan finds, on %s', ([, backend]) => {
+const everywhere = [...backends, ...(gpu ? [gpu] : [])].map((backend) => [backend.name, backend] as const);
+afterAll(() => gpu?.dispose());
+
+describe.for(everywhere)('an index that a plan finds, on %s', ([, backend]) => {
   const dtype = backend === reference ? 'f64' : 'f32';
   const outside = [0, -1, 3, -3, -4, 2 ** 31 - 1, -(2 ** 31)];
   const taken = [10, 30, Number.NaN, 10, Number.NaN, Number.NaN, Number.NaN];
