@@ -1,5 +1,5 @@
 import { checkList, options, shown } from '../../engine/arguments.ts';
-import { isFloat } from '../../engine/dtype.ts';
+import { dtypes, isFloat } from '../../engine/dtype.ts';
 import { check } from '../../engine/errors.ts';
 import { arange, bernoulli, customGradient, type Key, matmul, type Operand, type Tensor } from '../../engine/index.ts';
 import { firstKnown } from '../../engine/ops/indexing.ts';
@@ -219,9 +219,9 @@ export function crossEntropy(logits: Tensor, labels: Tensor, given: CrossEntropy
     () => `crossEntropy: labelSmoothing must be from 0 to 1, got ${labelSmoothing}`,
   );
   check(
-    ignoreIndex === undefined || Number.isSafeInteger(ignoreIndex),
+    ignoreIndex === undefined || dtypes.i32.holds(ignoreIndex),
     'argument',
-    () => `crossEntropy: ignoreIndex must be a whole number, got ${shown(ignoreIndex)}`,
+    () => `crossEntropy: ignoreIndex must be a whole number of 32 bits, got ${shown(ignoreIndex)}`,
   );
   const wrong = firstKnown(labels, (label) => label !== ignoreIndex && (label < 0 || label >= classes!));
   check(
