@@ -1,4 +1,4 @@
-import { shown } from './arguments.ts';
+import { checkAttached, shown, typedArrayName } from './arguments.ts';
 import { check, TensegrityError } from './errors.ts';
 import { checkShape, show, sizeOf } from './shape.ts';
 
@@ -9,6 +9,9 @@ import { checkShape, show, sizeOf } from './shape.ts';
 export type DType = 'f32' | 'f64' | 'i32' | 'u8';
 
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** Any of JavaScript's typed arrays, Float16Array among them where there is one. */
+export type NumericArray = ArrayBufferView & ArrayLike<number | bigint>;
 
 /** An array in ordinary memory: row-major, `data.length` is the product of `shape`. */
 export interface HostArray {
@@ -90,16 +93,75 @@ export function isFloat(dtype: DType): boolean {
   return dtypes[dtype].float;
 }
 
-/** The element type that a typed array holds. @throws TensegrityError `dtype` for one the engine does not know. */
+const typeOf: Readonly<Record<string, DType>> = {
+  Float32Array: 'f32',
+  Float64Array: 'f64',
+  Int32Array: 'i32',
+  Uint8Array: 'u8',
+  Uint8ClampedArray: 'u8',
+};
+
+/** What JavaScript's other typed arrays are read as; the last three where their values fit. */
+const readAs: Readonly<Record<string, DType>> = {
+  Float16Array: 'f32',
+  Int16Array: 'i32',
+  Uint16Array: 'i32',
+  Int8Array: 'i32',
+  Uint32Array: 'i32',
+  BigInt64Array: 'i32',
+  BigUint64Array: 'i32',
+};
+
+/** The element type that a typed array holds, of any realm. @throws TensegrityError `dtype` for one that the engine does not compute with. */
 export function dtypeOf(data: TypedArray): DType {
-  if (data instanceof Float32Array) return 'f32';
-  if (data instanceof Float64Array) return 'f64';
-  if (data instanceof Int32Array) return 'i32';
-  if (data instanceof Uint8Array) return 'u8';
-  throw new TensegrityError(
+  const dtype = typeOf[typedArrayName(data) ?? ''];
+  check(
+    dtype,
     'dtype',
-    `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${Object.prototype.toString.call(data)}`,
+    () => `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${shown(data)}; tensor() and slot.set() convert the others`,
   );
+  return dtype;
+}
+
+/** The element type that the values of any typed array are read as. @throws TensegrityError `dtype` for anything else. */
+export function readTypeOf(data: NumericArray, op: string): DType {
+  const name = typedArrayName(data) ?? '';
+  const dtype = typeOf[name] ?? readAs[name];
+  check(
+    dtype,
+    'dtype',
+    () => `${op}: takes numbers, arrays of them, or typed arrays, got ${shown(data)}; say what its bytes are: new Float32Array(x.buffer)`,
+  );
+  return dtype;
+}
+
+/**
+ * The elements of any typed array as `dtype`, or as what they are read as; the array itself, where its elements are of that type. Floats become
+ * integers towards zero.
+ * @throws TensegrityError `dtype` naming the first value that the type does not have.
+ */
+export function elementsOf(data: NumericArray, op: string, dtype: DType = readTypeOf(data, op)): TypedArray {
+  const name = typedArrayName(data) ?? '';
+  checkAttached(op, data);
+  // A clamped array rounds and saturates what is written into it; the engine's wraps.
+  if (name === 'Uint8ClampedArray' && dtype === 'u8') return dtypes.u8.over(data.buffer, data.byteOffset, data.length);
+  // The name says so.
+  if (typeOf[name] === dtype) return data as TypedArray;
+  const result = dtypes[dtype].allocate(data.length);
+  if (dtypes[dtype].float && typeof data[0] !== 'bigint') result.set(data as ArrayLike<number>);
+  else for (let i = 0; i < data.length; i++) result[i] = element(data[i]!, dtype, op, i);
+  return result;
+}
+
+/** A number as an element of `dtype`. @throws TensegrityError `dtype` for one that the type does not have. */
+export function element(value: number | bigint, dtype: DType, op: string, at: number): number {
+  const number = dtypes[dtype].float ? Number(value) : Math.trunc(Number(value));
+  if (!dtypes[dtype].holds(number))
+    throw new TensegrityError(
+      'dtype',
+      `${op}: element ${at} is ${value}, which is none of ${dtype}; name another dtype (f64 has whole numbers up to 2^53: Float64Array.from(x, Number))`,
+    );
+  return number;
 }
 
 /** @throws TensegrityError `shape` unless the elements fill the shape, `dtype` unless they are of the type named. */
