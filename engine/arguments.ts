@@ -170,6 +170,11 @@ export function isMarked(value: unknown): boolean {
   return typeof value === 'object' && value !== null && markOf(value) !== undefined;
 }
 
+/** Whether it is one of another copy. */
+export function isForeign(value: unknown): boolean {
+  return isMarked(value) && markOf(value as object)?.by !== mark;
+}
+
 /** A value as messages show it. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;

@@ -48,7 +48,7 @@ export function withScope<T>(scope: Scope, body: () => T): T {
  */
 export class Slot {
   static {
-    mark(this, 'Slot');
+    mark(Slot, 'Slot');
   }
   /** For messages and listings. */
   name: string;

@@ -27,7 +27,7 @@ export type Nested = number | Nested[];
  */
 export class Tensor {
   static {
-    mark(this, 'Tensor');
+    mark(Tensor, 'Tensor');
   }
   readonly node: Node;
 

@@ -59,7 +59,7 @@ export {
   type ResNetOptions,
   SmallConvNet,
 } from './nn/networks.ts';
-export { type LoadOptions, readSlots, type StateDict, writeSlots } from './nn/state.ts';
+export { type LoadOptions, prefixesOf, readSlots, type StateDict, writeSlots } from './nn/state.ts';
 export { moveAverage } from './optim/ema.ts';
 export { Optimizer, type ParameterGroup, type UpdateContext, type UpdateRule } from './optim/optimizer.ts';
 export { Adam, type AdamHyper, AdamW, LARS, type LARSHyper, type OptimizerOptions, SGD, type SGDHyper } from './optim/rules.ts';
