@@ -1,6 +1,6 @@
 /** Self-supervised representation learning on the engine. Nothing here needs Node: files are in `io/node.ts` and `data/node.ts`. */
 
-export { type Augment, type Augmentation, type AugmentationName, augmentation, augmentations } from './augment/index.ts';
+export { type Augment, type Augmentation, type AugmentationName, augmentation, augmentations, leftOut } from './augment/index.ts';
 export { type CifarVersion, parseCifar } from './data/cifar.ts';
 export { inflateIdx, parseIdx } from './data/idx.ts';
 export { channelStatistics, type ImageDataset, type ImageSplit, normalizeImages, takeRows, takeSplit } from './data/images.ts';

@@ -155,6 +155,7 @@ describe('plain JavaScript', () => {
     targetMomentum: [1, { start: 0.5, steps: 9 }],
     trainingConfig: [{}],
     augmentation: [{}],
+    leftOut: [{ grey: 0.5 }, 4],
     deriveKey: [1, 2],
     methodNamed: ['vicreg'],
     channelStatistics: [images],
