@@ -23,7 +23,13 @@ const batches = fc.record({
   rows: fc.integer({ min: 1, max: 9 }),
   columns: fc.integer({ min: 1, max: 9 }),
 });
-type Batch = typeof batches extends fc.Arbitrary<infer Value> ? Value : never;
+interface Batch {
+  readonly seed: number;
+  readonly n: number;
+  readonly channels: number;
+  readonly rows: number;
+  readonly columns: number;
+}
 const presets = fc.constantFrom(...(Object.keys(augmentations) as AugmentationName[]));
 
 /** Images of 2, 4 and more channels too. */
