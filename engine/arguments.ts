@@ -104,12 +104,9 @@ export function checkNumber(what: string, value: unknown, least = -Infinity, mos
   check(fits, 'argument', () => `${what} must be ${range}, got ${shown(value)}`);
 }
 
-// Of any realm (a frame, node:vm, jest), where `instanceof` would know only this one's.
-const nameOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!;
-
-/** 'Float32Array' of one, whichever realm it is of; undefined of anything but a typed array. */
+/** 'Float32Array' of one, whichever realm (a frame, node:vm, jest) it is of, unlike `instanceof`; undefined of anything but a typed array. */
 export function typedArrayName(value: unknown): string | undefined {
-  return nameOf.call(value) as string | undefined;
+  return Reflect.get(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag, value);
 }
 
 /** @throws TensegrityError `argument` for a typed array whose memory is gone, which would pass for an empty one. */
@@ -117,13 +114,8 @@ export function checkAttached(what: string, array: ArrayLike<unknown>): void {
   if (array.length > 0) return;
   try {
     Uint8Array.prototype.keys.call(array as Uint8Array);
-  } catch (cause) {
-    throw new TensegrityError(
-      'argument',
-      `${what}: the array's buffer was transferred or made smaller; give it before, or a copy`,
-      {},
-      cause,
-    );
+  } catch {
+    throw new TensegrityError('argument', `${what}: the array's buffer was transferred or made smaller; give a copy`);
   }
 }
 
@@ -154,25 +146,23 @@ export function fileBytes(what: string, value: unknown): Uint8Array {
   );
 }
 
-const MARK = Symbol.for('tensegrity');
-
 /** Marks a class, so that an object of another copy of this package, which `instanceof` does not know, is told from anything else. */
 export function mark(type: { readonly prototype: object }, name: string): void {
-  Object.defineProperty(type.prototype, MARK, { value: { name, by: mark } });
+  Object.defineProperty(type.prototype, Symbol.for('tensegrity'), { value: { name, by: mark } });
 }
 
-function markOf(value: object): { readonly name: string; readonly by: unknown } | undefined {
-  return Reflect.get(value, MARK);
+function markOf(value: unknown): { readonly name: string; readonly by: unknown } | undefined {
+  return Reflect.get(Object(value), Symbol.for('tensegrity'));
 }
 
 /** Whether it is an object of a class of this package, of whichever copy. */
 export function isMarked(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && markOf(value) !== undefined;
+  return markOf(value) !== undefined;
 }
 
 /** Whether it is one of another copy. */
 export function isForeign(value: unknown): boolean {
-  return isMarked(value) && markOf(value as object)?.by !== mark;
+  return (markOf(value)?.by ?? mark) !== mark;
 }
 
 /** A value as messages show it. */
@@ -181,10 +171,7 @@ export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'object' || value === null) return String(value);
-  const own = markOf(value);
-  const name = own?.name ?? (typedArrayName(value) || Object.prototype.toString.call(value).slice(8, -1));
-  const article = /^[AEIO]/.test(name) ? 'an' : 'a';
-  if (own && own.by !== mark)
-    return `${article} ${name} of another copy of tensegrity; one program needs one copy: \`npm ls tensegrity\` lists them, \`npm dedupe\` or a bundler's alias makes them one`;
-  return `${article} ${name === 'Object' ? 'object' : name}`;
+  const name = markOf(value)?.name ?? Object.prototype.toString.call(value).slice(8, -1);
+  const foreign = " of another copy of tensegrity: npm ls tensegrity shows them, npm dedupe or a bundler's alias leaves one";
+  return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name === 'Object' ? 'object' : name}${isForeign(value) ? foreign : ''}`;
 }

@@ -93,6 +93,7 @@ export function isFloat(dtype: DType): boolean {
   return dtypes[dtype].float;
 }
 
+/** The typed arrays that the engine computes with. */
 const typeOf: Readonly<Record<string, DType>> = {
   Float32Array: 'f32',
   Float64Array: 'f64',
@@ -101,54 +102,30 @@ const typeOf: Readonly<Record<string, DType>> = {
   Uint8ClampedArray: 'u8',
 };
 
-/** What JavaScript's other typed arrays are read as; the last three where their values fit. */
-const readAs: Readonly<Record<string, DType>> = {
-  Float16Array: 'f32',
-  Int16Array: 'i32',
-  Uint16Array: 'i32',
-  Int8Array: 'i32',
-  Uint32Array: 'i32',
-  BigInt64Array: 'i32',
-  BigUint64Array: 'i32',
-};
-
 /** The element type that a typed array holds, of any realm. @throws TensegrityError `dtype` for one that the engine does not compute with. */
 export function dtypeOf(data: TypedArray): DType {
   const dtype = typeOf[typedArrayName(data) ?? ''];
-  check(
-    dtype,
-    'dtype',
-    () => `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${shown(data)}; tensor() and slot.set() convert the others`,
-  );
+  check(dtype, 'dtype', () => `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${shown(data)}; tensor() takes others`);
   return dtype;
 }
 
-/** The element type that the values of any typed array are read as. @throws TensegrityError `dtype` for anything else. */
-export function readTypeOf(data: NumericArray, op: string): DType {
+/** The element type that the values of any typed array are read as: of Float16Array f32, of the other integers i32. @throws as {@link dtypeOf}. */
+export function readTypeOf(data: NumericArray): DType {
   const name = typedArrayName(data) ?? '';
-  const dtype = typeOf[name] ?? readAs[name];
-  check(
-    dtype,
-    'dtype',
-    () => `${op}: takes numbers, arrays of them, or typed arrays, got ${shown(data)}; say what its bytes are: new Float32Array(x.buffer)`,
-  );
-  return dtype;
+  return name === 'Float16Array' ? 'f32' : name && !typeOf[name] ? 'i32' : dtypeOf(data as TypedArray);
 }
 
 /**
- * The elements of any typed array as `dtype`, or as what they are read as; the array itself, where its elements are of that type. Floats become
- * integers towards zero.
+ * The elements of any typed array as `dtype`; the array itself, where they are of that type. Floats become integers towards zero.
  * @throws TensegrityError `dtype` naming the first value that the type does not have.
  */
-export function elementsOf(data: NumericArray, op: string, dtype: DType = readTypeOf(data, op)): TypedArray {
-  const name = typedArrayName(data) ?? '';
+export function elementsOf(data: NumericArray, op: string, dtype: DType): TypedArray {
   checkAttached(op, data);
-  // A clamped array rounds and saturates what is written into it; the engine's wraps.
-  if (name === 'Uint8ClampedArray' && dtype === 'u8') return dtypes.u8.over(data.buffer, data.byteOffset, data.length);
-  // The name says so.
-  if (typeOf[name] === dtype) return data as TypedArray;
+  const name = typedArrayName(data) ?? '';
+  // A clamped array rounds and saturates what is written into it, and the engine's wraps. The name says the type.
+  if (typeOf[name] === dtype && name !== 'Uint8ClampedArray') return data as TypedArray;
   const result = dtypes[dtype].allocate(data.length);
-  if (dtypes[dtype].float && typeof data[0] !== 'bigint') result.set(data as ArrayLike<number>);
+  if (typeof data[0] === 'number' && (dtypes[dtype].float || /^Uint8/.test(name))) result.set(data as ArrayLike<number>);
   else for (let i = 0; i < data.length; i++) result[i] = element(data[i]!, dtype, op, i);
   return result;
 }
@@ -157,10 +134,7 @@ export function elementsOf(data: NumericArray, op: string, dtype: DType = readTy
 export function element(value: number | bigint, dtype: DType, op: string, at: number): number {
   const number = dtypes[dtype].float ? Number(value) : Math.trunc(Number(value));
   if (!dtypes[dtype].holds(number))
-    throw new TensegrityError(
-      'dtype',
-      `${op}: element ${at} is ${value}, which is none of ${dtype}; name another dtype (f64 has whole numbers up to 2^53: Float64Array.from(x, Number))`,
-    );
+    throw new TensegrityError('dtype', `${op}: element ${at} is ${value}, no value of ${dtype}; convert with Float64Array.from(x, Number)`);
   return number;
 }
 

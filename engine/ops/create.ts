@@ -63,28 +63,26 @@ function toHostArray(data: NestedArray | HostArray, options: TensorOptions): Hos
   const shape = nestedShape(data);
   const flat = dtypes[dtype].allocate(sizeOf(shape));
   let at = 0;
-  const fill = (value: NestedArray, axis: number): void => {
-    if (typeof value === 'number' || typeof value === 'boolean') {
-      check(
-        axis === shape.length,
-        'shape',
-        () => `tensor: ragged nesting; expected an array of ${shape[axis]} at depth ${axis}, got a number`,
-      );
+  const counted = (length: number | undefined): string => (length === undefined ? 'a number' : `${length} entries`);
+  const fill = (value: NestedArray | bigint, axis: number): void => {
+    const list = isList(value) ? value : null;
+    check(
+      list || typeof value === 'number' || typeof value === 'boolean',
+      'argument',
+      () => `tensor: takes numbers, arrays of them, or typed arrays; got ${shown(value)} at depth ${axis}`,
+    );
+    check(
+      list?.length === shape[axis],
+      'shape',
+      () => `tensor: ragged nesting; expected ${counted(shape[axis])} at depth ${axis}, got ${counted(list?.length)}`,
+    );
+    if (!list) {
       flat[at] = element(Number(value), dtype, 'tensor', at);
       at++;
-      return;
-    }
-    check(isList(value), 'argument', () => `tensor: takes numbers, arrays of them, or typed arrays; got ${shown(value)} at depth ${axis}`);
-    check(
-      value.length === shape[axis] && (!isTyped(value) || axis + 1 === shape.length),
-      'shape',
-      () =>
-        `tensor: ragged nesting; expected ${axis < shape.length ? `${shape[axis]} entries` : 'a number'} at depth ${axis}, got ${value.length} ${isTyped(value) ? 'numbers' : 'entries'}`,
-    );
-    if (isTyped(value)) {
-      flat.set(elementsOf(value, 'tensor', dtype), at);
-      at += value.length;
-    } else for (const entry of value) fill(entry, axis + 1);
+    } else if (isTyped(list) && axis + 1 === shape.length) {
+      flat.set(elementsOf(list, 'tensor', dtype), at);
+      at += list.length;
+    } else for (let i = 0; i < list.length; i++) fill(list[i]!, axis + 1);
   };
   fill(data, 0);
   return { dtype, shape: options.shape ?? shape, data: flat };
@@ -96,7 +94,7 @@ function isHostArray(data: NestedArray | HostArray): data is HostArray {
 
 /** The type of the widest of the typed arrays inside, f32 where there are plain numbers. */
 function nestedType(level: NestedArray): DType {
-  if (isTyped(level)) return readTypeOf(level, 'tensor');
+  if (isTyped(level)) return readTypeOf(level);
   return isList(level) && isList(level[0]) ? level.map(nestedType).reduce(promote) : 'f32';
 }
 

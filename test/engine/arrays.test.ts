@@ -86,11 +86,11 @@ describe('typed arrays', () => {
   );
 
   it('whose values the type does not have are refused by the value', () => {
-    refused(() => tensor(Uint32Array.of(1, 2 ** 31)), 'dtype', /element 1 is 2147483648, which is none of i32.*Float64Array\.from/);
+    refused(() => tensor(Uint32Array.of(1, 2 ** 31)), 'dtype', /element 1 is 2147483648, no value of i32.*Float64Array\.from/);
     refused(() => tensor(BigUint64Array.of(2n ** 64n - 1n)), 'dtype', /element 0 is 18446744073709551615/);
     refused(() => tensor(BigInt64Array.of(-(2n ** 31n) - 1n)), 'dtype', /element 0 is -2147483649/);
     refused(() => tensor([Int32Array.of(1), Uint32Array.of(2 ** 32 - 1)]), 'dtype', /is 4294967295/);
-    refused(() => tensor(Float32Array.of(0, 256), { dtype: 'u8' }), 'dtype', /element 1 is 256, which is none of u8/);
+    refused(() => tensor(Float32Array.of(0, 256), { dtype: 'u8' }), 'dtype', /element 1 is 256, no value of u8/);
     refused(() => tensor([[1, Number.NaN]], { dtype: 'i32' }), 'dtype', /element 1 is NaN/);
     refused(() => slot({ dtype: 'u8', shape: [1], data: Uint8Array.of(1) }).set(Int16Array.of(-1)), 'dtype', /slot: element 0 is -1/);
     refused(() => slot({ dtype: 'i32', shape: [1], data: Int32Array.of(1) }).set(BigInt64Array.of(2n ** 40n)), 'dtype', /1099511627776/);
@@ -145,13 +145,13 @@ describe('typed arrays', () => {
   });
 
   it('are told from what is none', () => {
-    refused(() => tensor(new DataView(new ArrayBuffer(4)) as never), 'dtype', /got a DataView; say what its bytes are: new Float32Array/);
+    refused(() => tensor(new DataView(new ArrayBuffer(4)) as never), 'dtype', /Float32Array.*got a DataView/);
     refused(() => tensor(new ArrayBuffer(4) as never), 'argument', /got an ArrayBuffer/);
     refused(() => tensor(tensor(1) as never), 'argument', /got a Tensor/);
     refused(
       () => slot({ dtype: 'f32', shape: [1], data: Int16Array.of(1) } as never),
       'dtype',
-      /got an Int16Array; tensor\(\) and slot\.set/,
+      /got an Int16Array; tensor\(\) takes others/,
     );
     refused(
       () => slot({ dtype: 'f32', shape: [1], data: Float32Array.of(1) }).set(new DataView(new ArrayBuffer(4)) as never),
