@@ -37,10 +37,14 @@ export class Parameter extends Slot {
   }
 }
 
-/** Has a method of a module refuse parameters that the module does not list. @internal */
+/** The methods that {@link watch} put in the place of others. */
+const watching = new WeakSet();
+
+/** Has a method of a module, of its class or its own, refuse parameters that the module does not list. @internal */
 export function watch(module: Module, name: string): void {
-  const method = (): unknown => Reflect.get(Object.getPrototypeOf(module), name);
-  if (typeof method() !== 'function') return;
+  const own: unknown = Object.getOwnPropertyDescriptor(module, name)?.value;
+  const method = (): unknown => own ?? Reflect.get(Object.getPrototypeOf(module), name);
+  if (typeof method() !== 'function' || (typeof own === 'function' && watching.has(own))) return;
   const value = (...args: readonly unknown[]): unknown => {
     const outer = running;
     running ??= module;
@@ -50,6 +54,7 @@ export function watch(module: Module, name: string): void {
       running = outer;
     }
   };
+  watching.add(value);
   Object.defineProperty(module, name, { value, configurable: true, writable: true });
 }
 
@@ -111,6 +116,8 @@ export abstract class Module {
 
   /** Every slot, parameters and buffers, with its name in a state dict; one that is in several places, once, by the name of the first. */
   *namedSlots(prefix = ''): Generator<[name: string, slot: Slot]> {
+    // Once more: a field may have come in its place, as in `forward = (x) => …`.
+    watch(this, 'forward');
     for (const [name, slot] of Module.#slots(this, '', true)) yield [prefix + name, slot];
   }
 

@@ -1,6 +1,6 @@
 import { checkList, shown } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
-import { type Operand, type Slot, Tensor } from '../../engine/index.ts';
+import { type Operand, Slot, Tensor } from '../../engine/index.ts';
 
 /**
  * Moves each target towards its source, in the plan that runs: ξ ← τξ + (1−τ)θ, with θ as assigned so far. For fixed θ the distance shrinks
@@ -21,6 +21,8 @@ export function moveAverage(targets: readonly Slot[], sources: readonly Slot[], 
     'argument',
     () => `moveAverage: ${targets.length} targets need as many sources, got ${sources.length}`,
   );
+  for (const slot of [...targets, ...sources])
+    check(slot instanceof Slot, 'argument', () => `moveAverage: takes slots, got ${shown(slot)}`);
   const sourceOf = new Map<Slot, Slot>();
   targets.forEach((target, i) => {
     const known = sourceOf.get(target);

@@ -148,6 +148,7 @@ describe('typed arrays', () => {
     refused(() => tensor(new DataView(new ArrayBuffer(4)) as never), 'dtype', /Float32Array.*got a DataView/);
     refused(() => tensor(new ArrayBuffer(4) as never), 'argument', /got an ArrayBuffer/);
     refused(() => tensor(tensor(1) as never), 'argument', /got a Tensor/);
+    refused(() => tensor([1n] as never), 'argument', /got 1n at depth 1/);
     refused(
       () => slot({ dtype: 'f32', shape: [1], data: Int16Array.of(1) } as never),
       'dtype',

@@ -150,6 +150,7 @@ describe('shared parameters', () => {
     await realize();
     expect(await numberOf(target)).toBe(0.5);
     expectError(() => moveAverage([target, target], [source, other], 0.5), 'argument', /target is a target with two sources/);
+    expectError(() => moveAverage([target], [3 as never], 0.5), 'argument', /takes slots, got 3/);
   });
 
   it('need names of their own', async () => {
@@ -329,10 +330,19 @@ describe('modules that cannot be found are an error where they are used', () => 
   }
   const closed = layer(2);
   const plain = new Plain();
+  class Field extends Module {
+    readonly #inner = layer(2);
+    override forward = (input: Tensor): Tensor => this.#inner.forward(input);
+  }
   const hiding: Readonly<Record<string, () => Module>> = {
     'in a private field': () => new Hidden(),
     'as a private parameter': () => new Bare(),
     'in a private field of a part': () => new Sequential([new Hidden()]),
+    'behind a forward that is a field': () => {
+      const field = new Field();
+      expect(field.parameters()).toEqual([]);
+      return field;
+    },
     'in a closure': () => new Sequential([(input: Tensor) => closed.forward(input)]),
     'in an object that is no module': () => new Holder(plain, () => [plain.inner]),
     'in a weak map': () => new Holder(new WeakMap([[plain, closed]]), () => [closed]),
