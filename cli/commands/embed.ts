@@ -42,7 +42,8 @@ interface LoadedEncoder {
 }
 
 /**
- * An encoder with weights from a file, whose names may all have a prefix: the one under which everything is found. Other weights may be beside.
+ * An encoder with weights from a file, whose names may have a prefix: the one under which everything is found. What else is there, beside it or
+ * under it (heads, queues), is passed over, and said.
  * @throws TensegrityError `format` naming what is missing or left over, or the prefixes if there are several.
  */
 export async function loadEncoder(input: Input, path: string): Promise<LoadedEncoder> {
@@ -59,18 +60,24 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
   const [shortest = ''] = prefixesOf(tensors, [firstName]).toSorted((a, b) => a.length - b.length);
   const given = input.text('prefix')?.replace(/(?<=[^.])$/, '.');
   let chosen = made(given ?? shortest);
+  const names = [...chosen.encoder.namedSlots()].map(([slotName]) => slotName);
   if (given === undefined && shortest !== '') {
-    const names = [...chosen.encoder.namedSlots()].map(([slotName]) => slotName);
-    const [prefix = shortest, ...others] = prefixesOf(tensors, names);
+    const fitting = prefixesOf(tensors, names);
+    const [only = shortest] = fitting;
     check(
-      others.length === 0,
+      fitting.length <= 1,
       'format',
-      () => `${path} holds ${[prefix, ...others].join(' and ')}, each with a ${name}; say which with --prefix ${prefix}`,
+      () => `${path} holds ${fitting.join(' and ')}, each with a ${name}; say which with --prefix ${only}`,
     );
-    if (prefix !== shortest) chosen = made(prefix);
+    if (only !== shortest) chosen = made(only);
   }
+  const { prefix } = chosen;
+  const part = (slotName: string): string => slotName.split('.')[0]!;
+  const own = new Set(names.map(part));
+  const under = [...tensors.keys()].flatMap((key) => (prefix !== '' && key.startsWith(prefix) ? [key.slice(prefix.length)] : []));
+  const others = under.filter((key) => !own.has(part(key)));
   try {
-    chosen.encoder.loadStateDict(tensors, { ignore: ['fc.'], prefix: chosen.prefix });
+    chosen.encoder.loadStateDict(tensors, { ignore: ['fc.', ...others], prefix });
   } catch (cause) {
     if (!(cause instanceof TensegrityError)) throw cause;
     throw new TensegrityError(
@@ -80,7 +87,8 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
       cause,
     );
   }
-  if (given === undefined && shortest !== '') console.error(`${path}: the weights are those of ${chosen.prefix}*`);
+  const without = others.length === 0 ? '' : `, without ${[...new Set(others.map(part))].join(', ')}`;
+  if (prefix !== '') console.error(`${path}: the weights are those of ${prefix}*${without}`);
   return { ...chosen, metadata };
 }
 

@@ -90,10 +90,16 @@ describe('weights under a prefix', () => {
     expect(expected.stderr).toBe('');
     for (const prefix of ['module.', 'backbone.', 'module.encoder_q.', '_orig_mod.model.']) {
       const others = [...under('student.', new Map([...state].slice(1))), ['queue', one], ['head.0.0.weight', one]] as const;
-      await writeSafetensors(path('prefixed.safetensors'), [...under(prefix, state), [`${prefix}fc.weight`, one], ...others] as const);
+      await writeSafetensors(path('prefixed.safetensors'), [
+        ...under(prefix, state),
+        [`${prefix}fc.weight`, one],
+        [`${prefix}projection_head.0.weight`, one],
+        [`${prefix}queue`, one],
+        ...others,
+      ] as const);
       const { z: features, stderr } = await embedded('prefixed.safetensors');
       expect(features).toEqual(expected.z);
-      expect(stderr).toContain(`the weights are those of ${prefix}*`);
+      expect(stderr).toContain(`the weights are those of ${prefix}*, without fc, projection_head, queue\n`);
     }
   }, 60_000);
 
