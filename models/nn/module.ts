@@ -18,8 +18,8 @@ let running: Module | null = null;
 /** What modules list, as far as it has been asked for. */
 const listed = new WeakMap<Module, ReadonlySet<Slot>>();
 
-/** A slot that is trained. A module's other slots are buffers: state that is saved, and not trained. */
-export class Parameter extends Slot {
+/** A slot of a module. @internal */
+export class ModuleSlot extends Slot {
   /** As a slot's. @throws TensegrityError `argument` while a module runs that does not list it, since it would be neither trained nor saved. */
   override get value(): Tensor {
     const root = running;
@@ -30,17 +30,20 @@ export class Parameter extends Slot {
         all.has(this),
         'argument',
         () =>
-          `${root.constructor.name}: it computes with a parameter ${this.name} ${show(this.shape)} that its parameters() do not have, so it would be neither trained nor saved. A private field (#x), a closure, and an object that is no module cannot be looked into: make the layer a property, or name it in members()`,
+          `${root.constructor.name}: it computes with ${this.name} ${show(this.shape)}, which is not among its parameters and buffers, so it would be neither trained nor saved. A private field (#x), a closure, and an object that is no module cannot be looked into: make the layer a property, or name it in members()`,
       );
     }
     return super.value;
   }
 }
 
+/** A slot that is trained. A module's other slots are buffers: state that is saved, and not trained. */
+export class Parameter extends ModuleSlot {}
+
 /** The methods that {@link watch} put in the place of others. */
 const watching = new WeakSet();
 
-/** Has a method of a module, of its class or its own, refuse parameters that the module does not list. @internal */
+/** Has a method of a module, of its class or its own, refuse slots of modules that this one does not list. @internal */
 export function watch(module: Module, name: string): void {
   const own: unknown = Object.getOwnPropertyDescriptor(module, name)?.value;
   const method = (): unknown => own ?? Reflect.get(Object.getPrototypeOf(module), name);
@@ -78,7 +81,7 @@ function snakeCase(name: string): string {
  * A function of tensors with state. Its slots and the modules inside it are its properties, or in arrays, maps, sets and plain records that are
  * its properties, to any depth. Their names in a state dict are PyTorch's: the properties' names in snake case and the places in arrays, joined
  * by dots ('layer1.0.conv1.weight', 'bn1.running_mean'). What JavaScript hides, private fields (#x) and closures, is not found; that `forward`
- * computes with a parameter from there is an error.
+ * computes with parameters or running statistics from there is an error.
  */
 export abstract class Module {
   static {
@@ -99,19 +102,31 @@ export abstract class Module {
   /**
    * The slots inside `member`.
    * @param once each by its first name alone; else by all that it has, as where a layer is in two places.
-   * @param seen what is not walked into: modules may hold each other.
+   * @param seen what is not walked into again.
+   * @returns whether the walk was given up at a module, or an array, that holds itself: the names by way of it have no end.
    */
-  static *#slots(member: unknown, name: string, once: boolean, seen = new Set<unknown>()): Generator<[name: string, slot: Slot]> {
-    if (typeof member !== 'object' || member === null || seen.has(member)) return;
+  static *#slots(member: unknown, name: string, once: boolean, seen = new Set<unknown>()): Generator<[name: string, slot: Slot], boolean> {
+    if (typeof member !== 'object' || member === null) return false;
+    if (seen.has(member)) return !once;
     check(!isForeign(member), 'argument', () => `${name}: is ${shown(member)}`);
     seen.add(member);
     if (member instanceof Slot) yield [name, member];
     else {
       const parts =
         member instanceof Module ? member.members().map(([property, part]) => [snakeCase(property), part] as const) : contentsOf(member);
-      for (const [part, inner] of parts) yield* Module.#slots(inner, name === '' ? part : `${name}.${part}`, once, seen);
+      for (const [part, inner] of parts) if (yield* Module.#slots(inner, name === '' ? part : `${name}.${part}`, once, seen)) return true;
     }
     if (!once) seen.delete(member);
+    return false;
+  }
+
+  /** Every slot by every name; by the first alone where modules hold each other in a circle. */
+  static #everyName(module: Module): [name: string, slot: Slot][] {
+    const walk = Module.#slots(module, '', false);
+    const all: [name: string, slot: Slot][] = [];
+    let next = walk.next();
+    for (; next.done !== true; next = walk.next()) all.push(next.value);
+    return next.value ? [...module.namedSlots()] : all;
   }
 
   /** Every slot, parameters and buffers, with its name in a state dict; one that is in several places, once, by the name of the first. */
@@ -138,7 +153,7 @@ export abstract class Module {
 
   /** The values of all slots now, by PyTorch's names and in its layouts (NCHW, OIHW, [out, in]); as there, a shared one by each of its names. */
   stateDict(): Promise<Map<string, HostArray>> {
-    return readSlots(Module.#slots(this, '', false));
+    return readSlots(Module.#everyName(this));
   }
 
   /**
@@ -146,7 +161,7 @@ export abstract class Module {
    * @throws TensegrityError `format` naming what is missing, left over or of the wrong shape; nothing has been changed then.
    */
   loadStateDict(state: StateDict, options?: LoadOptions): void {
-    writeSlots(Module.#slots(this, '', false), state, this.constructor.name, options);
+    writeSlots(Module.#everyName(this), state, this.constructor.name, options);
   }
 
   /** Gives the memory of all slots back; not needed in ordinary code. */

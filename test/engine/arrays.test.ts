@@ -15,6 +15,7 @@ import {
   useBackend,
 } from '../../engine/index.ts';
 import { property } from '../support/property.ts';
+import { gpu } from './backends/webgpu/gpu.ts';
 import { reference } from './support.ts';
 
 function refused(action: () => unknown, code: string, message: RegExp): void {
@@ -160,6 +161,38 @@ describe('typed arrays', () => {
       /elements/,
     );
     expect(dtypeOf(elsewhere('new Float64Array(2)'))).toBe('f64');
+  });
+});
+
+describe('memory of every kind', () => {
+  const shared = new Uint8Array(new SharedArrayBuffer(5), 1, 3);
+  shared.set([1, 2, 3]);
+  const sharedFloats = new Float32Array(new SharedArrayBuffer(12));
+  sharedFloats.set([1, 2, 3]);
+  const resizable = new Float32Array(Reflect.construct(ArrayBuffer, [12, { maxByteLength: 100 }]) as ArrayBuffer);
+  resizable.set([1, 2, 3]);
+  const arrays = [
+    shared,
+    sharedFloats,
+    resizable,
+    Uint8ClampedArray.of(1, 2, 3),
+    Buffer.from([1, 2, 3]),
+    BigInt64Array.of(1n, 2n, 3n),
+    elsewhere('Float32Array.of(1, 2, 3)'),
+    elsewhere('new Uint8ClampedArray([1, 2, 3])'),
+  ];
+
+  const available = ['cpu', 'wasm', ...(gpu ? ['webgpu' as const] : [])] as const;
+  it.each(available)('is read by %s', async (name) => {
+    await useBackend(name === 'webgpu' ? gpu! : name);
+    for (const array of arrays) {
+      expect(await tensor(array).mul(2).array()).toEqual([2, 4, 6]);
+      expect(await compile((x: Tensor) => x.add(1))(tensor(array)).then((sum) => sum.array())).toEqual([2, 3, 4]);
+      const kept = slot({ dtype: 'f32', shape: [3], data: new Float32Array(3) });
+      kept.set(array);
+      expect(await kept.value.sum().item()).toBe(6);
+    }
+    await useBackend(reference);
   });
 });
 

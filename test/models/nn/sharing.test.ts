@@ -277,6 +277,15 @@ describe('modules are found', () => {
     expect(child.parameters()).toEqual([child.own.weight]);
   });
 
+  it('where all hold each other, of whose state each slot has one name', async () => {
+    const parts = Array.from({ length: 14 }, (_, i) => new Holder([layer(i)], () => []));
+    for (const part of parts) (part.held as unknown[]).push(...parts);
+    const state = await parts[3]!.stateDict();
+    expect(state.size).toBe(14);
+    parts[3]!.loadStateDict(state);
+    expect([...state.keys()]).toEqual(names(parts[3]!));
+  });
+
   it('in time that is linear where each shares the one below', () => {
     let shared: Module = layer(1);
     for (let depth = 0; depth < 40; depth++) shared = new Sequential([shared, shared]);
@@ -334,8 +343,15 @@ describe('modules that cannot be found are an error where they are used', () => 
     readonly #inner = layer(2);
     override forward = (input: Tensor): Tensor => this.#inner.forward(input);
   }
+  class Statistics extends Module {
+    readonly #normal = new BatchNorm1d(1, { affine: false, dtype: 'f64' });
+    override forward(input: Tensor): Tensor {
+      return this.#normal.forward(input);
+    }
+  }
   const hiding: Readonly<Record<string, () => Module>> = {
     'in a private field': () => new Hidden(),
+    'as private statistics': () => new Statistics(),
     'as a private parameter': () => new Bare(),
     'in a private field of a part': () => new Sequential([new Hidden()]),
     'behind a forward that is a field': () => {
@@ -353,7 +369,7 @@ describe('modules that cannot be found are an error where they are used', () => 
     expectError(
       () => module.forward(x),
       'argument',
-      /computes with a parameter .* that its parameters\(\) do not have.*private field \(#x\).*members\(\)/,
+      /computes with .*, which is not among its parameters and buffers.*private field \(#x\).*members\(\)/,
     );
     // And the next call is no better.
     expectError(() => module.forward(x), 'argument', /neither trained nor saved/);
