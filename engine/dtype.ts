@@ -104,8 +104,13 @@ const typeOf: Readonly<Record<string, DType>> = {
 
 /** The element type that a typed array holds, of any realm. @throws TensegrityError `dtype` for one that the engine does not compute with. */
 export function dtypeOf(data: TypedArray): DType {
-  const dtype = typeOf[typedArrayName(data) ?? ''];
-  check(dtype, 'dtype', () => `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${shown(data)}; tensor() takes others`);
+  const name = typedArrayName(data) ?? '';
+  const dtype = typeOf[name];
+  check(
+    dtype,
+    'dtype',
+    () => `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${shown(data)}${name && '; tensor() takes others'}`,
+  );
   return dtype;
 }
 
@@ -116,14 +121,14 @@ export function readTypeOf(data: NumericArray): DType {
 }
 
 /**
- * The elements of any typed array as `dtype`; the array itself, where they are of that type. Floats become integers towards zero.
+ * The elements of any typed array as `dtype`: in the same memory, where they are of that type. Floats become integers towards zero.
  * @throws TensegrityError `dtype` naming the first value that the type does not have.
  */
 export function elementsOf(data: NumericArray, op: string, dtype: DType): TypedArray {
   checkAttached(op, data);
   const name = typedArrayName(data) ?? '';
-  // A clamped array rounds and saturates what is written into it, and the engine's wraps. The name says the type.
-  if (typeOf[name] === dtype && name !== 'Uint8ClampedArray') return data as TypedArray;
+  // Anew, since a clamped array saturates what is written into it, and `slice` of a Node Buffer is no copy.
+  if (typeOf[name] === dtype) return dtypes[dtype].over(data.buffer, data.byteOffset, data.length);
   const result = dtypes[dtype].allocate(data.length);
   if (typeof data[0] === 'number' && (dtypes[dtype].float || /^Uint8/.test(name))) result.set(data as ArrayLike<number>);
   else for (let i = 0; i < data.length; i++) result[i] = element(data[i]!, dtype, op, i);

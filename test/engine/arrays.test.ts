@@ -129,8 +129,10 @@ describe('typed arrays', () => {
     expect(tensor(following).shape).toEqual([3]);
     const buffer = Buffer.from([1, 2]);
     const kept = slot({ dtype: 'u8', shape: [2], data: buffer });
+    const read = await tensor(buffer).data();
     buffer[0] = 9;
     expect([...(await kept.data())]).toEqual([1, 2]);
+    expect([...read]).toEqual([1, 2]);
   });
 
   it('whose memory is gone are refused, and do not pass for empty ones', () => {
