@@ -18,7 +18,7 @@ let running: Module | null = null;
 /** What modules list, as far as it has been asked for. */
 const listed = new WeakMap<Module, ReadonlySet<Slot>>();
 
-/** A slot of a module. @internal */
+/** A slot of a module, and of no other state. */
 export class ModuleSlot extends Slot {
   /** As a slot's. @throws TensegrityError `argument` while a module runs that does not list it, since it would be neither trained nor saved. */
   override get value(): Tensor {

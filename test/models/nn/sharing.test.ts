@@ -2,7 +2,7 @@
 import { createContext, runInContext } from 'node:vm';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { grad, type HostArray, realize, Slot, slot, type Tensor, tensor, useBackend, zeros } from '../../../engine/index.ts';
+import { compile, grad, type HostArray, realize, Slot, slot, type Tensor, tensor, useBackend, zeros } from '../../../engine/index.ts';
 import {
   Adam,
   AdamW,
@@ -23,6 +23,7 @@ import {
   SmallConvNet,
   writeSlots,
 } from '../../../models/index.ts';
+import { gpu } from '../../engine/backends/webgpu/gpu.ts';
 import { property } from '../../support/property.ts';
 import { expectError } from '../support.ts';
 
@@ -115,14 +116,27 @@ describe('shared parameters', () => {
       expect(await moved(list)).toBe(once);
   });
 
-  it('move 2 → 1.6, as one', async () => {
-    for (const list of [(l: Linear) => new Sequential([l, l]).parameters(), (l: Linear) => [l.weight, l.weight]]) {
-      const l = layer(2);
-      const [net, optimizer] = [new Sequential([l, l]), new SGD(list(l), { learningRate: 0.1 })];
-      optimizer.step(grad(net.forward(tensor([[1]], { dtype: 'f64' })).sum(), optimizer.parameters));
-      await realize();
-      expect(await numberOf(l.weight)).toBeCloseTo(1.6, 12);
+  const backends = ['cpu', 'wasm', ...(gpu ? ['webgpu' as const] : [])] as const;
+  it.each(backends)('move 2 → 1.6, as one, on %s', async (name) => {
+    await useBackend(name === 'webgpu' ? gpu! : name);
+    const l = new Linear(1, 1, { key: 0, bias: false });
+    const net = new Sequential([l, l]);
+    for (const list of [net.parameters(), [l.weight, l.weight]]) {
+      const optimizer = new SGD(list, { learningRate: 0.1 });
+      const step = (x: Tensor): Tensor => {
+        const loss = net.forward(x).sum();
+        optimizer.step(grad(loss, optimizer.parameters));
+        return loss;
+      };
+      const compiled = compile(step);
+      for (const run of [async (x: Tensor) => realize(step(x)), compiled]) {
+        l.weight.set(Float32Array.of(2));
+        await run(tensor([[1]]));
+        expect(await numberOf(l.weight)).toBeCloseTo(1.6, 6);
+      }
+      compiled.dispose();
     }
+    await useBackend('cpu');
   });
 
   it('in two groups are an error, and so is a list of none', () => {
