@@ -39,6 +39,15 @@ export type MetricsLine = StepRecord & {
  * and `report.html`. Every file but the log is replaced in one step; the log is cut back to the checkpoint when a run is resumed.
  */
 export class RunFolder {
+  /** What a run writes, but for its lock. */
+  static readonly files = [
+    'config.json',
+    'metrics.jsonl',
+    'checkpoint.safetensors',
+    'encoder.safetensors',
+    'results.json',
+    'report.html',
+  ] as const;
   readonly path: string;
   #log: FileHandle | null = null;
 

@@ -1,5 +1,5 @@
 /** What types promise, checked: they do not hold in plain JavaScript, where a misspelt option would be ignored and a missing argument end in a TypeError. */
-import { check } from './errors.ts';
+import { check, TensegrityError } from './errors.ts';
 
 /** Defaults of options by name; undefined where there is none, or where the reader checks the value itself. */
 type Defaults<Given> = { readonly [Name in keyof Given]-?: Given[Name] | undefined };
@@ -104,14 +104,75 @@ export function checkNumber(what: string, value: unknown, least = -Infinity, mos
   check(fits, 'argument', () => `${what} must be ${range}, got ${shown(value)}`);
 }
 
-/** @throws TensegrityError `argument` for anything but bytes. */
-export function checkBytes(what: string, value: unknown): void {
-  check(value instanceof Uint8Array, 'argument', () => `${what}: takes the bytes of a file as a Uint8Array, got ${shown(value)}`);
+/** 'Float32Array' of one, whichever realm (a frame, node:vm, jest) it is of, unlike `instanceof`; undefined of anything but a typed array. */
+export function typedArrayName(value: unknown): string | undefined {
+  return Reflect.get(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag, value);
+}
+
+/** @throws TensegrityError `argument` for a typed array whose memory is gone, which would pass for an empty one. */
+export function checkAttached(what: string, array: ArrayLike<unknown>): void {
+  if (array.length > 0) return;
+  try {
+    Uint8Array.prototype.keys.call(array as Uint8Array);
+  } catch {
+    throw new TensegrityError('argument', `${what}: the array's buffer was transferred or made smaller; give a copy`);
+  }
+}
+
+/** The bytes of a file, in any of the ways that JavaScript holds bytes. */
+export type FileBytes = ArrayBufferLike | Uint8Array | Uint8ClampedArray | Int8Array | DataView;
+
+/**
+ * The bytes of a file: those of an ArrayBuffer, shared or not, or of a view of it that counts in bytes. Nothing is copied.
+ * @throws TensegrityError `argument` for anything else.
+ */
+export function fileBytes(what: string, value: unknown): Uint8Array {
+  try {
+    if (ArrayBuffer.isView(value)) {
+      const width = (value as Partial<Uint8Array>).BYTES_PER_ELEMENT ?? 1;
+      if (typedArrayName(value)) checkAttached(what, value as Uint8Array);
+      if (width === 1) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    } else if (/^\[object (Shared)?ArrayBuffer\]$/.test(Object.prototype.toString.call(value))) return new Uint8Array(value as ArrayBuffer);
+  } catch (cause) {
+    if (cause instanceof TensegrityError) throw cause;
+    throw new TensegrityError('argument', `${what}: the buffer was transferred; give it before, or a copy`, {}, cause);
+  }
+  const remedy = ArrayBuffer.isView(value)
+    ? 'new Uint8Array(x.buffer, x.byteOffset, x.byteLength) has its bytes'
+    : 'as of readFile, or await response.arrayBuffer()';
+  throw new TensegrityError(
+    'argument',
+    `${what}: takes the bytes of a file as a Uint8Array or an ArrayBuffer, got ${shown(value)}; ${remedy}`,
+  );
+}
+
+/** Marks a class, so that an object of another copy of this package, which `instanceof` does not know, is told from anything else. */
+export function mark(type: { readonly prototype: object }, name: string): void {
+  Object.defineProperty(type.prototype, Symbol.for('tensegrity'), { value: { name, by: mark } });
+}
+
+function markOf(value: unknown): { readonly name: string; readonly by: unknown } | undefined {
+  return Reflect.get(Object(value), Symbol.for('tensegrity'));
+}
+
+/** Whether it is an object of a class of this package, of whichever copy. */
+export function isMarked(value: unknown): boolean {
+  return markOf(value) !== undefined;
+}
+
+/** Whether it is one of another copy. */
+export function isForeign(value: unknown): boolean {
+  return (markOf(value)?.by ?? mark) !== mark;
 }
 
 /** A value as messages show it. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'bigint') return `${value}n`;
   if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' && value !== null ? 'an object' : typeof value === 'function' ? 'a function' : String(value);
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null) return String(value);
+  const name = markOf(value)?.name ?? Object.prototype.toString.call(value).slice(8, -1);
+  const foreign = " of another copy of tensegrity: npm ls tensegrity shows them, npm dedupe or a bundler's alias leaves one";
+  return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name === 'Object' ? 'object' : name}${isForeign(value) ? foreign : ''}`;
 }

@@ -1,4 +1,4 @@
-import { shown } from './arguments.ts';
+import { isMarked, shown } from './arguments.ts';
 import type { Backend, Executable } from './backends/backend.ts';
 import { buildPlan } from './compiler/compiler.ts';
 import type { Plan } from './compiler/plan.ts';
@@ -49,7 +49,7 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
   /** To be called in its turn, so that no trace is made twice. */
   const specialize = async (args: Arguments): Promise<Specialization<Result>> => {
     args.forEach((x, i) => {
-      check(x instanceof Tensor, 'argument', () => `compile: argument ${i} must be a Tensor; wrap a number with tensor()`);
+      check(x instanceof Tensor, 'argument', () => `compile: argument ${i} must be a Tensor, got ${shown(x)}; wrap a number with tensor()`);
     });
     const target = await backend();
     const key = args.map((x) => `${x.dtype}${show(x.shape)}`).join(' ');
@@ -157,12 +157,13 @@ function flatten<Result extends Tree>(tree: Result): { leaves: Node[]; rebuild: 
 
 /** @throws TensegrityError `argument`, since types do not hold in plain JavaScript. */
 function requireRecord(part: unknown): void {
-  if (part instanceof Promise)
+  // As of any realm, and of any library.
+  if (typeof part === 'object' && part !== null && 'then' in part && typeof part.then === 'function')
     throw new TensegrityError('argument', 'compile: the function must not be async; reading tensors inside it is not possible');
   check(
-    typeof part === 'object' && part !== null,
+    typeof part === 'object' && part !== null && !isMarked(part),
     'argument',
-    () => `compile: the function must return tensors, in arrays and records of any depth; got ${typeof part} ${String(part)}`,
+    () => `compile: the function must return tensors, in arrays and records of any depth; got ${shown(part)}`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { shown } from './arguments.ts';
+import { checkAttached, shown, typedArrayName } from './arguments.ts';
 import { check, TensegrityError } from './errors.ts';
 import { checkShape, show, sizeOf } from './shape.ts';
 
@@ -9,6 +9,9 @@ import { checkShape, show, sizeOf } from './shape.ts';
 export type DType = 'f32' | 'f64' | 'i32' | 'u8';
 
 export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** Any of JavaScript's typed arrays, Float16Array among them where there is one. */
+export type NumericArray = ArrayBufferView & ArrayLike<number | bigint>;
 
 /** An array in ordinary memory: row-major, `data.length` is the product of `shape`. */
 export interface HostArray {
@@ -90,16 +93,54 @@ export function isFloat(dtype: DType): boolean {
   return dtypes[dtype].float;
 }
 
-/** The element type that a typed array holds. @throws TensegrityError `dtype` for one the engine does not know. */
+/** The typed arrays that the engine computes with. */
+const typeOf: Readonly<Record<string, DType>> = {
+  Float32Array: 'f32',
+  Float64Array: 'f64',
+  Int32Array: 'i32',
+  Uint8Array: 'u8',
+  Uint8ClampedArray: 'u8',
+};
+
+/** The element type that a typed array holds, of any realm. @throws TensegrityError `dtype` for one that the engine does not compute with. */
 export function dtypeOf(data: TypedArray): DType {
-  if (data instanceof Float32Array) return 'f32';
-  if (data instanceof Float64Array) return 'f64';
-  if (data instanceof Int32Array) return 'i32';
-  if (data instanceof Uint8Array) return 'u8';
-  throw new TensegrityError(
+  const name = typedArrayName(data) ?? '';
+  const dtype = typeOf[name];
+  check(
+    dtype,
     'dtype',
-    `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${Object.prototype.toString.call(data)}`,
+    () => `expected a Float32Array, Float64Array, Int32Array or Uint8Array, got ${shown(data)}${name && '; tensor() takes others'}`,
   );
+  return dtype;
+}
+
+/** The element type that the values of any typed array are read as: of Float16Array f32, of the other integers i32. @throws as {@link dtypeOf}. */
+export function readTypeOf(data: NumericArray): DType {
+  const name = typedArrayName(data) ?? '';
+  return name === 'Float16Array' ? 'f32' : name && !typeOf[name] ? 'i32' : dtypeOf(data as TypedArray);
+}
+
+/**
+ * The elements of any typed array as `dtype`: in the same memory, where they are of that type. Floats become integers towards zero.
+ * @throws TensegrityError `dtype` naming the first value that the type does not have.
+ */
+export function elementsOf(data: NumericArray, op: string, dtype: DType): TypedArray {
+  checkAttached(op, data);
+  const name = typedArrayName(data) ?? '';
+  // Anew, since a clamped array saturates what is written into it, and `slice` of a Node Buffer is no copy.
+  if (typeOf[name] === dtype) return dtypes[dtype].over(data.buffer, data.byteOffset, data.length);
+  const result = dtypes[dtype].allocate(data.length);
+  if (typeof data[0] === 'number' && (dtypes[dtype].float || /^Uint8/.test(name))) result.set(data as ArrayLike<number>);
+  else for (let i = 0; i < data.length; i++) result[i] = element(data[i]!, dtype, op, i);
+  return result;
+}
+
+/** A number as an element of `dtype`. @throws TensegrityError `dtype` for one that the type does not have. */
+export function element(value: number | bigint, dtype: DType, op: string, at: number): number {
+  const number = dtypes[dtype].float ? Number(value) : Math.trunc(Number(value));
+  if (!dtypes[dtype].holds(number))
+    throw new TensegrityError('dtype', `${op}: element ${at} is ${value}, no value of ${dtype}; convert with Float64Array.from(x, Number)`);
+  return number;
 }
 
 /** @throws TensegrityError `shape` unless the elements fill the shape, `dtype` unless they are of the type named. */

@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'data' // a data set that is absent or has the wrong content
   | 'storage'; // a disk that is full, read-only, or a path that is missing
 
+/** Where two copies of the package may be loaded (two versions, or both bundled and not), `name` and `code` tell one, and not `instanceof`. */
 export class TensegrityError extends Error {
   readonly code: ErrorCode;
   readonly details: Readonly<Record<string, unknown>>;

@@ -3,7 +3,7 @@ export type { Backend, DeviceBuffer, Executable, Storage } from './backends/back
 export { type Compiled, compile, type Tree } from './compile.ts';
 export type { Plan } from './compiler/plan.ts';
 export { type PrintOptions, printPlan } from './compiler/print.ts';
-export type { DType, HostArray, TypedArray } from './dtype.ts';
+export type { DType, HostArray, NumericArray, TypedArray } from './dtype.ts';
 export { type ErrorCode, TensegrityError } from './errors.ts';
 export { type ConvolutionOptions, conv2d, type Pair } from './ops/conv.ts';
 export { arange, eye, full, linspace, type NestedArray, ones, type TensorOptions, tensor, zeros } from './ops/create.ts';

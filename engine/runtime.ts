@@ -187,8 +187,9 @@ export async function inMemoryOf<T>({ name }: Backend, action: () => T | Promise
     return await action();
   } catch (error) {
     // What JavaScript throws when an array is larger than memory.
-    if (!(error instanceof RangeError)) throw error;
-    const message = `backend ${name} has too little memory for this (${error.message}); use smaller batches, and let go of what is not needed`;
+    const { name: kind, message: detail } = Object(error) as Partial<Error>;
+    if (kind !== 'RangeError') throw error;
+    const message = `backend ${name} has too little memory for this (${detail}); use smaller batches, and let go of what is not needed`;
     throw new TensegrityError('backend', message, {}, error);
   }
 }

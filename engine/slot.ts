@@ -1,7 +1,7 @@
-import { shown } from './arguments.ts';
+import { mark, shown } from './arguments.ts';
 import type { Backend, DeviceBuffer } from './backends/backend.ts';
 import { free, freeWhenCollected } from './collect.ts';
-import { checkHostArray, type DType, dtypes, type HostArray, type TypedArray } from './dtype.ts';
+import { checkHostArray, type DType, dtypes, elementsOf, type HostArray, type NumericArray, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import { Node } from './graph.ts';
 import { type Shape, sameShape, show, sizeOf } from './shape.ts';
@@ -47,6 +47,9 @@ export function withScope<T>(scope: Scope, body: () => T): T {
  * An expression built from a slot means the value the slot had then; once the slot is updated, reading the expression is an error.
  */
 export class Slot {
+  static {
+    mark(Slot, 'Slot');
+  }
   /** For messages and listings. */
   name: string;
   readonly shape: Shape;
@@ -69,7 +72,9 @@ export class Slot {
     this.name = name;
     this.shape = initial.shape;
     this.dtype = initial.dtype;
-    this.#host = initial.data.slice();
+    // Not `slice`, which is no copy of a Node Buffer.
+    this.#host = dtypes[this.dtype].allocate(initial.data.length);
+    this.#host.set(initial.data);
   }
 
   get size(): number {
@@ -114,9 +119,11 @@ export class Slot {
   /**
    * Replaces the value, from ordinary memory, and with it an assignment that no plan has run. What was asked for before (plans under way
    * among it) sees the old value, everything after the new one.
-   * @throws TensegrityError `shape`, `disposed`, and `argument` inside a compiled function, whose plan could not repeat it.
+   * @param data any typed array; floats become integers towards zero.
+   * @throws TensegrityError `shape`, `disposed`, `dtype` for a value that the slot's type does not have, and `argument` inside a compiled
+   * function, whose plan could not repeat it.
    */
-  set(data: TypedArray): void {
+  set(data: NumericArray): void {
     check(ArrayBuffer.isView(data), 'argument', () => `set: takes a typed array of ${this.size} elements, got ${shown(data)}`);
     check(data.length === this.size, 'shape', () => `set: slot ${this.name} has ${this.size} elements, got ${data.length}`);
     check(!this.#disposed, 'disposed', () => `set: slot ${this.name} has been disposed`);
@@ -127,7 +134,7 @@ export class Slot {
       () => `set: slot ${this.name} cannot be set inside a compiled function; use assign, or an argument`,
     );
     const copy = dtypes[this.dtype].allocate(data.length);
-    copy.set(data);
+    copy.set(elementsOf(data, `set: slot ${this.name}`, this.dtype));
     const replaced = scope.assigned.get(this) ?? null;
     this.#replaced = replaced;
     const version = this.#newVersion();

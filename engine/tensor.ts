@@ -1,4 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
+import { mark } from './arguments.ts';
 import { type DType, dtypes, type HostArray, isFloat, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import type { Attributes, OpName } from './graph.ts';
@@ -25,6 +26,9 @@ export type Nested = number | Nested[];
  * (`data`, `item`, `array`) or `realize` computes what it needs. Tensors are immutable; elementwise methods broadcast as NumPy does.
  */
 export class Tensor {
+  static {
+    mark(Tensor, 'Tensor');
+  }
   readonly node: Node;
 
   constructor(node: Node) {

@@ -1,6 +1,6 @@
 /** Self-supervised representation learning on the engine. Nothing here needs Node: files are in `io/node.ts` and `data/node.ts`. */
 
-export { type Augment, type Augmentation, type AugmentationName, augmentation, augmentations } from './augment/index.ts';
+export { type Augment, type Augmentation, type AugmentationName, augmentation, augmentations, leftOut } from './augment/index.ts';
 export { type CifarVersion, parseCifar } from './data/cifar.ts';
 export { inflateIdx, parseIdx } from './data/idx.ts';
 export { channelStatistics, type ImageDataset, type ImageSplit, normalizeImages, takeRows, takeSplit } from './data/images.ts';
@@ -59,7 +59,7 @@ export {
   type ResNetOptions,
   SmallConvNet,
 } from './nn/networks.ts';
-export { type LoadOptions, readSlots, type StateDict, writeSlots } from './nn/state.ts';
+export { type LoadOptions, prefixesOf, readSlots, type StateDict, writeSlots } from './nn/state.ts';
 export { moveAverage } from './optim/ema.ts';
 export { Optimizer, type ParameterGroup, type UpdateContext, type UpdateRule } from './optim/optimizer.ts';
 export { Adam, type AdamHyper, AdamW, LARS, type LARSHyper, type OptimizerOptions, SGD, type SGDHyper } from './optim/rules.ts';

@@ -6,15 +6,22 @@ import type { ImageDataset } from '../../models/data/images.ts';
 import { loadDataset } from '../../models/data/node.ts';
 import { readSafetensors, withStorageErrors, writeArray } from '../../models/io/node.ts';
 import { type Encoder, type EncoderName, encoders } from '../../models/nn/networks.ts';
+import { prefixesOf } from '../../models/nn/state.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { type Command, type Input, type OptionTable, UsageError } from '../options.ts';
+import { checkOutputs } from '../outputs.ts';
 
 export const encoderOptions: OptionTable = {
   weights: {
     type: 'string',
     value: 'FILE.safetensors',
     help: "the encoder's weights by PyTorch's names; a classifier head (fc.*) is ignored",
+  },
+  prefix: {
+    type: 'string',
+    value: 'NAME.',
+    help: 'what the names of the weights begin with, as module.encoder_q. (found, where only one has them all)',
   },
   encoder: { type: 'string', value: Object.keys(encoders).join('|'), help: 'its architecture (what the file says; else small-conv)' },
   stem: { type: 'string', value: 'imagenet|cifar', help: 'of a ResNet (imagenet, unless the weights have a 3×3 first layer)' },
@@ -34,16 +41,43 @@ interface LoadedEncoder {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
-/** An encoder with weights from a file. @throws TensegrityError `format` naming what is missing or left over. */
+/**
+ * An encoder with weights from a file, whose names may have a prefix: the one under which everything is found. What else is there, beside it or
+ * under it (heads, queues), is passed over, and said.
+ * @throws TensegrityError `format` naming what is missing or left over, or the prefixes if there are several.
+ */
 export async function loadEncoder(input: Input, path: string): Promise<LoadedEncoder> {
   const { tensors, metadata } = await readSafetensors(path);
   const name = input.choice('encoder', Object.keys(encoders) as EncoderName[], metadata.get('encoder')) ?? 'small-conv';
-  const first = tensors.get(name === 'small-conv' ? '0.0.weight' : 'conv1.weight');
-  const channels = first?.shape[1] ?? 3;
-  const stem = input.choice('stem', ['imagenet', 'cifar'], metadata.get('stem')) ?? (first?.shape[2] === 3 ? 'cifar' : 'imagenet');
-  const encoder = encoders[name]({ key: 0, inputs: channels, stem });
+  const firstName = name === 'small-conv' ? '0.0.weight' : 'conv1.weight';
+  const made = (prefix: string): Omit<LoadedEncoder, 'metadata'> & { readonly prefix: string } => {
+    const first = tensors.get(prefix + firstName);
+    const channels = first?.shape[1] ?? 3;
+    const stem = input.choice('stem', ['imagenet', 'cifar'], metadata.get('stem')) ?? (first?.shape[2] === 3 ? 'cifar' : 'imagenet');
+    return { encoder: encoders[name]({ key: 0, inputs: channels, stem }), channels, prefix };
+  };
+  // The shortest that has the first layer: what the other names are is known when there is an encoder.
+  const [shortest = ''] = prefixesOf(tensors, [firstName]).toSorted((a, b) => a.length - b.length);
+  const given = input.text('prefix')?.replace(/(?<=[^.])$/, '.');
+  let chosen = made(given ?? shortest);
+  const names = [...chosen.encoder.namedSlots()].map(([slotName]) => slotName);
+  if (given === undefined && shortest !== '') {
+    const fitting = prefixesOf(tensors, names);
+    const [only = shortest] = fitting;
+    check(
+      fitting.length <= 1,
+      'format',
+      () => `${path} holds ${fitting.join(' and ')}, each with a ${name}; say which with --prefix ${only}`,
+    );
+    if (only !== shortest) chosen = made(only);
+  }
+  const { prefix } = chosen;
+  const part = (slotName: string): string => slotName.split('.')[0]!;
+  const own = new Set(names.map(part));
+  const under = [...tensors.keys()].flatMap((key) => (prefix !== '' && key.startsWith(prefix) ? [key.slice(prefix.length)] : []));
+  const others = under.filter((key) => !own.has(part(key)));
   try {
-    encoder.loadStateDict(tensors, { ignore: ['fc.'] });
+    chosen.encoder.loadStateDict(tensors, { ignore: ['fc.', ...others], prefix });
   } catch (cause) {
     if (!(cause instanceof TensegrityError)) throw cause;
     throw new TensegrityError(
@@ -53,7 +87,9 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
       cause,
     );
   }
-  return { encoder, channels, metadata };
+  const without = others.length === 0 ? '' : `, without ${[...new Set(others.map(part))].join(', ')}`;
+  if (prefix !== '') console.error(`${path}: the weights are those of ${prefix}*${without}`);
+  return { ...chosen, metadata };
 }
 
 /** @throws TensegrityError `data` for images of another number of channels than the encoder takes. */
@@ -83,6 +119,7 @@ export const embed: Command = {
     const [path, out] = [input.text('weights'), input.text('out')];
     if (path === undefined || out === undefined) throw new UsageError('embed needs --weights FILE.safetensors and --out FILE.npy');
     await startBackend(input);
+    await checkOutputs([path, input.positionals[0]!], [out]);
     // Better now than after minutes of work.
     await withStorageErrors('write', out, () => access(dirname(out), constants.W_OK));
     const { encoder, channels, metadata } = await loadEncoder(input, path);

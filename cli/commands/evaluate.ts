@@ -91,7 +91,7 @@ async function fromWeights(input: Input, path: string): Promise<Subject> {
 }
 
 async function fromRun(input: Input, path: string): Promise<Subject> {
-  const refused = ['encoder', 'stem', 'mean', 'deviation'].filter((name) => input.text(name) !== undefined);
+  const refused = ['encoder', 'prefix', 'stem', 'mean', 'deviation'].filter((name) => input.text(name) !== undefined);
   if (refused.length > 0)
     throw new UsageError(`--run has an encoder of its own; leave out ${refused.map((name) => `--${name}`).join(', ')}`);
   const folder = new RunFolder(path);
@@ -106,8 +106,6 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   const { mean, deviation } = other && opened.train.images.dtype === 'u8' ? await openDataset(source) : opened;
   const dataset = { ...opened, mean, deviation };
   const encoder = initialEncoder(training, dataset.train.images.shape[1]!);
-  const prefix = 'encoder.';
-  const own = [...checkpoint.tensors].filter(([name]) => name.startsWith(prefix));
-  encoder.loadStateDict(new Map(own.map(([name, array]) => [name.slice(prefix.length), array])));
+  encoder.loadStateDict(checkpoint.tensors, { prefix: 'encoder.' });
   return { encoder, dataset };
 }

@@ -8,6 +8,7 @@ import { type MethodName, methodNamed, methods } from '../../models/methods/inde
 import { backendOptions, startBackend } from '../backend.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, chosen, type OptionTable } from '../options.ts';
+import { checkOutputs } from '../outputs.ts';
 import { columns } from '../table.ts';
 
 const options: OptionTable = {
@@ -33,6 +34,9 @@ export const loss: Command = {
     const name = chosen('the method', word, Object.keys(methods) as MethodName[]);
     const compute = asUsage(() => methodNamed(name).configure(readMethodOptions(input, name)));
     const seed = input.whole('seed') ?? 0;
+    const folder = input.text('grad');
+    const results = folder === undefined ? [] : ['za.npy', 'zb.npy'].map((file) => join(folder, file));
+    await checkOutputs([pathA, pathB], results);
     const backend = await startBackend(input);
     const doubles = backend.dtypes.includes('f64');
     const [za, zb] = [await readEmbedding(pathA, doubles), await readEmbedding(pathB, doubles)];
@@ -48,12 +52,11 @@ export const loss: Command = {
       () =>
         `${methodNamed(name).title} of these finite embeddings is not finite in ${doubles ? 'f64' : 'f32'}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; their values or their covariance may be out of range${doubles ? '' : ' (--backend cpu computes f64 files in f64)'}`,
     );
-    const folder = input.text('grad');
     if (folder !== undefined) {
       const arrays = await Promise.all(gradients.map((gradient) => gradient.toHost()));
       for (const [i, { data, shape }] of arrays.entries()) checkFinite(data, shape, `the gradient of ${i === 0 ? pathA : pathB}`);
       await ensureFolder(folder);
-      for (const [i, array] of arrays.entries()) await writeArray(join(folder, ['za.npy', 'zb.npy'][i]!), array);
+      for (const [i, array] of arrays.entries()) await writeArray(results[i]!, array);
     }
     console.log(
       input.flag('json')

@@ -1,5 +1,5 @@
 import { TensegrityError } from '../../engine/errors.ts';
-import { type AugmentationName, augmentations } from '../../models/augment/index.ts';
+import { type AugmentationName, augmentations, leftOut } from '../../models/augment/index.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
 import { type MethodName, methods } from '../../models/methods/index.ts';
 import { type EncoderName, encoders } from '../../models/nn/networks.ts';
@@ -12,6 +12,7 @@ import { dataSource, datasetOptions, openDataset } from '../dataset.ts';
 import { Interruption, Stopped } from '../interruption.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, type Input, type OptionTable, UsageError } from '../options.ts';
+import { checkOutputs } from '../outputs.ts';
 import { Progress } from '../progress.ts';
 import { reportPage } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
@@ -114,6 +115,10 @@ export const train: Command = {
     await trainer.prepare();
     const folder = new RunFolder(resume ?? input.text('out') ?? defaultFolder(config.training));
     using _lock = await folder.lock();
+    await checkOutputs(
+      Object.values(config.source),
+      RunFolder.files.map((name) => folder.file(name)),
+    );
     if (resume === undefined) await folder.begin(config);
     const checkpoint = await folder.checkpoint();
     if (checkpoint) trainer.restore(checkpoint);
@@ -133,6 +138,11 @@ export const train: Command = {
     if (lacking !== null && scored) progress.say(`${dataset.name} has no ${lacking}, so there will be no probes, only collapse metrics`);
     const unseen = unseenLabels(dataset);
     if (unseen !== null && scored) progress.say(`warning: ${dataset.name}: ${unseen}`, { warning: 'labels', urgent: true });
+
+    const channels = dataset.train.images.shape[1]!;
+    const without = new Set(augmentations[config.training.augmentation].flatMap((view) => leftOut(view, channels)));
+    if (without.size > 0)
+      progress.say(`${[...without].join(', ')} need red, green and blue, so images of ${channels} channels are augmented without`);
 
     try {
       await trainLoop({ trainer, dataset, folder, config, lines, progress, checkpointEvery, interruption });

@@ -1,13 +1,24 @@
 import { options, shown } from '../arguments.ts';
-import { checkDType, checkHostArray, type DType, dtypeOf, dtypes, type HostArray, type TypedArray } from '../dtype.ts';
+import {
+  checkDType,
+  checkHostArray,
+  type DType,
+  dtypes,
+  element,
+  elementsOf,
+  type HostArray,
+  type NumericArray,
+  promote,
+  readTypeOf,
+} from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { leafNode } from '../graph.ts';
 import { checkShape, type Shape, sizeOf } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
 import type { Rule } from './rule.ts';
 
-/** Numbers, nested to any depth. */
-export type NestedArray = number | boolean | readonly NestedArray[];
+/** Numbers, nested to any depth; the innermost arrays may be typed ones. */
+export type NestedArray = number | boolean | NumericArray | readonly NestedArray[];
 
 export interface TensorOptions {
   readonly dtype?: DType;
@@ -30,69 +41,75 @@ function unreachable(op: string): never {
 
 /**
  * A tensor of numbers. Nested arrays give their own shape and are f32 unless `dtype` says otherwise; a typed array keeps its type and is
- * not copied (do not change it afterwards); its shape is `options.shape`, or one axis.
- * @throws TensegrityError `shape` for ragged nesting, or data that does not fill the shape.
+ * not copied (do not change it afterwards); its shape is `options.shape`, or one axis. Of the typed arrays that have no type here, and of
+ * arrays of typed arrays, the values are taken: Float16Array as f32, Uint8ClampedArray as u8, the other integers as i32, if all fit.
+ * @throws TensegrityError `shape` for ragged nesting, or data that does not fill the shape; `dtype` for a number that the type does not have.
  */
-export function tensor(data: NestedArray | TypedArray | HostArray, given: TensorOptions = {}): Tensor {
+export function tensor(data: NestedArray | HostArray, given: TensorOptions = {}): Tensor {
   const host = toHostArray(data, options('tensor', given, { dtype: undefined, shape: undefined }));
   checkHostArray(host, 'tensor');
   return new Tensor(leafNode(host.data, host.shape, host.dtype));
 }
 
-function toHostArray(data: NestedArray | TypedArray | HostArray, options: TensorOptions): HostArray {
+function toHostArray(data: NestedArray | HostArray, options: TensorOptions): HostArray {
   if (options.dtype !== undefined) checkDType(options.dtype, 'tensor');
-  if (ArrayBuffer.isView(data)) return converted({ dtype: dtypeOf(data), shape: options.shape ?? [data.length], data }, options.dtype);
-  if (isHostArray(data)) return converted({ ...data, shape: options.shape ?? data.shape }, options.dtype);
+  if (isHostArray(data)) {
+    checkHostArray(data, 'tensor');
+    const dtype = options.dtype ?? data.dtype;
+    return { dtype, shape: options.shape ?? data.shape, data: elementsOf(data.data, 'tensor', dtype) };
+  }
+  const dtype = options.dtype ?? nestedType(data);
+  if (isTyped(data)) return { dtype, shape: options.shape ?? [data.length], data: elementsOf(data, 'tensor', dtype) };
   const shape = nestedShape(data);
-  const dtype = options.dtype ?? 'f32';
   const flat = dtypes[dtype].allocate(sizeOf(shape));
   let at = 0;
-  const fill = (value: NestedArray, axis: number): void => {
-    if (typeof value === 'number' || typeof value === 'boolean') {
-      check(
-        axis === shape.length,
-        'shape',
-        () => `tensor: ragged nesting; expected an array of ${shape[axis]} at depth ${axis}, got a number`,
-      );
-      flat[at++] = Number(value);
-      return;
-    }
+  const counted = (length: number | undefined): string => (length === undefined ? 'a number' : `${length} entries`);
+  const fill = (value: NestedArray | bigint, axis: number): void => {
+    const list = isList(value) ? value : null;
     check(
-      Array.isArray(value),
+      list || typeof value === 'number' || typeof value === 'boolean',
       'argument',
-      () => `tensor: takes numbers, arrays of them, or typed arrays; got ${value === null ? 'null' : typeof value} at depth ${axis}`,
+      () => `tensor: takes numbers, arrays of them, or typed arrays; got ${shown(value)} at depth ${axis}`,
     );
     check(
-      value.length === shape[axis],
+      list?.length === shape[axis],
       'shape',
-      () =>
-        `tensor: ragged nesting; expected ${axis < shape.length ? `${shape[axis]} entries` : 'a number'} at depth ${axis}, got ${value.length} entries`,
+      () => `tensor: ragged nesting; expected ${counted(shape[axis])} at depth ${axis}, got ${counted(list?.length)}`,
     );
-    for (const entry of value) fill(entry, axis + 1);
+    if (!list) {
+      flat[at] = element(Number(value), dtype, 'tensor', at);
+      at++;
+    } else if (isTyped(list) && axis + 1 === shape.length) {
+      flat.set(elementsOf(list, 'tensor', dtype), at);
+      at += list.length;
+    } else for (let i = 0; i < list.length; i++) fill(list[i]!, axis + 1);
   };
   fill(data, 0);
   return { dtype, shape: options.shape ?? shape, data: flat };
 }
-
 function isHostArray(data: NestedArray | HostArray): data is HostArray {
-  return typeof data === 'object' && data !== null && 'data' in data;
+  // A tensor has `data` too: a method.
+  return typeof data === 'object' && data !== null && 'data' in data && typeof data.data !== 'function';
+}
+
+/** The type of the widest of the typed arrays inside, f32 where there are plain numbers. */
+function nestedType(level: NestedArray): DType {
+  if (isTyped(level)) return readTypeOf(level);
+  return isList(level) && isList(level[0]) ? level.map(nestedType).reduce(promote) : 'f32';
 }
 
 function nestedShape(data: NestedArray): number[] {
   const shape: number[] = [];
-  for (let level: NestedArray | undefined = data; isList(level); level = level[0]) shape.push(level.length);
+  for (let level: NestedArray | bigint | undefined = data; isList(level); level = level[0]) shape.push(level.length);
   return shape;
 }
 
-function isList(level: NestedArray | undefined): level is readonly NestedArray[] {
-  return Array.isArray(level);
+function isTyped(level: unknown): level is NumericArray {
+  return ArrayBuffer.isView(level);
 }
 
-function converted(host: HostArray, dtype: DType | undefined): HostArray {
-  if (dtype === undefined || dtype === host.dtype) return host;
-  const data = dtypes[dtype].allocate(host.data.length);
-  data.set(host.data);
-  return { dtype, shape: host.shape, data };
+function isList(level: unknown): level is readonly NestedArray[] | NumericArray {
+  return Array.isArray(level) || isTyped(level);
 }
 
 /** A tensor whose every element is `value`; it takes no memory until it must. */

@@ -1,3 +1,4 @@
+import { shown } from '../arguments.ts';
 import { checkDType, type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
@@ -60,7 +61,7 @@ export const castRule: Rule<'cast'> = {
 export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]): Tensor {
   for (const operand of operands) {
     if (!(operand instanceof Tensor) && typeof operand !== 'number')
-      throw new TensegrityError('argument', `${fn}: takes tensors and numbers, got ${typeof operand}; make a tensor of it with tensor()`);
+      throw new TensegrityError('argument', `${fn}: takes tensors and numbers, got ${shown(operand)}; make a tensor of it with tensor()`);
   }
   const row = scalarRow(fn);
   const valued = row.typing === 'select' ? operands.slice(1) : operands;

@@ -49,6 +49,24 @@ function about(draw: Tensor, extent: number, chosen: Tensor): Tensor {
   return chosen.where(within(draw, [-extent, extent]), 0);
 }
 
+/** A change of colour, which leaves images alone whose channels are not red, green and blue. */
+function ofColour(change: typeof toGrey): typeof toGrey {
+  return (images, parameter) => (images.shape[1] === 3 ? change(images, parameter) : images);
+}
+
+/**
+ * What a configuration asks for and images of this many channels do without: saturation, hue and grey where they are neither one, of which
+ * these change nothing, nor three, which are red, green and blue.
+ */
+export function leftOut(config: Augmentation, channels: number): string[] {
+  checkAugmentation(config);
+  checkNumber('leftOut: the channels', channels, 1);
+  if (channels === 1 || channels === 3) return [];
+  const { jitter, grey = 0 } = config;
+  const asked = { saturation: jitter?.saturation ?? 0, hue: jitter?.hue ?? 0, grey };
+  return Object.entries(asked).flatMap(([name, extent]) => (extent > 0 ? [name] : []));
+}
+
 const WHOLE: Range = [1, 1];
 const RATIO: Range = [3 / 4, 4 / 3];
 
@@ -79,8 +97,8 @@ const steps: { readonly [Name in string]: (config: Augmentation) => Augment | nu
     const adjustments = [
       { extent: brightness, apply: adjustBrightness, neutral: 1 },
       { extent: contrast, apply: adjustContrast, neutral: 1 },
-      { extent: saturation, apply: adjustSaturation, neutral: 1 },
-      { extent: hue, apply: adjustHue, neutral: 0 },
+      { extent: saturation, apply: ofColour(adjustSaturation), neutral: 1 },
+      { extent: hue, apply: ofColour(adjustHue), neutral: 0 },
     ];
     return (images, key) => {
       const [chance, ...drawn] = draws(images.shape[0]!, 1 + adjustments.length, key);
@@ -96,7 +114,7 @@ const steps: { readonly [Name in string]: (config: Augmentation) => Augment | nu
       ? null
       : (images, key) => {
           const [chance] = draws(images.shape[0]!, 1, key);
-          return toGrey(images, chance!.less(grey));
+          return ofColour(toGrey)(images, chance!.less(grey));
         },
   blur: ({ blur }) =>
     blur
@@ -116,7 +134,7 @@ const steps: { readonly [Name in string]: (config: Augmentation) => Augment | nu
 
 /**
  * The augmentation that a configuration describes, as a function that builds graph. Each step draws from a key of its own, so that leaving
- * one out does not change the others.
+ * one out does not change the others. Saturation, hue and grey are of images of three channels: {@link leftOut} says what others do without.
  * @throws TensegrityError `argument` for a range or a probability that makes no sense; `shape` for images that are not [N, C, H, W].
  */
 export function augmentation(config: Augmentation): Augment {

@@ -21,7 +21,7 @@ function requireColour(x: Tensor, op: string): void {
   check(
     x.rank === 4 && (x.shape[1] === 1 || x.shape[1] === 3),
     'shape',
-    () => `${op}: takes images [N, C, H, W] of 1 or 3 channels, got ${show(x.shape)}`,
+    () => `${op}: takes images [N, C, H, W] of 1 channel or of 3, red, green and blue; got ${show(x.shape)}`,
   );
 }
 
@@ -36,9 +36,9 @@ export function adjustBrightness(x: Tensor, factor: Tensor): Tensor {
   return clip(x.mul(factor));
 }
 
-/** Away from the mean brightness of the image; 1 leaves the image. */
+/** Away from the mean brightness of the image, where channels other than red, green and blue count alike; 1 leaves the image. */
 export function adjustContrast(x: Tensor, factor: Tensor): Tensor {
-  return blend(x, luminance(x).mean([1, 2, 3], true), factor);
+  return blend(x, (x.shape[1] === 3 ? luminance(x) : x).mean([1, 2, 3], true), factor);
 }
 
 /** Away from each pixel's own grey; 1 leaves the image, 0 makes it grey. */

@@ -1,4 +1,4 @@
-import { checkBytes, checkChoice, checkList } from '../../engine/arguments.ts';
+import { checkChoice, checkList, type FileBytes, fileBytes } from '../../engine/arguments.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import type { ImageSplit } from './images.ts';
 
@@ -22,14 +22,14 @@ export type CifarVersion = keyof typeof cifarVersions;
 
 /**
  * Reads the records of CIFAR binary files, one file after another.
- * @param files contents of data_batch_1.bin … or of train.bin, in order.
+ * @param contents those of data_batch_1.bin … or of train.bin, in order.
  * @returns images [count, 3, 32, 32] u8 and labels [count] i32, in memory of their own, about as large as the files.
  * @throws TensegrityError `format` for a file that is empty or no whole number of records, or a label that is no class.
  */
-export function parseCifar(files: readonly Uint8Array[], version: CifarVersion): ImageSplit & Required<Pick<ImageSplit, 'labels'>> {
+export function parseCifar(contents: readonly FileBytes[], version: CifarVersion): ImageSplit & Required<Pick<ImageSplit, 'labels'>> {
   checkChoice('parseCifar', version, Object.keys(cifarVersions));
-  checkList('parseCifar: the files', files);
-  for (const file of files) checkBytes('parseCifar', file);
+  checkList('parseCifar: the files', contents);
+  const files = contents.map((file) => fileBytes('parseCifar', file));
   const { labelBytes, labelAt, classes } = cifarVersions[version];
   const record = labelBytes + PIXELS;
   for (const { length } of files) {

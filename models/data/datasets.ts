@@ -300,7 +300,7 @@ async function loadNamed(name: string, source: Source, options: DatasetOptions):
   );
 }
 
-/** How many channels an image can have for its layout to be told from its shape. */
+/** How many channels an image has most often. */
 const CHANNELS: readonly (number | undefined)[] = [1, 3];
 
 /** Where the last axis is this short and those before are longer, it holds channels (grey and alpha, or colour and alpha, at most). */
@@ -336,10 +336,11 @@ function asImages(array: HostArray, path: string): HostArray {
       );
     return { dtype: type, shape, data: values };
   }
-  const [channelsFirst, channelsLast] = [CHANNELS.includes(second), CHANNELS.includes(fourth)];
+  const usual = [CHANNELS.includes(second), CHANNELS.includes(fourth)];
+  const [channelsFirst, channelsLast] = usual.includes(true) ? usual : [second <= MOST_CHANNELS, fourth <= MOST_CHANNELS];
   if (channelsFirst === channelsLast) {
     return fail(
-      `1 or 3 channels in either the second place, [count, channels, height, width], or the last, and here they may be in ${channelsFirst ? 'both' : 'neither'}; save as f32 [count, channels, height, width] to settle it`,
+      `1 to ${MOST_CHANNELS} channels in either the second place, [count, channels, height, width], or the last, and here they may be in ${channelsFirst ? 'both' : 'neither'}; save as f32 [count, channels, height, width], in [0, 1], to settle it`,
     );
   }
   return channelsFirst ? array : channelsLastToFirst(data, count, second, third, fourth);
@@ -388,7 +389,7 @@ async function loadFolder(path: string): Promise<ImageDataset> {
  * checksum; a download is written aside and renamed, so one that is broken off leaves nothing half, and begins again with the file it was at.
  *
  * A .npy: float images are used as they are, [count, channels, height, width] (up to 4 channels last are refused); u8 ones are given with the mean and deviation to normalise them by,
- * and may have their 1 or 3 channels last. [count, height, width] has one channel.
+ * and may have their channels, up to 4, last. [count, height, width] has one channel.
  *
  * @param nameOrPath a name, a folder, or a path that ends in `.npy`.
  * @returns u8 or f32 images and i32 labels; no test split where a .npy comes without test images.

@@ -1,4 +1,4 @@
-import { checkBytes } from '../../engine/arguments.ts';
+import { type FileBytes, fileBytes } from '../../engine/arguments.ts';
 import type { HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { sizeOf } from '../../engine/shape.ts';
@@ -41,12 +41,12 @@ function parseHeader(bytes: Uint8Array): Header | undefined {
 /**
  * Reads an IDX file (MNIST's format): 8- and 16-bit whole numbers become i32, unsigned bytes u8.
  * The result owns its memory, at most four times the file's size.
- * @param bytes the file's content, not compressed; see {@link inflateIdx}.
+ * @param file its content, not compressed; see {@link inflateIdx}.
  * @throws TensegrityError `format` unless the header is sound and the file exactly as long as it says.
  * Source: "The IDX file format", http://yann.lecun.com/exdb/mnist/ (archived).
  */
-export function parseIdx(bytes: Uint8Array): HostArray {
-  checkBytes('parseIdx', bytes);
+export function parseIdx(file: FileBytes): HostArray {
+  const bytes = fileBytes('parseIdx', file);
   const header = parseHeader(bytes);
   if (header === undefined)
     throw new TensegrityError('format', `${WHAT}: it ends after ${bytes.length} bytes, within its header; the file is incomplete`);
@@ -62,8 +62,8 @@ export function parseIdx(bytes: Uint8Array): HostArray {
  * @param largest bytes of content to accept at most, whatever the header says. Default 1 GiB.
  * @throws TensegrityError `format` for damaged gzip data, or content that is longer than its header says or than `largest`.
  */
-export async function inflateIdx(bytes: Uint8Array, largest = LARGEST_CONTENT): Promise<Uint8Array> {
-  checkBytes('inflateIdx', bytes);
+export async function inflateIdx(file: FileBytes, largest = LARGEST_CONTENT): Promise<Uint8Array> {
+  const bytes = fileBytes('inflateIdx', file);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   let at = 0;
   const source = new ReadableStream<Uint8Array<ArrayBuffer>>({

@@ -200,7 +200,7 @@ export interface AlphaReQOptions {
 export function alphaReQ(z: HostArray | Float64Array, given: AlphaReQOptions = {}): number {
   const { from, to, weights } = options('alphaReQ', given, { from: 1, to: undefined, weights: 'none' });
   checkChoice('alphaReQ: weights', weights, ['none', 'inverse-rank']);
-  const spectrum = z instanceof Float64Array ? z : covarianceSpectrum(z);
+  const spectrum = ArrayBuffer.isView(z) ? z : covarianceSpectrum(z);
   const positive = positiveCount(spectrum);
   const last = to ?? positive;
   check(

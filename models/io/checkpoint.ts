@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { checkBytes } from '../../engine/arguments.ts';
+import { type FileBytes, fileBytes } from '../../engine/arguments.ts';
 import type { HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { readAs, writeFileAtomically } from './files.ts';
@@ -93,8 +93,8 @@ export function serializeCheckpoint({ tensors, step, epoch, batch, key, config, 
  * Reads what {@link serializeCheckpoint} wrote.
  * @throws TensegrityError `format` if the bytes are no checkpoint, one of another version, or damaged: any changed, missing or added byte is noticed.
  */
-export function parseCheckpoint(bytes: Uint8Array): Checkpoint {
-  checkBytes('parseCheckpoint', bytes);
+export function parseCheckpoint(file: FileBytes): Checkpoint {
+  const bytes = fileBytes('parseCheckpoint', file);
   const beginning = new TextDecoder('latin1').decode(bytes.subarray(8, DIGEST_START + DIGEST_LENGTH));
   if (!beginning.startsWith(BEFORE_DIGEST)) {
     throw new TensegrityError(

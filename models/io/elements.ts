@@ -8,7 +8,7 @@ interface Element {
   /** The engine's element type that values become. */
   readonly dtype: DType;
   /** Reads one value; `null` where the file's bits are the engine's bits, so that the whole block is copied. */
-  readonly read: ((view: DataView, at: number, littleEndian: boolean) => number) | null;
+  readonly read: ((view: DataView, at: number, littleEndian: boolean) => number | bigint) | null;
   /** Inclusive bounds of what the engine's type can hold, where the file's type can hold more. */
   readonly range?: readonly [number, number];
 }
@@ -33,6 +33,15 @@ function float16(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** Four bits of exponent, three of fraction, and no ∞: all ones are NaN. (P. Micikevicius et al., arXiv 2209.05433, Table 1) */
+function float8(bits: number): number {
+  const sign = bits & 0x80 ? -1 : 1;
+  const exponent = (bits >> 3) & 15;
+  const fraction = bits & 7;
+  if ((bits & 0x7f) === 0x7f) return NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -9 : sign * (1 + fraction / 8) * 2 ** (exponent - 7);
+}
+
 /** Every element type that the file formats here store, and what it becomes in memory. At most four bytes come of one byte in the file. */
 export const elements = {
   bool: { bytes: 1, dtype: 'u8', read: (view, at) => view.getUint8(at), range: [0, 1] },
@@ -42,7 +51,12 @@ export const elements = {
   i16: { bytes: 2, dtype: 'i32', read: (view, at, little) => view.getInt16(at, little) },
   u32: { bytes: 4, dtype: 'i32', read: (view, at, little) => view.getUint32(at, little), range: INT32 },
   i32: { bytes: 4, dtype: 'i32', read: null },
-  i64: { bytes: 8, dtype: 'i32', read: (view, at, little) => Number(view.getBigInt64(at, little)), range: INT32 },
+  i64: { bytes: 8, dtype: 'i32', read: (view, at, little) => view.getBigInt64(at, little), range: INT32 },
+  u64: { bytes: 8, dtype: 'i32', read: (view, at, little) => view.getBigUint64(at, little), range: INT32 },
+  f8e4m3: { bytes: 1, dtype: 'f32', read: (view, at) => float8(view.getUint8(at)) },
+  // The upper half of a binary16.
+  f8e5m2: { bytes: 1, dtype: 'f32', read: (view, at) => float16(view.getUint8(at) << 8) },
+  f8e8m0: { bytes: 1, dtype: 'f32', read: (view, at) => (view.getUint8(at) === 255 ? NaN : 2 ** (view.getUint8(at) - 127)) },
   f16: { bytes: 2, dtype: 'f32', read: (view, at, little) => float16(view.getUint16(at, little)) },
   bf16: { bytes: 2, dtype: 'f32', read: (view, at, little) => bfloat16(view.getUint16(at, little)) },
   f32: { bytes: 4, dtype: 'f32', read: null },
@@ -51,7 +65,7 @@ export const elements = {
 
 export type ElementName = keyof typeof elements;
 
-const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+export const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 function reverseEach(bytes: Uint8Array, width: number): void {
   for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
@@ -87,7 +101,7 @@ export function checkExtent(shape: readonly number[], bytesPerElement: number, b
 /**
  * Values of one stored type, in memory of their own.
  * @param bytes a whole number of elements.
- * @throws TensegrityError `format` naming the first value that the engine's type cannot hold.
+ * @throws TensegrityError `format` naming the first value that the engine's type cannot hold, and what to save instead.
  */
 export function decodeElements(name: ElementName, bytes: Uint8Array, littleEndian: boolean, what: string): TypedArray {
   const element: Element = elements[name];
@@ -106,11 +120,11 @@ export function decodeElements(name: ElementName, bytes: Uint8Array, littleEndia
     if (value < lowest || value > highest) {
       throw new TensegrityError(
         'format',
-        `${what}: element ${index} is ${value}, but ${name} values here must lie within ${lowest} … ${highest}`,
-        { index, value },
+        `${what}: element ${index} is ${value}, but ${name} values here must lie within ${lowest} … ${highest}; save ${name === 'bool' ? "bytes as 'u1' (NumPy: array.view('u1'))" : "whole numbers beyond as f64, which has those up to 2^53 (NumPy: array.astype('f8'); PyTorch: tensor.double())"}`,
+        { index, value: Number(value) },
       );
     }
-    data[index] = value;
+    data[index] = Number(value);
   }
   return data;
 }

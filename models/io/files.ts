@@ -104,7 +104,8 @@ export async function readBytes(path: string, largest = LARGEST_READ): Promise<U
 }
 
 function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  // Not `instanceof Error`: in jest, those of node:fs are of another realm.
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** What is at `path`, or undefined. Folders are refused as the operating system would. */

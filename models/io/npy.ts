@@ -1,8 +1,8 @@
-import { checkBytes } from '../../engine/arguments.ts';
+import { type FileBytes, fileBytes } from '../../engine/arguments.ts';
 import { checkHostArray, type DType, dtypes, type HostArray, type TypedArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { contiguousStrides } from '../../engine/shape.ts';
-import { checkExtent, decodeElements, type ElementName, elements, littleEndianBytes, viewOf } from './elements.ts';
+import { checkExtent, decodeElements, type ElementName, elements, hostIsLittleEndian, littleEndianBytes, viewOf } from './elements.ts';
 import { Scanner } from './scanner.ts';
 
 const WHAT = '.npy file';
@@ -15,7 +15,7 @@ const LENGTH_BYTES: Readonly<Record<number, 2 | 4>> = { 1: 2, 2: 4, 3: 4 };
 const LONGEST_HEADER = 0xffff;
 const MOST_DIMENSIONS = 64;
 
-/** NumPy's type codes, without the byte order in front. */
+/** NumPy's type codes, without the byte order in front, and those of its names and letters that are the same on every system. */
 const ELEMENT_OF: Readonly<Record<string, ElementName>> = {
   f8: 'f64',
   f4: 'f32',
@@ -27,7 +27,45 @@ const ELEMENT_OF: Readonly<Record<string, ElementName>> = {
   u4: 'u32',
   u2: 'u16',
   u1: 'u8',
+  u8: 'u64',
   b1: 'bool',
+  float64: 'f64',
+  float32: 'f32',
+  float16: 'f16',
+  int64: 'i64',
+  int32: 'i32',
+  int16: 'i16',
+  int8: 'i8',
+  uint64: 'u64',
+  uint32: 'u32',
+  uint16: 'u16',
+  uint8: 'u8',
+  bool: 'bool',
+  d: 'f64',
+  f: 'f32',
+  e: 'f16',
+  q: 'i64',
+  i: 'i32',
+  h: 'i16',
+  b: 'i8',
+  Q: 'u64',
+  I: 'u32',
+  H: 'u16',
+  B: 'u8',
+  '?': 'bool',
+};
+
+/** What to do about the types that are none of these, by the first letter of their code. */
+const REMEDY_OF: Readonly<Record<string, string>> = {
+  f: "array.astype('<f8')",
+  g: "array.astype('<f8')",
+  c: "numpy.stack([array.real, array.imag]).astype('<f4')",
+  M: "array.astype('i8') counts its units; scaled, as floats, .astype('<f8')",
+  m: "array.astype('i8') counts its units; scaled, as floats, .astype('<f8')",
+  O: "numpy.stack(array.tolist()).astype('<f4')",
+  S: "numpy.unique(array, return_inverse=True)[1].astype('<i4')",
+  U: "numpy.unique(array, return_inverse=True)[1].astype('<i4')",
+  V: "array.astype('<f4') where it was made, as of bfloat16",
 };
 
 const DESCRIPTION_OF: Readonly<Record<DType, string>> = { f32: '<f4', f64: '<f8', i32: '<i4', u8: '|u1' };
@@ -49,7 +87,14 @@ function parseHeader(text: string): Header {
     return value;
   };
   const values: Readonly<Record<string, () => string | boolean | number[]>> = {
-    descr: pythonString,
+    descr: () => {
+      if (scanner.peek() === '[')
+        throw new TensegrityError(
+          'format',
+          `${WHAT}: a structured array, whose elements are records; save each of its fields by itself (in NumPy: numpy.save('x.npy', array['x']))`,
+        );
+      return pythonString();
+    },
     fortran_order: () => scanner.match(/True|False/y, 'True or False') === 'True',
     shape: () => scanner.list('(', ')', dimension, true),
   };
@@ -71,17 +116,17 @@ function parseHeader(text: string): Header {
   }
   if (shape.length > MOST_DIMENSIONS)
     throw new TensegrityError('format', `${WHAT}: ${shape.length} dimensions; at most ${MOST_DIMENSIONS} are possible`);
-  const code = description.slice(1);
+  const [, order, code = ''] = /^([<>=|]?)(.*)$/s.exec(description) ?? [];
   const element = Object.hasOwn(ELEMENT_OF, code) ? ELEMENT_OF[code] : undefined;
-  const order = description[0];
-  if (element === undefined || (order !== '<' && order !== '>' && !(order === '|' && elements[element].bytes === 1))) {
+  if (element === undefined) {
     throw new TensegrityError(
       'format',
-      `${WHAT}: cannot read elements of type '${description}'; save floats as '<f4' or '<f8', whole numbers as '<i4' or '|u1' (in NumPy: array.astype('<f4'))`,
+      `${WHAT}: cannot read elements of type '${description}'; save floats as '<f4' or '<f8', whole numbers as '<i4' or '|u1' (in NumPy: ${REMEDY_OF[code[0] ?? ''] ?? "array.astype('<f4')"})`,
       { description },
     );
   }
-  return { element, littleEndian: order !== '>', fortranOrder, shape };
+  // With '=', '|' or none it is this machine's, as NumPy has it.
+  return { element, littleEndian: order === '<' || (order !== '>' && hostIsLittleEndian), fortranOrder, shape };
 }
 
 /** Column-major data in row-major order. */
@@ -103,13 +148,13 @@ function fromFortranOrder(data: TypedArray, dtype: DType, shape: readonly number
 
 /**
  * Reads a NumPy .npy file, versions 1 to 3, either byte order, either memory order.
- * Half floats become f32; 8-, 16-, unsigned 32- and 64-bit whole numbers become i32 where they fit; booleans become u8.
+ * Half floats become f32; whole numbers of 8 bits with sign, of 16, of 32 without, and of 64 become i32 where they fit; booleans become u8.
  * The result owns its memory, at most four times the file's size (eight while column-major data is turned).
  * @throws TensegrityError `format` for anything else: truncated, trailing bytes, structured or object types, values out of range.
  * Source: NumPy enhancement proposal 1 and numpy/lib/format.py.
  */
-export function parseNpy(bytes: Uint8Array): HostArray {
-  checkBytes('parseNpy', bytes);
+export function parseNpy(file: FileBytes): HostArray {
+  const bytes = fileBytes('parseNpy', file);
   const lengthBytes = MAGIC.every((byte, at) => bytes[at] === byte) ? LENGTH_BYTES[bytes[6] ?? 0] : undefined;
   if (lengthBytes === undefined || bytes.length < 8 + lengthBytes) {
     throw new TensegrityError('format', `not a .npy file: it must begin with \\x93NUMPY and version 1, 2 or 3; write one with numpy.save`);
@@ -124,9 +169,7 @@ export function parseNpy(bytes: Uint8Array): HostArray {
     );
   }
   // Latin-1 and UTF-8 agree on every header that is accepted, since all its words are ASCII.
-  const { element, littleEndian, fortranOrder, shape } = parseHeader(
-    new TextDecoder('latin1').decode(bytes.subarray(8 + lengthBytes, start)),
-  );
+  const { element, littleEndian, fortranOrder, shape } = parseHeader(new TextDecoder('latin1').decode(bytes.slice(8 + lengthBytes, start)));
   checkExtent(shape, elements[element].bytes, bytes.length - start, WHAT);
   const data = decodeElements(element, bytes.subarray(start), littleEndian, WHAT);
   const { dtype } = elements[element];

@@ -1,4 +1,4 @@
-import { checkBytes, pairsOf } from '../../engine/arguments.ts';
+import { type FileBytes, fileBytes, pairsOf } from '../../engine/arguments.ts';
 import type { DType, HostArray } from '../../engine/dtype.ts';
 import { checkHostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
@@ -16,7 +16,11 @@ const ELEMENT_OF: Readonly<Record<string, ElementName>> = {
   F32: 'f32',
   F16: 'f16',
   BF16: 'bf16',
+  F8_E4M3: 'f8e4m3',
+  F8_E5M2: 'f8e5m2',
+  F8_E8M0: 'f8e8m0',
   I64: 'i64',
+  U64: 'u64',
   I32: 'i32',
   I16: 'i16',
   I8: 'i8',
@@ -65,10 +69,14 @@ function parseEntry(scanner: Scanner, name: string): Entry {
     return scanner.fail(`"data_offsets" of '${name}' to be [begin, end] before this`);
   const element = Object.hasOwn(ELEMENT_OF, dtype) ? ELEMENT_OF[dtype] : undefined;
   if (element === undefined) {
-    throw new TensegrityError('format', `${WHAT}: '${name}' holds ${dtype} elements; readable are ${Object.keys(ELEMENT_OF).join(', ')}`, {
-      name,
-      dtype,
-    });
+    throw new TensegrityError(
+      'format',
+      `${WHAT}: '${name}' holds ${dtype} elements; readable are ${Object.keys(ELEMENT_OF).join(', ')} (PyTorch: save tensor.float(); of complex numbers torch.view_as_real(tensor))`,
+      {
+        name,
+        dtype,
+      },
+    );
   }
   return { name, element, shape, start, end };
 }
@@ -100,15 +108,16 @@ function decodeHeader(bytes: Uint8Array): string {
 }
 
 /**
- * Reads a .safetensors file. F16 and BF16 become f32; I8, I16, U16, U32 and I64 become i32 where they fit; BOOL becomes u8.
+ * Reads a .safetensors file. F16, BF16 and floats of 8 bits become f32, exactly; I8, I16, U16, U32, I64 and U64 become i32 where they fit;
+ * BOOL becomes u8.
  * Nothing is allocated for a tensor before the whole header has been checked against the file's length; the tensors own their memory,
  * at most four times the file's size.
  * @throws TensegrityError `format` for anything that the format forbids: offsets that overlap, leave holes or end elsewhere than the file does,
  * a shape that does not fill its bytes, a name that comes twice, a header that is longer than 16 MiB or than the file.
  * Source: https://github.com/huggingface/safetensors, "Format".
  */
-export function parseSafetensors(bytes: Uint8Array): Safetensors {
-  checkBytes('parseSafetensors', bytes);
+export function parseSafetensors(file: FileBytes): Safetensors {
+  const bytes = fileBytes('parseSafetensors', file);
   if (bytes.length < 8)
     throw new TensegrityError('format', `not a .safetensors file: it has ${bytes.length} bytes, and its header's length alone takes 8`);
   const headerLength = Number(viewOf(bytes).getBigUint64(0, true));
@@ -120,7 +129,7 @@ export function parseSafetensors(bytes: Uint8Array): Safetensors {
       { headerLength, fileLength: bytes.length },
     );
   }
-  const { entries, metadata } = parseHeader(decodeHeader(bytes.subarray(8, dataStart)));
+  const { entries, metadata } = parseHeader(decodeHeader(bytes.slice(8, dataStart)));
   let position = 0;
   for (const { name, element, shape, start, end } of entries.toSorted((a, b) => a.start - b.start || a.end - b.end)) {
     if (start !== position) {

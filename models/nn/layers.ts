@@ -1,12 +1,12 @@
 import { options } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
-import { type ConvolutionOptions, conv2d, type DType, type Pair, type Slot, slot, type Tensor } from '../../engine/index.ts';
+import { type ConvolutionOptions, conv2d, type DType, type Pair, type Slot, type Tensor } from '../../engine/index.ts';
 import { pair } from '../../engine/ops/conv.ts';
 import { checkTensors } from '../../engine/ops/rule.ts';
 import { checkShape, type Shape, sameShape, show, sizeOf } from '../../engine/shape.ts';
 import { batchNorm, linear, standardize } from './functional.ts';
 import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform } from './initialize.ts';
-import { type Mode, Module, Parameter } from './module.ts';
+import { type Mode, Module, ModuleSlot, Parameter } from './module.ts';
 
 interface WeightedOptions extends InitializeOptions {
   /** true, unless given. */
@@ -102,8 +102,8 @@ abstract class BatchNorm extends Module {
     });
     this.weight = affine ? new Parameter(constant([channels], 1, dtype), 'weight') : null;
     this.bias = affine ? new Parameter(constant([channels], 0, dtype), 'bias') : null;
-    this.runningMean = slot(constant([channels], 0, dtype), 'running_mean');
-    this.runningVar = slot(constant([channels], 1, dtype), 'running_var');
+    this.runningMean = new ModuleSlot(constant([channels], 0, dtype), 'running_mean');
+    this.runningVar = new ModuleSlot(constant([channels], 1, dtype), 'running_var');
     this.epsilon = epsilon;
     this.momentum = momentum;
   }

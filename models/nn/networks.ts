@@ -4,7 +4,7 @@ import { maxPool2d, type Tensor } from '../../engine/index.ts';
 import { relu } from './functional.ts';
 import { deriveKey, type InitializeOptions, kaimingNormal } from './initialize.ts';
 import { BatchNorm1d, BatchNorm2d, Conv2d, Linear } from './layers.ts';
-import { type Layer, type Mode, Module, Sequential } from './module.ts';
+import { type Layer, type Mode, Module, Sequential, watch } from './module.ts';
 
 export interface MLPOptions extends InitializeOptions {
   /** Batch normalisation between a hidden layer and its activation; false, unless given. */
@@ -61,6 +61,11 @@ export abstract class Encoder extends Module {
   /** The features before pooling, [N, width, H', W']. */
   abstract featureMap(x: Tensor, mode?: Mode): Tensor;
 
+  constructor() {
+    super();
+    watch(this, 'featureMap');
+  }
+
   override forward(x: Tensor, mode?: Mode): Tensor {
     return this.featureMap(x, mode).mean([2, 3]);
   }
@@ -90,7 +95,7 @@ export class SmallConvNet extends Encoder {
 
   /** '0.0.weight', '0.1.running_mean', …: those of a sequence of sequences. */
   protected override members(): readonly (readonly [string, unknown])[] {
-    return Object.entries(this.#layers.layers);
+    return [...Object.entries(this.#layers.layers), ...super.members()];
   }
 
   override featureMap(x: Tensor, mode?: Mode): Tensor {

@@ -1,4 +1,4 @@
-import { checkList, checkNames, checkRecord, filled, shown } from '../../engine/arguments.ts';
+import { checkList, checkNames, checkRecord, filled, isMarked, shown } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import { type HostArray, type Operand, Slot, slot, type Tensor } from '../../engine/index.ts';
 import { checkTensors } from '../../engine/ops/rule.ts';
@@ -55,8 +55,9 @@ export class Optimizer<Hyper> {
   readonly #learningRate: number;
 
   /**
-   * @param groups parameters, or groups of them with hyperparameters of their own.
+   * @param groups parameters, or groups of them with hyperparameters of their own. A parameter that comes twice counts once.
    * @param options the learning rate that `step` uses unless it is given one, and the groups' common hyperparameters.
+   * @throws TensegrityError `argument` for a parameter in two groups, and where there is none.
    */
   constructor(
     rule: UpdateRule<Hyper>,
@@ -75,13 +76,32 @@ export class Optimizer<Hyper> {
     this.#rule = rule;
     this.#learningRate = learningRate;
     checkList(`${what}: the parameters`, groups);
+    const groupOf = new Map<Slot, unknown>();
+    /** Whether a parameter has not been met before: one that a list has twice counts once. */
+    const fresh = (parameter: Slot, group: unknown): boolean => {
+      check(parameter instanceof Slot, 'argument', () => `${what}: a parameter is a slot, got ${shown(parameter)}`);
+      const known = groupOf.get(parameter);
+      check(
+        known === undefined || known === group,
+        'argument',
+        () => `${what}: parameter ${parameter.name} ${show(parameter.shape)} is in two groups; leave it in one of them`,
+      );
+      groupOf.set(parameter, group);
+      return known === undefined;
+    };
     this.#entries = groups.flatMap((group) => {
+      check(
+        group instanceof Slot || !isMarked(group),
+        'argument',
+        () => `${what}: takes parameters and groups { parameters }, got ${shown(group)}`,
+      );
       if (!(group instanceof Slot)) checkNames(`${what}: a group`, group, { parameters: 0, learningRateScale: 0, ...rule.defaults });
       const { parameters, learningRateScale = 1, ...own } = group instanceof Slot ? { parameters: [group] } : group;
       checkList(`${what}: the parameters of a group`, parameters);
       checkRate(`${what}: learningRateScale`, learningRateScale);
       const hyper = over(`${what}: a group`, own, shared);
-      return parameters.map((parameter) => {
+      const distinct = parameters.filter((parameter) => fresh(parameter, group instanceof Slot ? groups : group));
+      return distinct.map((parameter) => {
         const moment = (name: string): Slot => slot(constant(parameter.shape, 0, parameter.dtype), `${name} of ${parameter.name}`);
         return {
           parameter,
@@ -91,12 +111,17 @@ export class Optimizer<Hyper> {
         };
       });
     });
+    check(
+      this.#entries.length > 0,
+      'argument',
+      () => `${what}: there is no parameter to train; parameters() of a module has those of its properties, and no private ones (#x)`,
+    );
     // One counter for each element type that occurs, so that bias corrections are as exact as the parameters.
     const dtypes = new Set(this.#entries.map(({ parameter }) => parameter.dtype));
     this.#counters = new Map([...dtypes].map((dtype) => [dtype, slot(constant([], 0, dtype), 'step')]));
   }
 
-  /** What is trained, in the order in which `step` takes gradients. */
+  /** What is trained, each once, in the order in which `step` takes gradients. */
   get parameters(): Slot[] {
     return this.#entries.map(({ parameter }) => parameter);
   }
@@ -115,7 +140,8 @@ export class Optimizer<Hyper> {
     check(
       gradients.length === this.#entries.length,
       'argument',
-      () => `step: ${this.#entries.length} parameters need as many gradients, got ${gradients.length}`,
+      () =>
+        `step: ${this.#entries.length} parameters need as many gradients, got ${gradients.length}; they are those of \`optimizer.parameters\`, each once`,
     );
     for (const counter of this.#counters.values()) counter.assign(counter.value.add(1));
     this.#entries.forEach(({ parameter, moments, hyper, scale }, i) => {

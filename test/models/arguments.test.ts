@@ -134,7 +134,7 @@ const wrong: Readonly<Record<string, readonly [() => unknown, ...string[]]>> = {
   'a threshold': [() => models.augmentation({ solarise: { p: 1, threshold: 2 } }), 'solarise threshold', 'from 0 to 1', '2'],
   'an exponent': [() => models.alignment(z, z, Number.NaN), 'exponent', 'finite', 'NaN'],
   'a data set without means': [() => models.scorePixels({ ...dataset, mean: [] }), 'scorePixels', '1 channels', 'means'],
-  'an encoder that is none': [() => models.features(layer as never, images, scale), 'features', 'an Encoder', 'an object'],
+  'an encoder that is none': [() => models.features(layer as never, images, scale), 'features', 'an Encoder', 'a Module'],
 };
 
 describe('values', () => {
@@ -155,6 +155,7 @@ describe('plain JavaScript', () => {
     targetMomentum: [1, { start: 0.5, steps: 9 }],
     trainingConfig: [{}],
     augmentation: [{}],
+    leftOut: [{ grey: 0.5 }, 4],
     deriveKey: [1, 2],
     methodNamed: ['vicreg'],
     channelStatistics: [images],
@@ -188,6 +189,7 @@ describe('plain JavaScript', () => {
     meanOffDiagonalCorrelation: [z],
     kaimingUniform: [[2, 2], { input: 2, output: 2 }, own],
     kaimingNormal: [[2, 2], { input: 2, output: 2 }, own],
+    prefixesOf: [{ w: host }, ['w']],
     readSlots: [[['w', parameters()[0]]]],
     writeSlots: [[['w', parameters()[0]]], { w: gaussian(1, [2, 2]) }, 'w', {}],
     crossCorrelation: [z, z, {}],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Tensor, tensor, uniform } from '../../../engine/index.ts';
-import { type Augmentation, type AugmentationName, augmentation, augmentations } from '../../../models/augment/augment.ts';
+import { type Augmentation, type AugmentationName, augmentation, augmentations, leftOut } from '../../../models/augment/augment.ts';
 import {
   adjustBrightness,
   adjustContrast,
@@ -23,8 +23,17 @@ const batches = fc.record({
   rows: fc.integer({ min: 1, max: 9 }),
   columns: fc.integer({ min: 1, max: 9 }),
 });
-type Batch = typeof batches extends fc.Arbitrary<infer Value> ? Value : never;
+interface Batch {
+  readonly seed: number;
+  readonly n: number;
+  readonly channels: number;
+  readonly rows: number;
+  readonly columns: number;
+}
 const presets = fc.constantFrom(...(Object.keys(augmentations) as AugmentationName[]));
+
+/** Images of 2, 4 and more channels too. */
+const others = batches.chain((batch) => fc.constantFrom(1, 2, 3, 4, 5, 13).map((channels) => ({ ...batch, channels })));
 
 /** Images in [0, 1), the same for the same seed. */
 function imagesOf({ seed, n, channels, rows, columns }: Batch): Tensor {
@@ -77,7 +86,7 @@ function distance(a: readonly number[], b: readonly number[]): number {
 
 describe('an augmentation', () => {
   it('keeps the shape and stays within [0, 1], for every preset and for both views', () =>
-    property([batches, presets], async (batch, name) => {
+    property([others, presets], async (batch, name) => {
       for (const config of augmentations[name]) {
         const view = augmentation(config)(imagesOf(batch), batch.seed + 1);
         expect(view.shape).toEqual([batch.n, batch.channels, batch.rows, batch.columns]);
@@ -95,7 +104,7 @@ describe('an augmentation', () => {
     }));
 
   it('treats each image alone: changing one leaves the views of the others', () =>
-    property([batches, presets, fc.nat()], async (batch, name, chosen) => {
+    property([others, presets, fc.nat()], async (batch, name, chosen) => {
       const augment = augmentation(augmentations[name][1]);
       const images = await imagesOf({ ...batch, n: 3 }).data();
       const size = images.length / 3;
@@ -125,6 +134,23 @@ describe('an augmentation', () => {
         { flip: 0, grey: 0, blur: { sigma: [1, 2], p: 0 }, solarise: { p: 0 } },
       ] as const;
       for (const config of neutral) expect(await largestDifference(augmentation(config)(images, batch.seed), images)).toBeLessThan(2e-6);
+    }));
+
+  it('of images that are neither grey nor of three colours changes brightness and contrast, leaves colour out, and says so', () =>
+    property([others.filter(({ channels }) => ![1, 3].includes(channels)), seeds], async (batch, key) => {
+      const images = imagesOf(batch);
+      const colourful = { jitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, p: 1 }, grey: 1 };
+      const plain = { jitter: { brightness: 0.4, contrast: 0.4, p: 1 } };
+      expect(leftOut(colourful, batch.channels)).toEqual(['saturation', 'hue', 'grey']);
+      expect(leftOut(plain, batch.channels)).toEqual([]);
+      for (const channels of [1, 3]) expect(leftOut(colourful, channels)).toEqual([]);
+      const [view, expected] = [colourful, plain].map((config) => augmentation(config)(images, key));
+      expect(await view!.data()).toEqual(await expected!.data());
+      // All channels count alike: exchanged before or after, they give the same.
+      const reversed = augmentation(plain)(images.flip(1), key).flip(1);
+      expect(await largestDifference(reversed, view!)).toBeLessThan(1e-6);
+      const contrast = adjustContrast(images, each(batch.n, 0));
+      expect(await largestDifference(contrast, images.mean([1, 2, 3], true).expand(images.shape))).toBeLessThan(1e-6);
     }));
 
   it('with a flip of probability 1 mirrors, and twice gives the images back', () =>
@@ -245,7 +271,7 @@ describe('an augmentation', () => {
     expectError(() => augmentation({ jitter: { hue: 0.6, p: 1 } }), 'argument', /hue must be from 0 to 0.5, got 0.6/);
     expectError(() => augmentation({ flip: NaN }), 'argument', /flip/);
     expectError(() => augmentation({})(uniform([4, 4], { key: 0 }), 1), 'shape', /\[N, C, H, W\]/);
-    expectError(() => augmentation({ grey: 1 })(uniform([1, 2, 4, 4], { key: 0 }), 1), 'shape', /1 or 3 channels/);
+    expectError(() => adjustHue(uniform([1, 2, 4, 4], { key: 0 }), each(1, 0)), 'shape', /1 channel or of 3, red, green and blue/);
   });
 });
 

@@ -169,7 +169,8 @@ describe('a .npy of images', () => {
 
   it.each<[string, HostArray, string]>([
     ['of ambiguous layout', u8([2, 3, 4, 1]), 'in both'],
-    ['of unknown layout', u8([2, 4, 4, 2]), 'in neither'],
+    ['of ambiguous layout, of other channels', u8([2, 4, 4, 2]), 'in both'],
+    ['of unknown layout', u8([2, 5, 5, 5]), 'in neither'],
     ['of rank 2', u8([4, 4]), 'channels, height, width'],
     ['of rank 5', u8([1, 1, 1, 2, 2]), 'channels, height, width'],
     ['without images', u8([0, 1, 2, 2]), 'at least one image'],
