@@ -1,6 +1,7 @@
 /**
  * A plan: what the compiler makes of a graph and any backend runs. Plain data, so that it can be printed, posted to a
- * worker, cached and saved. This file is the whole contract between the compiler and the backends.
+ * worker, cached and saved. This file is the whole contract between the compiler and the backends; `validate.ts` holds plans to it that come
+ * from elsewhere, and knows the fields of each kind (`readPlan.ts`).
  */
 import type { DType } from '../dtype.ts';
 import type { ScalarName } from '../scalar.ts';
@@ -17,7 +18,7 @@ export interface BufferSpec {
   readonly dtype: DType;
   /** In elements. */
   readonly length: number;
-  /** In bytes from the arena's start; only `scratch` buffers have one. Two buffers share bytes only if their lives do not meet, or in place (see {@link MapKernel}). */
+  /** In bytes from the arena's start; only `scratch` buffers have one, others 0. Two buffers share bytes only if their lives do not meet, or in place (see {@link MapKernel}). */
   readonly offset: number;
   /** For the listing: a slot's name, an input's position. */
   readonly name: string;
@@ -45,7 +46,7 @@ export interface Instruction {
   readonly register: number;
 }
 
-/** A constant of a program. */
+/** A constant of a program: any number in a float lane, a whole one of 32 bits in `i32`. */
 export interface Constant {
   readonly value: number;
   readonly lane: 'f32' | 'f64' | 'i32';
@@ -63,6 +64,7 @@ export interface Program {
   readonly results: readonly number[];
 }
 
+/** The first kernel that writes a `scratch` or `output` buffer writes all of it. Outputs are in buffers of their own (but see {@link CopyKernel}), which inputs share only in place. */
 interface KernelBase {
   readonly inputs: readonly View[];
   readonly outputs: readonly View[];
@@ -191,7 +193,10 @@ export interface SortKernel extends KernelBase {
   readonly descending: boolean;
 }
 
-/** First `fill`, if not null, in every element of buffer `outputs[0].buffer`; then `outputs[k] = inputs[k]`, each a window on that one buffer (pad, concat, a change of layout). */
+/**
+ * First `fill`, if not null, in every element of buffer `outputs[0].buffer` (of integers, its low bits); then `outputs[k] = inputs[k]`, each a window on
+ * that one buffer (pad, concat, a change of layout). Several windows are alike but for one axis, along which they lie beside each other.
+ */
 export interface CopyKernel extends KernelBase {
   readonly kind: 'copy';
   readonly fill: number | null;

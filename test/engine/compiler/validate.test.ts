@@ -175,7 +175,7 @@ describe('kernels', () => {
         ],
         [['f32', [2, 6, 3, 2]]],
       ),
-    ).toContain('dilation is 0,1; it must be a whole number ≥ 1');
+    ).toContain('kernels[0].dilation[0] is 0, not a whole number ≥ 1');
     expect(
       one({ kind: 'reduce', shape: [2, 3], reduced: 1, program: identity, reductions: ['argmax'] }, [['f32', [2, 3]]], [['f32', [2]]]),
     ).toContain('output 0 is f32');
