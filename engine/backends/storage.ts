@@ -1,11 +1,35 @@
 /** What every backend checks of the values it is given, with one set of messages. */
+
+import { shown } from '../arguments.ts';
+import type { Plan } from '../compiler/plan.ts';
+import { trusted } from '../compiler/trusted.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
-import type { DeviceBuffer } from './backend.ts';
+import type { DeviceBuffer, Storage } from './backend.ts';
+
+/** The plan, if it comes from this process's compiler; else a copy that is checked. @throws TensegrityError `format`, listing what is wrong with it. */
+export async function checkedPlan(plan: Plan): Promise<Plan> {
+  return trusted.has(plan) ? plan : (await import('../compiler/validate.ts')).checkedCopy(plan);
+}
 
 /** @throws TensegrityError `argument` unless there is a value for each buffer of the plan. */
 export function checkCount(values: readonly unknown[], buffers: readonly number[], what: 'inputs' | 'constants' | 'slots'): void {
-  check(values.length === buffers.length, 'argument', () => `the plan has ${buffers.length} ${what}, ${values.length} were given`);
+  const given = Array.isArray(values) ? values.length : shown(values);
+  check(given === buffers.length, 'argument', () => `the plan has ${buffers.length} ${what}, ${given} were given`);
+}
+
+/** @throws TensegrityError `argument` unless a run has all that the plan takes, and each slot memory of its own, which no input is. */
+export function checkRun(plan: Plan, inputs: readonly Storage[], slots: readonly DeviceBuffer[]): void {
+  checkCount(inputs, plan.inputs, 'inputs');
+  checkCount(slots, plan.slots, 'slots');
+  const taken = new Set<unknown>(slots);
+  const apart = taken.size === slots.length && !slots.some(ArrayBuffer.isView) && !inputs.some((input) => taken.has(input));
+  check(apart, 'argument', () => 'each slot of a plan is a buffer of its own, which allocate() made and no input is');
+}
+
+/** @throws TensegrityError `argument` unless it is a number of bytes. */
+export function checkBytes(bytes: number): void {
+  check(Number.isSafeInteger(bytes) && bytes >= 0, 'argument', () => `allocate: takes a whole number of bytes, got ${shown(bytes)}`);
 }
 
 /** @throws TensegrityError `dtype` unless the array is what the plan wants. */
@@ -17,14 +41,22 @@ export function checkArray(array: TypedArray, dtype: DType, length: number): voi
 /** @throws TensegrityError `disposed` for memory that was given back, `argument` if it is too small. */
 export function checkRoom(buffer: { readonly bytes: number; readonly freed: boolean }, dtype: DType, length: number): void {
   check(!buffer.freed, 'disposed', () => 'this memory was given back');
-  const bytes = length * dtypes[dtype].bytes;
+  const bytes = Object.hasOwn(dtypes, dtype) && length >= 0 ? length * dtypes[dtype].bytes : NaN;
   check(bytes <= buffer.bytes, 'argument', () => `${length} elements of ${dtype} are ${bytes} bytes, but the buffer has ${buffer.bytes}`);
 }
 
 /** The error for memory that is not this backend's. */
 export function foreignBuffer(buffer: DeviceBuffer): TensegrityError {
-  return new TensegrityError(
-    'backend',
-    `this memory belongs to another backend (${buffer.backend.name}); read it there, and write it here`,
-  );
+  // Types do not hold in plain JavaScript.
+  const name = (buffer as DeviceBuffer | null | undefined)?.backend?.name;
+  return name === undefined
+    ? new TensegrityError('argument', `a backend takes typed arrays and its own buffers, got ${shown(buffer)}`)
+    : new TensegrityError('backend', `this memory belongs to another backend (${name}); read it there, and write it here`);
+}
+
+/** The error to throw for one that a backend met: that memory ran out, if it is what JavaScript throws when an array is larger than memory. */
+export function outOfMemory(name: string, error: unknown): unknown {
+  if (!(error instanceof RangeError)) return error;
+  const message = `backend ${name} has too little memory for this (${error.message}); use smaller batches, and let go of what is not needed`;
+  return new TensegrityError('backend', message, {}, error);
 }

@@ -195,7 +195,7 @@ export interface SortKernel extends KernelBase {
 
 /**
  * First `fill`, if not null, in every element of buffer `outputs[0].buffer` (of integers, its low bits); then `outputs[k] = inputs[k]`, each a window on
- * that one buffer (pad, concat, a change of layout). Several windows are alike but for one axis, along which they lie beside each other.
+ * that one buffer (pad, concat, a change of layout). Several windows lie one behind the other, or are alike but for one axis, along which they lie beside each other.
  */
 export interface CopyKernel extends KernelBase {
   readonly kind: 'copy';

@@ -6,7 +6,7 @@ import { partsOf } from './epilogue.ts';
 import { isContiguous } from './layout.ts';
 import type { BufferKind, BufferSpec, Kernel, Plan, View } from './plan.ts';
 import { readPlan } from './readPlan.ts';
-import { besideEachOther, isCountable, kernelFaults } from './validateKernel.ts';
+import { besideEachOther, isCountable, kernelFaults, spanOf } from './validateKernel.ts';
 
 /** So many faults tell what is wrong, in so many characters each. */
 const MOST_FAULTS = 20;
@@ -103,7 +103,7 @@ function viewFault(plan: Plan, view: View): string | null {
   if (view.dtype !== spec.dtype) return `a view as ${view.dtype} of buffer ${view.buffer}, which holds ${spec.dtype}`;
   if (!isCountable(view.shape)) return `[${view.shape}] has more elements than can be counted`;
   if (view.strides.length !== view.shape.length) return `strides [${view.strides}] do not go with shape [${view.shape}]`;
-  const { low, high } = span(view);
+  const { low, high } = spanOf(view);
   if (sizeOf(view.shape) > 0 && !(low >= 0 && high < spec.length))
     return `reaches elements ${low} to ${high} of buffer ${view.buffer}, which has ${spec.length}`;
   return null;
@@ -158,7 +158,7 @@ function* inPlaceFaults(plan: Plan): Generator<string> {
   for (const [at, kernel] of plan.kernels.entries()) {
     const written = new Map(kernel.outputs.map((view) => [view.buffer, view]));
     if (kernel.kind === 'copy' ? !besideEachOther(kernel.outputs) : written.size < kernel.outputs.length)
-      yield `${label(at, kernel)} has outputs that overlap, or may: they must be ${kernel.kind === 'copy' ? 'windows beside each other along one axis' : 'in buffers of their own'}`;
+      yield `${label(at, kernel)} has outputs that overlap, or may: they must be ${kernel.kind === 'copy' ? 'beside each other, along one axis' : 'in buffers of their own'}`;
     for (const input of kernel.inputs) {
       const output = written.get(input.buffer);
       if (output && !inPlace(plan, kernel, input, output)) {
@@ -246,17 +246,6 @@ function isHandedOver(plan: Plan, kernel: Kernel, at: number, from: Life, to: Li
     kernel.outputs.every(({ buffer }) => buffer !== from.buffer) &&
     kernel.inputs.every((input) => input.buffer !== from.buffer || outputs.every((output) => inPlace(plan, kernel, input, output)))
   );
-}
-
-/** The first and last element that a view touches. */
-function span({ shape, strides, offset }: View): { low: number; high: number } {
-  let [low, high] = [offset, offset];
-  for (const [axis, stride] of strides.entries()) {
-    const reach = (shape[axis]! - 1) * stride;
-    low += Math.min(0, reach);
-    high += Math.max(0, reach);
-  }
-  return { low, high };
 }
 
 /** Unless each stride, from the smallest, steps over all that the smaller ones reach: true of every layout, and of its slices. */

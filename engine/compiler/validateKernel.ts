@@ -33,14 +33,26 @@ export function isCountable(shape: Shape): boolean {
   return shape.includes(0) || Number.isSafeInteger(sizeOf(shape));
 }
 
+/** The first and last element that a view touches. */
+export function spanOf({ shape, strides, offset }: View): { low: number; high: number } {
+  let [low, high] = [offset, offset];
+  for (const [axis, stride] of strides.entries()) {
+    const reach = (shape[axis]! - 1) * stride;
+    low += Math.min(0, reach);
+    high += Math.max(0, reach);
+  }
+  return { low, high };
+}
+
 /**
- * Whether windows on one buffer have no element in common: unless they are alike but for one axis, along which they follow each other, they count
- * as if they had. (Positions are `k·step` along that axis and less than a step within it, and other axes lead to multiples of more than that.)
+ * Whether windows on one buffer have no element in common: unless one ends before the other begins, or they are alike but for one axis, along which
+ * they follow each other, they count as if they had. (Positions are `k·step` along that axis and less than a step within it, and other axes lead to multiples of more than that.)
  */
 export function besideEachOther(windows: readonly View[]): boolean {
   const views = windows.filter(({ shape }) => sizeOf(shape) > 0);
   const [first] = views;
-  if (!first || views.length === 1) return true;
+  const spans = views.map(spanOf).sort((a, b) => a.low - b.low);
+  if (!first || spans.every(({ low }, k) => k === 0 || spans[k - 1]!.high < low)) return true;
   if (!views.every(({ strides }) => sameShape(strides, first.strides)) || first.strides.some((stride) => stride < 0)) return false;
   const origin = views.reduce((least, { offset }) => Math.min(least, offset), Infinity);
   return first.strides.some((step, axis) => {

@@ -47,6 +47,12 @@ export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
       partial = Math.max(partial, encoded.partialBytes ?? 0);
     }
   }
+  const tooLarge = words.find((word) => !(Number.isInteger(word) && word >= -(2 ** 31) && word < 2 ** 32));
+  check(
+    tooLarge === undefined,
+    'backend',
+    () => `this plan has a size or a step of ${tooLarge}; the wasm backend has 32 bits. Use smaller batches`,
+  );
   return { words: Int32Array.from(words), workspaceBytes: workspace, partialBytes: partial };
 }
 

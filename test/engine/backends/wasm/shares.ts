@@ -105,7 +105,7 @@ function place(
   linear.words.fill(0, barrier / 4, barrier / 4 + 4);
   linear.words.set([...words, ...places, 0, partials], commands / 4);
   plan.inputs.forEach((number, k) => view(number).set(inputs[k]!));
-  plan.slots.forEach((number, k) => view(number).set(slots[k]!));
+  plan.slots.forEach((number, k) => view(number).set(slots[k] ?? []));
   for (const number of plan.outputs) view(number).fill(0);
   return {
     call: { commands, end: bases, bases, workspaces, barrier },
