@@ -114,7 +114,7 @@ export interface GemmKernel extends ProductKernel {
 }
 
 /**
- * Cross-correlation (what deep learning calls convolution) of x [N, C, H, W] with w [O, C/groups, KH, KW] giving y [N, O, OH, OW]:
+ * Cross-correlation (what deep learning calls convolution) of x [N, C, H, W] with w [O, C/groups, KH, KW], KH and KW ≥ 1, giving y [N, O, OH, OW]:
  * `y[n,o,i,j] = Σ x[n, c, i·sh − ph + u·dh, j·sw − pw + v·dw] · w[o, c, u, v]`, zero outside the image (a weight that is not finite may or may not meet those zeros, and give NaN there).
  * A backend may save multiplications where that errs by a few roundings of the largest number around a pixel (Winograd); what is not finite
  * may then make NaN of pixels nearby.

@@ -102,6 +102,7 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
     const extents = yield* signatureFaults(kernel, convSignatures[kernel.direction]);
     const { C = 0, O = 0, G = 0, H = 0, W = 0, U = 0, V = 0, P = 0, Q = 0 } = extents;
     if (C !== G * groups || O % groups !== 0) yield `${groups} groups do not divide ${C} channels into ${G}, and ${O} filters`;
+    if (U < 1 || V < 1) yield `filters of ${U} × ${V} pixels; there must be one at least`;
     yield* windowFaults([H, W], [P, Q], [(U - 1) * dilation[0] + 1, (V - 1) * dilation[1] + 1], stride, padding);
   },
   *pool(kernel) {
@@ -173,12 +174,12 @@ function meaning<T>(meanings: Record<string, T>, letter: string, value: T): T {
   return known;
 }
 
-/** Windows of `reach` at `stride` over a padded image give `⌊(extent + 2·padding − reach)/stride⌋ + 1` outputs. */
+/** Windows of `reach` at `stride` over a padded image give `⌊(extent + 2·padding − reach)/stride⌋ + 1` outputs, which is one at least. */
 function* windowFaults(image: Pair, out: Pair, reach: Pair, stride: Pair, padding: Pair): Generator<string> {
   for (const axis of [0, 1] as const) {
-    const expected = Math.max(0, Math.floor((image[axis] + 2 * padding[axis] - reach[axis]) / stride[axis]) + 1);
-    if (out[axis] !== expected)
-      yield `windows of ${reach[axis]} at stride ${stride[axis]} over ${image[axis]} pixels padded by ${padding[axis]} give ${expected} outputs, not ${out[axis]}`;
+    const expected = Math.max(1, Math.floor((image[axis] + 2 * padding[axis] - reach[axis]) / stride[axis]) + 1);
+    if (out[axis] !== expected || image[axis] + 2 * padding[axis] < reach[axis])
+      yield `windows of ${reach[axis]} at stride ${stride[axis]} over ${image[axis]} pixels padded by ${padding[axis]} must fit, and give ${expected} outputs, not ${out[axis]}`;
   }
 }
 

@@ -49,6 +49,11 @@ function outputShape(x: Shape, w: Shape, { stride, padding, dilation, groups }: 
     () =>
       `conv2d: images ${show(x)} and weights ${show(w)} do not fit with groups ${groups}; ${x[1]} channels need weights [O, ${x[1]! / groups}, KH, KW] with O divisible by ${groups}`,
   );
+  check(
+    w[2]! >= 1 && w[3]! >= 1,
+    'shape',
+    () => `conv2d: weights ${show(w)} have filters of no pixels; take [O, C/groups, KH, KW] with KH and KW of 1 at least`,
+  );
   const spatial = [0, 1].map((axis) => outputSize(x[axis + 2]!, w[axis + 2]!, stride[axis]!, padding[axis]!, dilation[axis]!));
   check(
     spatial.every((size) => size >= 1),

@@ -155,7 +155,7 @@ describe('kernels', () => {
         ],
         [['f32', [2, 6, 3, 3]]],
       ),
-    ).toContain('windows of 5 at stride 1 over 6 pixels padded by 0 give 2 outputs, not 3');
+    ).toContain('windows of 5 at stride 1 over 6 pixels padded by 0 must fit, and give 2 outputs, not 3');
     expect(
       one(
         conv,

@@ -79,6 +79,7 @@ function place(
   plan: Plan,
   inputs: readonly TypedArray[],
   slots: readonly TypedArray[],
+  constants: readonly TypedArray[],
 ): Placed {
   const linear = new LinearMemory(memory, kernels.heapBase.value as number);
   const { words, workspaceBytes, partialBytes } = encodePlan(plan);
@@ -104,7 +105,8 @@ function place(
   };
   linear.words.fill(0, barrier / 4, barrier / 4 + 4);
   linear.words.set([...words, ...places, 0, partials], commands / 4);
-  plan.inputs.forEach((number, k) => view(number).set(inputs[k]!));
+  const read = [...plan.inputs, ...plan.constants].map((number, k) => ({ number, given: [...inputs, ...constants][k]! }));
+  for (const { number, given } of read) view(number).set(given);
   plan.slots.forEach((number, k) => view(number).set(slots[k] ?? []));
   for (const number of plan.outputs) view(number).fill(0);
   return {
@@ -115,10 +117,9 @@ function place(
         const written = new Uint8Array(memory.buffer, at, GUARD).findIndex((byte) => byte !== 255);
         if (written >= 0) throw new Error(`byte ${written} behind ${name} was written`);
       }
-      for (const [k, number] of plan.inputs.entries()) {
-        const [left, given] = [view(number), inputs[k]!];
-        if (!left.every((value, i) => Object.is(value, given[i]))) throw new Error(`input ${k} was written`);
-      }
+      for (const { number, given } of read)
+        if (!view(number).every((value, i) => Object.is(value, given[i])))
+          throw new Error(`buffer ${number} was written, which is only read`);
       return [...plan.outputs, ...plan.slots].map((number) => view(number).slice());
     },
   };
@@ -126,23 +127,24 @@ function place(
 
 export interface SharesOptions {
   readonly slots?: readonly TypedArray[];
+  readonly constants?: readonly TypedArray[];
   /** In which order threads take their shares of each command. */
   readonly order?: Order;
   readonly build?: Build;
 }
 
 /**
- * Runs a plan without constants as `threads` threads would, each taking its share of a command in turn. Gives outputs, then slots. Shares that do
+ * Runs a plan as `threads` threads would, each taking its share of a command in turn. Gives outputs, then slots. Shares that do
  * not depend on each other give the same in any order.
  */
 export function runOn(
   threads: number,
   plan: Plan,
   inputs: readonly TypedArray[],
-  { slots = [], order = lastFirst, build = 'simd' }: SharesOptions = {},
+  { slots = [], constants = [], order = lastFirst, build = 'simd' }: SharesOptions = {},
 ): TypedArray[] {
   const host = machineOf(build);
-  const { call, words, read } = place(host, threads, plan, inputs, slots);
+  const { call, words, read } = place(host, threads, plan, inputs, slots, constants);
   for (let at = 0; at < words.length; at += words[at + 1]!) {
     const [from, to] = [call.commands + 4 * at, call.commands + 4 * (at + words[at + 1]!)];
     for (const thread of order(threads)) host.kernels.run(from, to, call.bases, call.workspaces[thread]!, thread, threads, 0);
@@ -155,12 +157,12 @@ export async function runOnTeam(
   threads: number,
   plan: Plan,
   inputs: readonly TypedArray[],
-  { slots = [], build = 'simd' }: Omit<SharesOptions, 'order'> = {},
+  { slots = [], constants = [], build = 'simd' }: Omit<SharesOptions, 'order'> = {},
 ): Promise<TypedArray[]> {
   const host = machineOf(build);
   const team = host.teams.get(threads) ?? createTeam(host.module, host.memory, threads);
   host.teams.set(threads, team);
-  const { call, read } = place(host, threads, plan, inputs, slots);
+  const { call, read } = place(host, threads, plan, inputs, slots, constants);
   await (await team).run(call);
   return read();
 }
