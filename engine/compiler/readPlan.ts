@@ -25,7 +25,7 @@ type Fields<T> = { readonly [Name in keyof T]-?: Field<T[Name]> };
 /** So many faults tell what is wrong. */
 const MOST_FAULTS = 20;
 /** A plan of a hundred thousand kernels has some millions; a list that never ends has more. */
-const MOST_VALUES = 2 ** 26;
+const MOST_VALUES = 2 ** 24;
 /** What kernels take as a parameter, in 32 bits. */
 const MOST = 2 ** 31 - 1;
 
@@ -110,7 +110,7 @@ function choice<Name extends string>(table: { readonly [N in Name]: unknown }): 
 function list<T>(item: Field<T>, length?: number): Field<readonly T[]> {
   return (value, reader) => {
     const items: T[] = [];
-    if (!Array.isArray(value) || (length !== undefined && value.length !== length)) {
+    if (!Array.isArray(value) || (length === undefined ? value.length > MOST_VALUES : value.length !== length)) {
       reader.fault(
         `is ${Array.isArray(value) ? `${value.length} values` : brief(value)}, not a list${length === undefined ? '' : ` of ${length}`}`,
       );
@@ -121,7 +121,8 @@ function list<T>(item: Field<T>, length?: number): Field<readonly T[]> {
   };
 }
 
-function record<T>(fields: Fields<T>): Field<T> {
+/** @param open whether there may be other fields. */
+function record<T>(fields: Fields<T>, open = false): Field<T> {
   const names = Object.keys(fields) as (keyof T & string)[];
   return (value, reader) => {
     const copy: Partial<T> = {};
@@ -134,7 +135,8 @@ function record<T>(fields: Fields<T>): Field<T> {
       if (Object.hasOwn(value, name)) copy[name] = reader.at(name, (value as Record<string, unknown>)[name], fields[name]);
       else reader.fault(`has no ${name}`);
     }
-    for (const name of Object.keys(value)) if (!Object.hasOwn(fields, name)) reader.fault(`has ${brief(name)}, which is no field of it`);
+    for (const name of open ? [] : Object.keys(value))
+      if (!Object.hasOwn(fields, name)) reader.fault(`has ${brief(name)}, which is no field of it`);
     return copy as T;
   };
 }
@@ -206,12 +208,13 @@ const kernels: { readonly [K in KernelKind]: Field<KernelOf<K>> } = {
   copy: record({ ...base('copy'), fill: orNull(number) }),
 };
 
+const anyKernel = record({ kind: choice(kernels) }, true);
+
 /** Which kind a kernel is says which other fields it has. */
 const kernel: Field<Kernel> = (value, reader) => {
-  const own = typeof value === 'object' && value !== null && Object.hasOwn(value, 'kind');
-  const kind = reader.at('kind', own ? (value as { kind: unknown }).kind : undefined, choice(kernels));
+  const { kind } = anyKernel(value, reader);
   // Only a fault names a kind that the table has not.
-  const field: Field<Kernel> = Object.hasOwn(kernels, kind) ? kernels[kind] : () => value as Kernel;
+  const field: Field<Kernel> = kind !== undefined && Object.hasOwn(kernels, kind) ? kernels[kind] : () => value as Kernel;
   return field(value, reader);
 };
 

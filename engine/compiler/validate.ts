@@ -101,7 +101,7 @@ function viewFault(plan: Plan, view: View): string | null {
   const spec = plan.buffers[view.buffer];
   if (spec === undefined) return `there is no buffer ${view.buffer}`;
   if (view.dtype !== spec.dtype) return `a view as ${view.dtype} of buffer ${view.buffer}, which holds ${spec.dtype}`;
-  if (!isCountable(view.shape)) return `[${view.shape}] has more elements than can be counted`;
+  if (!isCountable(view.shape)) return `more elements than can be counted: [${view.shape}]`;
   if (view.strides.length !== view.shape.length) return `strides [${view.strides}] do not go with shape [${view.shape}]`;
   const { low, high } = spanOf(view);
   if (sizeOf(view.shape) > 0 && !(low >= 0 && high < spec.length))

@@ -76,7 +76,7 @@ function greatestCommonDivisor(a: number, b: number): number {
 
 const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<string> } = {
   *map(kernel) {
-    if (!isCountable(kernel.shape)) yield `${show(kernel.shape)} has more elements than can be counted`;
+    if (!isCountable(kernel.shape)) yield `more elements than can be counted: ${show(kernel.shape)}`;
     if (kernel.outputs.length === 0) yield 'it has no outputs';
     for (const view of [...kernel.inputs, ...kernel.outputs]) {
       if (!sameShape(view.shape, kernel.shape)) yield `a view has shape ${show(view.shape)}, not the kernel's ${show(kernel.shape)}`;
@@ -85,7 +85,7 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
   },
   *reduce(kernel) {
     const { shape, reduced, reductions, program } = kernel;
-    if (!isCountable(shape)) yield `${show(shape)} has more elements than can be counted`;
+    if (!isCountable(shape)) yield `more elements than can be counted: ${show(shape)}`;
     if (reductions.length === 0) yield 'it has no outputs';
     if (reduced > shape.length) yield `folds ${reduced} axes of ${show(shape)}`;
     const kept = shape.slice(0, shape.length - reduced);
