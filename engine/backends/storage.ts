@@ -1,6 +1,5 @@
 /** What every backend checks of the values it is given, with one set of messages. */
 
-import { shown } from '../arguments.ts';
 import type { Plan } from '../compiler/plan.ts';
 import { trusted } from '../compiler/trusted.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../dtype.ts';
@@ -14,7 +13,7 @@ export async function checkedPlan(plan: Plan): Promise<Plan> {
 
 /** @throws TensegrityError `argument` unless there is a value for each buffer of the plan. */
 export function checkCount(values: readonly unknown[], buffers: readonly number[], what: 'inputs' | 'constants' | 'slots'): void {
-  const given = Array.isArray(values) ? values.length : shown(values);
+  const given = Array.isArray(values) ? values.length : 'no list';
   check(given === buffers.length, 'argument', () => `the plan has ${buffers.length} ${what}, ${given} were given`);
 }
 
@@ -24,12 +23,12 @@ export function checkRun(plan: Plan, inputs: readonly Storage[], slots: readonly
   checkCount(slots, plan.slots, 'slots');
   const taken = new Set<unknown>(slots);
   const apart = taken.size === slots.length && !slots.some(ArrayBuffer.isView) && !inputs.some((input) => taken.has(input));
-  check(apart, 'argument', () => 'each slot of a plan is a buffer of its own, which allocate() made and no input is');
+  check(apart, 'argument', () => 'each slot of the plan must be a buffer of its own, which is no input');
 }
 
 /** @throws TensegrityError `argument` unless it is a number of bytes. */
 export function checkBytes(bytes: number): void {
-  check(Number.isSafeInteger(bytes) && bytes >= 0, 'argument', () => `allocate: takes a whole number of bytes, got ${shown(bytes)}`);
+  check(Number.isSafeInteger(bytes) && bytes >= 0, 'argument', () => `allocate: ${bytes} is no number of bytes`);
 }
 
 /** @throws TensegrityError `dtype` unless the array is what the plan wants. */
@@ -41,17 +40,22 @@ export function checkArray(array: TypedArray, dtype: DType, length: number): voi
 /** @throws TensegrityError `disposed` for memory that was given back, `argument` if it is too small. */
 export function checkRoom(buffer: { readonly bytes: number; readonly freed: boolean }, dtype: DType, length: number): void {
   check(!buffer.freed, 'disposed', () => 'this memory was given back');
-  const bytes = Object.hasOwn(dtypes, dtype) && length >= 0 ? length * dtypes[dtype].bytes : NaN;
-  check(bytes <= buffer.bytes, 'argument', () => `${length} elements of ${dtype} are ${bytes} bytes, but the buffer has ${buffer.bytes}`);
+  const bytes = length * (dtypes[dtype]?.bytes ?? NaN);
+  check(
+    bytes >= 0 && bytes <= buffer.bytes,
+    'argument',
+    () => `${length} elements of ${dtype} are ${bytes} bytes, but the buffer has ${buffer.bytes}`,
+  );
 }
 
 /** The error for memory that is not this backend's. */
 export function foreignBuffer(buffer: DeviceBuffer): TensegrityError {
   // Types do not hold in plain JavaScript.
   const name = (buffer as DeviceBuffer | null | undefined)?.backend?.name;
-  return name === undefined
-    ? new TensegrityError('argument', `a backend takes typed arrays and its own buffers, got ${shown(buffer)}`)
-    : new TensegrityError('backend', `this memory belongs to another backend (${name}); read it there, and write it here`);
+  return new TensegrityError(
+    name ? 'backend' : 'argument',
+    `this memory belongs to ${name ? `another backend (${name})` : 'no backend'}; read it there, and write it here`,
+  );
 }
 
 /** The error to throw for one that a backend met: that memory ran out, if it is what JavaScript throws when an array is larger than memory. */

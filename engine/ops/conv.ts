@@ -39,20 +39,15 @@ function weightGradient(x: Tensor, y: Tensor, shape: Shape, { stride, padding, d
 
 function outputShape(x: Shape, w: Shape, { stride, padding, dilation, groups }: ConvolutionAttributes): Shape {
   check(
-    x.length === 4 && w.length === 4,
+    x.length === 4 && w.length === 4 && w[2]! * w[3]! > 0,
     'shape',
-    () => `conv2d: takes images [N, C, H, W] and weights [O, C/groups, KH, KW], got ${show(x)} and ${show(w)}`,
+    () => `conv2d: takes images [N, C, H, W] and weights [O, C/groups, KH > 0, KW > 0], got ${show(x)} and ${show(w)}`,
   );
   check(
     x[1] === w[1]! * groups && w[0]! % groups === 0,
     'shape',
     () =>
       `conv2d: images ${show(x)} and weights ${show(w)} do not fit with groups ${groups}; ${x[1]} channels need weights [O, ${x[1]! / groups}, KH, KW] with O divisible by ${groups}`,
-  );
-  check(
-    w[2]! >= 1 && w[3]! >= 1,
-    'shape',
-    () => `conv2d: weights ${show(w)} have filters of no pixels; take [O, C/groups, KH, KW] with KH and KW of 1 at least`,
   );
   const spatial = [0, 1].map((axis) => outputSize(x[axis + 2]!, w[axis + 2]!, stride[axis]!, padding[axis]!, dilation[axis]!));
   check(

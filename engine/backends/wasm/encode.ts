@@ -47,12 +47,8 @@ export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
       partial = Math.max(partial, encoded.partialBytes ?? 0);
     }
   }
-  const tooLarge = words.find((word) => !(Number.isInteger(word) && word >= -(2 ** 31) && word < 2 ** 32));
-  check(
-    tooLarge === undefined,
-    'backend',
-    () => `this plan has a size or a step of ${tooLarge}; the wasm backend has 32 bits. Use smaller batches`,
-  );
+  const fit = words.every((word) => word === (word | 0) || word === word >>> 0);
+  check(fit, 'backend', () => 'this plan needs more than the 32 bits of the wasm backend; use smaller batches');
   return { words: Int32Array.from(words), workspaceBytes: workspace, partialBytes: partial };
 }
 
