@@ -7,7 +7,7 @@ import { createWebGpuBackend } from '../../../engine/backends/webgpu/index.ts';
 import type { Kernel, Plan, View } from '../../../engine/compiler/plan.ts';
 import type { TypedArray } from '../../../engine/dtype.ts';
 import { compile, tensor, useBackend } from '../../../engine/index.ts';
-import { buffer, contiguous, planOf, program } from './plans.ts';
+import { buffer, contiguous, planOf, program, runPlan } from './plans.ts';
 import { gpu } from './webgpu/gpu.ts';
 
 const makers: Readonly<Record<string, (() => Promise<Backend>) | null>> = {
@@ -56,6 +56,27 @@ describe.each(Object.entries(makers))('%s', (_, make) => {
     const [out] = await executable.run([Float32Array.of(1, 2)], [b, c]);
     const read = async (storage: Storage): Promise<TypedArray> => (ArrayBuffer.isView(storage) ? storage : backend.read(storage, 'f32', 2));
     expect([await read(out!), await read(c)]).toEqual([Float32Array.of(11, 22), Float32Array.of(11, 22)]);
+  });
+
+  test('walks as many axes as positions of 32 bits have', async () => {
+    const backend = await fresh();
+    // None of these axes is one with its neighbour in both views.
+    const shape = Array<number>(18).fill(2);
+    const length = 2 ** 18;
+    const from: View = { buffer: 0, dtype: 'f32', shape, strides: shape.map((_, axis) => 2 ** axis), offset: 0 };
+    const to = contiguous(1, { dtype: 'f32', shape });
+    const twice = program(2, [], [['add', 'f32', 0, 1]]);
+    const other: View = { ...from, strides: shape.map((_, axis) => 2 ** ((axis * 5) % 18)) };
+    const plan = planOf(
+      [buffer('input', 'f32', length), buffer('output', 'f32', length)],
+      [{ kind: 'map', shape, program: twice, inputs: [from, other], outputs: [to] }],
+    );
+    const data = Float32Array.from({ length }, (_, i) => i);
+    const [out] = await runPlan(backend, plan, [data]);
+    // Bit `b` of a position is the coordinate of axis 17 − b.
+    const at = (position: number, { strides }: View) =>
+      strides.reduce((sum, stride, axis) => sum + ((position >> (17 - axis)) & 1) * stride, 0);
+    expect(out!.findIndex((sum, position) => sum !== at(position, from) + at(position, other))).toBe(-1);
   });
 
   test('refuses plans that are none, and prepares others afterwards', async () => {

@@ -1,14 +1,14 @@
 /** Plans from anywhere: what is no sound plan is refused with words, and what is accepted runs without touching memory that is not its own. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BufferSpec, Plan } from '../../../engine/compiler/plan.ts';
+import type { BufferSpec, Kernel, Plan, View } from '../../../engine/compiler/plan.ts';
 import { workOf } from '../../../engine/compiler/print.ts';
 import { planFaults, validatePlan } from '../../../engine/compiler/validate.ts';
 import { dtypes, type TypedArray } from '../../../engine/dtype.ts';
 import { TensegrityError } from '../../../engine/errors.ts';
 import { sizeOf } from '../../../engine/shape.ts';
 import { propertyTogether } from '../../support/property.ts';
-import { noise } from '../backends/plans.ts';
+import { buffer, identity, noise, planOf } from '../backends/plans.ts';
 import { runOn } from '../backends/wasm/shares.ts';
 import { cpu } from '../backends/wasm/strided.ts';
 import { basePlans, mutants, mutate, oddPlan, variants, vary } from './mutants.ts';
@@ -120,6 +120,17 @@ describe('plans from anywhere', () => {
   it('come from plans that are sound', () => {
     for (const plan of bases) expect(planFaults(plan)).toEqual([]);
     expect(new Set(bases.flatMap(({ kernels }) => kernels.map(({ kind }) => kind))).size).toBe(13);
+  });
+
+  it('would be seen where they write what is not theirs', () => {
+    const view = (number: number, offset: number): View => ({ buffer: number, dtype: 'f32', shape: [2], strides: [1], offset });
+    const write = (offset: number) => {
+      const specs = [buffer('input', 'f32', 2), buffer('output', 'f32', 2)];
+      const kernel: Kernel = { kind: 'map', shape: [2], program: identity, inputs: [view(0, 0)], outputs: [view(1, offset)] };
+      return () => runOn(1, planOf(specs, [kernel]), [Float32Array.of(1, 2)]);
+    };
+    expect(write(0)()).toEqual([Float32Array.of(1, 2)]);
+    for (const offset of [-17, -1, 1, 2, 500]) expect(write(offset)).toThrow('was written');
   });
 
   const runs = async <T>(few: number, arbitrary: fc.Arbitrary<T>, make: (drawn: T) => unknown): Promise<void> => {

@@ -1,7 +1,7 @@
 import { loadModule } from '#wasm-module';
 import { encodePlan, extraBuffers } from '../../../../engine/backends/wasm/encode.ts';
 import type { Build } from '../../../../engine/backends/wasm/index.ts';
-import { LinearMemory, MOST_PAGES } from '../../../../engine/backends/wasm/memory.ts';
+import { LinearMemory, MOST_PAGES, padded } from '../../../../engine/backends/wasm/memory.ts';
 import { type Call, createTeam, type Team } from '../../../../engine/backends/wasm/team.ts';
 import type { Plan } from '../../../../engine/compiler/plan.ts';
 import { dtypes, type TypedArray } from '../../../../engine/dtype.ts';
@@ -83,11 +83,13 @@ function place(
 ): Placed {
   const linear = new LinearMemory(memory, kernels.heapBase.value as number);
   const { words, workspaceBytes, partialBytes } = encodePlan(plan);
-  const guards: { readonly name: string; readonly at: number }[] = [];
+  const guards: { readonly name: string; readonly at: number; readonly size: number }[] = [];
   const guarded = (name: string, bytes: number): number => {
     const address = linear.allocate(bytes + GUARD);
-    new Uint8Array(memory.buffer, address, bytes + GUARD).fill(255);
-    guards.push({ name, at: address + bytes });
+    // The allocator's own padding is guarded too: it lies before the next place.
+    const size = padded(bytes + GUARD);
+    new Uint8Array(memory.buffer, address, size).fill(255);
+    guards.push({ name, at: address + bytes, size: size - bytes });
     return address;
   };
   const commands = guarded('the commands', 4 * (words.length + plan.buffers.length + extraBuffers));
@@ -113,8 +115,8 @@ function place(
     call: { commands, end: bases, bases, workspaces, barrier },
     words,
     read: () => {
-      for (const { name, at } of guards) {
-        const written = new Uint8Array(memory.buffer, at, GUARD).findIndex((byte) => byte !== 255);
+      for (const { name, at, size } of guards) {
+        const written = new Uint8Array(memory.buffer, at, size).findIndex((byte) => byte !== 255);
         if (written >= 0) throw new Error(`byte ${written} behind ${name} was written`);
       }
       for (const { number, given } of read)
