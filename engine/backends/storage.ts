@@ -6,7 +6,11 @@ import { type DType, dtypeOf, dtypes, type TypedArray } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import type { DeviceBuffer, Storage } from './backend.ts';
 
-/** The plan, if it comes from this process's compiler; else a copy that is checked. @throws TensegrityError `format`, listing what is wrong with it. */
+/**
+ * The plan, if it comes from this process's compiler; else a copy that is checked. What checks it loads with the first such plan, and is no part
+ * of what a page loads before (nor of what `.size-limit.json` counts).
+ * @throws TensegrityError `format`, listing what is wrong with it.
+ */
 export async function checkedPlan(plan: Plan): Promise<Plan> {
   return trusted.has(plan) ? plan : (await import('../compiler/validate.ts')).checkedCopy(plan);
 }

@@ -54,16 +54,24 @@ export function besideEachOther(windows: readonly View[]): boolean {
   const spans = views.map(spanOf).sort((a, b) => a.low - b.low);
   if (!first || spans.every(({ low }, k) => k === 0 || spans[k - 1]!.high < low)) return true;
   if (!views.every(({ strides }) => sameShape(strides, first.strides)) || first.strides.some((stride) => stride < 0)) return false;
+  const axes = [...first.strides.keys()].filter((axis) => views.some(({ shape }) => shape[axis]! > 1));
+  // A buffer that can be counted has no more of two elements, so windows beside each other have not either.
+  if (axes.length > 64) return false;
   const origin = views.reduce((least, { offset }) => Math.min(least, offset), Infinity);
+  const strideOf = (axis: number): number => first.strides[axis]!;
+  // Along the one that they follow each other on, each may have one element.
   return first.strides.some((step, axis) => {
-    const outer = first.strides.filter((stride) => stride > step);
-    const end = outer.reduce(greatestCommonDivisor, 0) || Infinity;
-    const within = ({ shape }: View): number =>
-      first.strides.reduce((sum, stride, k) => (k !== axis && stride <= step ? sum + (shape[k]! - 1) * stride : sum), 0);
-    const pieces = views.map((view) => ({ from: view.offset - origin, extent: view.shape[axis]!, within: within(view) }));
+    const end =
+      axes.reduce((common, other) => (strideOf(other) > step ? greatestCommonDivisor(common, strideOf(other)) : common), 0) || Infinity;
+    const inner = axes.filter((other) => other !== axis && strideOf(other) <= step);
+    const pieces = views.map(({ offset, shape }) => ({
+      from: offset - origin,
+      extent: shape[axis]!,
+      reach: inner.reduce((sum, other) => sum + (shape[other]! - 1) * strideOf(other), 0),
+    }));
     return pieces
       .sort((a, b) => a.from - b.from)
-      .every(({ from, extent, within: reach }, k) => {
+      .every(({ from, extent, reach }, k) => {
         const next = pieces[k + 1]?.from ?? end;
         return from % step === 0 && reach < step && from + extent * step <= Math.min(next, end);
       });

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { elementOffsets } from '../../../engine/backends/cpu/dense.ts';
 import type { BufferSpec, Kernel, Program, View } from '../../../engine/compiler/plan.ts';
 import { planFaults, validatePlan } from '../../../engine/compiler/validate.ts';
+import { besideEachOther } from '../../../engine/compiler/validateKernel.ts';
 import type { DType } from '../../../engine/dtype.ts';
 import type { TensegrityError } from '../../../engine/errors.ts';
 import type { Shape } from '../../../engine/shape.ts';
@@ -400,6 +402,21 @@ describe('what is made', () => {
     expect(faults(specs, [concat([3, 2], [0, 3])])).toEqual([]);
     expect(faults(specs, [concat([2, 2], [0, 3])]).join()).toContain('overlap');
     expect(faults(specs, [concat([0, 3], [0, 2])]).join()).toContain('overlap');
+  });
+
+  it('is never called beside each other where windows share an element', () => {
+    const three = <T>(item: fc.Arbitrary<T>) => fc.array(item, { minLength: 3, maxLength: 3 });
+    const windows = fc.array(fc.record({ shape: three(fc.constantFrom(1, 1, 2, 3)), offset: fc.nat(20) }), { minLength: 2, maxLength: 3 });
+    return property(
+      [windows, three(fc.constantFrom(0, 1, 2, 3, 4, 6, 12))],
+      (drawn, strides) => {
+        const views = drawn.map(({ shape, offset }): View => ({ buffer: 0, dtype: 'f32', shape, strides, offset }));
+        if (!besideEachOther(views)) return;
+        const touched = views.map((view) => new Set(elementOffsets(view)));
+        expect(new Set(touched.flatMap((each) => [...each])).size).toBe(touched.reduce((sum, { size }) => sum + size, 0));
+      },
+      { numRuns: 5000 },
+    );
   });
 
   it('is in a buffer of its own', () => {
