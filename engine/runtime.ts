@@ -1,6 +1,5 @@
 import { checkNames, shown } from './arguments.ts';
 import type { Backend, Executable, Storage } from './backends/backend.ts';
-import { outOfMemory } from './backends/storage.ts';
 import type { WasmOptions } from './backends/wasm/index.ts';
 import type { WebGpuOptions } from './backends/webgpu/index.ts';
 import { free, freeWhenCollected } from './collect.ts';
@@ -187,7 +186,10 @@ export async function inMemoryOf<T>({ name }: Backend, action: () => T | Promise
   try {
     return await action();
   } catch (error) {
-    throw outOfMemory(name, error);
+    // What JavaScript throws when an array is larger than memory.
+    if (!(error instanceof RangeError)) throw error;
+    const message = `backend ${name} has too little memory for this (${error.message}); use smaller batches, and let go of what is not needed`;
+    throw new TensegrityError('backend', message, {}, error);
   }
 }
 

@@ -61,10 +61,3 @@ export function foreignBuffer(buffer: DeviceBuffer): TensegrityError {
     `this memory belongs to ${name ? `another backend (${name})` : 'no backend'}; read it there, and write it here`,
   );
 }
-
-/** The error to throw for one that a backend met: that memory ran out, if it is what JavaScript throws when an array is larger than memory. */
-export function outOfMemory(name: string, error: unknown): unknown {
-  if (!(error instanceof RangeError)) return error;
-  const message = `backend ${name} has too little memory for this (${error.message}); use smaller batches, and let go of what is not needed`;
-  return new TensegrityError('backend', message, {}, error);
-}

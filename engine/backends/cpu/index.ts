@@ -5,9 +5,9 @@
 import { partsOf } from '../../compiler/epilogue.ts';
 import type { KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
-import { check } from '../../errors.ts';
+import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
-import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer, outOfMemory } from '../storage.ts';
+import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer } from '../storage.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
 import { copy } from './copy.ts';
@@ -181,12 +181,13 @@ class CpuBackend implements Backend {
   }
 }
 
-/** @throws TensegrityError `backend` where what it allocates is larger than memory. */
+/** @throws TensegrityError `backend` where what it allocates is larger than memory, which JavaScript calls a RangeError. */
 function inMemory<T>(action: () => T): T {
   try {
     return action();
-  } catch (error) {
-    throw outOfMemory('cpu', error);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new TensegrityError('backend', `backend cpu has too little memory for this (${cause.message}); use smaller batches`, {}, cause);
   }
 }
 

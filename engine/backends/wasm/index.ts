@@ -373,7 +373,7 @@ class WasmBackend implements Backend {
 /** Whether to wake threads for a plan: for its longest kernel, or in a page, which all of its kernels would keep waiting, for all of it. */
 function worthSharing({ kernels }: Plan, page: boolean): boolean {
   const costs = kernels.map(workOf).map(({ flops, bytes }) => Math.max(flops, bytes));
-  return costs.reduce(page ? (sum, cost) => sum + cost : (most, cost) => Math.max(most, cost), 0) > WORTH_SHARING;
+  return (page ? costs.reduce((sum, cost) => sum + cost, 0) : Math.max(0, ...costs)) > WORTH_SHARING;
 }
 
 function refuseDoubles({ buffers, kernels }: Plan): void {
