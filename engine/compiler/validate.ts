@@ -44,7 +44,7 @@ function check(given: unknown): { readonly plan: Plan; readonly faults: readonly
 function semanticFaults(given: Plan): string[] {
   const unfit = some(epilogueFaults(given));
   if (unfit.length > 0) return unfit;
-  const plan = { ...given, kernels: given.kernels.flatMap(partsOf) };
+  const plan = { ...given, kernels: given.kernels.flatMap((kernel) => ('epilogue' in kernel ? partsOf(kernel) : [kernel])) };
   const faults = some(bufferFaults(plan), viewFaults(plan));
   // The rest follows views into buffers, and would stumble over broken ones.
   return faults.length > 0 ? faults : some(shapeFaults(plan), orderFaults(plan), inPlaceFaults(plan), arenaFaults(plan));
