@@ -82,7 +82,8 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
     });
 
   return Object.assign(call, {
-    plan: (...args: Arguments): Promise<Plan> => inTurn(async () => (await specialize(args)).plan),
+    // A copy: what a backend trusts is nobody's to change.
+    plan: (...args: Arguments): Promise<Plan> => inTurn(async () => structuredClone((await specialize(args)).plan)),
     explain: async (args: Arguments, { programs = false, wgsl = false, times = false }: PrintOptions = {}) => {
       const { plan, executable } = await inTurn(() => specialize(args));
       check(!wgsl || executable.wgsl, 'argument', () => "explain: only the webgpu backend writes WGSL; useBackend('webgpu') first");

@@ -1,8 +1,9 @@
 export { grad, hessianVectorProduct, jvp, type Variable, vjp } from './autodiff.ts';
 export type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
 export { type Compiled, compile, type Tree } from './compile.ts';
-export type { Plan } from './compiler/plan.ts';
+export type { BufferSpec, Kernel, Plan, Program, View } from './compiler/plan.ts';
 export { type PrintOptions, printPlan } from './compiler/print.ts';
+export { validatePlan } from './compiler/validate.ts';
 export type { DType, HostArray, NumericArray, TypedArray } from './dtype.ts';
 export { type ErrorCode, TensegrityError } from './errors.ts';
 export { type ConvolutionOptions, conv2d, type Pair } from './ops/conv.ts';

@@ -18,9 +18,9 @@ import * as op from './opcode';
 import { operate } from './operation';
 import { base } from './view';
 
-/** Of the table of slots, and of the coordinates behind it. */
+/** Of the table of slots, and of the coordinates behind it: twice 32, since axes of two elements and more are fewer where positions have 32 bits. */
 const TABLE: usize = op.SLOTS * 8;
-const COORDINATES: usize = 128;
+const COORDINATES: usize = 256;
 
 let rank: i32 = 0;
 let shape: usize = 0;

@@ -13,7 +13,7 @@ export type Storage = TypedArray | DeviceBuffer;
 /** A plan made ready to run, any number of times. */
 export interface Executable {
   /**
-   * Runs the plan once. `inputs` and `slots` are in the plan's order; slots are updated in place. Resolves to the outputs, in the
+   * Runs the plan once. `inputs` and `slots` are in the plan's order; slots are updated in place, and each is a buffer of its own, which no input is. Resolves to the outputs, in the
    * plan's order, in memory that is the caller's.
    */
   run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]>;
@@ -39,7 +39,11 @@ export interface Backend {
   /** Reads `length` elements from the start of `buffer`. */
   read(buffer: DeviceBuffer, dtype: DType, length: number): Promise<TypedArray>;
   free(buffer: DeviceBuffer): void;
-  /** @param constants in the plan's order; copied now. */
+  /**
+   * A plan that `compile` made is trusted; any other is copied and checked, as `validatePlan` does.
+   * @param constants in the plan's order; copied before the promise resolves.
+   * @throws TensegrityError `format` for what is no sound plan.
+   */
   prepare(plan: Plan, constants: readonly Storage[]): Executable | Promise<Executable>;
   /** Gives everything back; the backend cannot be used afterwards. */
   dispose(): void;

@@ -8,6 +8,7 @@ import { paddedBytes, placeBuffers } from './memory.ts';
 import type { BufferKind, BufferSpec, Kernel, Plan, View } from './plan.ts';
 import { schedule } from './schedule.ts';
 import { simplify } from './simplify.ts';
+import { trusted } from './trusted.ts';
 
 export interface Update {
   readonly slot: Slot;
@@ -101,6 +102,7 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
     arenaBytes: placed.arenaBytes,
     fused,
   };
+  trusted.add(plan);
   return { plan, inputs: assembly.inputNodes.map(original), constants: assembly.constantNodes.map(original), slots: assembly.slotList };
 }
 

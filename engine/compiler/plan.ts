@@ -1,6 +1,7 @@
 /**
  * A plan: what the compiler makes of a graph and any backend runs. Plain data, so that it can be printed, posted to a
- * worker, cached and saved. This file is the whole contract between the compiler and the backends.
+ * worker, cached and saved. This file is the whole contract between the compiler and the backends; `validate.ts` holds plans to it that come
+ * from elsewhere, and knows the fields of each kind (`readPlan.ts`).
  */
 import type { DType } from '../dtype.ts';
 import type { ScalarName } from '../scalar.ts';
@@ -17,7 +18,7 @@ export interface BufferSpec {
   readonly dtype: DType;
   /** In elements. */
   readonly length: number;
-  /** In bytes from the arena's start; only `scratch` buffers have one. Two buffers share bytes only if their lives do not meet, or in place (see {@link MapKernel}). */
+  /** In bytes from the arena's start; only `scratch` buffers have one, others 0. Two buffers share bytes only if their lives do not meet, or in place (see {@link MapKernel}). */
   readonly offset: number;
   /** For the listing: a slot's name, an input's position. */
   readonly name: string;
@@ -45,7 +46,7 @@ export interface Instruction {
   readonly register: number;
 }
 
-/** A constant of a program. */
+/** A constant of a program: any number in a float lane, a whole one of 32 bits in `i32`. */
 export interface Constant {
   readonly value: number;
   readonly lane: 'f32' | 'f64' | 'i32';
@@ -63,6 +64,7 @@ export interface Program {
   readonly results: readonly number[];
 }
 
+/** The first kernel that writes a `scratch` or `output` buffer writes all of it. Outputs are in buffers of their own (but see {@link CopyKernel}), which inputs share only in place. */
 interface KernelBase {
   readonly inputs: readonly View[];
   readonly outputs: readonly View[];
@@ -112,7 +114,7 @@ export interface GemmKernel extends ProductKernel {
 }
 
 /**
- * Cross-correlation (what deep learning calls convolution) of x [N, C, H, W] with w [O, C/groups, KH, KW] giving y [N, O, OH, OW]:
+ * Cross-correlation (what deep learning calls convolution) of x [N, C, H, W] with w [O, C/groups, KH, KW], KH and KW ≥ 1, giving y [N, O, OH, OW]:
  * `y[n,o,i,j] = Σ x[n, c, i·sh − ph + u·dh, j·sw − pw + v·dw] · w[o, c, u, v]`, zero outside the image (a weight that is not finite may or may not meet those zeros, and give NaN there).
  * A backend may save multiplications where that errs by a few roundings of the largest number around a pixel (Winograd); what is not finite
  * may then make NaN of pixels nearby.
@@ -192,7 +194,10 @@ export interface SortKernel extends KernelBase {
   readonly descending: boolean;
 }
 
-/** First `fill`, if not null, in every element of buffer `outputs[0].buffer`; then `outputs[k] = inputs[k]`, each a window on that one buffer (pad, concat, a change of layout). */
+/**
+ * First `fill`, if not null, in every element of buffer `outputs[0].buffer` (of integers, its low bits); then `outputs[k] = inputs[k]`, each a window on
+ * that one buffer (pad, concat, a change of layout). Several windows lie one behind the other, or are alike but for one axis, along which they lie beside each other.
+ */
 export interface CopyKernel extends KernelBase {
   readonly kind: 'copy';
   readonly fill: number | null;

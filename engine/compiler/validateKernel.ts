@@ -1,6 +1,6 @@
-import { type DType, isFloat } from '../dtype.ts';
+import { type DType, dtypes, isFloat } from '../dtype.ts';
 import { type ScalarTyping, scalarRow } from '../scalar.ts';
-import { sameShape, show } from '../shape.ts';
+import { type Shape, sameShape, show, sizeOf } from '../shape.ts';
 import { type Lane, valueLanes } from './lanes.ts';
 import type { ConvKernel, Instruction, Kernel, KernelKind, KernelOf, PoolKernel, Program, View } from './plan.ts';
 
@@ -28,8 +28,64 @@ const poolSignatures: { readonly [M in PoolKernel['mode']]: Signature } = {
   sumTranspose: 'F N C P Q → F N C H W',
 };
 
+/** Whether the elements of a shape are a number that arithmetic is exact on. */
+export function isCountable(shape: Shape): boolean {
+  return shape.includes(0) || Number.isSafeInteger(sizeOf(shape));
+}
+
+/** The first and last element that a view touches. */
+export function spanOf({ shape, strides, offset }: View): { low: number; high: number } {
+  let [low, high] = [offset, offset];
+  for (const [axis, stride] of strides.entries()) {
+    const reach = (shape[axis]! - 1) * stride;
+    low += Math.min(0, reach);
+    high += Math.max(0, reach);
+  }
+  return { low, high };
+}
+
+/**
+ * Whether windows on one buffer have no element in common: unless one ends before the other begins, or they are alike but for one axis, along which
+ * they follow each other, they count as if they had. (Positions are `k·step` along that axis and less than a step within it, and other axes lead to multiples of more than that.)
+ */
+export function besideEachOther(windows: readonly View[]): boolean {
+  const views = windows.filter(({ shape }) => sizeOf(shape) > 0);
+  const [first] = views;
+  const spans = views.map(spanOf).sort((a, b) => a.low - b.low);
+  if (!first || spans.every(({ low }, k) => k === 0 || spans[k - 1]!.high < low)) return true;
+  if (!views.every(({ strides }) => sameShape(strides, first.strides)) || first.strides.some((stride) => stride < 0)) return false;
+  const axes = [...first.strides.keys()].filter((axis) => views.some(({ shape }) => shape[axis]! > 1));
+  // A buffer that can be counted has no more of two elements, so windows beside each other have not either.
+  if (axes.length > 64) return false;
+  const origin = views.reduce((least, { offset }) => Math.min(least, offset), Infinity);
+  const strideOf = (axis: number): number => first.strides[axis]!;
+  // Along the one that they follow each other on, each may have one element.
+  return first.strides.some((step, axis) => {
+    const end =
+      axes.reduce((common, other) => (strideOf(other) > step ? greatestCommonDivisor(common, strideOf(other)) : common), 0) || Infinity;
+    const inner = axes.filter((other) => other !== axis && strideOf(other) <= step);
+    const pieces = views.map(({ offset, shape }) => ({
+      from: offset - origin,
+      extent: shape[axis]!,
+      reach: inner.reduce((sum, other) => sum + (shape[other]! - 1) * strideOf(other), 0),
+    }));
+    return pieces
+      .sort((a, b) => a.from - b.from)
+      .every(({ from, extent, reach }, k) => {
+        const next = pieces[k + 1]?.from ?? end;
+        return from % step === 0 && reach < step && from + extent * step <= Math.min(next, end);
+      });
+  });
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
 const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<string> } = {
   *map(kernel) {
+    if (!isCountable(kernel.shape)) yield `more elements than can be counted: ${show(kernel.shape)}`;
+    if (kernel.outputs.length === 0) yield 'it has no outputs';
     for (const view of [...kernel.inputs, ...kernel.outputs]) {
       if (!sameShape(view.shape, kernel.shape)) yield `a view has shape ${show(view.shape)}, not the kernel's ${show(kernel.shape)}`;
     }
@@ -37,7 +93,9 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
   },
   *reduce(kernel) {
     const { shape, reduced, reductions, program } = kernel;
-    if (!(reduced >= 0 && reduced <= shape.length)) yield `folds ${reduced} axes of ${show(shape)}`;
+    if (!isCountable(shape)) yield `more elements than can be counted: ${show(shape)}`;
+    if (reductions.length === 0) yield 'it has no outputs';
+    if (reduced > shape.length) yield `folds ${reduced} axes of ${show(shape)}`;
     const kept = shape.slice(0, shape.length - reduced);
     for (const view of kernel.inputs) if (!sameShape(view.shape, shape)) yield `an input has shape ${show(view.shape)}, not ${show(shape)}`;
     for (const view of kernel.outputs) if (!sameShape(view.shape, kept)) yield `an output has shape ${show(view.shape)}, not ${show(kept)}`;
@@ -51,15 +109,12 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
     const { stride, padding, dilation, groups } = kernel;
     const extents = yield* signatureFaults(kernel, convSignatures[kernel.direction]);
     const { C = 0, O = 0, G = 0, H = 0, W = 0, U = 0, V = 0, P = 0, Q = 0 } = extents;
-    yield* whole({ groups, stride, dilation }, 1);
-    yield* whole({ padding }, 0);
     if (C !== G * groups || O % groups !== 0) yield `${groups} groups do not divide ${C} channels into ${G}, and ${O} filters`;
+    if (U < 1 || V < 1) yield `filters of ${U} × ${V} pixels; there must be one at least`;
     yield* windowFaults([H, W], [P, Q], [(U - 1) * dilation[0] + 1, (V - 1) * dilation[1] + 1], stride, padding);
   },
   *pool(kernel) {
     const { H = 0, W = 0, P = 0, Q = 0 } = yield* signatureFaults(kernel, poolSignatures[kernel.mode]);
-    yield* whole({ kernel: kernel.kernel, stride: kernel.stride }, 1);
-    yield* whole({ padding: kernel.padding }, 0);
     yield* windowFaults([H, W], [P, Q], kernel.kernel, kernel.stride, kernel.padding);
   },
   *gather(kernel) {
@@ -127,23 +182,16 @@ function meaning<T>(meanings: Record<string, T>, letter: string, value: T): T {
   return known;
 }
 
-/** Windows of `reach` at `stride` over a padded image give `⌊(extent + 2·padding − reach)/stride⌋ + 1` outputs. */
+/** Windows of `reach` at `stride` over a padded image give `⌊(extent + 2·padding − reach)/stride⌋ + 1` outputs, which is one at least. */
 function* windowFaults(image: Pair, out: Pair, reach: Pair, stride: Pair, padding: Pair): Generator<string> {
   for (const axis of [0, 1] as const) {
-    const expected = Math.max(0, Math.floor((image[axis] + 2 * padding[axis] - reach[axis]) / stride[axis]) + 1);
-    if (out[axis] !== expected)
-      yield `windows of ${reach[axis]} at stride ${stride[axis]} over ${image[axis]} pixels padded by ${padding[axis]} give ${expected} outputs, not ${out[axis]}`;
+    const expected = Math.max(1, Math.floor((image[axis] + 2 * padding[axis] - reach[axis]) / stride[axis]) + 1);
+    if (out[axis] !== expected || image[axis] + 2 * padding[axis] < reach[axis])
+      yield `windows of ${reach[axis]} at stride ${stride[axis]} over ${image[axis]} pixels padded by ${padding[axis]} must fit, and give ${expected} outputs, not ${out[axis]}`;
   }
 }
 
 type Pair = readonly [number, number];
-
-function* whole(parameters: { readonly [name: string]: number | Pair }, least: number): Generator<string> {
-  for (const [name, value] of Object.entries(parameters)) {
-    if (![value].flat().every((part) => Number.isSafeInteger(part) && part >= least))
-      yield `${name} is ${value}; it must be a whole number ≥ ${least}`;
-  }
-}
 
 /** The element types that a value of a lane can be stored in. */
 const storable: { readonly [L in Lane]: readonly DType[] } = { f32: ['f32'], f64: ['f64'], i32: ['i32', 'u8'] };
@@ -161,6 +209,9 @@ function* programFaults(
     inputs.map(({ dtype }: View) => dtype),
   );
   const first = program.inputs + constants.length;
+  if (registers > instructions.length) yield `the program has ${registers} registers for ${instructions.length} instructions`;
+  for (const [k, { value, lane }] of constants.entries())
+    if (!dtypes[lane].holds(value)) yield `constant ${k} is ${value}, which is not ${lane}`;
   // Which value each register holds by now.
   const holds = new Map<number, number>();
   const unreadable = (value: number) => value >= first && holds.get(instructions[value - first]?.register ?? -1) !== value;
@@ -170,12 +221,12 @@ function* programFaults(
     const name = `instruction ${k} (${op} ${lane} ${operands.join(' ')})`;
     if (operands.length !== scalarRow(op).arity) yield `${name} has ${operands.length} operands`;
     for (const [at, operand] of operands.entries()) {
-      if (!(operand >= 0 && operand < first + k)) yield `${name} uses value ${operand}, which is not defined yet`;
+      if (operand >= first + k) yield `${name} uses value ${operand}, which is not defined yet`;
       else if (unreadable(operand)) yield `${name} uses value ${operand}, whose register holds another by now`;
       else if (!accepts(instruction, at, lanes[operand]!)) yield `${name} uses value ${operand}, which is ${lanes[operand]}`;
     }
     if (!laneFits[scalarRow(op).typing](lane)) yield `${name} cannot compute in ${lane}`;
-    if (!(register >= 0 && register < registers)) yield `${name} writes register ${register} of ${registers}`;
+    if (register >= registers) yield `${name} writes register ${register} of ${registers}`;
     holds.set(register, first + k);
   }
   for (const [k, result] of results.entries()) {

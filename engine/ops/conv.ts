@@ -39,9 +39,9 @@ function weightGradient(x: Tensor, y: Tensor, shape: Shape, { stride, padding, d
 
 function outputShape(x: Shape, w: Shape, { stride, padding, dilation, groups }: ConvolutionAttributes): Shape {
   check(
-    x.length === 4 && w.length === 4,
+    x.length === 4 && w.length === 4 && w[2]! * w[3]! > 0,
     'shape',
-    () => `conv2d: takes images [N, C, H, W] and weights [O, C/groups, KH, KW], got ${show(x)} and ${show(w)}`,
+    () => `conv2d: takes images [N, C, H, W] and weights [O, C/groups, KH > 0, KW > 0], got ${show(x)} and ${show(w)}`,
   );
   check(
     x[1] === w[1]! * groups && w[0]! % groups === 0,

@@ -67,7 +67,7 @@ const functions: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /** Those that take a backend or a plan, and what is no call for everybody. */
-const others = ['useBackend', 'backend', 'memoryBytes', 'printPlan'];
+const others = ['useBackend', 'backend', 'memoryBytes', 'printPlan', 'validatePlan'];
 
 /** Right arguments of each method of a tensor, here [4, 3]. */
 const methods: Readonly<Record<string, readonly unknown[]>> = {

@@ -105,6 +105,7 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['conv2d groups', () => conv2d(image, zeros([3, 2, 3, 3]), { groups: 2 }), 'shape', 'groups 2'],
   ['conv2d too many groups', () => conv2d(image, zeros([4, 1, 3, 3]), { groups: 0 }), 'argument', 'groups'],
   ['conv2d kernel', () => conv2d(image, zeros([1, 4, 7, 7])), 'shape', 'conv2d', '[7, 7]', '[5, 5]'],
+  ['conv2d of filters of no pixels', () => conv2d(image, zeros([1, 4, 0, 3])), 'shape', 'conv2d', '[1, 4, 0, 3]', 'KH > 0'],
   ['conv2d stride', () => conv2d(image, zeros([1, 4, 3, 3]), { stride: 0 }), 'argument', 'stride', '≥ 1'],
   ['conv2d padding', () => conv2d(image, zeros([1, 4, 3, 3]), { padding: [1, -1] }), 'argument', 'padding', '≥ 0'],
   ['conv2d types', () => conv2d(image, zeros([1, 4, 3, 3], 'f64')), 'dtype', 'conv2d', 'f64'],

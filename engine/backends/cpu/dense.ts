@@ -20,6 +20,8 @@ export function readView(view: View, buffer: TypedArray): Float64Array {
 
 /** Stores row-major values; the typed array rounds to f32, and takes the low bits of integers. */
 export function writeView(view: View, buffer: TypedArray, values: Float64Array): void {
+  // What is empty may lie beyond the end.
+  if (values.length === 0) return;
   if (isContiguous(view)) return buffer.set(values, view.offset);
   const offsets = elementOffsets(view);
   for (let i = 0; i < values.length; i++) buffer[offsets[i]!] = values[i]!;

@@ -5,9 +5,9 @@
 import { partsOf } from '../../compiler/epilogue.ts';
 import type { KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
-import { check } from '../../errors.ts';
+import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
-import { checkArray, checkCount, checkRoom, foreignBuffer } from '../storage.ts';
+import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer } from '../storage.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
 import { copy } from './copy.ts';
@@ -76,8 +76,10 @@ class CpuBackend implements Backend {
 
   allocate(bytes: number): CpuBuffer {
     this.#checkAlive();
+    checkBytes(bytes);
+    const buffer = inMemory(() => new CpuBuffer(this, bytes));
     this.bytes += bytes;
-    return new CpuBuffer(this, bytes);
+    return buffer;
   }
 
   write(buffer: DeviceBuffer, data: TypedArray): void {
@@ -94,32 +96,41 @@ class CpuBackend implements Backend {
     owned.freed = true;
   }
 
-  prepare(plan: Plan, constants: readonly Storage[]): Executable {
+  async prepare(given: Plan, constants: readonly Storage[]): Promise<Executable> {
+    this.#checkAlive();
+    const plan = await checkedPlan(given);
+    checkCount(constants, plan.constants, 'constants');
     const arena = this.allocate(plan.arenaBytes);
     const kernels = plan.kernels.flatMap(partsOf);
     const buffers: TypedArray[] = plan.buffers.map(({ kind, dtype, offset, length }) =>
       kind === 'scratch' ? dtypes[dtype].over(arena.memory, offset, length) : dtypes[dtype].allocate(0),
     );
-    const bind = (numbers: readonly number[], values: readonly Storage[], what: 'inputs' | 'constants' | 'slots') => {
-      checkCount(values, numbers, what);
+    const bind = (numbers: readonly number[], values: readonly Storage[]) => {
       numbers.forEach((number, k) => {
         const { dtype, length } = plan.buffers[number]!;
         buffers[number] = this.#resolve(values[k]!, dtype, length);
       });
     };
-    bind(plan.constants, constants, 'constants');
-    for (const number of plan.constants) buffers[number] = buffers[number]!.slice();
+    try {
+      bind(plan.constants, constants);
+      for (const number of plan.constants) buffers[number] = inMemory(() => buffers[number]!.slice());
+    } catch (error) {
+      this.free(arena);
+      throw error;
+    }
     const constantBytes = plan.constants.reduce((sum, number) => sum + buffers[number]!.byteLength, 0);
     this.bytes += constantBytes;
 
     return {
       run: async (inputs, slots) => {
         check(!arena.freed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
-        bind(plan.inputs, inputs, 'inputs');
-        bind(plan.slots, slots, 'slots');
+        this.#checkAlive();
+        checkRun(plan, inputs, slots);
+        bind(plan.inputs, inputs);
+        bind(plan.slots, slots);
         for (const number of plan.outputs) {
-          const { kind, dtype, length } = plan.buffers[number]!;
-          if (kind === 'output') buffers[number] = dtypes[dtype].allocate(length);
+          const { dtype, length } = plan.buffers[number]!;
+          buffers[number] = inMemory(() => dtypes[dtype].allocate(length));
         }
         if (this.#poison) {
           new Uint8Array(arena.memory).fill(255);
@@ -130,9 +141,9 @@ class CpuBackend implements Backend {
         }
         for (const kernel of kernels) {
           if (kernel.kind === 'copy' && kernel.fill !== null) buffers[kernel.outputs[0]!.buffer]!.fill(kernel.fill);
-          runKernel(kernel, buffers);
+          inMemory(() => runKernel(kernel, buffers));
         }
-        return plan.outputs.map((number) => (plan.buffers[number]!.kind === 'output' ? buffers[number]! : buffers[number]!.slice()));
+        return plan.outputs.map((number) => buffers[number]!);
       },
       dispose: () => {
         if (!arena.freed && !this.#disposed) this.bytes -= constantBytes;
@@ -167,6 +178,16 @@ class CpuBackend implements Backend {
   #own(buffer: DeviceBuffer): CpuBuffer {
     if (buffer instanceof CpuBuffer && buffer.backend === this) return buffer;
     throw foreignBuffer(buffer);
+  }
+}
+
+/** @throws TensegrityError `backend` where what it allocates is larger than memory, which JavaScript calls a RangeError. */
+function inMemory<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new TensegrityError('backend', `backend cpu has too little memory for this (${cause.message}); use smaller batches`, {}, cause);
   }
 }
 

@@ -104,6 +104,7 @@ function joined([gemm, map]: readonly Command[]): Command {
 /** A kernel whose views all have rank 4 or less, and whose parameters are known. */
 function fixed<K extends KernelKind>(kind: number, parameters: (kernel: KernelOf<K>) => number[]): Encoder<K> {
   return (_plan, kernel) => {
+    if (kernel.kind === 'conv' && sizeOf(kernel.outputs[0]!.shape) === 0) return [];
     const views = [...kernel.inputs, ...kernel.outputs].flatMap(({ buffer, dtype, offset, shape, strides }) => {
       const missing = 4 - shape.length;
       return [

@@ -10,7 +10,7 @@ import { workOf } from '../../compiler/print.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
-import { checkArray, checkCount, checkRoom, foreignBuffer } from '../storage.ts';
+import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer } from '../storage.ts';
 import { encodePlan, extraBuffers } from './encode.ts';
 import { LinearMemory, MOST_PAGES, padded } from './memory.ts';
 import { cores, createTeam, inPage, type Team, whyNotShared } from './team.ts';
@@ -171,13 +171,15 @@ class WasmBackend implements Backend {
 
   allocate(bytes: number): WasmBuffer {
     this.#open();
+    checkBytes(bytes);
     const address = this.#memory.allocate(bytes);
     this.#memory.words.fill(0, address / 4, address / 4 + Math.ceil(bytes / 4));
     return new WasmBuffer(this, bytes, address);
   }
 
   write(buffer: DeviceBuffer, data: TypedArray): void {
-    this.#view(this.#own(buffer, data.length, dtypeOf(data)), dtypeOf(data), data.length).set(data);
+    const dtype = dtypeOf(data);
+    this.#view(this.#own(buffer, data.length, dtype), dtype, data.length).set(data);
   }
 
   async read(buffer: DeviceBuffer, dtype: DType, length: number): Promise<TypedArray> {
@@ -186,8 +188,17 @@ class WasmBackend implements Backend {
 
   free(buffer: DeviceBuffer): void {
     const owned = this.#mine(buffer);
-    if (!owned.freed && !this.#disposed) this.#memory.free(owned.address);
+    if (!owned.freed) this.#giveBack([owned.address]);
     owned.freed = true;
+  }
+
+  #giveBack(addresses: readonly number[]): void {
+    const free = (): void => {
+      if (!this.#disposed) for (const address of addresses) this.#memory.free(address);
+    };
+    // The threads may be running what uses it.
+    if (this.#shared) void this.#inTurn(async () => free());
+    else free();
   }
 
   dispose(): void {
@@ -204,9 +215,12 @@ class WasmBackend implements Backend {
     return this.#inTurn(() => this.#prepare(plan, constants));
   }
 
-  async #prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
+  async #prepare(given: Plan, constants: readonly Storage[]): Promise<Executable> {
+    this.#open();
+    const plan = await checkedPlan(given);
     this.#open();
     refuseDoubles(plan);
+    checkCount(constants, plan.constants, 'constants');
     const { words, workspaceBytes, partialBytes } = encodePlan(plan, this.#winograd);
     const { buffers } = plan;
     const bytesOf = (number: number): number => buffers[number]!.length * dtypes[buffers[number]!.dtype].bytes;
@@ -236,13 +250,18 @@ class WasmBackend implements Backend {
     const bind = (number: number, address: number): void => {
       this.#memory.words[end / 4 + number] = address;
     };
-    checkCount(constants, plan.constants, 'constants');
-    const copied = plan.constants.map((number, k) => {
-      const address = this.#memory.allocate(bytesOf(number));
-      this.#copyIn(constants[k]!, address, number, plan);
-      bind(number, address);
-      return address;
-    });
+    const own = [commands];
+    try {
+      for (const [k, number] of plan.constants.entries()) {
+        const address = this.#memory.allocate(bytesOf(number));
+        own.push(address);
+        this.#copyIn(constants[k]!, address, number, plan);
+        bind(number, address);
+      }
+    } catch (error) {
+      this.#giveBack(own);
+      throw error;
+    }
     const outputs = plan.outputs.map((number) => ({ number, ...buffers[number]! }));
 
     let arena = -1;
@@ -251,8 +270,7 @@ class WasmBackend implements Backend {
       if (this.#inPage && !team) await this.#breathe();
       this.#open();
       check(!disposed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
-      checkCount(inputs, plan.inputs, 'inputs');
-      checkCount(slots, plan.slots, 'slots');
+      checkRun(plan, inputs, slots);
       if (arena !== this.#arena.address) {
         arena = this.#arena.address;
         for (const number of inArena) bind(number, arena + offsets[number]!);
@@ -274,12 +292,7 @@ class WasmBackend implements Backend {
       dispose: () => {
         if (disposed) return;
         disposed = true;
-        const free = (): void => {
-          if (!this.#disposed) for (const address of [commands, ...copied]) this.#memory.free(address);
-        };
-        // The threads may be running it.
-        if (this.#shared) void this.#inTurn(async () => free());
-        else free();
+        this.#giveBack(own);
       },
     };
   }

@@ -8,7 +8,7 @@ import { assignRegisters, stepsOf } from './fuse.ts';
 import { type Axis, contiguousRun, extentOf, period, stillRun } from './space.ts';
 
 /** The table of slots, and the coordinates behind it. */
-const TABLE_BYTES = op.SLOTS * 8 + 128;
+const TABLE_BYTES = op.SLOTS * 8 + 256;
 const STILL_BYTES = 64;
 
 /** A view without its strides, which the axes of a space have. */

@@ -2,7 +2,7 @@ import type { Plan } from '../../compiler/plan.ts';
 import { type DType, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, type TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
-import { checkArray, checkCount } from '../storage.ts';
+import { checkArray, checkCount, checkedPlan, checkRun } from '../storage.ts';
 import { guarded } from './device.ts';
 import { listing } from './listing.ts';
 import { Copy, type Memory, type Place, REGION, type Regions, type Staging, type StagingRing, WebGpuBuffer } from './memory.ts';
@@ -53,7 +53,8 @@ interface Result {
 /** Disposed-of buffers of a large result that wait for the next run. */
 const KEPT_RESULTS = 2;
 
-export async function prepare(host: Host, plan: Plan, constants: readonly Storage[]): Promise<Executable> {
+export async function prepare(host: Host, given: Plan, constants: readonly Storage[]): Promise<Executable> {
+  const plan = await checkedPlan(given);
   const translation = translate(plan, host.gpu);
   checkLimits(translation, host.device.limits);
   const executable = new WebGpuExecutable(host, plan, translation);
@@ -136,8 +137,7 @@ class WebGpuExecutable implements Executable {
   async #run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> {
     this.#checkUsable();
     const { inputs: inputNumbers, slots: slotNumbers, outputs: outputNumbers } = this.#plan;
-    checkCount(inputs, inputNumbers, 'inputs');
-    checkCount(slots, slotNumbers, 'slots');
+    checkRun(this.#plan, inputs, slots);
     this.#bind(inputNumbers, inputs);
     this.#bind(slotNumbers, slots);
     const places: Place[] = [];

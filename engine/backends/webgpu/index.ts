@@ -7,7 +7,7 @@ import type { Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
-import { checkRoom, foreignBuffer } from '../storage.ts';
+import { checkBytes, checkRoom, foreignBuffer } from '../storage.ts';
 import { isSoftware, type OpenDevice, openDevice } from './device.ts';
 import { type Host, prepare } from './executable.ts';
 import { Memory, Regions, StagingRing, WebGpuBuffer } from './memory.ts';
@@ -99,6 +99,7 @@ class WebGpuBackend implements Backend, Host {
 
   allocate(bytes: number): WebGpuBuffer {
     this.checkAlive();
+    checkBytes(bytes);
     const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
     const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     check(
@@ -142,7 +143,7 @@ class WebGpuBackend implements Backend, Host {
     owned.release();
   }
 
-  prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
+  async prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
     this.checkAlive();
     return prepare(this, plan, constants);
   }

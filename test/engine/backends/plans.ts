@@ -69,7 +69,7 @@ export function withoutEpilogues(plan: Plan): Plan {
   return { ...plan, buffers, kernels, arenaBytes };
 }
 
-/** Prepares, runs once, reads and disposes. */
+/** Prepares, runs once on slots of zeros, reads outputs and then slots, and disposes. */
 export async function runPlan(
   backend: Backend,
   plan: Plan,
@@ -77,11 +77,12 @@ export async function runPlan(
   constants: readonly TypedArray[] = [],
 ): Promise<TypedArray[]> {
   const executable = await backend.prepare(plan, constants);
-  const results = await executable.run(inputs, []);
+  const slots = plan.slots.map((number) => backend.allocate(plan.buffers[number]!.length * dtypes[plan.buffers[number]!.dtype].bytes));
+  const results = [...(await executable.run(inputs, slots)), ...slots];
   const arrays = await Promise.all(
     results.map(async (result, k) => {
       if (ArrayBuffer.isView(result)) return result;
-      const { dtype, length } = plan.buffers[plan.outputs[k]!]!;
+      const { dtype, length } = plan.buffers[[...plan.outputs, ...plan.slots][k]!]!;
       const data = await backend.read(result, dtype, length);
       backend.free(result);
       return data;

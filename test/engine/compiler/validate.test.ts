@@ -1,9 +1,14 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BufferSpec, Kernel, Program, View } from '../../../engine/compiler/plan.ts';
 import { planFaults, validatePlan } from '../../../engine/compiler/validate.ts';
+import { besideEachOther } from '../../../engine/compiler/validateKernel.ts';
 import type { DType } from '../../../engine/dtype.ts';
+import type { TensegrityError } from '../../../engine/errors.ts';
 import type { Shape } from '../../../engine/shape.ts';
+import { property } from '../../support/property.ts';
 import { buffer, contiguous, identity, type KernelBody, planOf, program, singleKernelPlan } from '../backends/plans.ts';
+import { elements } from '../backends/wasm/strided.ts';
 
 const two = (number: number, offset = 0): View => ({ ...contiguous(number, { dtype: 'f32', shape: [2] }), offset });
 const map = (from: View, to: View, body: Program = identity): Kernel => ({
@@ -155,7 +160,7 @@ describe('kernels', () => {
         ],
         [['f32', [2, 6, 3, 3]]],
       ),
-    ).toContain('windows of 5 at stride 1 over 6 pixels padded by 0 give 2 outputs, not 3');
+    ).toContain('windows of 5 at stride 1 over 6 pixels padded by 0 must fit, and give 2 outputs, not 3');
     expect(
       one(
         conv,
@@ -175,7 +180,7 @@ describe('kernels', () => {
         ],
         [['f32', [2, 6, 3, 2]]],
       ),
-    ).toContain('dilation is 0,1; it must be a whole number ≥ 1');
+    ).toContain('kernels[0].dilation[0] is 0, not a whole number ≥ 1');
     expect(
       one({ kind: 'reduce', shape: [2, 3], reduced: 1, program: identity, reductions: ['argmax'] }, [['f32', [2, 3]]], [['f32', [2]]]),
     ).toContain('output 0 is f32');
@@ -265,3 +270,172 @@ describe('kernels', () => {
     expect(inMap({ ...reused(2), registers: 0 })).toContain('writes register 0 of 0');
   });
 });
+
+describe('any value whatever', () => {
+  const sound = (): Record<string, unknown> => structuredClone(planOf(ends, [map(two(0), two(1))])) as unknown as Record<string, unknown>;
+  const refused = (value: unknown): string => {
+    try {
+      validatePlan(value);
+    } catch (error) {
+      expect(error).toMatchObject({ name: 'TensegrityError', code: 'format' });
+      const { details, message } = error as TensegrityError;
+      expect(details['faults']).not.toEqual([]);
+      expect(message.length).toBeLessThan(10_000);
+      return message;
+    }
+    throw new Error('it was accepted');
+  };
+  const throwing = {
+    get kind() {
+      throw new RangeError('no');
+    },
+  };
+
+  it('is refused with words', () =>
+    property(
+      [fc.anything({ withBigInt: true, withSparseArray: true, withNullPrototype: true, withMap: true, withTypedArray: true })],
+      (value) => {
+        refused(value);
+      },
+    ));
+
+  it('is refused in the place of any field', () =>
+    property(
+      [fc.constantFrom(...Object.keys(sound())), fc.anything({ withBigInt: true, withSparseArray: true, withNullPrototype: true })],
+      (name, value) => {
+        fc.pre(!(Array.isArray(value) && value.length === 0) && typeof value !== 'number');
+        refused({ ...sound(), [name]: value });
+      },
+      { numRuns: 500 },
+    ));
+
+  it.each<[string, unknown]>([
+    ['plan is null, not a record', null],
+    ['plan is a function, not a record', () => ends],
+    ['plan is an array, not a record', [sound()]],
+    ['threw while it was read', Object.defineProperty(sound(), 'fused', Object.getOwnPropertyDescriptor(throwing, 'kind')!)],
+    ['threw while it was read', { ...sound(), kernels: [throwing] }],
+    ['plan.slots is an object, not a list', { ...sound(), slots: { length: 0 } }],
+    ['plan.arenaBytes is NaN, not a whole number ≥ 0', { ...sound(), arenaBytes: NaN }],
+    ['plan.fused is 1.5', { ...sound(), fused: 1.5 }],
+    ['plan.inputs[0] is a bigint', { ...sound(), inputs: [0n] }],
+    ['plan.kernels[0].kind is "max", not one of map, reduce', { ...sound(), kernels: [{ ...map(two(0), two(1)), kind: 'max' }] }],
+    ['plan.kernels[0].kind is "__proto__"', { ...sound(), kernels: [{ ...map(two(0), two(1)), kind: '__proto__' }] }],
+    ['plan.kernels[0].kind is "constructor"', { ...sound(), kernels: [{ ...map(two(0), two(1)), kind: 'constructor' }] }],
+    ['plan.buffers[0].dtype is "toString"', { ...sound(), buffers: [{ ...ends[0], dtype: 'toString' }, ends[1]] }],
+    ['plan.buffers[0].name is 5, not a text', { ...sound(), buffers: [{ ...ends[0], name: 5 }, ends[1]] }],
+    ['plan has "extra", which is no field of it', { ...sound(), extra: 1 }],
+    ['plan has no kernels', Object.create(sound())],
+    ['plan.kernels is 4000000000 values, not a list', { ...sound(), kernels: new Array(4e9) }],
+    ['.shape is 1000000000 values, not a list', { ...sound(), kernels: [map({ ...two(0), shape: new Array(1e9) }, two(1))] }],
+    ['buffer 0: its bytes are more than can be counted', { ...sound(), buffers: [{ ...ends[0], length: 2 ** 52 }, ends[1]] }],
+    [
+      'more elements than can be counted: [1125899906842624,',
+      { ...sound(), kernels: [map({ ...two(0), shape: Array(60).fill(2 ** 50), strides: Array(60).fill(0) }, two(1))] },
+    ],
+    ['reaches elements -17 to -16 of buffer 1', { ...sound(), kernels: [map(two(0), two(1, -17))] }],
+    ['reaches elements -500 to -499 of buffer 1', { ...sound(), kernels: [map(two(0), two(1, -500))] }],
+    ['offset 4 of one that is not in the arena', { ...sound(), buffers: [{ ...ends[0], offset: 4 }, ends[1]] }],
+    ['plan.inputs lists buffers [0,0]', { ...sound(), inputs: [0, 0] }],
+    ['"\\u001b[2J"', { ...sound(), kernels: [{ ...map(two(0), two(1)), kind: '\u001b[2J' }] }],
+  ])('says: %s', (fault, value) => {
+    expect(refused(value)).toContain(fault);
+  });
+
+  it('is refused with some faults, not all of a million', () => {
+    expect(refused({ ...sound(), slots: Array(1e6).fill('x') }).split('\n')).toHaveLength(21);
+    expect(refused({ ...sound(), kernels: Array(1e4).fill(map(two(0), two(9))) }).split('\n')).toHaveLength(21);
+  });
+
+  it('goes in circles, or never ends', () => {
+    const circle = sound();
+    circle['kernels'] = [circle];
+    expect(refused(circle)).toContain('plan.kernels[0] has no kind');
+    const endless = new Proxy([], { get: (_, name) => (name === 'length' ? 2 ** 40 : 0) });
+    expect(refused({ ...sound(), slots: endless })).toContain('plan.slots is 1099511627776 values, not a list');
+  });
+
+  it('is read once: what getters give later does not count', () => {
+    let reads = 0;
+    const plan = {
+      ...sound(),
+      get arenaBytes() {
+        return reads++ === 0 ? 16 : -1;
+      },
+    };
+    expect(planFaults(plan)).toEqual([]);
+    expect(reads).toBe(1);
+  });
+
+  it('may have strides of −0, which flips make', () => {
+    expect(planFaults({ ...sound(), kernels: [map({ ...two(0), strides: [-0] }, two(1))] })).toEqual([]);
+  });
+});
+
+describe('what is made', () => {
+  const four = [buffer('input', 'f32', 2), buffer('output', 'f32', 4)];
+  const copy = (...offsets: number[]): Kernel => ({
+    kind: 'copy',
+    fill: null,
+    inputs: offsets.map(() => two(0)),
+    outputs: offsets.map((at) => two(1, at)),
+  });
+
+  it('is made whole before it is given back', () => {
+    expect(faults(four, [copy(0, 2)])).toEqual([]);
+    expect(faults(four, [copy(0)])).toEqual(['kernel 0 (copy) is the first to write buffer 1, but only 2 of its 4 elements']);
+    expect(faults(four, [{ ...copy(1), fill: 7 } as Kernel])).toEqual([]);
+    expect(faults([four[0]!, buffer('slot', 'f32', 4)], [copy(0)])).toEqual([]);
+  });
+
+  it('is made by windows beside each other', () => {
+    expect(faults(four, [copy(0, 1)]).join()).toContain('has outputs that overlap, or may: they must be beside each other');
+    const window = (offset: number, columns: number): View => ({ buffer: 1, dtype: 'f32', shape: [3, columns], strides: [5, 1], offset });
+    const from = (columns: number): View => ({ buffer: 0, dtype: 'f32', shape: [3, columns], strides: [0, 0], offset: 0 });
+    const concat = (...pieces: [offset: number, columns: number][]): Kernel => ({
+      kind: 'copy',
+      fill: null,
+      inputs: pieces.map(([, columns]) => from(columns)),
+      outputs: pieces.map((piece) => window(...piece)),
+    });
+    const specs = [ends[0]!, buffer('output', 'f32', 15)];
+    expect(faults(specs, [concat([3, 2], [0, 3])])).toEqual([]);
+    expect(faults(specs, [concat([2, 2], [0, 3])]).join()).toContain('overlap');
+    expect(faults(specs, [concat([0, 3], [0, 2])]).join()).toContain('overlap');
+  });
+
+  it('is never called beside each other where windows share an element', () => {
+    const places = Float64Array.from({ length: 100 }, (_, place) => place);
+    const three = <T>(item: fc.Arbitrary<T>) => fc.array(item, { minLength: 3, maxLength: 3 });
+    const windows = fc.array(fc.record({ shape: three(fc.constantFrom(1, 1, 2, 3)), offset: fc.nat(20) }), { minLength: 2, maxLength: 3 });
+    return property(
+      [windows, three(fc.constantFrom(0, 1, 2, 3, 4, 6, 12))],
+      (drawn, strides) => {
+        const views = drawn.map(({ shape, offset }): View => ({ buffer: 0, dtype: 'f32', shape, strides, offset }));
+        if (!besideEachOther(views)) return;
+        const touched = views.map((view) => new Set(elements(view, places)));
+        expect(new Set(touched.flatMap((each) => [...each])).size).toBe(touched.reduce((sum, { size }) => sum + size, 0));
+      },
+      { numRuns: 5000 },
+    );
+  });
+
+  it('is in a buffer of its own', () => {
+    const both: Kernel = { ...map(two(0), two(1)), outputs: [two(1), two(1, 2)], program: { ...identity, results: [0, 0] } } as Kernel;
+    expect(faults(four, [both]).join()).toContain('they must be in buffers of their own');
+  });
+});
+
+it('checks a plan of many kernels in time that grows with them', () => {
+  const count = 10_000;
+  const buffers = [buffer('input', 'f32', 2), buffer('output', 'f32', 2)];
+  const kernels: Kernel[] = [];
+  // All are alive to the end: the longest lives that there can be.
+  for (let k = 0; k < count; k++) buffers.push(buffer('scratch', 'f32', 2, 8 * k));
+  for (let k = 0; k < count; k++) kernels.push(map(two(k === 0 ? 0 : k + 1), two(k + 2)));
+  for (let k = 0; k < count; k++) kernels.push(map(two(k + 2), two(1)));
+  expect(planFaults(planOf(buffers, kernels, 8 * count))).toEqual([]);
+  const [early, late] = [buffers[10]!, buffers[count - 5]!];
+  buffers[count - 5] = { ...late, offset: early.offset };
+  expect(planFaults(planOf(buffers, kernels, 8 * count)).join()).toContain(`buffers 10 and ${count - 5} share bytes`);
+}, 30_000);

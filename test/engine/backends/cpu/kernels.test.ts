@@ -10,7 +10,8 @@ import { dot, host, type KernelBody, noise, runKernel } from '../plans.ts';
 
 const backend = createCpuBackend({ poison: true });
 
-async function run(body: KernelBody, inputs: Parameters<typeof host>[], shape: Shape, dtype: DType = 'f64'): Promise<number[]> {
+async function run(body: KernelBody, inputs: Parameters<typeof host>[], shape: Shape, given?: DType): Promise<number[]> {
+  const dtype = given ?? (inputs.every(([type]) => type === 'f32') ? 'f32' : 'f64');
   const [out] = await runKernel(
     backend,
     body,

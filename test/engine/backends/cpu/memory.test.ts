@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createCpuBackend } from '../../../../engine/backends/cpu/index.ts';
 import type { View } from '../../../../engine/compiler/plan.ts';
+import { trusted } from '../../../../engine/compiler/trusted.ts';
 import { buffer, contiguous, identity, planOf, program, runPlan } from '../plans.ts';
 
 const two = (number: number): View => contiguous(number, { dtype: 'f32', shape: [2] });
@@ -48,11 +49,14 @@ describe('the cpu backend', () => {
   it('keeps scratch where the plan puts it, so that an overlap shows', async () => {
     const specs = [buffer('input', 'f32', 2), buffer('scratch', 'f32', 2, 0), buffer('scratch', 'f32', 2, 4), buffer('output', 'f32', 2)];
     const plan = planOf(specs, [map(0, 1), map(0, 2, double), map(1, 3)], 12);
+    // As if the compiler had made it.
+    trusted.add(plan);
     expect(await runPlan(createCpuBackend(), plan, [Float32Array.of(1, 2)])).toEqual([Float32Array.of(1, 2).fill(2, 1)]);
   });
 
   it('poisons what no kernel wrote', async () => {
     const plan = planOf([buffer('scratch', 'f32', 2, 0), buffer('output', 'f32', 2), buffer('output', 'f32', 1)], [map(0, 1)], 8);
+    trusted.add(plan);
     expect(await runPlan(createCpuBackend({ poison: true }), plan, [])).toEqual([Float32Array.of(NaN, NaN), Float32Array.of(NaN)]);
   });
 

@@ -150,7 +150,7 @@ describe('the wasm backend', () => {
     await expect(executable.run([new Float32Array(3)], [])).rejects.toMatchObject({ code: 'disposed' });
     const pooled = { kind: 'pool', mode: 'max', kernel: [1, 1], stride: [1, 1], padding: [0, 0] } as const;
     const pixels = { dtype: 'i32', shape: [1, 1, 1, 1] } as const;
-    await expect((async () => wasm.prepare(singleKernelPlan(pooled, [pixels], [pixels]), []))()).rejects.toMatchObject({ code: 'dtype' });
+    await expect((async () => wasm.prepare(singleKernelPlan(pooled, [pixels], [pixels]), []))()).rejects.toMatchObject({ code: 'format' });
     wasm.dispose();
     expect(wasm.bytes).toBe(0);
     expect(() => wasm.allocate(4)).toThrow(expect.objectContaining({ code: 'disposed' }));

@@ -1,7 +1,7 @@
 import { loadModule } from '#wasm-module';
 import { encodePlan, extraBuffers } from '../../../../engine/backends/wasm/encode.ts';
 import type { Build } from '../../../../engine/backends/wasm/index.ts';
-import { LinearMemory, MOST_PAGES } from '../../../../engine/backends/wasm/memory.ts';
+import { LinearMemory, MOST_PAGES, padded } from '../../../../engine/backends/wasm/memory.ts';
 import { type Call, createTeam, type Team } from '../../../../engine/backends/wasm/team.ts';
 import type { Plan } from '../../../../engine/compiler/plan.ts';
 import { dtypes, type TypedArray } from '../../../../engine/dtype.ts';
@@ -79,14 +79,17 @@ function place(
   plan: Plan,
   inputs: readonly TypedArray[],
   slots: readonly TypedArray[],
+  constants: readonly TypedArray[],
 ): Placed {
   const linear = new LinearMemory(memory, kernels.heapBase.value as number);
   const { words, workspaceBytes, partialBytes } = encodePlan(plan);
-  const guards: { readonly name: string; readonly at: number }[] = [];
+  const guards: { readonly name: string; readonly at: number; readonly size: number }[] = [];
   const guarded = (name: string, bytes: number): number => {
     const address = linear.allocate(bytes + GUARD);
-    new Uint8Array(memory.buffer, address, bytes + GUARD).fill(255);
-    guards.push({ name, at: address + bytes });
+    // The allocator's own padding is guarded too: it lies before the next place.
+    const size = padded(bytes + GUARD);
+    new Uint8Array(memory.buffer, address, size).fill(255);
+    guards.push({ name, at: address + bytes, size: size - bytes });
     return address;
   };
   const commands = guarded('the commands', 4 * (words.length + plan.buffers.length + extraBuffers));
@@ -104,21 +107,21 @@ function place(
   };
   linear.words.fill(0, barrier / 4, barrier / 4 + 4);
   linear.words.set([...words, ...places, 0, partials], commands / 4);
-  plan.inputs.forEach((number, k) => view(number).set(inputs[k]!));
-  plan.slots.forEach((number, k) => view(number).set(slots[k]!));
+  const read = [...plan.inputs, ...plan.constants].map((number, k) => ({ number, given: [...inputs, ...constants][k]! }));
+  for (const { number, given } of read) view(number).set(given);
+  plan.slots.forEach((number, k) => view(number).set(slots[k] ?? []));
   for (const number of plan.outputs) view(number).fill(0);
   return {
     call: { commands, end: bases, bases, workspaces, barrier },
     words,
     read: () => {
-      for (const { name, at } of guards) {
-        const written = new Uint8Array(memory.buffer, at, GUARD).findIndex((byte) => byte !== 255);
+      for (const { name, at, size } of guards) {
+        const written = new Uint8Array(memory.buffer, at, size).findIndex((byte) => byte !== 255);
         if (written >= 0) throw new Error(`byte ${written} behind ${name} was written`);
       }
-      for (const [k, number] of plan.inputs.entries()) {
-        const [left, given] = [view(number), inputs[k]!];
-        if (!left.every((value, i) => Object.is(value, given[i]))) throw new Error(`input ${k} was written`);
-      }
+      for (const { number, given } of read)
+        if (!view(number).every((value, i) => Object.is(value, given[i])))
+          throw new Error(`buffer ${number} was written, which is only read`);
       return [...plan.outputs, ...plan.slots].map((number) => view(number).slice());
     },
   };
@@ -126,23 +129,24 @@ function place(
 
 export interface SharesOptions {
   readonly slots?: readonly TypedArray[];
+  readonly constants?: readonly TypedArray[];
   /** In which order threads take their shares of each command. */
   readonly order?: Order;
   readonly build?: Build;
 }
 
 /**
- * Runs a plan without constants as `threads` threads would, each taking its share of a command in turn. Gives outputs, then slots. Shares that do
+ * Runs a plan as `threads` threads would, each taking its share of a command in turn. Gives outputs, then slots. Shares that do
  * not depend on each other give the same in any order.
  */
 export function runOn(
   threads: number,
   plan: Plan,
   inputs: readonly TypedArray[],
-  { slots = [], order = lastFirst, build = 'simd' }: SharesOptions = {},
+  { slots = [], constants = [], order = lastFirst, build = 'simd' }: SharesOptions = {},
 ): TypedArray[] {
   const host = machineOf(build);
-  const { call, words, read } = place(host, threads, plan, inputs, slots);
+  const { call, words, read } = place(host, threads, plan, inputs, slots, constants);
   for (let at = 0; at < words.length; at += words[at + 1]!) {
     const [from, to] = [call.commands + 4 * at, call.commands + 4 * (at + words[at + 1]!)];
     for (const thread of order(threads)) host.kernels.run(from, to, call.bases, call.workspaces[thread]!, thread, threads, 0);
@@ -155,12 +159,12 @@ export async function runOnTeam(
   threads: number,
   plan: Plan,
   inputs: readonly TypedArray[],
-  { slots = [], build = 'simd' }: Omit<SharesOptions, 'order'> = {},
+  { slots = [], constants = [], build = 'simd' }: Omit<SharesOptions, 'order'> = {},
 ): Promise<TypedArray[]> {
   const host = machineOf(build);
   const team = host.teams.get(threads) ?? createTeam(host.module, host.memory, threads);
   host.teams.set(threads, team);
-  const { call, read } = place(host, threads, plan, inputs, slots);
+  const { call, read } = place(host, threads, plan, inputs, slots, constants);
   await (await team).run(call);
   return read();
 }

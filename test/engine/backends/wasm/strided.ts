@@ -6,6 +6,7 @@ import { createWasmBackend } from '../../../../engine/backends/wasm/index.ts';
 import type { Kernel, Plan, View } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import type { DType, TypedArray } from '../../../../engine/dtype.ts';
+import { sizeOf } from '../../../../engine/shape.ts';
 import { buffer, type KernelBody, planOf, runPlan } from '../plans.ts';
 import { bitsOf, runOn, sharedBuilds } from './shares.ts';
 
@@ -85,9 +86,11 @@ export interface Case {
 
 export function planOfCase({ body, inputs, output, dtype = 'f32', layouts }: Case): Plan {
   const views = [...inputs, output].map((shape, k) => arranged(k, k < inputs.length ? 'f32' : dtype, shape, layouts[k]!));
-  const specs = views.map(({ view, length }, k) => buffer(k < inputs.length ? 'input' : 'output', view.dtype, length));
-  const [result, ...rest] = views.map(({ view }) => view).toReversed();
-  const plan = planOf(specs, [{ ...body, inputs: rest.toReversed(), outputs: [result!] } as Kernel]);
+  // What is not written whole was there before.
+  const result = sizeOf(output) === views.at(-1)!.length ? 'output' : 'slot';
+  const specs = views.map(({ view, length }, k) => buffer(k < inputs.length ? 'input' : result, view.dtype, length));
+  const [target, ...rest] = views.map(({ view }) => view).toReversed();
+  const plan = planOf(specs, [{ ...body, inputs: rest.toReversed(), outputs: [target!] } as Kernel]);
   const faults = planFaults(plan);
   if (faults.length > 0) throw new Error(faults.join('\n'));
   return plan;
