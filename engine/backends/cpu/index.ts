@@ -3,9 +3,10 @@
  * other backends are held to what it computes.
  */
 import { partsOf } from '../../compiler/epilogue.ts';
-import type { KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
+import type { Kernel, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
-import { check } from '../../errors.ts';
+import { check, TensegrityError } from '../../errors.ts';
+import { sizeOf } from '../../shape.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount, checkRoom, foreignBuffer } from '../storage.ts';
 import { cholesky } from './cholesky.ts';
@@ -23,20 +24,29 @@ import { scatterAdd } from './scatterAdd.ts';
 import { sort } from './sort.ts';
 import { triangularSolve } from './triangularSolve.ts';
 
-const runners: { readonly [K in KernelKind]: Runner<K> } = {
+/** Runs a kernel that reads its views whole. */
+const dense =
+  <K extends KernelKind>(run: Runner<K>) =>
+  (kernel: KernelOf<K>, buffers: readonly TypedArray[]): void => {
+    const inputs = kernel.inputs.map((view) => readView(view, buffers[view.buffer]!));
+    const results = run(kernel, ...inputs);
+    for (const [k, view] of kernel.outputs.entries()) writeView(view, buffers[view.buffer]!, results[k]!);
+  };
+
+const runners: { readonly [K in KernelKind]: (kernel: KernelOf<K>, buffers: readonly TypedArray[]) => void } = {
   map,
   reduce,
-  gemm,
-  conv,
-  pool,
-  gather,
-  scatterAdd,
-  gridSample,
-  cholesky,
-  triangularSolve,
-  eigh,
-  sort,
-  copy,
+  gemm: dense(gemm),
+  conv: dense(conv),
+  pool: dense(pool),
+  gather: dense(gather),
+  scatterAdd: dense(scatterAdd),
+  gridSample: dense(gridSample),
+  cholesky: dense(cholesky),
+  triangularSolve: dense(triangularSolve),
+  eigh: dense(eigh),
+  sort: dense(sort),
+  copy: dense(copy),
 };
 
 export interface CpuOptions {
@@ -55,7 +65,7 @@ class CpuBuffer implements DeviceBuffer {
 
   constructor(backend: Backend, bytes: number) {
     this.backend = backend;
-    this.memory = new ArrayBuffer(bytes);
+    this.memory = allocated(bytes, () => new ArrayBuffer(bytes));
   }
 
   get bytes(): number {
@@ -76,8 +86,9 @@ class CpuBackend implements Backend {
 
   allocate(bytes: number): CpuBuffer {
     this.#checkAlive();
+    const buffer = new CpuBuffer(this, bytes);
     this.bytes += bytes;
-    return new CpuBuffer(this, bytes);
+    return buffer;
   }
 
   write(buffer: DeviceBuffer, data: TypedArray): void {
@@ -95,8 +106,9 @@ class CpuBackend implements Backend {
   }
 
   prepare(plan: Plan, constants: readonly Storage[]): Executable {
-    const arena = this.allocate(plan.arenaBytes);
     const kernels = plan.kernels.flatMap(partsOf);
+    kernels.forEach(checkCounts);
+    const arena = this.allocate(plan.arenaBytes);
     const buffers: TypedArray[] = plan.buffers.map(({ kind, dtype, offset, length }) =>
       kind === 'scratch' ? dtypes[dtype].over(arena.memory, offset, length) : dtypes[dtype].allocate(0),
     );
@@ -119,7 +131,7 @@ class CpuBackend implements Backend {
         bind(plan.slots, slots, 'slots');
         for (const number of plan.outputs) {
           const { kind, dtype, length } = plan.buffers[number]!;
-          if (kind === 'output') buffers[number] = dtypes[dtype].allocate(length);
+          if (kind === 'output') buffers[number] = allocated(length * dtypes[dtype].bytes, () => dtypes[dtype].allocate(length));
         }
         if (this.#poison) {
           new Uint8Array(arena.memory).fill(255);
@@ -170,8 +182,33 @@ class CpuBackend implements Backend {
   }
 }
 
+/** @throws TensegrityError `backend` where this platform has no such array. */
+function allocated<T>(bytes: number, make: () => T): T {
+  try {
+    return make();
+  } catch (cause) {
+    throw new TensegrityError(
+      'backend',
+      `the cpu backend cannot get ${bytes} bytes in one piece; use a smaller batch`,
+      { requested: bytes },
+      cause,
+    );
+  }
+}
+
+/** What one kernel may be given, in elements: all but maps and folds read it whole, as doubles. */
+const MOST_READ = 2 ** 30;
+
+function checkCounts({ kind, inputs, outputs }: Kernel): void {
+  const count = Math.max(0, ...[...inputs, ...outputs].map(({ shape }) => sizeOf(shape)));
+  const fits = kind === 'map' || kind === 'reduce' || count <= MOST_READ;
+  check(
+    fits,
+    'backend',
+    () => `the cpu backend takes at most ${MOST_READ} elements in a ${kind}, and this one has ${count}; split the tensor`,
+  );
+}
+
 function runKernel<K extends KernelKind>(kernel: KernelOf<K>, buffers: readonly TypedArray[]): void {
-  const inputs = kernel.inputs.map((view) => readView(view, buffers[view.buffer]!));
-  const results = runners[kernel.kind](kernel, ...inputs);
-  for (const [k, view] of kernel.outputs.entries()) writeView(view, buffers[view.buffer]!, results[k]!);
+  runners[kernel.kind](kernel, buffers);
 }

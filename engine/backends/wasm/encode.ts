@@ -58,7 +58,11 @@ function checkCounts(kernel: Kernel): void {
   const extents = 'program' in kernel ? kernel.shape : inputs.flatMap(({ shape }) => shape);
   const counts = [...extents, ...outputs.map(({ shape }) => sizeOf(shape))];
   const count = Math.max(0, ...counts);
-  check(count < most, 'backend', () => `the wasm backend counts to less than ${most} in a ${kind}, and this one to ${count}; split the tensor`);
+  check(
+    count < most,
+    'backend',
+    () => `the wasm backend counts to less than ${most} in a ${kind}, and this one to ${count}; split the tensor`,
+  );
 }
 
 /** A kernel of `wasm/`, or part of one. */
