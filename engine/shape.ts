@@ -41,6 +41,12 @@ export function checkShape(shape: Shape, op: string): void {
     throw new TensegrityError('shape', `${op}: ${show(shape)} has more elements than can be counted`, { shape });
 }
 
+/** @throws TensegrityError `shape` for more elements than have a position in an i32. */
+export function checkPositions(count: number, op: string): void {
+  if (count >= 2 ** 31)
+    throw new TensegrityError('shape', `${op}: positions are i32, of at most 2^31 − 1 elements; got ${count}`, { count });
+}
+
 /**
  * The shape that NumPy's broadcasting gives: dimensions are aligned at the right, and must be equal or 1.
  * @throws TensegrityError `shape` naming `op` and the shapes.

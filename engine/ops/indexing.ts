@@ -1,7 +1,7 @@
 import { options } from '../arguments.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
-import { checkShape, normalizeAxis, sameShape, show } from '../shape.ts';
+import { checkPositions, checkShape, normalizeAxis, sameShape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { arange } from './create.ts';
 import { narrow } from './movement.ts';
@@ -82,7 +82,10 @@ function checkIndex(index: Tensor, op: string): void {
 }
 
 export const argsortRule: Rule<'argsort'> = {
-  infer: ([x]) => ({ shape: x!.shape, dtype: 'i32' }),
+  infer: ([x]) => {
+    checkPositions(x!.shape.at(-1) ?? 1, 'argsort');
+    return { shape: x!.shape, dtype: 'i32' };
+  },
   vjp: null,
 };
 
