@@ -111,10 +111,12 @@ export function conv2d(x: Tensor, w: Tensor, given: ConvolutionOptions = {}): Te
     'dtype',
     () => `conv2d: takes images and weights of one float type, got ${x.dtype} and ${w.dtype}`,
   );
+  const apart = pair(dilation, 'conv2d: dilation', 1);
   const attributes = {
     stride: pair(stride, 'conv2d: stride', 1),
     padding: pair(padding, 'conv2d: padding', 0),
-    dilation: pair(dilation, 'conv2d: dilation', 1),
+    // A single tap has no neighbour to be far from.
+    dilation: [w.shape[2] === 1 ? 1 : apart[0], w.shape[3] === 1 ? 1 : apart[1]] as const,
     groups,
   };
   const axes = axesOf(x.shape, w.shape, attributes);
