@@ -4,7 +4,9 @@ import { check } from '../errors.ts';
 import type { ConvolutionAttributes } from '../graph.ts';
 import { type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { pad, type SliceIndex, slice } from './movement.ts';
+import { tensor } from './create.ts';
+import { take } from './indexing.ts';
+import { pad } from './movement.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
 
 // y = conv(x, w) is bilinear, and conv2dInput and conv2dWeight are its transposes in x and in w:
@@ -111,93 +113,45 @@ export function conv2d(x: Tensor, w: Tensor, given: ConvolutionOptions = {}): Te
     'dtype',
     () => `conv2d: takes images and weights of one float type, got ${x.dtype} and ${w.dtype}`,
   );
-  const apart = pair(dilation, 'conv2d: dilation', 1);
-  const attributes = {
+  return withoutGaps(x, w, {
     stride: pair(stride, 'conv2d: stride', 1),
     padding: pair(padding, 'conv2d: padding', 0),
-    // A single tap has no neighbour to be far from.
-    dilation: [w.shape[2] === 1 ? 1 : apart[0], w.shape[3] === 1 ? 1 : apart[1]] as const,
+    dilation: pair(dilation, 'conv2d: dilation', 1),
     groups,
-  };
-  const axes = axesOf(x.shape, w.shape, attributes);
-  if (!isSparse(axes)) return convolve(x, w, attributes);
-  // Where there is one window, any stride that gives no second is as good.
-  const nearer = axes.map((axis) => (axis.windows === 1 ? { ...axis, stride: Math.min(axis.stride, axis.beyond + 1) } : axis));
-  const [down, across] = nearer as [Axis, Axis];
-  return isSparse(nearer) ? tapByTap(x, w, groups, down, across) : convolve(x, w, { ...attributes, stride: [down.stride, across.stride] });
-}
-
-/** A convolution along one axis. */
-interface Axis {
-  readonly pixels: number;
-  readonly taps: number;
-  readonly windows: number;
-  readonly stride: number;
-  readonly padding: number;
-  readonly dilation: number;
-  /** By how much the padded image is longer than the window. */
-  readonly beyond: number;
-}
-
-function axesOf(x: Shape, w: Shape, attributes: ConvolutionAttributes): Axis[] {
-  const out = outputShape(x, w, attributes);
-  return [0, 1].map((axis): Axis => {
-    const [pixels, taps, windows] = [x[axis + 2]!, w[axis + 2]!, out[axis + 2]!];
-    const [stride, padding, dilation] = [attributes.stride[axis]!, attributes.padding[axis]!, attributes.dilation[axis]!];
-    return { pixels, taps, windows, stride, padding, dilation, beyond: pixels + 2 * padding - dilation * (taps - 1) - 1 };
   });
 }
 
-/** What windows span may be this many times what there is, and so many pixels, and phases of a stride, before kernels do not like it. */
-const MOST_SPREAD = 16;
-const FEW_PIXELS = 2 ** 16;
-const FEW_PHASES = 2 ** 8;
+/** What windows span along an axis may be so many times what there is, or so many pixels; what a stride steps over so many times the taps, or so many. */
+const MOST_SPREAD = 4;
+const FEW_PIXELS = 256;
+const FEW_PHASES = 16;
 
-/** Whether stride, padding or dilation are so large that kernels, whose cost is that of a padded image, would find next to nothing in it. */
-function isSparse(axes: readonly Axis[]): boolean {
-  const area = (extent: (axis: Axis) => number): number => axes.reduce((product, axis) => product * extent(axis), 1);
-  const taps = area((axis) => axis.taps);
-  const held = area(({ pixels }) => pixels) + area(({ windows }) => windows) + taps;
-  const spanned = area(({ windows, stride, dilation, taps: count }) => windows * stride + dilation * (count - 1));
-  const phases = area(({ stride, pixels }) => Math.min(stride, pixels));
-  return spanned > Math.max(FEW_PIXELS, MOST_SPREAD * held) || phases > Math.max(FEW_PHASES, MOST_SPREAD * taps);
-}
-
-/** The same sum, one tap after the other: of the pixels that it meets, each a product of matrices. What lies wholly in the padding meets none. */
-function tapByTap(x: Tensor, w: Tensor, groups: number, down: Axis, across: Axis): Tensor {
-  const none: SliceIndex = [0, 0];
-  // Of no pixels and no taps, so that it has gradients.
-  let sum = slice(x, none).sum().add(slice(w, none).sum()).expand([x.shape[0]!, w.shape[0]!, down.windows, across.windows]);
-  for (const [u, rows] of meetings(down)) {
-    for (const [v, columns] of meetings(across)) {
-      const tap = slice(w, null, null, [u, u + 1], [v, v + 1]);
-      const met = convolve(slice(x, null, null, rows.pixels, columns.pixels), tap, {
-        stride: [1, 1],
-        padding: [0, 0],
-        dilation: [1, 1],
-        groups,
-      });
-      sum = sum.add(pad(met, [0, 0, rows.before, columns.before], [0, 0, rows.after, columns.after]));
-    }
+/**
+ * Kernels cost what a padded image and each phase of a stride do. Along an axis on which they would find next to nothing there, what the windows see is laid
+ * side by side first: no more than the products that the convolution is made of.
+ */
+function withoutGaps(x: Tensor, w: Tensor, given: ConvolutionAttributes): Tensor {
+  const out = outputShape(x.shape, w.shape, given);
+  const stride: [number, number] = [...given.stride];
+  const padding: [number, number] = [...given.padding];
+  const dilation: [number, number] = [...given.dilation];
+  let seen = x;
+  for (const axis of [0, 1] as const) {
+    const [pixels, taps, windows] = [x.shape[axis + 2]!, w.shape[axis + 2]!, out[axis + 2]!];
+    const [step, before] = [stride[axis], padding[axis]];
+    // A single tap has no neighbour to be far from.
+    if (taps === 1) dilation[axis] = 1;
+    const apart = dilation[axis];
+    const spanned = windows * step + apart * (taps - 1);
+    const isDense = spanned <= Math.max(FEW_PIXELS, MOST_SPREAD * (pixels + taps + windows));
+    if (isDense && Math.min(step, pixels) <= Math.max(FEW_PHASES, MOST_SPREAD * taps)) continue;
+    const places = Int32Array.from({ length: windows * taps }, (_, k) => {
+      const place = Math.floor(k / taps) * step - before + (k % taps) * apart;
+      // What is outside is the 0 behind the last pixel.
+      return place >= 0 && place < pixels ? place : pixels;
+    });
+    seen = take(pad(seen, [0, 0, 0, 0], [0, 0, 1 - axis, axis]), tensor(places), axis + 2);
+    [stride[axis], padding[axis], dilation[axis]] = [taps, 0, 1];
   }
-  return sum;
-}
-
-interface Meeting {
-  readonly pixels: SliceIndex;
-  /** Windows that do not have the tap in the image. */
-  readonly before: number;
-  readonly after: number;
-}
-
-/** Taps that meet pixels in some windows: i·stride − padding + u·dilation is one of these. */
-function meetings({ pixels, taps, windows, stride, padding, dilation }: Axis): [tap: number, Meeting][] {
-  return Array.from({ length: taps }, (_, u): [number, Meeting][] => {
-    const shift = u * dilation - padding;
-    const first = Math.max(0, Math.ceil(-shift / stride));
-    const last = Math.min(windows - 1, Math.floor((pixels - 1 - shift) / stride));
-    if (last < first) return [];
-    const range: SliceIndex = [first * stride + shift, last * stride + shift + 1, stride];
-    return [[u, { pixels: range, before: first, after: windows - 1 - last }]];
-  }).flat();
+  return convolve(seen, w, { ...given, stride, padding, dilation });
 }

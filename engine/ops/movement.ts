@@ -111,7 +111,7 @@ export const sliceRule: Rule<'slice'> = {
   vjp: ({ g, inputs: [x], attributes: { start, length, step } }) => {
     let spread = g;
     step.forEach((stride, axis) => {
-      if (stride > 1 && length[axis]! > 0) spread = dilate(spread, axis, stride);
+      if (stride > 1 && length[axis]! > 1) spread = dilate(spread, axis, stride);
     });
     return [
       pad(
@@ -197,18 +197,12 @@ function resolveRange(index: SliceIndex, size: number, axis: number): Range {
   if (step > 0) {
     const start = from === null ? 0 : clip(from, 0, size);
     const stop = to === null ? size : clip(to, 0, size);
-    return { start, ...stepped(stop - start, step), backwards: false };
+    return { start, length: Math.max(0, Math.ceil((stop - start) / step)), step, backwards: false };
   }
   const first = from === null ? size - 1 : clip(from, -1, size - 1);
   const last = to === null ? -1 : clip(to, -1, size - 1);
-  const range = stepped(first - last, -step);
-  return { start: range.length === 0 ? 0 : first - (range.length - 1) * range.step, ...range, backwards: true };
-}
-
-/** How many steps there are in a distance. Of one, none is taken: then how long it is does not matter. */
-function stepped(distance: number, step: number): Pick<Range, 'length' | 'step'> {
-  const length = Math.max(0, Math.ceil(distance / step));
-  return { length, step: length > 1 ? step : 1 };
+  const length = Math.max(0, Math.ceil((first - last) / -step));
+  return { start: length === 0 ? 0 : first + (length - 1) * step, length, step: -step, backwards: true };
 }
 
 /** `length` entries of one axis from `start`. */

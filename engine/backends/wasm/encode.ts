@@ -53,15 +53,12 @@ export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
 
 /** What kernels count is of 32 bits, with a sign but in programs; only what a fold folds, over axes of such extents, is not bounded. */
 function checkCounts(kernel: Kernel): void {
-  const { kind, inputs, outputs } = kernel;
-  const most = 'program' in kernel ? MOST_EXTENT : 2 ** 31;
-  const extents = 'program' in kernel ? kernel.shape : inputs.flatMap(({ shape }) => shape);
-  const counts = [...extents, ...outputs.map(({ shape }) => sizeOf(shape))];
-  const count = Math.max(0, ...counts);
+  const [most, extents] = 'program' in kernel ? [MOST_EXTENT, kernel.shape] : [2 ** 31, kernel.inputs.flatMap(({ shape }) => shape)];
+  const count = Math.max(0, ...extents, ...kernel.outputs.map(({ shape }) => sizeOf(shape)));
   check(
     count < most,
     'backend',
-    () => `the wasm backend counts to less than ${most} in a ${kind}, and this one to ${count}; split the tensor`,
+    () => `the wasm backend counts to ${most - 1} in a ${kernel.kind}, and this one to ${count}; split the tensor`,
   );
 }
 
