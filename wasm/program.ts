@@ -120,10 +120,10 @@ export function address(window: usize): usize {
 /** Splits a row-major position into coordinates. Those of folds are of 64 bits, which take longer to divide: only as far in as they must. */
 export function locate(position: u64): void {
   let axis = rank - 1;
-  for (; axis > 0 && position > u32.MAX_VALUE; axis--) position = place<u64>(axis, position);
+  while (axis > 0 && position > u32.MAX_VALUE) position = place<u64>(axis--, position);
   let rest = <u32>position;
-  for (; axis > 0; axis--) rest = place<u32>(axis, rest);
-  store<u32>(coordinates + (<usize>axis << 2), rest);
+  while (axis > 0) rest = place<u32>(axis--, rest);
+  store<u32>(coordinates, rest);
 }
 
 @inline

@@ -70,7 +70,7 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
       outer *= group;
       count = <i32>min<i64>(group, prefix - outer);
       clearAll(count);
-      let left = run - from % run;
+      let left = from == 0 ? run : run - from % run;
       for (let r = from, piece = 0; r < to; r += piece, left = left == piece ? run : left - piece) {
         piece = <i32>min(min<i64>(block, left), to - r);
         locate(outer * reduced + r);
