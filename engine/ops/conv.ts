@@ -91,7 +91,8 @@ export interface ConvolutionOptions {
 }
 
 /**
- * 2-D cross-correlation, as PyTorch's `conv2d`: x [N, C, H, W], w [O, C/groups, KH, KW] → [N, O, OH, OW].
+ * 2-D cross-correlation, as PyTorch's `conv2d`: x [N, C, H, W], w [O, C/groups, KH, KW] → [N, O, OH, OW]. What it costs follows images, weights and result,
+ * however large stride, padding and dilation are.
  * @throws TensegrityError `shape` where channels, groups and weights do not fit, `argument` for a stride, padding or dilation out of range.
  */
 export function conv2d(x: Tensor, w: Tensor, given: ConvolutionOptions = {}): Tensor {
@@ -121,10 +122,10 @@ export function conv2d(x: Tensor, w: Tensor, given: ConvolutionOptions = {}): Te
   });
 }
 
-/** What windows span along an axis may be so many times what there is, or so many pixels; what a stride steps over so many times the taps, or so many. */
+/** What windows span along an axis may be so many times what there is, and what a stride steps over so many times the taps; or a little, in any case. */
 const MOST_SPREAD = 4;
-const FEW_PIXELS = 256;
-const FEW_PHASES = 16;
+const FEW_PIXELS = 64;
+const FEW_TAPS = 4;
 
 /**
  * Kernels cost what a padded image and each phase of a stride do. Along an axis on which they would find next to nothing there, what the windows see is laid
@@ -138,13 +139,10 @@ function withoutGaps(x: Tensor, w: Tensor, given: ConvolutionAttributes): Tensor
   let seen = x;
   for (const axis of [0, 1] as const) {
     const [pixels, taps, windows] = [x.shape[axis + 2]!, w.shape[axis + 2]!, out[axis + 2]!];
-    const [step, before] = [stride[axis], padding[axis]];
-    // A single tap has no neighbour to be far from.
-    if (taps === 1) dilation[axis] = 1;
-    const apart = dilation[axis];
-    const spanned = windows * step + apart * (taps - 1);
-    const isDense = spanned <= Math.max(FEW_PIXELS, MOST_SPREAD * (pixels + taps + windows));
-    if (isDense && Math.min(step, pixels) <= Math.max(FEW_PHASES, MOST_SPREAD * taps)) continue;
+    const [step, before, apart] = [stride[axis], padding[axis], dilation[axis]];
+    const spanned = windows * step + taps * apart;
+    if (spanned <= MOST_SPREAD * (pixels + taps + windows + FEW_PIXELS) && Math.min(step, pixels) <= MOST_SPREAD * (taps + FEW_TAPS))
+      continue;
     const places = Int32Array.from({ length: windows * taps }, (_, k) => {
       const place = Math.floor(k / taps) * step - before + (k % taps) * apart;
       // What is outside is the 0 behind the last pixel.

@@ -37,7 +37,6 @@ export const poolRule: Rule<'pool'> = {
 
 function pooledShape(x: Shape, { mode, kernel, stride, padding, size }: PoolAttributes): Shape {
   check(x.length === 4, 'shape', () => `pool2d: takes images [N, C, H, W], got ${show(x)}`);
-  if (mode === 'argmax') checkPositions(x[2]! * x[3]!, 'pool2d');
   if (mode === 'sumTranspose') return [x[0]!, x[1]!, ...(size ?? [])];
   const spatial = [0, 1].map((axis) => outputSize(x[axis + 2]!, kernel[axis]!, stride[axis]!, padding[axis]!));
   check(
@@ -101,6 +100,7 @@ export function maxPool2d(x: Tensor, kernel: Pair, given: PoolOptions = {}): Ten
 export function maxPool2dWithIndices(x: Tensor, kernel: Pair, given: PoolOptions = {}): { values: Tensor; indices: Tensor } {
   const indices = apply('pool', [x], { ...nearest(x, windowOf('maxPool2dWithIndices', x, kernel, given)), mode: 'argmax' });
   const [n, c, h, w] = x.shape;
+  checkPositions(h! * w!, 'maxPool2dWithIndices');
   const flat = indices.reshape([n!, c!, indices.shape[2]! * indices.shape[3]!]);
   return { values: takeAlongAxis(x.reshape([n!, c!, h! * w!]), flat, 2).reshape(indices.shape), indices };
 }
