@@ -15,23 +15,28 @@ export function reduce(kernel: ReduceKernel, buffers: readonly TypedArray[]): vo
   );
   const begin = reductions.map((reduction, k) => () => folds[reduction](lanes[program.results[k]!]!));
   const running = begin.map((fold) => fold());
-  // What an empty fold gives, in all of them.
-  const results = running.map(({ result }) => new Float64Array(outer).fill(result()));
+  const write = (k: number, results: Float64Array, from: number): void => {
+    writeView(outputs[k]!, buffers[outputs[k]!.buffer]!, results, from);
+  };
+  if (count === 0) for (const [k, fold] of running.entries()) write(k, new Float64Array(outer).fill(fold.result()), 0);
   forEachPiece(kernel, buffers, (values, from) => {
-    const end = from + (values[0]?.length ?? 0);
-    for (let at = from; at < end; ) {
+    const length = values[0]?.length ?? 0;
+    // Outputs that end in this piece: all but the last of those that it has elements of, unless that ends with it.
+    const [first, end] = [Math.floor(from / count), Math.floor((from + length) / count)];
+    const results = values.map(() => new Float64Array(end - first));
+    for (let at = from; at < from + length; ) {
       const o = Math.floor(at / count);
-      const stop = Math.min(end, (o + 1) * count);
+      const stop = Math.min(from + length, (o + 1) * count);
       for (const [k, array] of values.entries()) {
         running[k]!.add(array.subarray(at - from, stop - from));
-        if (stop < (o + 1) * count) continue;
-        results[k]![o] = running[k]!.result();
+        if (o >= end) continue;
+        results[k]![o - first] = running[k]!.result();
         running[k] = begin[k]!();
       }
       at = stop;
     }
+    for (const [k, array] of results.entries()) write(k, array, first);
   });
-  for (const [k, view] of outputs.entries()) writeView(view, buffers[view.buffer]!, results[k]!);
 }
 
 /** A fold of values that come one piece after the other. */
