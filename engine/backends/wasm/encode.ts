@@ -144,7 +144,8 @@ function encodeMap(plan: Plan, kernel: KernelOf<'map'>, row: number): Command[] 
   if (sizeOf(shape) === 0) return [];
   const moved = outputs.map((output, k) => [inputs[program.results[k]!], output] as const);
   const apart = outputs.length === 1 || !outputs.some((output) => inputs.some((input) => mayShare(plan, input.buffer, output.buffer)));
-  if (!row && apart && sizeOf(shape) < 2 ** 31 && moved.every(([from, to]) => from?.dtype === to.dtype)) return moved.flatMap(([from, to]) => encodeMove(from!, to));
+  if (!row && apart && sizeOf(shape) < 2 ** 31 && moved.every(([from, to]) => from?.dtype === to.dtype))
+    return moved.flatMap(([from, to]) => encodeMove(from!, to));
 
   const positions = program.instructions.some(({ op: name }) => name === 'index') ? [contiguousStrides(shape)] : [];
   const firstOutput = inputs.length + positions.length;
