@@ -1,5 +1,5 @@
 import { checkList } from './arguments.ts';
-import { TensegrityError } from './errors.ts';
+import { check, TensegrityError } from './errors.ts';
 
 export type Shape = readonly number[];
 
@@ -39,6 +39,11 @@ export function checkShape(shape: Shape, op: string): void {
   }
   if (!Number.isSafeInteger(sizeOf(shape)))
     throw new TensegrityError('shape', `${op}: ${show(shape)} has more elements than can be counted`, { shape });
+}
+
+/** @throws TensegrityError `shape` for more elements than have a position in an i32. */
+export function checkPositions(count: number, op: string): void {
+  check(count < 2 ** 31, 'shape', () => `${op}: positions are i32, of at most 2^31 − 1 elements, got ${count}`);
 }
 
 /**

@@ -130,6 +130,8 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
   const spanH = (isInput ? (padH + strideH - 1) / strideH : reachH - padH) - firstH + 1;
   const spanW = (isInput ? (padW + strideW - 1) / strideW : reachW - padW) - firstW + 1;
   const rows = divideUp(height, targetStepH), columns = divideUp(width, targetStepW);
+  // Those beyond the image have no pixels.
+  const phasesH = isWeight ? 1 : min(targetStepH, height), phasesW = isWeight ? 1 : min(targetStepW, width);
 
   // No slab where no padding is read and neighbouring pixels are neighbours already (or there is one tap only).
   const direct =
@@ -210,11 +212,11 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
             slab, from, bandGroups * channels, bandImages, slabRows, phase, sourceStepW,
             row * sourceStepH + firstH, firstW, sourceH, sourceW, stride(source, 1), stride(source, 0), sourceRow, sourceColumn,
           );
-          for (let phaseH = 0; phaseH < targetStepH; phaseH++) {
+          for (let phaseH = 0; phaseH < phasesH; phaseH++) {
             const baseH = isInput ? phaseH + padH : -padH;
             const tapsH = axisTaps(kernelAxis, sourceAxis, kernelH, baseH, deltaH, targetStepH, stride(kernel, 2), firstH, 1, 0, rowPitch);
             const pixelRows = min(row + bandRows, divideUp(height - phaseH, targetStepH)) - row;
-            for (let phaseW = 0; phaseW < targetStepW; phaseW++) {
+            for (let phaseW = 0; phaseW < phasesW; phaseW++) {
               const baseW = isInput ? phaseW + padW : -padW;
               const tapsW = axisTaps(
                 kernelAxis + axisW, sourceAxis + axisW, kernelW, baseW, deltaW, targetStepW, stride(kernel, 3), firstW, tapStep, phase, tapPitch,

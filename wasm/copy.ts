@@ -139,7 +139,7 @@ function edge(from: usize, to: usize, fromColumn: usize, toRow: usize, rows: i32
 /** Sets every word of a buffer: `[buffer, bytes, word]`; the last bytes take the word's first ones. */
 export function fill(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   const start = base(bases, load<u32>(command));
-  const vectors = load<i32>(command, 4) >> 4;
+  const vectors = <i32>(load<u32>(command, 4) >> 4);
   const value = v128.load32_splat(command, 8);
   const end = start + (<usize>share(vectors, thread + 1, threads) << 4);
   let at = start + (<usize>share(vectors, thread, threads) << 4);

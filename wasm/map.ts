@@ -17,7 +17,7 @@ function beginBlocks(command: usize, bases: usize, workspace: usize): void {
   results = begin(command + 16, bases, workspace);
 }
 
-function runBlock(start: i32, count: i32): void {
+function runBlock(start: u64, count: i32): void {
   locate(start);
   const inPlace = (count & 15) == 0;
   for (let i = 0, at = results; i < resultCount; i++, at += resultBytes) {
@@ -42,13 +42,13 @@ function runBlock(start: i32, count: i32): void {
  */
 export function map(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   const segments = load<i32>(command);
-  const length = load<i32>(command, 4);
+  const length = load<u32>(command, 4);
   beginBlocks(command, bases, workspace);
-  const blocks = (length + blockLength - 1) / blockLength;
+  const blocks = <i32>((length - 1) / blockLength + 1);
   const end = share(segments * blocks, thread + 1, threads);
   for (let k = share(segments * blocks, thread, threads); k < end; k++) {
-    const within = (k % blocks) * blockLength;
-    runBlock((k / blocks) * length + within, min(blockLength, length - within));
+    const within = <u32>(k % blocks) * blockLength;
+    runBlock(<u64>(k / blocks) * length + within, <i32>min<u32>(blockLength, length - within));
   }
 }
 
@@ -61,7 +61,7 @@ export function beginEpilogue(command: usize, bases: usize, workspace: usize, or
 /** Finishes `width` elements in a row from each of `count` places: an entry of `rows` and `column` are an address. */
 export function finishRows(rows: usize, count: i32, column: usize, width: i32): void {
   for (const last = rows + (<usize>count << 2); rows != last; rows += 4) {
-    let start = <i32>(<usize>load<u32>(rows) + column - product) >> 2;
+    let start = <i32>(<usize>load<u32>(rows) + column - product >> 2);
     for (const end = start + width; start < end; start += blockLength) runBlock(start, min(blockLength, end - start));
   }
 }

@@ -50,10 +50,10 @@ export function padTable(table: usize, count: i32): void {
 }
 
 /** What the tiles of a product compute for one step, padding included: how well it fits them. */
-export function tiledSize(rows: i32, columns: i32): i32 {
+export function tiledSize(rows: i32, columns: i32): i64 {
   const rest = rows % tileRows;
   const height = rows - rest + (rest == 0 ? 0 : rest > 4 ? 6 : 4);
-  return height * (columns + tileColumns - 1 & -tileColumns);
+  return <i64>height * (columns + tileColumns - 1 & -tileColumns);
 }
 
 // @ts-ignore: decorator

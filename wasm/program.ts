@@ -117,15 +117,26 @@ export function address(window: usize): usize {
   return at;
 }
 
-/** Splits a row-major position into coordinates. */
-export function locate(position: i32): void {
-  for (let axis = rank - 1; axis > 0; axis--) {
-    const extent = word(shape, axis);
-    const quotient = position / extent;
-    store<i32>(coordinates + (<usize>axis << 2), position - quotient * extent);
-    position = quotient;
-  }
-  store<i32>(coordinates, position);
+/** Splits a row-major position into coordinates. Those of folds are of 64 bits, which take longer to divide: only as far in as they must. */
+export function locate(position: u64): void {
+  let axis = rank - 1;
+  while (axis > 0 && position > u32.MAX_VALUE) position = place<u64>(axis--, position);
+  let rest = <u32>position;
+  while (axis > 0) rest = place<u32>(axis--, rest);
+  store<u32>(coordinates, rest);
+}
+
+@inline
+function place<T>(axis: i32, position: T): T {
+  const extent = <T>extentOf(axis);
+  const quotient = position / extent;
+  store<u32>(coordinates + (<usize>axis << 2), <u32>(position - quotient * extent));
+  return quotient;
+}
+
+@inline
+function extentOf(axis: i32): u32 {
+  return load<u32>(shape + (<usize>axis << 2));
 }
 
 /** Continues in another space, which has its shape at `at`: that of a reduction's outputs. */
@@ -149,33 +160,33 @@ export function storeBlock(window: usize, element: i32, words: usize, count: i32
 function walk(window: usize, element: i32, words: usize, count: i32, storing: bool): void {
   const inner = rank - 1;
   const strides = window + 8;
-  const extent = word(shape, inner);
+  const extent = extentOf(inner);
   const stride = <usize>word(strides, inner);
   const rowStride = inner ? <usize>word(strides, inner - 1) : 0;
   // Where the axis outside the innermost one begins again, the others are counted on.
-  let rows = inner ? word(shape, inner - 1) - word(coordinates, inner - 1) : 1;
-  let i = word(coordinates, inner);
+  let rows = inner ? extentOf(inner - 1) - word(coordinates, inner - 1) : 1;
+  let i: u32 = word(coordinates, inner);
   let row = address(window) - <usize>i * stride;
   for (let turned = false; ; i = 0) {
-    const run = min(extent - i, count);
+    const run = <i32>min<u32>(extent - i, count);
     if (storing) storeRun(element, row + <usize>i * stride, stride, words, run);
     else loadRun(element, row + <usize>i * stride, stride, words, run);
     count -= run;
     if (count <= 0) return;
     words += <usize>run << 2;
     row += rowStride;
-    if (--rows > 0) continue;
+    if (--rows != 0) continue;
     if (!turned) memory.copy(cursor, coordinates, COORDINATES >> 1);
     turned = true;
-    rows = inner ? word(shape, inner - 1) : 1;
+    rows = inner ? extentOf(inner - 1) : 1;
     row -= <usize>rows * rowStride;
     for (let axis = inner - 2; axis >= 0; axis--) {
       const at = cursor + (<usize>axis << 2);
-      const next = load<i32>(at) + 1;
+      const next = load<u32>(at) + 1;
       const step = word(strides, axis);
       row += <usize>step;
-      store<i32>(at, next);
-      if (next < word(shape, axis)) break;
+      store<u32>(at, next);
+      if (next < extentOf(axis)) break;
       row -= <usize>(next * step);
       store<i32>(at, 0);
     }

@@ -15,10 +15,11 @@ let states: usize = 0;
 let line: usize = 0;
 
 /**
- * Folds: `[mode, prefix, reduced, suffix, run, block, group, chunk, state offset, register bytes, results, outer rank,
+ * Folds: `[mode, prefix, suffix, block, group, state offset, register bytes, results, outer rank, reduced, run, chunk,
  * program…, outer shape ×rank, results: [opcode, element, slot, slot, buffer, byte offset, byte strides ×rank] …]`.
  *
- * The iteration space is prefix × reduced × suffix, the innermost axis being the one with the smallest strides.
+ * The iteration space is prefix × reduced × suffix, the innermost axis being the one with the smallest strides. What is
+ * folded is never stored, so memory does not bound it: `reduced`, `run` and `chunk` are of 64 bits, two words each.
  *
  *   ROWS (suffix 1): a block is a piece of one row, or `group` whole short rows
  *     for group of rows, for chunk of the row
@@ -38,43 +39,44 @@ let line: usize = 0;
 export function reduce(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   const mode = load<i32>(command);
   const prefix = load<i32>(command, 4);
-  const reduced = load<i32>(command, 8);
-  const suffix = load<i32>(command, 12);
-  const run = load<i32>(command, 16);
-  const block = load<i32>(command, 20);
-  const group = load<i32>(command, 24);
-  const chunk = load<i32>(command, 28);
-  const outerRank = load<i32>(command, 44);
-  const program = command + 48;
+  const suffix = load<i32>(command, 8);
+  const block = load<i32>(command, 12);
+  const group = load<i32>(command, 16);
+  const outerRank = load<i32>(command, 32);
+  const reduced = load<i64>(command, 36);
+  const run = load<i64>(command, 44);
+  const chunk = load<i64>(command, 52);
+  const program = command + 60;
   const rank = load<i32>(program);
   const outerShape = begin(program, bases, workspace);
   results = outerShape + (<usize>outerRank << 2);
   resultBytes = RESULT + (<usize>(2 + outerRank) << 2);
-  resultsEnd = results + <usize>load<u32>(command, 40) * resultBytes;
-  states = workspace + load<u32>(command, 32);
-  line = load<u32>(command, 36);
+  resultsEnd = results + <usize>load<u32>(command, 28) * resultBytes;
+  states = workspace + load<u32>(command, 20);
+  line = load<u32>(command, 24);
 
-  const chunks = max(1, (reduced + chunk - 1) / chunk);
+  const chunks = max(1, <i32>((reduced + chunk - 1) / chunk));
   const columns = mode == op.COLUMNS ? (suffix + block - 1) / block : 1;
   const rows = mode == op.ROWS ? (prefix + group - 1) / group : prefix;
   const end = share(rows * chunks * columns, thread + 1, threads);
   for (let unit = share(rows * chunks * columns, thread, threads); unit < end; unit++) {
     const number = (unit / columns) % chunks;
-    const from = number * chunk;
+    const from = <i64>number * chunk;
     const to = min(reduced, from + chunk);
-    let outer = unit / columns / chunks;
+    let outer: i64 = unit / columns / chunks;
     let first = 0;
     let count: i32;
     if (mode == op.ROWS) {
       outer *= group;
-      count = min(group, prefix - outer);
+      count = <i32>min<i64>(group, prefix - outer);
       clearAll(count);
-      for (let r = from, piece = 0; r < to; r += piece) {
-        piece = min(min(block, run - (r % run)), to - r);
+      let left = from == 0 ? run : run - from % run;
+      for (let r = from, piece = 0; r < to; r += piece, left = left == piece ? run : left - piece) {
+        piece = <i32>min(min<i64>(block, left), to - r);
         locate(outer * reduced + r);
-        evaluate(group > 1 ? count * reduced : piece);
+        evaluate(group > 1 ? count * <i32>reduced : piece);
         for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += 3 * line) {
-          foldRows(load<i32>(at), words, words + line, values(at), factors(at), count, <usize>reduced << 2, piece, r);
+          foldRows(load<i32>(at), words, words + line, values(at), factors(at), count, <usize>reduced << 2, piece, <i32>r);
         }
       }
     } else if (mode == op.PLANES) {
@@ -83,12 +85,12 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
       for (let r = from; r < to; r++) {
         for (let row = 0, rows = 0; row < suffix; row += rows) {
           rows = min(group, suffix - row);
-          for (let i = 0, piece = 0; i < run; i += piece) {
-            piece = min(block, run - i);
+          for (let i: i64 = 0, piece = 0; i < run; i += piece) {
+            piece = <i32>min<i64>(block, run - i);
             locate(((outer * reduced + r) * suffix + row) * run + i);
-            evaluate(group > 1 ? rows * run : piece);
+            evaluate(group > 1 ? rows * <i32>run : piece);
             for (let at = results, words = states + (<usize>row << 2); at < resultsEnd; at += resultBytes, words += 3 * line) {
-              foldRows(load<i32>(at), words, words + line + (<usize>row << 2), values(at), factors(at), rows, <usize>run << 2, piece, r);
+              foldRows(load<i32>(at), words, words + line + (<usize>row << 2), values(at), factors(at), rows, <usize>run << 2, piece, <i32>r);
             }
           }
         }
@@ -99,11 +101,11 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
       clearAll(count);
       let added = 0;
       for (let r = from; r < to; r += group) {
-        const steps = min(group, to - r);
+        const steps = <i32>min<i64>(group, to - r);
         locate((outer * reduced + r) * suffix + first);
         evaluate(steps * count);
         for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += 3 * line) {
-          foldColumns(load<i32>(at), words, words + line, values(at), factors(at), steps, count, r);
+          foldColumns(load<i32>(at), words, words + line, values(at), factors(at), steps, count, <i32>r);
         }
         // Whole eights have gone to the doubles at once.
         added += steps % ADDED_IN_SINGLE;

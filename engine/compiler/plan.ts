@@ -90,6 +90,7 @@ export type Reduction = 'sum' | 'prod' | 'max' | 'min' | 'argmax' | 'argmin';
  * Inputs have `shape`, outputs have `shape` without the folded axes. An empty fold gives 0, 1, −∞, ∞ (integers: the
  * type's ends); max and min give NaN if any element is NaN; argmax and argmin give (as i32) the row-major position inside the folded axes of
  * the first NaN, else of the first extremum. Sums of f32 keep an error near that of pairwise summation.
+ * What is folded is never stored, so memory does not bound it: there may be more elements than 2^32. A backend counts them, or refuses the plan.
  */
 export interface ReduceKernel extends KernelBase {
   readonly kind: 'reduce';

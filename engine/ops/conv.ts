@@ -4,6 +4,9 @@ import { check } from '../errors.ts';
 import type { ConvolutionAttributes } from '../graph.ts';
 import { type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
+import { tensor } from './create.ts';
+import { take } from './indexing.ts';
+import { pad } from './movement.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
 
 // y = conv(x, w) is bilinear, and conv2dInput and conv2dWeight are its transposes in x and in w:
@@ -88,7 +91,8 @@ export interface ConvolutionOptions {
 }
 
 /**
- * 2-D cross-correlation, as PyTorch's `conv2d`: x [N, C, H, W], w [O, C/groups, KH, KW] → [N, O, OH, OW].
+ * 2-D cross-correlation, as PyTorch's `conv2d`: x [N, C, H, W], w [O, C/groups, KH, KW] → [N, O, OH, OW]. What it costs follows images, weights and result,
+ * however large stride, padding and dilation are.
  * @throws TensegrityError `shape` where channels, groups and weights do not fit, `argument` for a stride, padding or dilation out of range.
  */
 export function conv2d(x: Tensor, w: Tensor, given: ConvolutionOptions = {}): Tensor {
@@ -110,10 +114,42 @@ export function conv2d(x: Tensor, w: Tensor, given: ConvolutionOptions = {}): Te
     'dtype',
     () => `conv2d: takes images and weights of one float type, got ${x.dtype} and ${w.dtype}`,
   );
-  return convolve(x, w, {
+  return withoutGaps(x, w, {
     stride: pair(stride, 'conv2d: stride', 1),
     padding: pair(padding, 'conv2d: padding', 0),
     dilation: pair(dilation, 'conv2d: dilation', 1),
     groups,
   });
+}
+
+/** What windows span along an axis may be so many times what there is, and what a stride steps over so many times the taps; or a little, in any case. */
+const MOST_SPREAD = 4;
+const FEW_PIXELS = 64;
+const FEW_TAPS = 4;
+
+/**
+ * Kernels cost what a padded image and each phase of a stride do. Along an axis on which they would find next to nothing there, what the windows see is laid
+ * side by side first: no more than the products that the convolution is made of.
+ */
+function withoutGaps(x: Tensor, w: Tensor, given: ConvolutionAttributes): Tensor {
+  const out = outputShape(x.shape, w.shape, given);
+  const stride: [number, number] = [...given.stride];
+  const padding: [number, number] = [...given.padding];
+  const dilation: [number, number] = [...given.dilation];
+  let seen = x;
+  for (const axis of [0, 1] as const) {
+    const [pixels, taps, windows] = [x.shape[axis + 2]!, w.shape[axis + 2]!, out[axis + 2]!];
+    const [step, before, apart] = [stride[axis], padding[axis], dilation[axis]];
+    const spanned = windows * step + taps * apart;
+    if (spanned <= MOST_SPREAD * (pixels + taps + windows + FEW_PIXELS) && Math.min(step, pixels) <= MOST_SPREAD * (taps + FEW_TAPS))
+      continue;
+    const places = Int32Array.from({ length: windows * taps }, (_, k) => {
+      const place = Math.floor(k / taps) * step - before + (k % taps) * apart;
+      // What is outside is the 0 behind the last pixel.
+      return place >= 0 && place < pixels ? place : pixels;
+    });
+    seen = take(pad(seen, [0, 0, 0, 0], [0, 0, 1 - axis, axis]), tensor(places), axis + 2);
+    [stride[axis], padding[axis], dilation[axis]] = [taps, 0, 1];
+  }
+  return convolve(seen, w, { ...given, stride, padding, dilation });
 }

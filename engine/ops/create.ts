@@ -13,7 +13,7 @@ import {
 } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { leafNode } from '../graph.ts';
-import { checkShape, type Shape, sizeOf } from '../shape.ts';
+import { checkPositions, checkShape, type Shape, sizeOf } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
 import type { Rule } from './rule.ts';
 
@@ -136,9 +136,10 @@ export function ones(shape: Shape, dtype: DType = 'f32'): Tensor {
   return filled('ones', shape, 1, dtype);
 }
 
-/** 0, 1, … `length − 1`, as i32 (or `dtype`). */
+/** 0, 1, … `length − 1`, as i32 (or `dtype`); at most 2^31 − 1 of them. */
 export function arange(length: number, dtype: DType = 'i32'): Tensor {
   checkShape([length], 'arange');
+  checkPositions(length, 'arange');
   checkDType(dtype, 'arange');
   return Tensor.of('arange', [], {}, [length], 'i32').cast(dtype);
 }

@@ -4,7 +4,7 @@ import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import type { Node } from '../graph.ts';
 import { castValue } from '../scalar.ts';
-import { checkShape, normalizeAxis, sameShape, show, sizeOf } from '../shape.ts';
+import { checkPositions, checkShape, normalizeAxis, sameShape, show, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { arange } from './create.ts';
 import { narrow } from './movement.ts';
@@ -182,12 +182,13 @@ export interface SortOptions {
   readonly descending?: boolean;
 }
 
-/** The positions that sort `x` along an axis (the last): i32. Stable; NaN counts as larger than any number. */
+/** The positions that sort `x` along an axis (the last), which has at most 2^31 − 1: i32. Stable; NaN counts as larger than any number. */
 export function argsort(x: Tensor, given: SortOptions = {}): Tensor {
   checkTensors('argsort', x);
   const { axis, descending } = options('argsort', given, { axis: -1, descending: false });
   const at = normalizeAxis(axis, x.rank, 'argsort');
   const last = x.rank - 1;
+  checkPositions(x.shape[at]!, 'argsort');
   if (at === last) return apply('argsort', [x], { descending });
   return apply('argsort', [x.transpose(at, last)], { descending }).transpose(at, last);
 }

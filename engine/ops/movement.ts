@@ -111,7 +111,7 @@ export const sliceRule: Rule<'slice'> = {
   vjp: ({ g, inputs: [x], attributes: { start, length, step } }) => {
     let spread = g;
     step.forEach((stride, axis) => {
-      if (stride > 1 && length[axis]! > 0) spread = dilate(spread, axis, stride);
+      if (stride > 1 && length[axis]! > 1) spread = dilate(spread, axis, stride);
     });
     return [
       pad(

@@ -2,11 +2,11 @@ import { options } from '../arguments.ts';
 import { type DType, isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import type { Attributes } from '../graph.ts';
-import { type Shape, show } from '../shape.ts';
+import { checkPositions, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { outputSize, type Pair, pair } from './conv.ts';
 import { ones, tensor } from './create.ts';
-import { takeAlongAxis } from './indexing.ts';
+import { take, takeAlongAxis } from './indexing.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
 
 type PoolAttributes = Attributes['pool'];
@@ -69,17 +69,38 @@ function windowOf(name: string, x: Tensor, kernel: Pair, given: PoolOptions): Om
   return { kernel: window, stride: pair(stride ?? window, `${name}: stride`, 1), padding: padded };
 }
 
+/**
+ * The same windows with parameters no larger than what they can matter for: where every window begins before the image and ends behind it, as much is
+ * cut off on both sides as all have there; and where there is one window, any stride that gives no second is as good.
+ */
+function nearest(x: Tensor, { kernel, stride, padding }: Omit<PoolAttributes, 'mode'>): Omit<PoolAttributes, 'mode'> {
+  const axes = [0, 1].map((axis) => {
+    const [pixels, size, before] = [x.shape[axis + 2]!, kernel[axis]!, padding[axis]!];
+    const beyond = pixels + 2 * before - size;
+    // Those that do not fit are refused with the numbers that were given.
+    const cut = beyond < 0 ? 0 : Math.max(0, size - pixels - before);
+    return { kernel: size - 2 * cut, stride: Math.min(stride[axis]!, Math.max(beyond, pixels) + 1), padding: before - cut };
+  });
+  const [down, across] = axes as [(typeof axes)[0], (typeof axes)[0]];
+  return {
+    kernel: [down.kernel, across.kernel],
+    stride: [down.stride, across.stride],
+    padding: [down.padding, across.padding],
+  };
+}
+
 /** The maximum of each window, [N, C, H, W] → [N, C, OH, OW], as PyTorch's `max_pool2d`; padding never wins, NaN does. */
 export function maxPool2d(x: Tensor, kernel: Pair, given: PoolOptions = {}): Tensor {
   const window = windowOf('maxPool2d', x, kernel, given);
   // Higher derivatives need the maximum as a gather; the first one needs only where it is.
-  return apply('pool', [x], { ...window, mode: 'max' });
+  return apply('pool', [x], { ...nearest(x, window), mode: 'max' });
 }
 
 /** As {@link maxPool2d}, with where each maximum is: `h·W + w`, i32. */
 export function maxPool2dWithIndices(x: Tensor, kernel: Pair, given: PoolOptions = {}): { values: Tensor; indices: Tensor } {
-  const indices = apply('pool', [x], { ...windowOf('maxPool2dWithIndices', x, kernel, given), mode: 'argmax' });
+  const indices = apply('pool', [x], { ...nearest(x, windowOf('maxPool2dWithIndices', x, kernel, given)), mode: 'argmax' });
   const [n, c, h, w] = x.shape;
+  checkPositions(h! * w!, 'maxPool2dWithIndices');
   const flat = indices.reshape([n!, c!, indices.shape[2]! * indices.shape[3]!]);
   return { values: takeAlongAxis(x.reshape([n!, c!, h! * w!]), flat, 2).reshape(indices.shape), indices };
 }
@@ -92,9 +113,10 @@ export interface AveragePoolOptions extends PoolOptions {
 /** The mean of each window, [N, C, H, W] → [N, C, OH, OW], as PyTorch's `avg_pool2d`. */
 export function averagePool2d(x: Tensor, kernel: Pair, given: AveragePoolOptions = {}): Tensor {
   const { countIncludePad, ...rest } = options('averagePool2d', given, { stride: undefined, padding: undefined, countIncludePad: true });
-  const window = windowOf('averagePool2d', x, kernel, rest);
+  const { kernel: size, ...around } = windowOf('averagePool2d', x, kernel, rest);
+  const window = nearest(x, { kernel: size, ...around });
   const sums = apply('pool', [x], { ...window, mode: 'sum' });
-  if (countIncludePad) return sums.div(window.kernel[0] * window.kernel[1]);
+  if (countIncludePad) return sums.div(size[0] * size[1]);
   const counts = apply('pool', [ones([1, 1, x.shape[2]!, x.shape[3]!], x.dtype)], { ...window, mode: 'sum' });
   return sums.div(counts);
 }
@@ -107,16 +129,37 @@ export function adaptiveAveragePool2d(x: Tensor, size: Pair): Tensor {
   const [height, width] = [x.shape[2]!, x.shape[3]!];
   if (rows === 1 && columns === 1) return x.mean([2, 3], true);
   if (height % rows === 0 && width % columns === 0) return averagePool2d(x, [height / rows, width / columns]);
-  // Cells that overlap: a matrix of averaging weights on each side.
+  // Cells that overlap: a matrix of averaging weights on each side, unless it would be far larger than what it averages.
+  if (rows * height + columns * width > MOST_WEIGHTS) return averageAlong(averageAlong(x, 2, rows), 3, columns);
   return averagingMatrix(rows, height, x.dtype)
     .matmul(x)
     .matmul(averagingMatrix(columns, width, x.dtype).transpose());
 }
 
+const MOST_WEIGHTS = 2 ** 18;
+
+/** Means over cells along an axis, which are about as long as each other: of a table of their entries, where shorter ones have their last again, of no weight. */
+function averageAlong(x: Tensor, axis: number, cells: number): Tensor {
+  const length = x.shape[axis]!;
+  const bounds = Array.from({ length: cells }, (_, cell) => cellAt(cell, cells, length));
+  const longest = bounds.reduce((most, [start, stop]) => Math.max(most, stop - start), 0);
+  const steps = Array.from({ length: longest }, (_, step) => step);
+  const index = bounds.flatMap(([start, stop]) => steps.map((step) => Math.min(start + step, stop - 1)));
+  const weights = bounds.flatMap(([start, stop]) => steps.map((step) => (step < stop - start ? 1 / (stop - start) : 0)));
+  const shape = [cells, longest];
+  const table = take(x, tensor(Int32Array.from(index), { shape }), axis);
+  const along = tensor(Float64Array.from(weights), { dtype: x.dtype, shape: [...shape, ...x.shape.slice(axis + 1).map(() => 1)] });
+  return table.mul(along).sum(axis + 1);
+}
+
+/** The entries of a cell of `cells` of an axis: from the first on, up to the second. */
+function cellAt(cell: number, cells: number, length: number): readonly [start: number, stop: number] {
+  return [Math.floor((cell * length) / cells), Math.ceil(((cell + 1) * length) / cells)];
+}
+
 function averagingMatrix(cells: number, length: number, dtype: DType): Tensor {
   const rows = Array.from({ length: cells }, (_, cell) => {
-    const start = Math.floor((cell * length) / cells);
-    const stop = Math.ceil(((cell + 1) * length) / cells);
+    const [start, stop] = cellAt(cell, cells, length);
     return Array.from({ length }, (_entry, i) => (i >= start && i < stop ? 1 / (stop - start) : 0));
   });
   return tensor(rows, { dtype });

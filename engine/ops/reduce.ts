@@ -2,7 +2,7 @@ import { options } from '../arguments.ts';
 import type { Reduction } from '../compiler/plan.ts';
 import { type DType, isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
-import { normalizeAxes, normalizeAxis, show } from '../shape.ts';
+import { checkPositions, normalizeAxes, normalizeAxis, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { arange } from './create.ts';
 import { customGradient } from './gradient.ts';
@@ -90,7 +90,7 @@ export function min(x: Tensor, axes?: Axes, keepdims = false): Tensor {
   return fold('min', x, axes, keepdims);
 }
 
-/** Where the maximum is along `axis`, or in row-major order of the whole tensor: i32, the first of equals, the first NaN before all. */
+/** Where the maximum is along `axis`, or in row-major order of the whole tensor: i32, so of at most 2^31 − 1 elements; the first of equals, the first NaN before all. */
 export function argmax(x: Tensor, axis?: number, keepdims = false): Tensor {
   return argument('argmax', x, axis, keepdims);
 }
@@ -104,6 +104,7 @@ function argument(fn: 'argmax' | 'argmin', x: Tensor, axis: number | undefined, 
   const folded = normalizeAxes(axis, x.rank, fn);
   const count = countOf(x, folded);
   check(count > 0, 'shape', () => `${fn}: there is no position in an empty axis; ${show(x.shape)} has no elements along ${show(folded)}`);
+  checkPositions(count, fn);
   return fold(fn, x, axis, keepdims);
 }
 

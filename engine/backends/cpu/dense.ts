@@ -8,40 +8,43 @@ import { contiguousStrides, sameShape, sizeOf } from '../../shape.ts';
  */
 export type Runner<K extends KernelKind> = (kernel: KernelOf<K>, ...inputs: Float64Array[]) => Float64Array[];
 
-/** The elements of a view, row-major. */
-export function readView(view: View, buffer: TypedArray): Float64Array {
-  const size = sizeOf(view.shape);
-  if (isContiguous(view)) return new Float64Array(buffer.subarray(view.offset, view.offset + size));
-  const values = new Float64Array(size);
-  const offsets = elementOffsets(view);
-  for (let i = 0; i < size; i++) values[i] = buffer[offsets[i]!]!;
+/** The elements of a view, row-major: all, or `count` of them from position `from` on. */
+export function readView(view: View, buffer: TypedArray, from = 0, count = sizeOf(view.shape)): Float64Array {
+  if (isContiguous(view)) return new Float64Array(buffer.subarray(view.offset + from, view.offset + from + count));
+  const values = new Float64Array(count);
+  const places = placesOf(view, from, count);
+  for (let i = 0; i < count; i++) values[i] = buffer[places[i]!]!;
   return values;
 }
 
-/** Stores row-major values; the typed array rounds to f32, and takes the low bits of integers. */
-export function writeView(view: View, buffer: TypedArray, values: Float64Array): void {
+/** Stores row-major values from position `from` on; the typed array rounds to f32, and takes the low bits of integers. */
+export function writeView(view: View, buffer: TypedArray, values: Float64Array, from = 0): void {
   // What is empty may lie beyond the end.
   if (values.length === 0) return;
-  if (isContiguous(view)) return buffer.set(values, view.offset);
-  const offsets = elementOffsets(view);
-  for (let i = 0; i < values.length; i++) buffer[offsets[i]!] = values[i]!;
+  if (isContiguous(view)) return buffer.set(values, view.offset + from);
+  const places = placesOf(view, from, values.length);
+  for (let i = 0; i < values.length; i++) buffer[places[i]!] = values[i]!;
 }
 
-/** Where each element of a view is in its buffer, in row-major order. */
-export function elementOffsets({ shape, strides, offset }: View): Int32Array {
-  // An empty view may have other axes of any size.
-  if (sizeOf(shape) === 0) return new Int32Array(0);
-  let offsets = Int32Array.of(offset);
-  for (let axis = 0; axis < shape.length; axis++) {
-    const extent = shape[axis]!;
-    const stride = strides[axis]!;
-    const finer = new Int32Array(offsets.length * extent);
-    for (let outer = 0, at = 0; outer < offsets.length; outer++) {
-      for (let i = 0; i < extent; i++) finer[at++] = offsets[outer]! + i * stride;
+/** Where elements of a view are in its buffer, in row-major order: `count` of them from position `from` on. */
+function placesOf({ shape, strides, offset }: View, from: number, count: number): Float64Array {
+  const places = new Float64Array(count);
+  const inner = shape.length - 1;
+  const [extent, step] = [shape[inner] ?? 1, strides[inner] ?? 0];
+  const index = contiguousStrides(shape).map((size, axis) => Math.floor(from / size) % shape[axis]!);
+  let place = index.reduce((sum, at, axis) => sum + at * strides[axis]!, offset);
+  let left = extent - (index[inner] ?? 0);
+  for (let i = 0; i < count; left = extent) {
+    for (const end = Math.min(count, i + left); i < end; i++, place += step) places[i] = place;
+    place -= step * extent;
+    for (let axis = inner - 1; axis >= 0; axis--) {
+      place += strides[axis]!;
+      if (++index[axis]! < shape[axis]!) break;
+      place -= strides[axis]! * index[axis]!;
+      index[axis] = 0;
     }
-    offsets = finer;
   }
-  return offsets;
+  return places;
 }
 
 function isContiguous(view: View): boolean {

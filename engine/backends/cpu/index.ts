@@ -3,9 +3,10 @@
  * other backends are held to what it computes.
  */
 import { partsOf } from '../../compiler/epilogue.ts';
-import type { KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
+import type { Kernel, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
+import { sizeOf } from '../../shape.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer } from '../storage.ts';
 import { cholesky } from './cholesky.ts';
@@ -23,20 +24,29 @@ import { scatterAdd } from './scatterAdd.ts';
 import { sort } from './sort.ts';
 import { triangularSolve } from './triangularSolve.ts';
 
-const runners: { readonly [K in KernelKind]: Runner<K> } = {
+/** Runs a kernel that reads its views whole. */
+const dense =
+  <K extends KernelKind>(run: Runner<K>) =>
+  (kernel: KernelOf<K>, buffers: readonly TypedArray[]): void => {
+    const inputs = kernel.inputs.map((view) => readView(view, buffers[view.buffer]!));
+    const results = run(kernel, ...inputs);
+    for (const [k, view] of kernel.outputs.entries()) writeView(view, buffers[view.buffer]!, results[k]!);
+  };
+
+const runners: { readonly [K in KernelKind]: (kernel: KernelOf<K>, buffers: readonly TypedArray[]) => void } = {
   map,
   reduce,
-  gemm,
-  conv,
-  pool,
-  gather,
-  scatterAdd,
-  gridSample,
-  cholesky,
-  triangularSolve,
-  eigh,
-  sort,
-  copy,
+  gemm: dense(gemm),
+  conv: dense(conv),
+  pool: dense(pool),
+  gather: dense(gather),
+  scatterAdd: dense(scatterAdd),
+  gridSample: dense(gridSample),
+  cholesky: dense(cholesky),
+  triangularSolve: dense(triangularSolve),
+  eigh: dense(eigh),
+  sort: dense(sort),
+  copy: dense(copy),
 };
 
 export interface CpuOptions {
@@ -55,7 +65,7 @@ class CpuBuffer implements DeviceBuffer {
 
   constructor(backend: Backend, bytes: number) {
     this.backend = backend;
-    this.memory = new ArrayBuffer(bytes);
+    this.memory = inMemory(() => new ArrayBuffer(bytes));
   }
 
   get bytes(): number {
@@ -77,7 +87,7 @@ class CpuBackend implements Backend {
   allocate(bytes: number): CpuBuffer {
     this.#checkAlive();
     checkBytes(bytes);
-    const buffer = inMemory(() => new CpuBuffer(this, bytes));
+    const buffer = new CpuBuffer(this, bytes);
     this.bytes += bytes;
     return buffer;
   }
@@ -100,8 +110,9 @@ class CpuBackend implements Backend {
     this.#checkAlive();
     const plan = await checkedPlan(given);
     checkCount(constants, plan.constants, 'constants');
-    const arena = this.allocate(plan.arenaBytes);
     const kernels = plan.kernels.flatMap(partsOf);
+    kernels.forEach(checkCounts);
+    const arena = this.allocate(plan.arenaBytes);
     const buffers: TypedArray[] = plan.buffers.map(({ kind, dtype, offset, length }) =>
       kind === 'scratch' ? dtypes[dtype].over(arena.memory, offset, length) : dtypes[dtype].allocate(0),
     );
@@ -191,8 +202,19 @@ function inMemory<T>(action: () => T): T {
   }
 }
 
+/** What one kernel may be given, in elements: all but maps and folds read it whole, as doubles. */
+const MOST_READ = 2 ** 30;
+
+function checkCounts({ kind, inputs, outputs }: Kernel): void {
+  const count = [...inputs, ...outputs].reduce((most, { shape }) => Math.max(most, sizeOf(shape)), 0);
+  const fits = kind === 'map' || kind === 'reduce' || count <= MOST_READ;
+  check(
+    fits,
+    'backend',
+    () => `the cpu backend takes at most ${MOST_READ} elements in a ${kind}, and this one has ${count}; split the tensor`,
+  );
+}
+
 function runKernel<K extends KernelKind>(kernel: KernelOf<K>, buffers: readonly TypedArray[]): void {
-  const inputs = kernel.inputs.map((view) => readView(view, buffers[view.buffer]!));
-  const results = runners[kernel.kind](kernel, ...inputs);
-  for (const [k, view] of kernel.outputs.entries()) writeView(view, buffers[view.buffer]!, results[k]!);
+  runners[kernel.kind](kernel, buffers);
 }

@@ -1,6 +1,9 @@
 import { type Lane, resultLane } from '../../compiler/lanes.ts';
-import type { Program } from '../../compiler/plan.ts';
+import type { KernelOf, Program } from '../../compiler/plan.ts';
+import type { TypedArray } from '../../dtype.ts';
 import { scalarRow } from '../../scalar.ts';
+import { sizeOf } from '../../shape.ts';
+import { readView } from './dense.ts';
 
 const rounding: { readonly [L in Lane]: (value: number) => number } = {
   f32: Math.fround,
@@ -8,11 +11,31 @@ const rounding: { readonly [L in Lane]: (value: number) => number } = {
   i32: (value) => value | 0,
 };
 
+/** Elements that are computed at once: a space that is folded is never stored, and may be larger than memory. */
+const PIECE = 2 ** 20;
+
 /**
- * The results of a program at positions 0 … count − 1, given its inputs there. Registers are used as the program assigns them,
+ * Visits the results of a kernel's program at all positions of its space, piece by piece in row-major order: whole arrays of which the
+ * first element is at position `from`.
+ */
+export function forEachPiece(
+  { program, shape, inputs: views }: KernelOf<'map' | 'reduce'>,
+  buffers: readonly TypedArray[],
+  visit: (results: readonly Float64Array[], from: number) => void,
+): void {
+  const size = sizeOf(shape);
+  for (let from = 0; from < size; from += PIECE) {
+    const count = Math.min(PIECE, size - from);
+    const inputs = views.map((view) => readView(view, buffers[view.buffer]!, from, count));
+    visit(evaluate(program, inputs, from, count), from);
+  }
+}
+
+/**
+ * The results of a program at `count` positions, given its inputs there. Registers are used as the program assigns them,
  * so that a wrong assignment gives wrong numbers here too.
  */
-export function evaluate(program: Program, inputs: readonly Float64Array[], count: number): Float64Array[] {
+function evaluate(program: Program, inputs: readonly Float64Array[], from: number, count: number): Float64Array[] {
   const registers = Array.from({ length: program.registers }, () => new Float64Array(count));
   const values = [...inputs, ...program.constants.map(({ value, lane }) => new Float64Array(count).fill(rounding[lane](value)))];
   for (const instruction of program.instructions) {
@@ -22,7 +45,7 @@ export function evaluate(program: Program, inputs: readonly Float64Array[], coun
     const row = scalarRow(instruction.op);
     const compute = (instruction.lane === 'i32' && row.integer) || row.reference;
     const round = rounding[resultLane(instruction)];
-    if (instruction.op === 'index') for (let i = 0; i < count; i++) result[i] = i;
+    if (instruction.op === 'index') for (let i = 0; i < count; i++) result[i] = from + i;
     else for (let i = 0; i < count; i++) result[i] = round(compute(a[i]!, b[i]!, c[i]!));
     values.push(result);
   }

@@ -2,14 +2,14 @@
 import * as command from '../../../wasm/command.ts';
 import * as op from '../../../wasm/opcode.ts';
 import { partsOf } from '../../compiler/epilogue.ts';
-import type { KernelKind, KernelOf, Plan, Reduction, View } from '../../compiler/plan.ts';
+import type { Kernel, KernelKind, KernelOf, Plan, Reduction, View } from '../../compiler/plan.ts';
 import { type DType, dtypes } from '../../dtype.ts';
 import { check } from '../../errors.ts';
 import { contiguousStrides, sizeOf } from '../../shape.ts';
 import { BLOCK, type Cut, cutColumns, cutMap, cutPlanes, cutRows } from './cut.ts';
 import { finishedRow } from './epilogue.ts';
 import { byteStrides, encodeProgram, liesInBlocks, mayShare, roundUp, windowOf, windowWords } from './program.ts';
-import { type Axis, axesOf, byReach, collapse, extentOf, reach } from './space.ts';
+import { type Axis, axesOf, byReach, collapse, extentOf, MOST_EXTENT, reach } from './space.ts';
 import { encodeWinograd, suitsWinograd } from './winograd.ts';
 import { workspaceBytes } from './workspace.ts';
 
@@ -37,6 +37,7 @@ export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
   let workspace = 0;
   let partial = 0;
   for (const kernel of plan.kernels) {
+    checkCounts(kernel);
     const row = finishedRow(kernel);
     const commands = partsOf(kernel).flatMap((part) =>
       winograd && part.kind === 'conv' && suitsWinograd(part) ? encodeWinograd(part, partialBuffer(plan)) : encodeKernel(plan, part, row),
@@ -48,6 +49,17 @@ export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
     }
   }
   return { words: Int32Array.from(words), workspaceBytes: workspace, partialBytes: partial };
+}
+
+/** What kernels count is of 32 bits, with a sign but in programs; only what a fold folds, over axes of such extents, is not bounded. */
+function checkCounts(kernel: Kernel): void {
+  const [most, extents] = 'program' in kernel ? [MOST_EXTENT, kernel.shape] : [2 ** 31, kernel.inputs.flatMap(({ shape }) => shape)];
+  const count = Math.max(0, ...extents, ...kernel.outputs.map(({ shape }) => sizeOf(shape)));
+  check(
+    count < most,
+    'backend',
+    () => `the wasm backend counts to ${most - 1} in a ${kernel.kind}, and this one to ${count}; split the tensor`,
+  );
 }
 
 /** A kernel of `wasm/`, or part of one. */
@@ -133,7 +145,8 @@ function encodeMap(plan: Plan, kernel: KernelOf<'map'>, row: number): Command[] 
   if (sizeOf(shape) === 0) return [];
   const moved = outputs.map((output, k) => [inputs[program.results[k]!], output] as const);
   const apart = outputs.length === 1 || !outputs.some((output) => inputs.some((input) => mayShare(plan, input.buffer, output.buffer)));
-  if (!row && apart && moved.every(([from, to]) => from?.dtype === to.dtype)) return moved.flatMap(([from, to]) => encodeMove(from!, to));
+  if (!row && apart && sizeOf(shape) < 2 ** 31 && moved.every(([from, to]) => from?.dtype === to.dtype))
+    return moved.flatMap(([from, to]) => encodeMove(from!, to));
 
   const positions = program.instructions.some(({ op: name }) => name === 'index') ? [contiguousStrides(shape)] : [];
   const firstOutput = inputs.length + positions.length;
@@ -228,9 +241,9 @@ function encodeFold(plan: Plan, kernel: KernelOf<'reduce'>, walk: Walk, firstOut
       return [code, element!, slot, factor ?? slot, ...window];
     });
     const words = [
-      mode,
-      ...[extents.prefix, extents.folded, extents.suffix, cut.run, cut.block, cut.group, chunk],
-      ...[encoded.bytes, lineBytes, outputs.length, outer.length],
+      ...[mode, extents.prefix, extents.suffix, cut.block, cut.group, encoded.bytes, lineBytes, outputs.length, outer.length],
+      // Two words each, of which the first holds the low bits, as words do.
+      ...[extents.folded, cut.run, chunk].flatMap((count) => [count, Math.floor(count / 2 ** 32)]),
       ...encoded.words,
       ...outer.map(({ extent }) => extent),
       ...results,

@@ -74,7 +74,8 @@ export class LinearMemory {
     const free = last?.end === this.#end ? last.end - last.start : 0;
     const pages = Math.ceil((size - free) / PAGE);
     try {
-      if (this.#end / PAGE + pages > MOST_PAGES) throw new RangeError('a module of 32 bits ends at 4 GiB');
+      // The last page stays empty, so that an address beyond the end of what a loop reads is still larger than that end.
+      if (this.#end / PAGE + pages >= MOST_PAGES) throw new RangeError('a module of 32 bits ends at 4 GiB');
       this.memory.grow(pages);
     } catch (cause) {
       throw new TensegrityError(

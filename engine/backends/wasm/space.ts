@@ -12,13 +12,17 @@ export function axesOf(shape: readonly number[], strides: readonly (readonly num
   return shape.map((extent, axis) => ({ extent, strides: strides.map((view) => view[axis]!) }));
 }
 
+/** Extents are below this: words without a sign. */
+export const MOST_EXTENT = 2 ** 32;
+
 /** The same space without axes of one element, and with one axis for neighbours that every view walks as one. There is at least one axis. */
 export function collapse(axes: readonly Axis[]): Axis[] {
   const collapsed: Axis[] = [];
   for (const axis of axes) {
     if (axis.extent === 1) continue;
     const outer = collapsed.at(-1);
-    if (outer?.strides.every((stride, view) => stride === axis.strides[view]! * axis.extent)) {
+    const merges = outer?.strides.every((stride, view) => stride === axis.strides[view]! * axis.extent);
+    if (outer && merges && outer.extent * axis.extent < MOST_EXTENT) {
       collapsed[collapsed.length - 1] = { extent: outer.extent * axis.extent, strides: axis.strides };
     } else collapsed.push(axis);
   }

@@ -162,7 +162,8 @@ interface Phase {
  * multiplications by the zeros between the pixels of a dilated y.
  */
 function phases({ stride, padding, dilation }: ConvKernel, { x, w, y, groupStride }: Correlation): Correlation[] {
-  const phasesAlong = (axis: 0 | 1): Phase[] => phasesOf(stride[axis], padding[axis], dilation[axis], w.shape[axis + 2]!);
+  const phasesAlong = (axis: 0 | 1): Phase[] =>
+    phasesOf(stride[axis], padding[axis], dilation[axis], w.shape[axis + 2]!, x.shape[axis + 2]!);
   return phasesAlong(0).flatMap((down) =>
     phasesAlong(1).map((right): Correlation => {
       const extent = (axis: 0 | 1, { pixel }: Phase): number => Math.max(0, Math.ceil((x.shape[axis + 2]! - pixel) / stride[axis]));
@@ -186,10 +187,11 @@ function phases({ stride, padding, dilation }: ConvKernel, { x, w, y, groupStrid
   );
 }
 
-function phasesOf(stride: number, padding: number, dilation: number, kernel: number): Phase[] {
+function phasesOf(stride: number, padding: number, dilation: number, kernel: number, extent: number): Phase[] {
   // Taps that a pixel meets are this far apart: as many as bring u·dilation to the next multiple of the stride.
   const tapStep = range(stride).find((u) => ((u + 1) * dilation) % stride === 0)! + 1;
-  return range(stride).map((pixel) => {
+  // Phases beyond the image have no pixels.
+  return range(Math.min(stride, extent)).map((pixel) => {
     const meeting = range(kernel).filter((u) => (pixel + padding - u * dilation) % stride === 0);
     const [tap = 0] = meeting;
     const start = meeting.length === 0 ? 0 : (pixel + padding - tap * dilation) / stride;

@@ -11,7 +11,7 @@ import { map } from './map.ts';
 import { pool } from './pool.ts';
 import { reduce } from './reduce.ts';
 import { scatterAdd } from './scatterAdd.ts';
-import type { Context, Emitter, Gpu, Shader } from './shader.ts';
+import { type Context, checkCounts, type Emitter, type Gpu, type Shader } from './shader.ts';
 import { sort } from './sort.ts';
 import { triangularSolve } from './triangularSolve.ts';
 
@@ -59,6 +59,7 @@ const ALIGNMENT = 64;
  * and write many of them need one binding, and none waits for another that does not make what it reads.
  */
 export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
+  checkCounts('buffer', ...plan.buffers.map(({ length }) => length));
   // What is large and lives between kernels may be kept in half the bytes.
   const added = new Set(plan.kernels.flatMap(({ kind, outputs }) => (accumulating.has(kind) ? outputs.map(({ buffer }) => buffer) : [])));
   const halves = plan.buffers.map(
@@ -89,5 +90,7 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
 }
 
 function emit<K extends KernelKind>(kernel: KernelOf<K>, context: Context): Shader[] {
+  const { kind, inputs } = kernel;
+  if (kind !== 'reduce') checkCounts(kind, ...inputs.flatMap(({ shape }) => shape));
   return emitters[kernel.kind](kernel, context);
 }

@@ -76,6 +76,7 @@ class WebGpuBackend implements Backend, Host {
       workgroupBytes: maxComputeWorkgroupStorageSize,
       threads: maxComputeInvocationsPerWorkgroup,
       parallelism: software ? 64 : 65536,
+      mostFolded: 2 ** 30,
       software,
       subgroupSize: device.features.has('subgroups') ? info.subgroupMinSize : 1,
       f16,

@@ -7,7 +7,7 @@ import { contiguousStrides } from '../../shape.ts';
 import { programStatements } from './expressions.ts';
 import type { Factor } from './factor.ts';
 import { matrixLoop } from './matrixLoop.ts';
-import { type Context, type Gpu, placeOf, placeStatements, type Shader, THREADS, Views } from './shader.ts';
+import { type Context, checkCounts, type Gpu, placeOf, placeStatements, type Shader, THREADS, Views } from './shader.ts';
 import { cutProduct, type Tile, threadsOf, workgroupBytesOf } from './tile.ts';
 import { directLoop, workgroupLoop } from './tileLoops.ts';
 
@@ -33,6 +33,7 @@ export interface Product {
 export function productStages(product: Product, context: Context): Shader[] {
   const { name, batch, rows, columns, inner, left, right, out, others, besides = false } = product;
   if (batch * rows * columns === 0) return [];
+  checkCounts(name, inner);
   const { tile, splits, chunk } = cutProduct(batch, rows, columns, inner, context.gpu);
   const threads = threadsOf(tile);
   const groups = batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * splits;

@@ -1,6 +1,7 @@
 import type { Lane } from '../../compiler/lanes.ts';
-import type { Reduction, View } from '../../compiler/plan.ts';
-import { sizeOf } from '../../shape.ts';
+import type { Program, ReduceKernel, Reduction, View } from '../../compiler/plan.ts';
+import { check } from '../../errors.ts';
+import { contiguousStrides, show, sizeOf } from '../../shape.ts';
 import { literal, programStatements, wgslType } from './expressions.ts';
 import { BINDINGS, type Context, type Emitter, placeStatements, range, type Shader, THREADS, Views } from './shader.ts';
 
@@ -81,7 +82,60 @@ const SIDE_BY_SIDE = 32;
  * Each output has a team of threads of a workgroup. A thread folds every so-many-th element, in runs; then the team's halves merge, always in the same order, so
  * the same bits come out each time. Where outputs are too few for a GPU, each is cut into parts, and a second stage folds these.
  */
-export const reduce: Emitter<'reduce'> = ({ shape, reduced, program, reductions, inputs, outputs }, context) => {
+export const reduce: Emitter<'reduce'> = (kernel, context) => {
+  const { shape, reduced } = kernel;
+  const kept = shape.length - reduced;
+  return sizeOf(shape.slice(kept)) > context.gpu.mostFolded && sizeOf(shape.slice(0, kept)) > 0
+    ? split(kernel, context)
+    : folded(kernel, context);
+};
+
+/** An axis is cut into at most so many parts, whose folds are folded again. */
+const MOST_PARTS = 2 ** 20;
+
+/** A fold that is too long, as one of part of an axis at a time, and one of what these leave. */
+function split(kernel: ReduceKernel, context: Context): Shader[] {
+  const { shape, reduced, program, reductions, inputs } = kernel;
+  const { mostFolded } = context.gpu;
+  const kept = shape.length - reduced;
+  const count = sizeOf(shape.slice(kept));
+  const least = Math.ceil(count / mostFolded);
+  let [axis, parts] = [kept, least];
+  while (axis < shape.length && shape[axis]! % parts !== 0)
+    if (++parts > Math.min(MOST_PARTS, shape[axis]!)) [axis, parts] = [axis + 1, least];
+  check(
+    axis < shape.length && !reductions.some((reduction) => reduction.startsWith('arg')),
+    'backend',
+    () =>
+      `the webgpu backend folds at most ${mostFolded} elements at once, and ${reductions.join(', ')} over ${show(shape.slice(kept))} cannot be cut into such parts; fold one axis after the other, or use the wasm backend`,
+  );
+  // The parts are an axis that is kept.
+  const cut = (sizes: readonly number[], outer: number, inner: number): number[] => [
+    ...[...sizes.slice(0, kept), outer, ...sizes.slice(kept, axis)],
+    ...[inner, ...sizes.slice(axis + 1)],
+  ];
+  const extent = shape[axis]! / parts;
+  const shapeOfParts = cut(shape, parts, extent);
+  const partial = [...shape.slice(0, kept), parts];
+  const { lanes } = programStatements(program, inputs);
+  const between = program.results.map((value): View => {
+    const dtype = wgslType(lanes[value]!);
+    const buffer = context.temporary(dtype, sizeOf(partial));
+    return { buffer, dtype, shape: partial, strides: contiguousStrides(partial), offset: 0 };
+  });
+  const views = inputs.map((view) => ({
+    ...view,
+    shape: shapeOfParts,
+    strides: cut(view.strides, view.strides[axis]! * extent, view.strides[axis]!),
+  }));
+  const whole: Program = { inputs: between.length, constants: [], instructions: [], registers: 0, results: range(between.length) };
+  return [
+    ...folded({ ...kernel, shape: shapeOfParts, inputs: views, outputs: between }, context),
+    ...folded({ ...kernel, shape: partial, reduced: 1, program: whole, inputs: between }, context),
+  ];
+}
+
+const folded: Emitter<'reduce'> = ({ shape, reduced, program, reductions, inputs, outputs }, context) => {
   const kept = shape.length - reduced;
   const outer = sizeOf(shape.slice(0, kept));
   const count = sizeOf(shape.slice(kept));
@@ -112,7 +166,12 @@ let state = State(${folds.map(({ lift }, k) => lift(`v${program.results[k]}`)).j
 ${outputs.map((view, k) => views.store(view, `to${k}`, folds[k]!.result(`total.s${k}`))).join('\n')}`;
 
   const { parallelism } = context.gpu;
-  const parts = Math.max(1, Math.min(Math.floor(parallelism / (outer * THREADS)), Math.floor(count / (THREADS * LEAST))));
+  const parts = Math.max(
+    1,
+    Math.min(Math.floor(parallelism / (outer * THREADS)), Math.floor(count / (THREADS * LEAST))),
+    // No thread adds up more runs than a run has elements.
+    Math.ceil(count / (THREADS * RUN * RUN)),
+  );
   const lanesOfParts = [...new Set(fields.map(({ lane }) => lane))];
   // The parts of each type of number lie in one buffer; if there is no binding left for these, nothing is cut.
   const most = Math.max(...[inputs, outputs].map((views) => new Set(views.map(({ buffer }) => buffer)).size));

@@ -1,5 +1,6 @@
 import type { KernelKind, KernelOf, Plan, View } from '../../compiler/plan.ts';
 import type { DType } from '../../dtype.ts';
+import { check } from '../../errors.ts';
 import { contiguousStrides } from '../../shape.ts';
 import { wgslType } from './expressions.ts';
 import type { MatrixUnit } from './tile.ts';
@@ -42,6 +43,8 @@ export interface Gpu {
   readonly threads: number;
   /** Threads that should run at once. */
   readonly parallelism: number;
+  /** Elements that one output is folded of at once: counters are i32, and go on beyond the end by what threads take together. */
+  readonly mostFolded: number;
   /** Whether a CPU plays the GPU. */
   readonly software: boolean;
   /** Threads that can exchange values without workgroup memory; 1 where none can. */
@@ -66,6 +69,19 @@ export interface Context {
 export type Emitter<K extends KernelKind> = (kernel: KernelOf<K>, context: Context) => Shader[];
 
 export const THREADS = 64;
+
+/** Whatever else is counted is at most this, so that what a last workgroup counts beyond it is an i32 too. */
+const MOST_COUNT = 2 ** 31 - 2 ** 16;
+
+/** @throws TensegrityError `backend` for more elements than WGSL's i32 counts. */
+export function checkCounts(what: string, ...counts: readonly number[]): void {
+  const count = Math.max(0, ...counts);
+  check(
+    count <= MOST_COUNT,
+    'backend',
+    () => `the webgpu backend counts at most ${MOST_COUNT} elements in a ${what}, and this one has ${count}; split the tensor`,
+  );
+}
 
 /** How many buffers a kernel, and a dispatch, may touch: what every WebGPU has. */
 export const BINDINGS = 8;

@@ -5,6 +5,7 @@ export const realGpu: Gpu = {
   workgroupBytes: 49152,
   threads: 256,
   parallelism: 65536,
+  mostFolded: 2 ** 30,
   software: false,
   subgroupSize: 32,
   f16: false,
