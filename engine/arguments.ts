@@ -1,5 +1,5 @@
 /** What types promise, checked: they do not hold in plain JavaScript, where a misspelt option would be ignored and a missing argument end in a TypeError. */
-import { check } from './errors.ts';
+import { check, visible } from './errors.ts';
 
 /** Defaults of options by name; undefined where there is none, or where the reader checks the value itself. */
 type Defaults<Given> = { readonly [Name in keyof Given]-?: Given[Name] | undefined };
@@ -59,14 +59,14 @@ export function checkNames(what: string, given: unknown, known: object): void {
     check(
       Object.hasOwn(known, name),
       'argument',
-      () => `${what}: there is no option '${name}'; ${names.length > 0 ? `there are ${names.join(', ')}` : 'there are none'}`,
+      () => `${what}: there is no option ${shown(name)}; ${names.length > 0 ? `there are ${names.join(', ')}` : 'there are none'}`,
     );
   }
 }
 
 /** @throws TensegrityError `argument` unless `value` is one of `choices`. */
 export function checkChoice(what: string, value: string, choices: readonly string[]): void {
-  check(choices.includes(value), 'argument', () => `${what}: there is no '${value}'; there are ${choices.join(', ')}`);
+  check(choices.includes(value), 'argument', () => `${what}: there is no ${shown(value)}; there are ${choices.join(', ')}`);
 }
 
 /** @throws TensegrityError `argument` for anything but an array. */
@@ -109,9 +109,14 @@ export function checkBytes(what: string, value: unknown): void {
   check(value instanceof Uint8Array, 'argument', () => `${what}: takes the bytes of a file as a Uint8Array, got ${shown(value)}`);
 }
 
+/** A name that may come from a file, as messages show it: on one line, and only the beginning of a long one. */
+export function named(name: string): string {
+  return visible(name.length > 200 ? `${name.slice(0, 150)}… (${name.length} characters)` : name).replaceAll('\n', '\\n');
+}
+
 /** A value as messages show it. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'string') return `'${named(value)}'`;
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : typeof value === 'function' ? 'a function' : String(value);
 }
