@@ -109,9 +109,10 @@ export function checkBytes(what: string, value: unknown): void {
   check(value instanceof Uint8Array, 'argument', () => `${what}: takes the bytes of a file as a Uint8Array, got ${shown(value)}`);
 }
 
-/** A name that may come from a file, as messages show it: on one line, and only the beginning of a long one. */
-export function named(name: string): string {
-  return visible(name.length > 200 ? `${name.slice(0, 150)}… (${name.length} characters)` : name).replaceAll('\n', '\\n');
+/** A name that may come from a file, as messages show it: on one line, and of a long one the beginning and the end. */
+export function named(name: string, most = 200): string {
+  const short = name.length > most ? `${name.slice(0, most / 2)}…${name.slice(-most / 4)}` : name;
+  return visible(short).replaceAll('\n', '\\n');
 }
 
 /** A value as messages show it. */

@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { named, shown } from '../../engine/arguments.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
@@ -9,6 +10,7 @@ import { type Encoder, type EncoderName, encoders } from '../../models/nn/networ
 import { features } from '../../models/train/evaluate.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { type Command, type Input, type OptionTable, UsageError } from '../options.ts';
+import { jsonOf, print } from '../text.ts';
 
 export const encoderOptions: OptionTable = {
   weights: {
@@ -34,13 +36,33 @@ interface LoadedEncoder {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
+const stems = ['imagenet', 'cifar'] as const;
+
+/** What a file of weights says of itself. @throws TensegrityError `format` for what there is not. */
+function said<Name extends string>(
+  path: string,
+  metadata: ReadonlyMap<string, string>,
+  what: string,
+  names: readonly Name[],
+): Name | undefined {
+  const text = metadata.get(what);
+  const found = names.find((name) => name === text);
+  check(
+    text === undefined || found !== undefined,
+    'format',
+    () => `${named(path)}: it says that its ${what} is ${shown(text)}, and there are ${names.join(', ')}; say which it is with --${what}`,
+  );
+  return found;
+}
+
 /** An encoder with weights from a file. @throws TensegrityError `format` naming what is missing or left over. */
 export async function loadEncoder(input: Input, path: string): Promise<LoadedEncoder> {
   const { tensors, metadata } = await readSafetensors(path);
-  const name = input.choice('encoder', Object.keys(encoders) as EncoderName[], metadata.get('encoder')) ?? 'small-conv';
+  const names = Object.keys(encoders) as EncoderName[];
+  const name = input.choice('encoder', names) ?? said(path, metadata, 'encoder', names) ?? 'small-conv';
   const first = tensors.get(name === 'small-conv' ? '0.0.weight' : 'conv1.weight');
   const channels = first?.shape[1] ?? 3;
-  const stem = input.choice('stem', ['imagenet', 'cifar'], metadata.get('stem')) ?? (first?.shape[2] === 3 ? 'cifar' : 'imagenet');
+  const stem = input.choice('stem', stems) ?? said(path, metadata, 'stem', stems) ?? (first?.shape[2] === 3 ? 'cifar' : 'imagenet');
   const encoder = encoders[name]({ key: 0, inputs: channels, stem });
   try {
     encoder.loadStateDict(tensors, { ignore: ['fc.'] });
@@ -48,7 +70,7 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
     if (!(cause instanceof TensegrityError)) throw cause;
     throw new TensegrityError(
       cause.code,
-      `${path} does not hold a ${name}: ${cause.message}; choose its architecture with --encoder`,
+      `${named(path)} does not hold a ${name}: ${cause.message}; choose its architecture with --encoder`,
       cause.details,
       cause,
     );
@@ -62,7 +84,8 @@ export function checkChannels({ channels }: Pick<LoadedEncoder, 'channels'>, { n
   check(
     shape[1] === channels,
     'data',
-    () => `${weights} takes images of ${channels} channels, and ${name} has ${show(shape)}; give it images [N, ${channels}, H, W]`,
+    () =>
+      `${named(weights)} takes images of ${channels} channels, and ${named(name)} has ${show(shape)}; give it images [N, ${channels}, H, W]`,
   );
 }
 
@@ -91,7 +114,7 @@ export const embed: Command = {
     const z = await features(encoder, dataset.train.images, scaleOf(input, metadata, dataset, path));
     await writeArray(out, z.pooled);
     const shape = z.pooled.shape;
-    console.log(input.flag('json') ? JSON.stringify({ out, shape }) : `${out}: f32 ${show(shape)}`);
+    print(input.flag('json') ? jsonOf({ out, shape }) : `${named(out)}: f32 ${show(shape)}`);
   },
 };
 
@@ -112,9 +135,9 @@ export function scaleOf(
     const values = text?.split(',').map(Number) ?? own[name];
     if (values.length === own[name].length && values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0)))
       return values;
-    const expected = `${own[name].length} numbers separated by commas, one for each channel${name === 'mean' ? '' : ', above 0'}; got ${text}`;
+    const expected = `${own[name].length} numbers separated by commas, one for each channel${name === 'mean' ? '' : ', above 0'}; got ${shown(text)}`;
     if (said !== undefined) throw new UsageError(`--${name} takes ${expected}`);
-    throw new TensegrityError('format', `${weights}: its ${name} must be ${expected}; say what it is with --${name}`);
+    throw new TensegrityError('format', `${named(weights)}: its ${name} must be ${expected}; say what it is with --${name}`);
   };
   return { mean: list('mean'), deviation: list('deviation') };
 }

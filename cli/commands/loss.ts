@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { named } from '../../engine/arguments.ts';
 import type { TypedArray } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { grad, type Tensor, tensor } from '../../engine/index.ts';
@@ -9,6 +10,7 @@ import { backendOptions, startBackend } from '../backend.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, chosen, type OptionTable } from '../options.ts';
 import { columns } from '../table.ts';
+import { jsonOf, print } from '../text.ts';
 
 const options: OptionTable = {
   ...methodOptionTable,
@@ -46,7 +48,7 @@ export const loss: Command = {
       lost.length === 0,
       'data',
       () =>
-        `${methodNamed(name).title} of these finite embeddings is not finite in ${doubles ? 'f64' : 'f32'}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; their values or their covariance may be out of range${doubles ? '' : ' (--backend cpu computes f64 files in f64)'}`,
+        `${methodNamed(name).title} of these finite embeddings is not finite in ${doubles ? 'f64' : 'f32'}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; ${methodNamed(name).advice.failed ?? 'their values or their covariance may be out of range'}${doubles ? '' : ' (--backend cpu computes f64 files in f64)'}`,
     );
     const folder = input.text('grad');
     if (folder !== undefined) {
@@ -55,18 +57,14 @@ export const loss: Command = {
       await ensureFolder(folder);
       for (const [i, array] of arrays.entries()) await writeArray(join(folder, ['za.npy', 'zb.npy'][i]!), array);
     }
-    console.log(
-      input.flag('json')
-        ? JSON.stringify(values)
-        : columns(Object.entries(values).map(([part, value]) => [part, String(value)])).join('\n'),
-    );
+    print(input.flag('json') ? jsonOf(values) : columns(Object.entries(values).map(([part, value]) => [part, String(value)])).join('\n'));
   },
 };
 
 /** Embeddings as floats: f64 stays where the backend computes with it. @throws TensegrityError `shape`, and `data` unless all are finite. */
 async function readEmbedding(path: string, doubles: boolean): Promise<Tensor> {
   const z = await readArray(path);
-  check(z.shape.length === 2, 'shape', () => `${path}: embeddings must be [n, d], got ${show(z.shape)}`);
+  check(z.shape.length === 2, 'shape', () => `${named(path)}: embeddings must be [n, d], got ${show(z.shape)}`);
   const dtype = z.dtype === 'f64' && doubles ? 'f64' : 'f32';
   // What f32 cannot hold becomes infinite in it.
   checkFinite(dtype === 'f32' && z.dtype === 'f64' ? Float32Array.from(z.data) : z.data, z.shape, path);
@@ -79,5 +77,8 @@ function checkFinite(data: TypedArray, shape: Shape, what: string): void {
   let count = 0;
   for (const value of data) if (!Number.isFinite(value)) count++;
   const place = `[${Math.floor(at / shape[1]!)}, ${at % shape[1]!}]`;
-  throw new TensegrityError('data', `${what}: ${count} of ${data.length} elements are not finite, the first at ${place}: ${data[at]}`);
+  throw new TensegrityError(
+    'data',
+    `${named(what)}: ${count} of ${data.length} elements are not finite, the first at ${place}: ${data[at]}`,
+  );
 }

@@ -11,6 +11,18 @@ import { whiteningNames, wmse, wmseDistances } from './wmse.ts';
 /** A loss of two views' embeddings [n, d]: `loss` and its named parts, each a scalar. `key` feeds the methods that draw at random. */
 export type MethodLoss = (za: Tensor, zb: Tensor, key?: Key) => { readonly loss: Tensor } & Readonly<Record<string, Tensor>>;
 
+/** Words for a person who trains with a method. */
+export interface Advice {
+  /** Which deviation tells a collapse: that of rows of length 1, where the loss does not depend on the embedding's scale. */
+  readonly watched: 'deviation' | 'normalizedDeviation';
+  /** What helps an embedding that has collapsed. */
+  readonly collapsed: string;
+  /** And one whose dimensions repeat each other; null where the loss does not see that. */
+  readonly redundant: string | null;
+  /** And a loss that is no number for a reason of this method's; null where there is none. */
+  readonly failed: string | null;
+}
+
 /** A self-supervised method, as the trainer and the command use it. */
 export interface Method {
   readonly title: string;
@@ -24,6 +36,8 @@ export interface Method {
   readonly training: Readonly<Record<string, number | string>>;
   /** Widths of the head after the encoder's, at small scale. */
   readonly widths: readonly number[];
+  /** What is watched of its embedding, and what helps when that is ill. */
+  readonly advice: Advice;
   /** The network between the encoder's features and the loss. */
   readonly head: (inputs: number, widths: readonly number[], options: InitializeOptions) => Module;
   /** The loss with options checked. @throws TensegrityError `argument` naming the option and what would be right. */
@@ -63,6 +77,12 @@ export const methods = {
     },
     training: {},
     widths: [256, 256, 256],
+    advice: {
+      watched: 'deviation',
+      collapsed: 'raise the weight of the variance term (--variance)',
+      redundant: 'raise the weight of the covariance term (--covariance)',
+      failed: null,
+    },
     head: (inputs, widths, options) => new Expander(inputs, widths, options),
     loss: vicreg,
   }),
@@ -77,6 +97,12 @@ export const methods = {
     },
     training: {},
     widths: [256, 256, 256],
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'lower --lr, or lengthen --warmup',
+      redundant: 'raise the weight of the off-diagonal part (--off-diagonal)',
+      failed: null,
+    },
     head: (inputs, widths, options) => new Expander(inputs, widths, { ...options, bias: false }),
     loss: barlowTwins,
   }),
@@ -93,6 +119,13 @@ export const methods = {
     },
     training: { subBatch: 128 },
     widths: [1024, 32],
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'lower --lr, or lengthen --warmup',
+      redundant: null,
+      failed:
+        'a dimension that is constant, or follows from others, cannot be whitened: --epsilon 1e-4 allows it (if it is that already, more)',
+    },
     head: (inputs, widths, options) => new MLP([inputs, ...widths], { ...options, normalize: true }),
     loss: (za, zb, options, key = 0) => wmse(za, zb, { ...options, key }),
   }),
