@@ -171,13 +171,14 @@ function nearest(given: string, table: OptionTable): string {
   const positive = given.replace(/^no-/, '');
   if (positive !== given && has(positive)) return `: leave out --${positive}`;
   // One that begins likewise, or whose help says the word.
-  const word = new RegExp(`\\b${given.replaceAll(/\W+/g, ' ')}\\b`, 'i');
-  const like =
-    given.length > 2 &&
-    Object.keys(table).find(
-      (option) => (option.length > 2 && given.startsWith(option)) || option.startsWith(given) || word.test(table[option]!.help),
-    );
-  return like ? `; did you mean --${like}?` : suggestion(given.toLowerCase(), Object.keys(table), '--');
+  const wanted = given.toLowerCase();
+  const word = new RegExp(`\\b${wanted.replaceAll(/\W+/g, ' ')}\\b`);
+  const tests: ((option: string) => boolean)[] = [
+    (option) => option.startsWith(wanted) || (option.length > 2 && wanted.startsWith(option)),
+    (option) => word.test(table[option]!.help),
+  ];
+  const like = wanted.length > 2 && tests.map((test) => Object.keys(table).find(test)).find((option) => option !== undefined);
+  return like ? `; did you mean --${like}?` : suggestion(wanted, Object.keys(table), '--');
 }
 
 /** '; did you mean …?', of the nearest of `names`, if one is near. */

@@ -140,6 +140,10 @@ export const train: Command = {
       );
     if (before && !checkpoint) progress.say('there is no checkpoint yet, so the run begins anew', { urgent: true });
     if (changes) progress.say(changes, { urgent: true });
+    if (lines.length < trainer.step)
+      progress.say(`metrics.jsonl holds ${lines.length} of the ${trainer.step} steps that were done; the curves leave out the others`, {
+        urgent: true,
+      });
     const lacking = lackingLabels(dataset);
     if (lacking !== null && scored)
       progress.say(`${named(dataset.name)} has no ${lacking}, so there will be no probes, only collapse metrics`);

@@ -1,3 +1,4 @@
+import { shown } from '../../engine/arguments.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import type { Key, Tensor } from '../../engine/index.ts';
 import type { InitializeOptions } from '../nn/initialize.ts';
@@ -135,7 +136,7 @@ export type MethodName = keyof typeof methods;
 
 /** The row of that name. @throws TensegrityError `argument` listing those there are. */
 export function methodNamed(name: string): Method {
-  if (!Object.hasOwn(methods, name))
-    throw new TensegrityError('argument', `there is no method '${name}'; there are ${Object.keys(methods).join(', ')}`);
+  if (typeof name !== 'string' || !Object.hasOwn(methods, name))
+    throw new TensegrityError('argument', `there is no method ${shown(name)}; there are ${Object.keys(methods).join(', ')}`);
   return methods[name as MethodName];
 }
