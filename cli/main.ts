@@ -61,7 +61,21 @@ async function main([name, ...words]: readonly string[]): Promise<number> {
   }
 }
 
-function report(error: unknown, words: readonly string[]): number {
+/** What an array that is too large throws, in words. */
+function understood(error: unknown): unknown {
+  const large = error instanceof RangeError && /allocation failed|array length|longer than/i.test(error.message);
+  return large
+    ? new TensegrityError(
+        'argument',
+        `there is not the memory for this (${error.message}); ask for less: smaller files, layers or batches`,
+        {},
+        error,
+      )
+    : error;
+}
+
+function report(thrown: unknown, words: readonly string[]): number {
+  const error = understood(thrown);
   const code = error instanceof Stopped ? 'stopped' : error instanceof TensegrityError ? error.code : null;
   if (words.includes('--debug') || code === null || !(error instanceof Error)) complain(inspect(error));
   else if (words.includes('--json')) complain(jsonOf({ error: { code, message: error.message } }));

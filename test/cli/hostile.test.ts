@@ -15,7 +15,7 @@ import { TensegrityError } from '../../engine/errors.ts';
 import { readArray, writeArray, writeSafetensors } from '../../models/io/node.ts';
 import { encoders } from '../../models/nn/networks.ts';
 import { property } from '../support/property.ts';
-import { Call, command, fails, smallData, smallRun, succeeds, temporaryFolder, tensegrity } from './support.ts';
+import { Call, command, fails, smallData, smallRun, succeeds, system, temporaryFolder, tensegrity } from './support.ts';
 
 const folder = temporaryFolder();
 const path = (name: string): string => join(folder, name);
@@ -384,7 +384,7 @@ describe('train --resume', () => {
     ['a folder for a checkpoint', (run) => replaced(run, (at) => mkdirSync(at)), /cannot read .*checkpoint\.safetensors: .*folder/],
     [
       'a pipe for a checkpoint',
-      (run) => replaced(run, (at) => execFileSync('mkfifo', [at])),
+      (run) => replaced(run, (at) => system('mkfifo', at)),
       /checkpoint\.safetensors is not a regular file/,
     ],
     ['an empty checkpoint', (run) => replaced(run, (at) => writeFileSync(at, '')), /not a checkpoint/],
@@ -393,11 +393,11 @@ describe('train --resume', () => {
       'a pipe for a log',
       (run) => {
         rmSync(join(run, 'metrics.jsonl'));
-        execFileSync('mkfifo', [join(run, 'metrics.jsonl')]);
+        system('mkfifo', join(run, 'metrics.jsonl'));
       },
       /metrics\.jsonl is not a regular file/,
     ],
-    ['a pipe for a lock', (run) => execFileSync('mkfifo', [join(run, 'lock')]), /lock is not a lock of this program; remove it/],
+    ['a pipe for a lock', (run) => system('mkfifo', join(run, 'lock')), /lock is not a lock of this program; remove it/],
   ])('refuses %s, and changes nothing', { timeout: 60_000 }, async (_, damage, message) => {
     const run = copied();
     damage(run);

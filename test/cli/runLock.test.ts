@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_process';
+import { type ChildProcess, fork, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type LockSteps, RunLock, takeLock } from '../../cli/runLock.ts';
 import { capability } from '../support/capabilities.ts';
-import { Call, command, temporaryFolder } from './support.ts';
+import { Call, command, system, temporaryFolder } from './support.ts';
 
 const folder = temporaryFolder();
 const fresh = (): string => mkdtempSync(join(folder, 'run-'));

@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { capability } from '../support/capabilities.ts';
-import { Call, command, fails, smallData, smallRun, succeeds, temporaryFolder, tensegrity } from './support.ts';
+import { Call, command, fails, smallData, smallRun, succeeds, system, temporaryFolder, tensegrity } from './support.ts';
 
 const folder = temporaryFolder();
 let data: string[];
@@ -445,10 +444,6 @@ function flip(path: string): void {
   const bytes = readFileSync(path);
   bytes[bytes.length - 100]! ^= 1;
   writeFileSync(path, bytes);
-}
-
-function system(program: string, ...words: readonly string[]): void {
-  execFileSync(program, words, { stdio: 'ignore' });
 }
 
 /** A disk of 256 KiB at `path`: less than a checkpoint takes. */
