@@ -382,11 +382,7 @@ describe('train --resume', () => {
     ],
     ['a link to itself', (run) => replaced(run, (at) => symlinkSync(at, at)), /cannot read .*checkpoint\.safetensors: .*circle.*ELOOP/],
     ['a folder for a checkpoint', (run) => replaced(run, (at) => mkdirSync(at)), /cannot read .*checkpoint\.safetensors: .*folder/],
-    [
-      'a pipe for a checkpoint',
-      (run) => replaced(run, (at) => system('mkfifo', at)),
-      /checkpoint\.safetensors is not a regular file/,
-    ],
+    ['a pipe for a checkpoint', (run) => replaced(run, (at) => system('mkfifo', at)), /checkpoint\.safetensors is not a regular file/],
     ['an empty checkpoint', (run) => replaced(run, (at) => writeFileSync(at, '')), /not a checkpoint/],
     ['a backend of null', (run) => edit(run, /"backend": {[^}]*}/, '"backend": null'), /backend must be a record, got null/],
     [

@@ -164,7 +164,7 @@ describe('a lock', () => {
   });
 
   it.each<[string, (path: string) => void]>([
-    ['a pipe', (path) => execFileSync('mkfifo', [path])],
+    ['a pipe', (path) => system('mkfifo', path)],
     ['a link to nothing', (path) => symlinkSync('/nowhere', path)],
     ['a link to an empty folder', (path) => symlinkSync(fresh(), path)],
     ['a folder in a folder', (path) => mkdirSync(join(path, 'inner'), { recursive: true })],
