@@ -44,8 +44,11 @@ export const commonOptions: OptionTable = {
   debug: { type: 'boolean', help: 'print the stack of an error' },
 };
 
-/** A number as people write it. */
-const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+/** A finite number as people write it; NaN for anything else. */
+export function decimal(text: string): number {
+  const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN;
+  return Number.isFinite(value) ? value : NaN;
+}
 
 /** The words of a call, checked against a command's table. Of an option that is given twice the last counts. */
 export class Input {
@@ -72,8 +75,8 @@ export class Input {
   number(name: string): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
-    const value = Number(text);
-    if (!DECIMAL.test(text) || !Number.isFinite(value)) throw new UsageError(`--${name} takes a number, got ${shown(text)}`);
+    const value = decimal(text);
+    if (Number.isNaN(value)) throw new UsageError(`--${name} takes a number, got ${shown(text)}`);
     return value;
   }
 

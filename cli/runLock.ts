@@ -21,6 +21,7 @@ import { join } from 'node:path';
 import { named } from '../engine/arguments.ts';
 import { TensegrityError } from '../engine/errors.ts';
 import { withStorageErrors } from '../models/io/node.ts';
+import { shellWord } from './text.ts';
 
 /** Who has a lock, as its entry says. */
 interface Holder {
@@ -92,7 +93,7 @@ export class RunLock implements Disposable {
     const { pid, host } = holder;
     throw new TensegrityError(
       'storage',
-      `${named(folder)} is being trained by process ${named(pid || 'unknown')} on ${named(host || hostname())}; wait for it, or end it first (if there is none, remove ${named(path)})`,
+      `${named(folder)} is being trained by process ${named(pid || 'unknown')} on ${named(host || hostname())}; wait for it, or end it first (if there is none, remove its lock: rm -r ${shellWord(path)})`,
       { pid: Number(pid), host },
     );
   }

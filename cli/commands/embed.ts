@@ -9,7 +9,7 @@ import { readSafetensors, withStorageErrors, writeArray } from '../../models/io/
 import { type Encoder, type EncoderName, encoders } from '../../models/nn/networks.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { backendOptions, startBackend } from '../backend.ts';
-import { type Command, type Input, type OptionTable, UsageError } from '../options.ts';
+import { type Command, decimal, type Input, type OptionTable, UsageError } from '../options.ts';
 import { jsonOf, print } from '../text.ts';
 
 export const encoderOptions: OptionTable = {
@@ -132,7 +132,7 @@ export function scaleOf(
   if (train.images.dtype !== 'u8') return own;
   const list = (name: 'mean' | 'deviation'): readonly number[] => {
     const [said, text] = [input.text(name), input.text(name) ?? metadata.get(name)];
-    const values = text?.split(',').map(Number) ?? own[name];
+    const values = text?.split(',').map(decimal) ?? own[name];
     if (values.length === own[name].length && values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0)))
       return values;
     const expected = `${own[name].length} numbers separated by commas, one for each channel${name === 'mean' ? '' : ', above 0'}; got ${shown(text)}`;

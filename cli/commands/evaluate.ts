@@ -10,7 +10,7 @@ import { type Command, type Input, UsageError } from '../options.ts';
 import { type Results, reportPage, scoreHeader, scoreRows } from '../report.ts';
 import { checkAgreement, dataChanges, identityIn, type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
-import { jsonOf, print, shellWord } from '../text.ts';
+import { complain, jsonOf, print, shellWord } from '../text.ts';
 import { checkChannels, encoderOptions, loadEncoder, scaleOf } from './embed.ts';
 
 interface Finish {
@@ -104,7 +104,8 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   const given = dataSource(input);
   const other = input.text('data') !== undefined;
   const opened = await openDataset(other ? given : { ...source, ...given, data: source.data });
-  if (!other) dataChanges(identityOf(opened), checkpoint, config);
+  const changes = other ? null : dataChanges(identityOf(opened), checkpoint, config);
+  if (changes !== null && Object.keys(given).length === 1) complain(changes);
   // Other images are normalised as those were that the encoder has seen.
   const { mean, deviation } =
     other && opened.train.images.dtype === 'u8' ? (identityIn(checkpoint) ?? (await openDataset(source))) : opened;

@@ -6,6 +6,7 @@ import { grad, type Tensor, tensor } from '../../engine/index.ts';
 import { type Shape, show } from '../../engine/shape.ts';
 import { ensureFolder, readArray, writeArray } from '../../models/io/node.ts';
 import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
+import { epsilonAdvice } from '../../models/train/monitor.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, chosen, type OptionTable } from '../options.ts';
@@ -33,7 +34,9 @@ export const loss: Command = {
   run: async (input) => {
     const [word, pathA, pathB] = input.positionals as [string, string, string];
     const name = chosen('the method', word, Object.keys(methods) as MethodName[]);
-    const compute = asUsage(() => methodNamed(name).configure(readMethodOptions(input, name)));
+    const given = readMethodOptions(input, name);
+    const compute = asUsage(() => methodNamed(name).configure(given));
+    const advice = epsilonAdvice(name, given);
     const seed = input.whole('seed') ?? 0;
     const backend = await startBackend(input);
     const doubles = backend.dtypes.includes('f64');
@@ -48,12 +51,12 @@ export const loss: Command = {
       lost.length === 0,
       'data',
       () =>
-        `${methodNamed(name).title} of these finite embeddings is not finite in ${doubles ? 'f64' : 'f32'}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; ${methodNamed(name).advice.failed ?? 'their values or their covariance may be out of range'}${doubles ? '' : ' (--backend cpu computes f64 files in f64)'}`,
+        `${methodNamed(name).title} of these finite embeddings is not finite in ${za.dtype}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; ${advice ?? 'their values or their covariance may be out of range'}${za.dtype === 'f64' ? '' : ' (--backend cpu computes f64 files in f64)'}`,
     );
     const folder = input.text('grad');
     if (folder !== undefined) {
       const arrays = await Promise.all(gradients.map((gradient) => gradient.toHost()));
-      for (const [i, { data, shape }] of arrays.entries()) checkFinite(data, shape, `the gradient of ${i === 0 ? pathA : pathB}`);
+      for (const [i, { data, shape }] of arrays.entries()) checkFinite(data, shape, `the gradient of ${i === 0 ? pathA : pathB}`, advice);
       await ensureFolder(folder);
       for (const [i, array] of arrays.entries()) await writeArray(join(folder, ['za.npy', 'zb.npy'][i]!), array);
     }
@@ -71,7 +74,7 @@ async function readEmbedding(path: string, doubles: boolean): Promise<Tensor> {
   return tensor(z, { dtype });
 }
 
-function checkFinite(data: TypedArray, shape: Shape, what: string): void {
+function checkFinite(data: TypedArray, shape: Shape, what: string, advice: string | null = null): void {
   const at = data.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return;
   let count = 0;
@@ -79,6 +82,6 @@ function checkFinite(data: TypedArray, shape: Shape, what: string): void {
   const place = `[${Math.floor(at / shape[1]!)}, ${at % shape[1]!}]`;
   throw new TensegrityError(
     'data',
-    `${named(what)}: ${count} of ${data.length} elements are not finite, the first at ${place}: ${data[at]}`,
+    `${named(what)}: ${count} of ${data.length} elements are not finite, the first at ${place}: ${data[at]}${advice === null ? '' : `; ${advice}`}`,
   );
 }

@@ -53,7 +53,7 @@ export const train: Command = {
     resume: {
       type: 'string',
       value: 'FOLDER',
-      help: 'go on with a run that was stopped or killed, bit for bit; with --backend on another backend',
+      help: 'go on with a run that was stopped or killed, bit for bit, its settings and images being as they were; with --backend on another backend',
     },
     'checkpoint-every': { type: 'string', value: 'N', help: 'steps between checkpoints (100)' },
     'no-eval': { type: 'boolean', help: 'no linear probe and k-NN at the end' },
@@ -216,9 +216,7 @@ async function trainLoop(context: LoopContext): Promise<void> {
       await folder.log(line);
       progress.step(line);
       const warning =
-        step > warmup || !Number.isFinite(record.loss)
-          ? diagnose({ ...record, method: config.training.method, pixels: trainer.pixels })
-          : null;
+        step > warmup || !Number.isFinite(record.loss) ? diagnose({ ...record, ...config.training, pixels: trainer.pixels }) : null;
       if (warning?.kind === 'diverged') await giveUp(warning, step, context);
       const occasion = `${warning?.kind} ${record.epoch}`;
       if (warning && !warned.has(occasion))

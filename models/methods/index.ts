@@ -20,8 +20,8 @@ export interface Advice {
   readonly collapsed: string;
   /** And one whose dimensions repeat each other; null where the loss does not see that. */
   readonly redundant: string | null;
-  /** And a loss that is no number for a reason of this method's; null where there is none. */
-  readonly failed: string | null;
+  /** With at least this epsilon, a dimension that is constant or follows from others does no harm. */
+  readonly epsilon: number;
 }
 
 /** A self-supervised method, as the trainer and the command use it. */
@@ -82,7 +82,7 @@ export const methods = {
       watched: 'deviation',
       collapsed: 'raise the weight of the variance term (--variance)',
       redundant: 'raise the weight of the covariance term (--covariance)',
-      failed: null,
+      epsilon: 1e-4,
     },
     head: (inputs, widths, options) => new Expander(inputs, widths, options),
     loss: vicreg,
@@ -102,7 +102,7 @@ export const methods = {
       watched: 'normalizedDeviation',
       collapsed: 'lower --lr, or lengthen --warmup',
       redundant: 'raise the weight of the off-diagonal part (--off-diagonal)',
-      failed: null,
+      epsilon: 1e-5,
     },
     head: (inputs, widths, options) => new Expander(inputs, widths, { ...options, bias: false }),
     loss: barlowTwins,
@@ -124,8 +124,7 @@ export const methods = {
       watched: 'normalizedDeviation',
       collapsed: 'lower --lr, or lengthen --warmup',
       redundant: null,
-      failed:
-        'a dimension that is constant, or follows from others, cannot be whitened: --epsilon 1e-4 allows it (if it is that already, more)',
+      epsilon: 1e-4,
     },
     head: (inputs, widths, options) => new MLP([inputs, ...widths], { ...options, normalize: true }),
     loss: (za, zb, options, key = 0) => wmse(za, zb, { ...options, key }),

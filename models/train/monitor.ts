@@ -1,5 +1,6 @@
 import { checkRecord } from '../../engine/arguments.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';
+import type { TrainingConfig } from './config.ts';
 import type { StepRecord } from './trainer.ts';
 
 /** Below this mean deviation, an embedding whose hinge asks for 1 has collapsed. */
@@ -20,6 +21,8 @@ const OUT_OF_RANGE = 1e4;
 export interface Circumstances {
   /** `vicreg`, unless given. */
   readonly method?: MethodName;
+  /** Its options that differ from its defaults. */
+  readonly methodOptions?: TrainingConfig['methodOptions'];
   /** The least and the largest value of the images. */
   readonly pixels?: readonly [least: number, most: number];
 }
@@ -32,11 +35,12 @@ export function diagnose(
   record: Pick<StepRecord, 'loss' | 'deviation' | 'correlation'> & Partial<StepRecord> & Circumstances,
 ): Warning | null {
   checkRecord('diagnose: the measurements', record);
-  const { method = 'vicreg', pixels = [0, 1] } = record;
-  const { watched, collapsed, redundant, failed } = methodNamed(method).advice;
+  const { method = 'vicreg', methodOptions, pixels = [0, 1] } = record;
+  const { watched, collapsed, redundant } = methodNamed(method).advice;
   const { loss, correlation, step } = record;
   const deviation = record[watched];
-  if (!Number.isFinite(loss)) return { kind: 'diverged', message: `the loss is ${loss}: ${divergence(pixels, failed, step)}` };
+  if (!Number.isFinite(loss))
+    return { kind: 'diverged', message: `the loss is ${loss}: ${divergence(pixels, epsilonAdvice(method, methodOptions), step)}` };
   if (deviation !== undefined && deviation < COLLAPSED) {
     const what = watched === 'deviation' ? 'mean deviation' : 'mean deviation of directions';
     return {
@@ -53,11 +57,18 @@ export function diagnose(
   return null;
 }
 
+/** What helps where a loss or its gradient is no number for want of an epsilon; null where that is not at fault. */
+export function epsilonAdvice(method: MethodName, options: TrainingConfig['methodOptions'] = {}): string | null {
+  const { options: table, advice } = methodNamed(method);
+  if (Number(options['epsilon'] ?? table['epsilon']?.default) >= advice.epsilon) return null;
+  return `a dimension that is constant, or follows from others, needs --epsilon ${advice.epsilon.toExponential()}`;
+}
+
 /** Why a loss is no number, and what helps. */
-function divergence([least, most]: readonly [number, number], failed: string | null, step?: number): string {
+function divergence([least, most]: readonly [number, number], epsilon: string | null, step?: number): string {
   if (!(Math.max(-least, most) <= OUT_OF_RANGE))
     return `${pixelRange(least, most)} and are used as they are; normalise them, in NumPy x = x.astype('f8'); x = (x - x.mean()) / x.std()`;
-  if (failed !== null) return `${failed}; else lower --lr, or lengthen --warmup`;
+  if (epsilon !== null) return `${epsilon}; else lower --lr, or lengthen --warmup`;
   // Which the learning rate has had no part in.
   if (step === 1) return "at the first step already: the weights of the loss's terms are out of range";
   return 'training has diverged; lower --lr, or lengthen --warmup';

@@ -108,6 +108,8 @@ describe('tensegrity train', () => {
     }
     // As if it had been killed while it wrote.
     writeFileSync(join(run, '.checkpoint.safetensors.1-abc.partial'), 'half');
+    mkdirSync(join(run, '.lock.1-abc.partial'));
+    writeFileSync(join(run, '.lock.1-abc.partial', 'abc'), '1\n');
     writeFileSync(join(run, 'metrics.jsonl'), `${readFileSync(join(run, 'metrics.jsonl'), 'utf8')}{"step":3`);
     await succeeds(['train', '--resume', run, '--no-eval']);
     expectSameRun(run, reference);

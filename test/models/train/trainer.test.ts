@@ -208,6 +208,18 @@ describe('collapse', () => {
     ],
     ['W-MSE', { method: 'w-mse', loss: 1, deviation: 0.01, normalizedDeviation: 1, correlation: 0.9 }, null, /x/],
     ['W-MSE', { method: 'w-mse', loss: NaN, deviation: NaN, correlation: NaN, step: 1 }, /--epsilon 1e-4/, /variance/],
+    [
+      'W-MSE',
+      { method: 'w-mse', methodOptions: { epsilon: 1e-3 }, loss: NaN, deviation: NaN, correlation: NaN, step: 9 },
+      /lower --lr/,
+      /--epsilon/,
+    ],
+    [
+      'Barlow Twins',
+      { method: 'barlow-twins', methodOptions: { epsilon: 0 }, loss: NaN, deviation: 1, correlation: 0 },
+      /--epsilon 1e-5;/,
+      /variance/,
+    ],
     ['pixels', { loss: NaN, deviation: NaN, correlation: NaN, pixels: [0, 1e38] }, /pixels lie within 0 … 1e\+38 .*normalise them/, /--lr/],
     ['pixels', { method: 'w-mse', loss: Infinity, deviation: NaN, correlation: NaN, pixels: [-3e38, 0] }, /within -3e\+38 … 0 /, /--lr/],
     [
