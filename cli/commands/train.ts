@@ -107,6 +107,8 @@ export const train: Command = {
     const choice = backendChoice(input, config.backend);
     const backend = await startBackend(input, choice, profile);
     const dataset = await openDataset(config.source);
+    const identity = identityOf(dataset);
+    const changes = checkpoint && dataChanges(identity, checkpoint, config);
     const trainer = new Trainer(config.training, dataset);
     if (plan) {
       print(await trainer.explain());
@@ -118,8 +120,6 @@ export const train: Command = {
       backend.dispose();
       return;
     }
-    const identity = identityOf(dataset);
-    const changes = checkpoint && dataChanges(identity, checkpoint, config);
     // What is wrong with the images shows now, before there is a folder.
     await trainer.prepare();
     const folder = before ?? new RunFolder(input.text('out') ?? defaultFolder(config.training));

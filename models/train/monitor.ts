@@ -1,4 +1,4 @@
-import { checkRecord } from '../../engine/arguments.ts';
+import { checkList, checkRecord } from '../../engine/arguments.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';
 import type { TrainingConfig } from './config.ts';
 import type { StepRecord } from './trainer.ts';
@@ -36,6 +36,7 @@ export function diagnose(
 ): Warning | null {
   checkRecord('diagnose: the measurements', record);
   const { method = 'vicreg', methodOptions, pixels = [0, 1] } = record;
+  checkList('diagnose: pixels', pixels);
   const { watched, collapsed, redundant } = methodNamed(method).advice;
   const { loss, correlation, step } = record;
   const deviation = record[watched];
