@@ -1,4 +1,4 @@
-import { checkNames, named, shown } from '../../engine/arguments.ts';
+import { checkNames, checkRecord, named, shown } from '../../engine/arguments.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import type { Slot } from '../../engine/slot.ts';
 import { type AugmentationName, augmentations } from '../augment/index.ts';
@@ -84,6 +84,7 @@ export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingCon
 /** @throws TensegrityError `argument` naming the field, its value and what would be right. */
 export function checkConfig(config: TrainingConfig): void {
   checkNames('training', config, fields);
+  checkRecord('methodOptions', config.methodOptions);
   methodNamed(config.method).configure(config.methodOptions);
   oneOf('encoder', config.encoder, encoders);
   oneOf('stem', config.stem, { imagenet: 0, cifar: 0 } satisfies Record<TrainingConfig['stem'], 0>);
