@@ -1,6 +1,5 @@
 import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { checkChoice, checkList, checkNames, checkNumber, checkRecord, named, shown } from '../engine/arguments.ts';
 import { check, TensegrityError } from '../engine/errors.ts';
 import type { ImageDataset } from '../models/data/images.ts';
@@ -209,7 +208,7 @@ function isLine(value: unknown): value is MetricsLine {
 }
 
 /** @throws TensegrityError naming what is no value of its kind. */
-function checkRunConfig(config: unknown): asserts config is RunConfig {
+export function checkRunConfig(config: unknown): asserts config is RunConfig {
   checkNames('it', config, { training: 0, source: 0, backend: 0, before: 0 });
   // Of any type until each is checked here.
   const { training, source, backend, before = [] } = config as Readonly<Record<keyof RunConfig, unknown>>;
@@ -233,64 +232,6 @@ function checkBackend(what: string, backend: unknown, more: object): void {
   const { name, deterministic } = backend as Readonly<Record<string, unknown>>;
   checkChoice(`${what}: name`, name as string, backendNames);
   check(typeof deterministic === 'boolean', 'format', () => `${what}: deterministic must be true or false, got ${shown(deterministic)}`);
-}
-
-/**
- * A run goes on, and is scored, with the settings of its checkpoint: `config.json` may have been changed since. All settings of the training
- * count, since even the number of epochs decides about the learning rate of each step. Threads are no setting of a run; another backend
- * is for `--backend` to ask for, which is noted in `before`. Where the data lies may change, what it is may not: see {@link dataChanges}.
- * @throws TensegrityError `format` naming each setting that differs, with both values.
- */
-export function checkAgreement(folder: RunFolder, config: RunConfig, { config: saved }: Checkpoint): void {
-  const history = ({ backend, before }: Pick<RunConfig, 'backend' | 'before'>): BackendChoice[] =>
-    [...(before ?? []), backend].map((choice) => ({ name: choice?.name, deterministic: choice?.deterministic }));
-  const was = saved as unknown as RunConfig;
-  const settings = (training: object = {}): Readonly<Record<string, unknown>> => ({ ...training });
-  const [now, then] = [settings(config.training), settings(was.training)];
-  const differences = Object.keys({ ...now, ...then }).flatMap((name) =>
-    isDeepStrictEqual(now[name], then[name]) ? [] : [[name, now[name], then[name]]],
-  );
-  const past = history(was);
-  // A run that has moved since has had the checkpoint's backends first.
-  if (!isDeepStrictEqual(history(config).slice(0, past.length), past)) differences.push(['backend', config.backend, was.backend]);
-  // Checkpoints of version 0.1.0 do not say what the data was.
-  if (!identityIn({ config: saved }) && !isDeepStrictEqual(config.source, was.source))
-    differences.push(['source', config.source, was.source]);
-  check(
-    differences.length === 0,
-    'format',
-    () =>
-      `${named(folder.file('config.json'))} is not what the checkpoint was trained with: ${differences.map(([name, here, there]) => `${name} is ${asText(here)} in config.json and ${asText(there)} in the checkpoint`).join('; ')}. Put the checkpoint's back, or begin another run with other settings and --out`,
-  );
-}
-
-/** What a checkpoint says that its data was; null in those of version 0.1.0. */
-export function identityIn({ config }: Pick<Checkpoint, 'config'>): DataIdentity | null {
-  return (config['identity'] as unknown as DataIdentity | undefined) ?? null;
-}
-
-/**
- * What has changed of a run's data since its checkpoint and matters to the scores only, in words; null if nothing has.
- * @throws TensegrityError `data` if it is the training images, with which the run would be another.
- */
-export function dataChanges(now: DataIdentity, checkpoint: Checkpoint, { source }: RunConfig): string | null {
-  const then = identityIn(checkpoint);
-  if (!then) return null;
-  const was = (checkpoint.config as unknown as RunConfig).source;
-  check(
-    now.images === then.images && isDeepStrictEqual([now.mean, now.deviation], [then.mean, then.deviation]),
-    'data',
-    () =>
-      `the images are not those that the checkpoint was trained on: ${named(source.data)} holds ${now.images}; it was trained on ${then.images}${was.data === source.data ? '' : `, from ${named(was.data)}`}. Put them back (config.json says where they are looked for), or begin another run on these with --out`,
-  );
-  const words = { labels: 'labels', testImages: 'test images', testLabels: "test images' labels" } as const;
-  const changed = (Object.keys(words) as (keyof typeof words)[]).filter((name) => now[name] !== then[name]);
-  if (changed.length === 0) return null;
-  return `changed since the checkpoint: ${changed.map((name) => `${words[name]} (${now[name] ?? 'none'}; before ${then[name] ?? 'none'})`).join(', ')}; training does not use them, scores do`;
-}
-
-function asText(value: unknown): string {
-  return value === undefined ? 'not there' : named(JSON.stringify(value));
 }
 
 function asJson(config: object): JsonObject {

@@ -4,11 +4,12 @@ import type { ImageDataset } from '../../models/data/images.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
 import { lackingLabels, scoreEncoder, scorePixels } from '../../models/train/evaluate.ts';
 import { initialEncoder } from '../../models/train/trainer.ts';
+import { checkAgreement, dataChanges } from '../agreement.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
 import { type Command, type Input, UsageError } from '../options.ts';
 import { type Results, reportPage, scoreHeader, scoreRows } from '../report.ts';
-import { checkAgreement, dataChanges, identityIn, type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
+import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
 import { complain, jsonOf, print, shellWord } from '../text.ts';
 import { checkChannels, encoderOptions, loadEncoder, scaleOf } from './embed.ts';
@@ -99,16 +100,15 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   const { training, source } = config;
   const checkpoint = await folder.checkpoint();
   check(checkpoint, 'storage', () => `${named(path)} has no checkpoint yet; tensegrity train --resume ${shellWord(path)} goes on with it`);
-  checkAgreement(folder, config, checkpoint);
+  const saved = checkAgreement(folder, config, checkpoint);
   // The run's own data, unless other data is named, or labels for it.
   const given = dataSource(input);
   const other = input.text('data') !== undefined;
   const opened = await openDataset(other ? given : { ...source, ...given, data: source.data });
-  const changes = other ? null : dataChanges(identityOf(opened), checkpoint, config);
+  const changes = other ? null : dataChanges(identityOf(opened), config, saved);
   if (changes !== null && Object.keys(given).length === 1) complain(changes);
   // Other images are normalised as those were that the encoder has seen.
-  const { mean, deviation } =
-    other && opened.train.images.dtype === 'u8' ? (identityIn(checkpoint) ?? (await openDataset(source))) : opened;
+  const { mean, deviation } = other && opened.train.images.dtype === 'u8' ? (saved.identity ?? (await openDataset(source))) : opened;
   const dataset = { ...opened, mean, deviation };
   const encoder = initialEncoder(training, dataset.train.images.shape[1]!);
   const prefix = 'encoder.';

@@ -8,6 +8,7 @@ import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } f
 import { lackingLabels, trainingRankMe } from '../../models/train/evaluate.ts';
 import { diagnose, type Warning } from '../../models/train/monitor.ts';
 import { Trainer } from '../../models/train/trainer.ts';
+import { checkAgreement, dataChanges } from '../agreement.ts';
 import { type BackendChoice, backendChoice, backendOptions, startBackend } from '../backend.ts';
 import { type DataIdentity, dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
 import { Interruption, Stopped } from '../interruption.ts';
@@ -15,7 +16,7 @@ import { kebab, methodOptionTable, readMethodOptions } from '../methodOptions.ts
 import { asUsage, type Command, type Input, type OptionTable, UsageError } from '../options.ts';
 import { Progress } from '../progress.ts';
 import { reportPage } from '../report.ts';
-import { checkAgreement, dataChanges, type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
+import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { print, shellWord } from '../text.ts';
 import { finishRun } from './evaluate.ts';
 
@@ -103,12 +104,12 @@ export const train: Command = {
     // Another process may have had the run until now.
     if (_lock) config = await before!.config();
     const checkpoint = (_lock && (await before!.checkpoint())) ?? null;
-    if (checkpoint) checkAgreement(before!, config, checkpoint);
+    const saved = checkpoint && checkAgreement(before!, config, checkpoint);
     const choice = backendChoice(input, config.backend);
     const backend = await startBackend(input, choice, profile);
     const dataset = await openDataset(config.source);
     const identity = identityOf(dataset);
-    const changes = checkpoint && dataChanges(identity, checkpoint, config);
+    const changes = saved && dataChanges(identity, config, saved);
     const trainer = new Trainer(config.training, dataset);
     if (plan) {
       print(await trainer.explain());

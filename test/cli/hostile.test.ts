@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symli
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { checkAgreement } from '../../cli/agreement.ts';
 import { doctor } from '../../cli/commands/doctor.ts';
 import { embed } from '../../cli/commands/embed.ts';
 import { evaluate } from '../../cli/commands/evaluate.ts';
@@ -401,6 +402,35 @@ describe('train --resume', () => {
     const before = log();
     await fails(['train', '--resume', run, '--no-eval'], 1, message);
     expect(log()).toBe(before);
+  });
+
+  it('holds a configuration to what any checkpoint says, or says that this one is damaged', async () => {
+    const folderOf = new RunFolder(reference);
+    const config = await folderOf.config();
+    const saved = (await folderOf.checkpoint())!;
+    const agreed = checkAgreement(folderOf, config, saved);
+    expect(agreed.config).toEqual(config);
+    expect(agreed.identity!.images).toMatch(/^f32 \[48, 1, 12, 12\], SHA-256 [0-9a-f]{64}$/);
+    const disagrees =
+      (change: object): unknown =>
+      () =>
+        checkAgreement(folderOf, config, { ...saved, config: { ...saved.config, ...change } });
+    // Version 0.1.0 said where the data was, not what.
+    const { identity, ...former } = saved.config;
+    expect(checkAgreement(folderOf, config, { ...saved, config: former }).identity).toBeNull();
+    const elsewhere = { ...former, source: { data: 'mnist' } };
+    expect(() => checkAgreement(folderOf, config, { ...saved, config: elsewhere })).toThrow(
+      /source is .* in config\.json and {"data":"mnist"} in the checkpoint/,
+    );
+    expect(disagrees({ before: [{ name: 'cpu', deterministic: false, until: 2 }] })).toThrow(/backend is/);
+    const odd = fc.record({ at: fc.constantFrom('training', 'source', 'backend', 'before', 'identity', 'x'), value: fc.jsonValue() });
+    await property([odd], ({ at, value }) => {
+      try {
+        checkAgreement(folderOf, config, { ...saved, config: { ...saved.config, [at]: value as never } });
+      } catch (error) {
+        expect(error).toBeInstanceOf(TensegrityError);
+      }
+    });
   });
 
   it('goes on with data that lies elsewhere now, and says what else of it has changed', { timeout: 60_000 }, async () => {
