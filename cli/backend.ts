@@ -8,15 +8,17 @@ export const backendOptions: OptionTable = {
   deterministic: { type: 'boolean', help: 'the same bits on every machine: no fused multiply-add' },
 };
 
+export const backendNames = ['wasm', 'cpu', 'webgpu'] as const;
+
 /** What decides about the bits of a result: a run goes on with what it began with, unless a call asks for another. */
 export interface BackendChoice {
-  readonly name: 'wasm' | 'cpu' | 'webgpu';
+  readonly name: (typeof backendNames)[number];
   readonly deterministic: boolean;
 }
 
 /** The backend that a call asks for, else the one that a run was on. */
 export function backendChoice(input: Input, before?: Partial<BackendChoice>): BackendChoice {
-  const name = input.choice('backend', ['wasm', 'cpu', 'webgpu'], before?.name) ?? 'wasm';
+  const name = input.choice('backend', backendNames) ?? before?.name ?? 'wasm';
   const asked = input.flag('deterministic');
   if (asked && name === 'webgpu') throw new UsageError('--deterministic is for wasm and cpu');
   return { name, deterministic: name !== 'webgpu' && (asked ?? before?.deterministic ?? false) };

@@ -1,7 +1,12 @@
+import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
+import { named } from '../engine/arguments.ts';
+import type { HostArray } from '../engine/dtype.ts';
+import { show } from '../engine/shape.ts';
 import type { ImageDataset } from '../models/data/images.ts';
 import { datasetNames, loadDataset } from '../models/data/node.ts';
 import type { Input, OptionTable } from './options.ts';
+import { complain } from './text.ts';
 
 export const datasetOptions: OptionTable = {
   data: {
@@ -35,6 +40,33 @@ export function dataSource(input: Input): DataSource {
   return { data: datasetNames.includes(data) ? data : resolve(data), ...Object.fromEntries(paths) };
 }
 
+/** What the data of a run is, whatever files hold it: the element type, shape and SHA-256 digest of each part, and how images are normalised. */
+export interface DataIdentity {
+  readonly images: string;
+  readonly labels: string | null;
+  readonly testImages: string | null;
+  readonly testLabels: string | null;
+  readonly mean: readonly number[];
+  readonly deviation: readonly number[];
+}
+
+export function identityOf({ train, test, mean, deviation }: ImageDataset): DataIdentity {
+  const digest = (array: HostArray | undefined): string | null => {
+    if (!array) return null;
+    const { dtype, shape, data } = array;
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return `${dtype} ${show(shape)}, SHA-256 ${createHash('sha256').update(bytes).digest('hex')}`;
+  };
+  return {
+    images: digest(train.images)!,
+    labels: digest(train.labels),
+    testImages: digest(test?.images),
+    testLabels: digest(test?.labels),
+    mean,
+    deviation,
+  };
+}
+
 export function openDataset({ data, ...options }: DataSource): Promise<ImageDataset> {
-  return loadDataset(data, { ...options, onDownload: (address, path) => console.error(`downloading ${address} to ${path}`) });
+  return loadDataset(data, { ...options, onDownload: (address, path) => complain(`downloading ${address} to ${named(path)}`) });
 }

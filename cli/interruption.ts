@@ -1,4 +1,6 @@
 import { constants } from 'node:os';
+import { adviceOn } from '../models/io/files.ts';
+import { complain } from './text.ts';
 
 /** A command that ended before its work was done; the message says how to go on. */
 export class Stopped extends Error {
@@ -42,11 +44,19 @@ function exitCodeOf(signal: (typeof signals)[number]): number {
   return 128 + constants.signals[signal];
 }
 
-/** Ends the process quietly when a reader of its output has seen enough (`| head`), unless an {@link Interruption} wants to save first. */
+/**
+ * Ends the process quietly when a reader of its output has seen enough (`| head`), and with a complaint when its output cannot be written (a full
+ * disk), unless an {@link Interruption} wants to save first.
+ */
 export function endWithReader(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    if (process.listenerCount('SIGPIPE') === 0) process.exit(0);
+  let ended = false;
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    const quiet = code === 'EPIPE';
+    if (!quiet && !ended) complain(`tensegrity: cannot write the output: ${adviceOn(code) ?? message} (${code})`);
+    ended = true;
+    if (process.listenerCount('SIGPIPE') === 0) process.exit(quiet ? 0 : 1);
     process.emit('SIGPIPE', 'SIGPIPE');
   });
+  // Where nobody hears a complaint, the exit code says it all the same.
+  process.stderr.on('error', () => {});
 }

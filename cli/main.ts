@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
+import { inspect } from 'node:util';
+import { shown } from '../engine/arguments.ts';
 import { TensegrityError } from '../engine/errors.ts';
 import { doctor } from './commands/doctor.ts';
 import { embed } from './commands/embed.ts';
@@ -9,6 +11,7 @@ import { train } from './commands/train.ts';
 import { endWithReader, Stopped } from './interruption.ts';
 import { type Command, helpOf, parseInput, suggestion, UsageError } from './options.ts';
 import { columns } from './table.ts';
+import { complain, jsonOf, print } from './text.ts';
 
 const commands: Readonly<Record<string, Command>> = { train, eval: evaluate, embed, loss, doctor };
 
@@ -36,21 +39,21 @@ function version(): string {
 async function main([name, ...words]: readonly string[]): Promise<number> {
   try {
     if (name === undefined) {
-      console.error(overview);
+      complain(overview);
       return 2;
     }
     const answer = Object.hasOwn(answers, name) ? answers[name] : undefined;
     if (answer) {
-      console.log(answer());
+      print(answer());
       return 0;
     }
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (!command)
       throw new UsageError(
-        `there is no command '${name}'; there are ${Object.keys(commands).join(', ')}${suggestion(name, Object.keys(commands))}`,
+        `there is no command ${shown(name)}; there are ${Object.keys(commands).join(', ')}${suggestion(name, Object.keys(commands))}`,
       );
     const input = parseInput(words, name, command);
-    if (input.flag('help')) console.log(helpOf(name, command));
+    if (input.flag('help')) print(helpOf(name, command));
     else await command.run(input);
     return 0;
   } catch (error) {
@@ -58,11 +61,25 @@ async function main([name, ...words]: readonly string[]): Promise<number> {
   }
 }
 
-function report(error: unknown, words: readonly string[]): number {
+/** What an array that is too large throws, in words. */
+function understood(error: unknown): unknown {
+  const large = error instanceof RangeError && /allocation failed|array length|longer than/i.test(error.message);
+  return large
+    ? new TensegrityError(
+        'argument',
+        `there is not the memory for this (${error.message}); ask for less: smaller files, layers or batches`,
+        {},
+        error,
+      )
+    : error;
+}
+
+function report(thrown: unknown, words: readonly string[]): number {
+  const error = understood(thrown);
   const code = error instanceof Stopped ? 'stopped' : error instanceof TensegrityError ? error.code : null;
-  if (words.includes('--debug') || code === null || !(error instanceof Error)) console.error(error);
-  else if (words.includes('--json')) console.error(JSON.stringify({ error: { code, message: error.message } }));
-  else console.error(`tensegrity: ${error.message}`);
+  if (words.includes('--debug') || code === null || !(error instanceof Error)) complain(inspect(error));
+  else if (words.includes('--json')) complain(jsonOf({ error: { code, message: error.message } }));
+  else complain(`tensegrity: ${error.message}`);
   if (error instanceof Stopped) return error.exitCode;
   return error instanceof UsageError ? 2 : 1;
 }

@@ -2,7 +2,7 @@ import { methodNamed, methods } from '../models/methods/index.ts';
 import { type Input, type OptionTable, UsageError } from './options.ts';
 
 /** `subBatch` as `sub-batch`. */
-function kebab(name: string): string {
+export function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

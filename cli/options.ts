@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { named, shown } from '../engine/arguments.ts';
 import { TensegrityError } from '../engine/errors.ts';
 import { columns } from './table.ts';
 
@@ -44,7 +44,13 @@ export const commonOptions: OptionTable = {
   debug: { type: 'boolean', help: 'print the stack of an error' },
 };
 
-/** The words of a call, checked against a command's table. */
+/** A finite number as people write it; NaN for anything else. */
+export function decimal(text: string): number {
+  const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN;
+  return Number.isFinite(value) ? value : NaN;
+}
+
+/** The words of a call, checked against a command's table. Of an option that is given twice the last counts. */
 export class Input {
   readonly positionals: readonly string[];
   readonly #values: Readonly<Record<string, string | boolean | undefined>>;
@@ -69,8 +75,8 @@ export class Input {
   number(name: string): number | undefined {
     const text = this.text(name);
     if (text === undefined) return undefined;
-    const value = Number(text);
-    if (text.trim() === '' || Number.isNaN(value)) throw new UsageError(`--${name} takes a number, got '${text}'`);
+    const value = decimal(text);
+    if (Number.isNaN(value)) throw new UsageError(`--${name} takes a number, got ${shown(text)}`);
     return value;
   }
 
@@ -82,9 +88,9 @@ export class Input {
     return value;
   }
 
-  /** One of a list of names; `otherwise` stands in for an option that was not given. @throws UsageError for any other word. */
-  choice<Name extends string>(name: string, names: readonly Name[], otherwise?: string): Name | undefined {
-    const text = this.text(name) ?? otherwise;
+  /** One of a list of names. @throws UsageError for any other word. */
+  choice<Name extends string>(name: string, names: readonly Name[]): Name | undefined {
+    const text = this.text(name);
     return text === undefined ? undefined : chosen(`--${name}`, text, names);
   }
 }
@@ -92,12 +98,15 @@ export class Input {
 /** @throws UsageError unless `text` is one of `names`, with the nearest of them. */
 export function chosen<Name extends string>(what: string, text: string, names: readonly Name[]): Name {
   const found = names.find((candidate) => candidate === text);
-  if (found === undefined) throw new UsageError(`${what} is one of ${names.join(', ')}; got '${text}'${suggestion(text, names)}`);
+  if (found === undefined) throw new UsageError(`${what} is one of ${names.join(', ')}; got ${shown(text)}${suggestion(text, names)}`);
   return found;
 }
 
-/** What `action` complains about in its arguments was wrong in the call. */
-export function asUsage<T>(action: () => T): T {
+/** What `action` complains about in its arguments was wrong in the call; `worded` may say it in the call's words. */
+export function asUsage<T>(action: () => T, worded = (message: string): string => message): T {
+  const fault = (cause: unknown): never => {
+    throw cause instanceof TensegrityError && cause.code === 'argument' ? new UsageError(worded(cause.message)) : cause;
+  };
   try {
     const result = action();
     // A promise stays what it is, but for what it rejects with.
@@ -107,43 +116,80 @@ export function asUsage<T>(action: () => T): T {
   }
 }
 
-function fault(cause: unknown): never {
-  throw cause instanceof TensegrityError && cause.code === 'argument' ? new UsageError(cause.message) : cause;
-}
-
 /** @throws UsageError naming the word that is wrong, with the nearest right one. */
 export function parseInput(words: readonly string[], name: string, { options, positionals: [least, most] = [0, 0] }: Command): Input {
-  const table = { ...options, ...commonOptions };
-  const config = Object.fromEntries(
-    Object.entries(table).map(([option, { type, short }]) => [option, { type, ...(short !== undefined && { short }) }]),
-  );
-  let parsed: ReturnType<typeof parseArgs>;
-  try {
-    parsed = parseArgs({ args: [...words], options: config, allowPositionals: true, strict: true });
-  } catch (cause) {
-    throw new UsageError(explain(cause, words, name, Object.keys(table)));
+  const table: OptionTable = { ...options, ...commonOptions };
+  const positionals: string[] = [];
+  const values: Record<string, string | boolean> = {};
+  const fail = (message: string): never => {
+    throw new UsageError(`${message}; see tensegrity ${name} --help`);
+  };
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!;
+    if (word === '--') {
+      positionals.push(...words.slice(at + 1));
+      break;
+    }
+    const [, dashes, given, inline] = /^(--?)([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+    if (given === undefined) {
+      positionals.push(word);
+      continue;
+    }
+    const option = dashes === '--' ? given : Object.keys(table).find((candidate) => table[candidate]!.short === given);
+    if (option === undefined || !Object.hasOwn(table, option))
+      return fail(`${name} has no option ${named(dashes + given)}${nearest(given, table)}`);
+    const { type, value: form = 'X' } = table[option]!;
+    if (type === 'boolean') {
+      if (inline !== undefined) fail(`--${option} takes no value, got ${shown(inline)}`);
+      values[option] = true;
+      continue;
+    }
+    const value = inline ?? words[++at];
+    const needed = `--${option} needs a value: --${option} ${form}`;
+    if (value === undefined) return fail(needed);
+    if (value === '') fail(`${needed}; it was given an empty one`);
+    if (inline === undefined && /^-[^\d.]/.test(value))
+      fail(`${needed}; after it comes ${shown(value)}, an option (a value that begins so is written --${option}=${named(value)})`);
+    values[option] = value;
   }
-  const { positionals, values } = parsed;
+  if (positionals.includes('')) fail(`the name of a file is empty`);
   if (values['help'] !== true && (positionals.length < least || positionals.length > most)) {
-    const expected = most === 0 ? 'no files' : least === most ? `${least} files or names` : `${least} to ${most} files or names`;
-    throw new UsageError(
-      `${name} takes ${expected}, got ${positionals.length === 0 ? 'none' : positionals.join(' ')}; see tensegrity ${name} --help`,
+    const expected =
+      most === 0
+        ? 'no files'
+        : least === most
+          ? `${least} ${least === 1 ? 'file' : 'files or names'}`
+          : `${least} to ${most} files or names`;
+    fail(
+      `${name} takes ${expected}, got ${positionals.length === 0 ? 'none' : positionals.map((positional) => named(positional)).join(' ')}`,
     );
   }
-  return new Input(positionals, values as Record<string, string | boolean | undefined>);
+  return new Input(positionals, values);
 }
 
-function explain(cause: unknown, words: readonly string[], name: string, known: readonly string[]): string {
-  const option = words.map((word) => /^--([^=]+)/.exec(word)?.[1]).find((given) => given !== undefined && !known.includes(given));
-  if (option !== undefined) return `${name} has no option --${option}${suggestion(option, known, '--')}; see tensegrity ${name} --help`;
-  const message = cause instanceof Error ? cause.message : String(cause);
-  return `${message.replaceAll('\n', ' ').replace(/\.$/, '')}; see tensegrity ${name} --help`;
+/** What may have been meant by an option that there is not. */
+function nearest(given: string, table: OptionTable): string {
+  const has = (option: string): boolean => Object.hasOwn(table, option);
+  if (has(`no-${given}`)) return `: it is on unless --no-${given} is given`;
+  const positive = given.replace(/^no-/, '');
+  if (positive !== given && has(positive)) return `: leave out --${positive}`;
+  // One that begins likewise, or whose help says the word.
+  const wanted = given.toLowerCase();
+  const word = new RegExp(`\\b${wanted.replaceAll(/\W+/g, ' ')}\\b`);
+  const tests: ((option: string) => boolean)[] = [
+    (option) => option.startsWith(wanted) || (option.length > 2 && wanted.startsWith(option)),
+    (option) => word.test(table[option]!.help),
+  ];
+  const like = wanted.length > 2 && tests.map((test) => Object.keys(table).find(test)).find((option) => option !== undefined);
+  return like ? `; did you mean --${like}?` : suggestion(wanted, Object.keys(table), '--');
 }
 
 /** '; did you mean …?', of the nearest of `names`, if one is near. */
 export function suggestion(word: string, names: readonly string[], prefix = ''): string {
   const [best] = names.map((name) => ({ name, distance: editDistance(word, name) })).sort((a, b) => a.distance - b.distance);
-  return best && best.distance <= Math.max(2, word.length / 3) ? `; did you mean ${prefix}${best.name}?` : '';
+  return best && best.distance < word.length && best.distance <= Math.max(2, word.length / 3)
+    ? `; did you mean ${prefix}${best.name}?`
+    : '';
 }
 
 /** Levenshtein's distance. */

@@ -1,5 +1,7 @@
+import { visible } from '../engine/errors.ts';
 import type { MetricsLine } from './runFolder.ts';
 import { duration, fixed, terminalWidth, wrapped } from './table.ts';
+import { complain, jsonOf, print } from './text.ts';
 
 /** Shows how a run goes: lines that renew themselves on a terminal, a plain line now and then elsewhere, JSON lines for programs. */
 export class Progress {
@@ -21,20 +23,20 @@ export class Progress {
   step(line: MetricsLine): void {
     this.#first ??= { step: line.step, at: performance.now() };
     this.#rankMe = line.rankMe ?? this.#rankMe;
-    if (this.#style === 'json') console.log(JSON.stringify({ event: 'step', ...line }));
+    if (this.#style === 'json') print(jsonOf({ event: 'step', ...line }));
     else if (this.#style === 'renewed') this.#renew(wrapped(this.#describe(line), terminalWidth() - 1, '  '));
     else if (
       this.#style === 'plain' &&
       (line.step === this.#first.step || (line.step % this.#stepsPerEpoch) % Math.ceil(this.#stepsPerEpoch / 4) === 0)
     )
-      console.log(this.#describe(line).join('  '));
+      print(this.#describe(line).join('  '));
   }
 
   /** A message of its own line. What a person must know (`urgent`) is said even when all is quiet. */
   say(message: string, { urgent = false, ...fields }: Readonly<Record<string, unknown>> & { readonly urgent?: boolean } = {}): void {
-    if (this.#style === 'json') console.log(JSON.stringify({ event: 'message', message, ...fields }));
-    else if (this.#style !== 'quiet') process.stdout.write(`${this.#erased()}${message}\n${this.#shown.join('\n')}`);
-    else if (urgent) console.error(message);
+    if (this.#style === 'json') print(jsonOf({ event: 'message', message, ...fields }));
+    else if (this.#style !== 'quiet') process.stdout.write(`${this.#erased()}${visible(message)}\n${this.#shown.join('\n')}`);
+    else if (urgent) complain(message);
   }
 
   /** Leaves the lines that renew themselves as they are. */

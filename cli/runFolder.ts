@@ -1,5 +1,6 @@
-import { access, type FileHandle, open, readdir, readFile, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkChoice, checkList, checkNames, checkNumber, checkRecord, named, shown } from '../engine/arguments.ts';
 import { check, TensegrityError } from '../engine/errors.ts';
 import type { ImageDataset } from '../models/data/images.ts';
 import {
@@ -7,6 +8,7 @@ import {
   ensureFolder,
   type JsonObject,
   loadCheckpoint,
+  readBytes,
   saveCheckpoint,
   withStorageErrors,
   writeFileAtomically,
@@ -14,9 +16,10 @@ import {
 } from '../models/io/node.ts';
 import { checkConfig, type TrainingConfig } from '../models/train/config.ts';
 import type { StepRecord, Trainer } from '../models/train/trainer.ts';
-import type { BackendChoice } from './backend.ts';
-import type { DataSource } from './dataset.ts';
+import { type BackendChoice, backendNames } from './backend.ts';
+import type { DataIdentity, DataSource } from './dataset.ts';
 import { RunLock } from './runLock.ts';
+import { shellWord } from './text.ts';
 
 /** What a run's folder remembers of how it was started. */
 export interface RunConfig {
@@ -61,11 +64,13 @@ export class RunFolder {
     return RunLock.take(this.path);
   }
 
-  /** Begins a new run. @throws TensegrityError `storage` if there is one in the folder already. */
+  /** Begins a new run. @throws TensegrityError `storage` if there is one in the folder already, or what is left of one. */
   async begin(config: RunConfig): Promise<void> {
     const { path } = this;
-    if (await exists(this.file('config.json'))) {
-      throw new TensegrityError('storage', `${path} holds a run already; go on with --resume ${path}, or choose another --out`);
+    for (const name of ['config.json', 'checkpoint.safetensors', 'metrics.jsonl']) {
+      if (!(await present(this.file(name)))) continue;
+      const goOn = name === 'config.json' ? `go on with --resume ${shellWord(path)}` : `remove its ${name}`;
+      throw new TensegrityError('storage', `${named(path)} holds a run already; ${goOn}, or choose another --out`);
     }
     await this.write('config.json', JSON.stringify(config, null, 2));
   }
@@ -88,35 +93,34 @@ export class RunFolder {
   /** @throws TensegrityError `storage` if there is no run, `format` if its configuration is damaged. */
   async config(): Promise<RunConfig> {
     const path = this.file('config.json');
-    const text = await withStorageErrors('read', path, () => readFile(path, 'utf8'));
+    const text = await this.#textOf('config.json', 2 ** 20);
     try {
-      const config = JSON.parse(text) as RunConfig;
-      check(typeof config.source?.data === 'string', 'format', () => 'it does not say what data to train on');
-      checkConfig(config.training);
+      const config: unknown = JSON.parse(text);
+      checkRunConfig(config);
       return config;
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new TensegrityError(
         'format',
-        `${path} is not the configuration of a run (${reason}); put back what was there, or train anew`,
+        `${named(path)} is not the configuration of a run (${named(reason, 400)}); put back what was there, or train anew`,
         {},
         cause,
       );
     }
   }
 
-  /** The last checkpoint; null if the run ended before its first. */
+  /** The last checkpoint; null if the run ended before its first. @throws TensegrityError `storage` for one that is there and cannot be read. */
   async checkpoint(): Promise<Checkpoint | null> {
     const path = this.file('checkpoint.safetensors');
-    return (await exists(path)) ? loadCheckpoint(path) : null;
+    return (await present(path)) ? loadCheckpoint(path) : null;
   }
 
-  async saveCheckpoint(trainer: Trainer, config: RunConfig): Promise<void> {
+  async saveCheckpoint(trainer: Trainer, config: RunConfig, data: DataIdentity): Promise<void> {
     const state = await trainer.state();
     await saveCheckpoint(this.file('checkpoint.safetensors'), {
       ...state,
       key: [config.training.seed],
-      config: asJson(config),
+      config: asJson({ ...config, identity: data }),
       metrics: [],
     });
   }
@@ -124,18 +128,29 @@ export class RunFolder {
   /** Opens metrics.jsonl for the lines after `step`; returns those up to it. What a killed process left half written is removed. */
   async openLog(step: number): Promise<MetricsLine[]> {
     const path = this.file('metrics.jsonl');
-    const text = (await exists(path)) ? await withStorageErrors('read', path, () => readFile(path, 'utf8')) : '';
-    const lines = text
-      .split('\n')
-      .flatMap(parsedLine)
-      .filter((line) => line.step <= step);
+    const lines: MetricsLine[] = [];
+    for (const text of (await present(path)) ? (await this.#textOf('metrics.jsonl')).split('\n') : []) {
+      const line = parsedLine(text);
+      if (line && line.step <= step && line.step > (lines.at(-1)?.step ?? 0)) lines.push(line);
+    }
     await withStorageErrors('write', this.path, async () => {
       const left = (await readdir(this.path)).filter((name) => name.startsWith('.') && name.endsWith('.partial'));
-      await Promise.all(left.map((name) => unlink(this.file(name))));
+      for (const name of left) {
+        // First out of the way: it may be the lock that another process is about to put in place, which must find it whole or not at all.
+        const away = this.file(`.${crypto.randomUUID()}.partial`);
+        await rename(this.file(name), away).catch((error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOENT') throw error;
+        });
+        await rm(away, { recursive: true, force: true });
+      }
     });
     await this.write('metrics.jsonl', lines.map(asLine).join(''));
     this.#log = await withStorageErrors('write', path, () => open(path, 'a'));
     return lines;
+  }
+
+  async #textOf(name: string, largest?: number): Promise<string> {
+    return new TextDecoder().decode(await readBytes(this.file(name), largest));
   }
 
   async log(line: MetricsLine): Promise<void> {
@@ -158,10 +173,16 @@ export class RunFolder {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
+/** Whether something is at the path, be it a link to nothing. What cannot be asked is an error, not an absence. @throws TensegrityError `storage`. */
+async function present(path: string): Promise<boolean> {
+  return withStorageErrors('read', path, () =>
+    lstat(path).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') throw error;
+        return false;
+      },
+    ),
   );
 }
 
@@ -169,15 +190,59 @@ function asLine(line: MetricsLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** A line that a killed process left half written is dropped: its step is done again. */
-function parsedLine(text: string): MetricsLine[] {
+/** Null for what is no line, as one that a killed process left half written: its step is done again. */
+function parsedLine(text: string): MetricsLine | null {
   try {
-    return text === '' ? [] : [JSON.parse(text) as MetricsLine];
+    const line: unknown = JSON.parse(text);
+    return isLine(line) ? line : null;
   } catch {
-    return [];
+    return null;
   }
 }
 
-function asJson(config: RunConfig): JsonObject {
+/** A number as JSON holds it: null for one that is not finite. */
+const isMeasured = (value: unknown): boolean => value === null || typeof value === 'number';
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function isLine(value: unknown): value is MetricsLine {
+  if (!isRecord(value)) return false;
+  const { step, epoch, parts, rankMe = null, ...measured } = value;
+  const names = ['learningRate', 'loss', 'deviation', 'normalizedDeviation', 'correlation', 'imagesPerSecond'];
+  return (
+    [step, epoch].every(Number.isSafeInteger) &&
+    isRecord(parts) &&
+    [rankMe, ...Object.values(parts), ...names.map((name) => measured[name])].every(isMeasured)
+  );
+}
+
+/** @throws TensegrityError naming what is no value of its kind. */
+export function checkRunConfig(config: unknown): asserts config is RunConfig {
+  checkNames('it', config, { training: 0, source: 0, backend: 0, before: 0 });
+  // Of any type until each is checked here.
+  const { training, source, backend, before = [] } = config as Readonly<Record<keyof RunConfig, unknown>>;
+  checkNames('source', source ?? {}, { data: 0, folder: 0, labels: 0, testImages: 0, testLabels: 0 });
+  check(typeof (source as DataSource | undefined)?.data === 'string', 'format', () => 'it does not say what data to train on');
+  for (const [name, path] of Object.entries(source as DataSource))
+    check(typeof path === 'string', 'format', () => `source: ${name} must be a path, got ${shown(path)}`);
+  checkRecord('training', training);
+  checkConfig(training as TrainingConfig);
+  checkBackend('backend', backend, {});
+  checkList('before', before);
+  for (const past of before) {
+    checkBackend('before', past, { until: 0 });
+    checkNumber('before: until', (past as { readonly until?: unknown }).until, 0);
+  }
+}
+
+function checkBackend(what: string, backend: unknown, more: object): void {
+  checkRecord(what, backend);
+  checkNames(what, backend, { name: 0, deterministic: 0, ...more });
+  const { name, deterministic } = backend as Readonly<Record<string, unknown>>;
+  checkChoice(`${what}: name`, name as string, backendNames);
+  check(typeof deterministic === 'boolean', 'format', () => `${what}: deterministic must be true or false, got ${shown(deterministic)}`);
+}
+
+function asJson(config: object): JsonObject {
   return JSON.parse(JSON.stringify(config)) as JsonObject;
 }

@@ -1,5 +1,5 @@
 /** What types promise, checked: they do not hold in plain JavaScript, where a misspelt option would be ignored and a missing argument end in a TypeError. */
-import { check, TensegrityError } from './errors.ts';
+import { check, TensegrityError, visible } from './errors.ts';
 
 /** Defaults of options by name; undefined where there is none, or where the reader checks the value itself. */
 type Defaults<Given> = { readonly [Name in keyof Given]-?: Given[Name] | undefined };
@@ -59,14 +59,14 @@ export function checkNames(what: string, given: unknown, known: object): void {
     check(
       Object.hasOwn(known, name),
       'argument',
-      () => `${what}: there is no option '${name}'; ${names.length > 0 ? `there are ${names.join(', ')}` : 'there are none'}`,
+      () => `${what}: there is no option ${shown(name)}; ${names.length > 0 ? `there are ${names.join(', ')}` : 'there are none'}`,
     );
   }
 }
 
 /** @throws TensegrityError `argument` unless `value` is one of `choices`. */
 export function checkChoice(what: string, value: string, choices: readonly string[]): void {
-  check(choices.includes(value), 'argument', () => `${what}: there is no '${value}'; there are ${choices.join(', ')}`);
+  check(choices.includes(value), 'argument', () => `${what}: there is no ${shown(value)}; there are ${choices.join(', ')}`);
 }
 
 /** @throws TensegrityError `argument` for anything but an array. */
@@ -165,9 +165,15 @@ export function isForeign(value: unknown): boolean {
   return (markOf(value)?.by ?? mark) !== mark;
 }
 
+/** A name that may come from a file, as messages show it: on one line, and of a long one the beginning and the end. */
+export function named(name: string, most = 200): string {
+  const short = name.length > most ? `${name.slice(0, most / 2)}…${name.slice(-most / 4)}` : name;
+  return visible(short).replaceAll('\n', '\\n');
+}
+
 /** A value as messages show it. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'string') return `'${named(value)}'`;
   if (typeof value === 'bigint') return `${value}n`;
   if (Array.isArray(value)) return 'an array';
   if (typeof value === 'function') return 'a function';

@@ -13,13 +13,24 @@ export type ErrorCode =
   | 'data' // a data set that is absent or has the wrong content
   | 'storage'; // a disk that is full, read-only, or a path that is missing
 
-/** Where two copies of the package may be loaded (two versions, or both bundled and not), `name` and `code` tell one, and not `instanceof`. */
+/**
+ * Text that cannot steer what shows it: control characters but for the end of a line, those that turn the direction of writing, others that are
+ * not seen, and halves of characters stand as \u{…}.
+ */
+export function visible(text: string): string {
+  return text.replace(/[^\P{C}\n]|[\u2028\u2029]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`);
+}
+
+/**
+ * Its message is {@link visible} text, whatever names it quotes; `details` hold them as they are. Where two copies of the package may be loaded
+ * (two versions, or both bundled and not), `name` and `code` tell one, and not `instanceof`.
+ */
 export class TensegrityError extends Error {
   readonly code: ErrorCode;
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(visible(message), cause === undefined ? undefined : { cause });
     this.name = 'TensegrityError';
     this.code = code;
     this.details = details;

@@ -79,5 +79,5 @@ export {
 } from './regularizers/whitening.ts';
 export { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from './train/config.ts';
 export { type FeatureScores, features, scoreEncoder, scorePixels } from './train/evaluate.ts';
-export { diagnose, type Warning } from './train/monitor.ts';
+export { type Circumstances, diagnose, type Warning } from './train/monitor.ts';
 export { type StepRecord, Trainer, type TrainerState } from './train/trainer.ts';

@@ -5,6 +5,7 @@ import { type GpuReport, gpuRemedy, gpuRows, gpuTitle, inspectGpu } from '../gpu
 import type { Command } from '../options.ts';
 import { v8ReleaseRelaxedSimd } from '../relaxed.ts';
 import { columns } from '../table.ts';
+import { jsonOf, print } from '../text.ts';
 
 interface Finding {
   readonly works: boolean;
@@ -80,12 +81,12 @@ export const doctor: Command = {
       sharedMemory: typeof SharedArrayBuffer !== 'undefined',
     };
     if (input.flag('json')) {
-      console.log(JSON.stringify({ platform, backends, gpu, datasets }));
+      print(jsonOf({ platform, backends, gpu, datasets }));
       return;
     }
     const lines = (findings: Record<string, Finding>): string[] =>
       columns(Object.entries(findings).map(([name, { works, detail }]) => [`${works ? '✓' : '✗'} ${name}`, detail] as const));
-    console.log(
+    print(
       [
         `Node ${platform.node} on ${platform.system}, ${platform.cores} cores${platform.sharedMemory ? ', shared memory' : ', no shared memory'}`,
         '',

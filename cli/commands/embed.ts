@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { named, shown } from '../../engine/arguments.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
@@ -9,8 +10,9 @@ import { type Encoder, type EncoderName, encoders } from '../../models/nn/networ
 import { prefixesOf } from '../../models/nn/state.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { backendOptions, startBackend } from '../backend.ts';
-import { type Command, type Input, type OptionTable, UsageError } from '../options.ts';
+import { type Command, decimal, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
+import { complain, jsonOf, print } from '../text.ts';
 
 export const encoderOptions: OptionTable = {
   weights: {
@@ -41,6 +43,25 @@ interface LoadedEncoder {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
+const stems = ['imagenet', 'cifar'] as const;
+
+/** What a file of weights says of itself. @throws TensegrityError `format` for what there is not. */
+function said<Name extends string>(
+  path: string,
+  metadata: ReadonlyMap<string, string>,
+  what: string,
+  names: readonly Name[],
+): Name | undefined {
+  const text = metadata.get(what);
+  const found = names.find((name) => name === text);
+  check(
+    text === undefined || found !== undefined,
+    'format',
+    () => `${named(path)}: it says that its ${what} is ${shown(text)}, and there are ${names.join(', ')}; say which it is with --${what}`,
+  );
+  return found;
+}
+
 /**
  * An encoder with weights from a file, whose names may have a prefix: the one under which everything is found. What else is there, beside it or
  * under it (heads, queues), is passed over, and said.
@@ -48,12 +69,13 @@ interface LoadedEncoder {
  */
 export async function loadEncoder(input: Input, path: string): Promise<LoadedEncoder> {
   const { tensors, metadata } = await readSafetensors(path);
-  const name = input.choice('encoder', Object.keys(encoders) as EncoderName[], metadata.get('encoder')) ?? 'small-conv';
+  const architectures = Object.keys(encoders) as EncoderName[];
+  const name = input.choice('encoder', architectures) ?? said(path, metadata, 'encoder', architectures) ?? 'small-conv';
   const firstName = name === 'small-conv' ? '0.0.weight' : 'conv1.weight';
   const made = (prefix: string): Omit<LoadedEncoder, 'metadata'> & { readonly prefix: string } => {
     const first = tensors.get(prefix + firstName);
     const channels = first?.shape[1] ?? 3;
-    const stem = input.choice('stem', ['imagenet', 'cifar'], metadata.get('stem')) ?? (first?.shape[2] === 3 ? 'cifar' : 'imagenet');
+    const stem = input.choice('stem', stems) ?? said(path, metadata, 'stem', stems) ?? (first?.shape[2] === 3 ? 'cifar' : 'imagenet');
     return { encoder: encoders[name]({ key: 0, inputs: channels, stem }), channels, prefix };
   };
   // The shortest that has the first layer: what the other names are is known when there is an encoder.
@@ -67,7 +89,8 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
     check(
       fitting.length <= 1,
       'format',
-      () => `${path} holds ${fitting.join(' and ')}, each with a ${name}; say which with --prefix ${only}`,
+      () =>
+        `${named(path)} holds ${fitting.map((prefix) => named(prefix)).join(' and ')}, each with a ${name}; say which with --prefix ${named(only)}`,
     );
     if (only !== shortest) chosen = made(only);
   }
@@ -82,13 +105,13 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
     if (!(cause instanceof TensegrityError)) throw cause;
     throw new TensegrityError(
       cause.code,
-      `${path} does not hold a ${name}: ${cause.message}; choose its architecture with --encoder`,
+      `${named(path)} does not hold a ${name}: ${cause.message}; choose its architecture with --encoder`,
       cause.details,
       cause,
     );
   }
-  const without = others.length === 0 ? '' : `, without ${[...new Set(others.map(part))].join(', ')}`;
-  if (prefix !== '') console.error(`${path}: the weights are those of ${prefix}*${without}`);
+  const without = others.length === 0 ? '' : `, without ${named([...new Set(others.map(part))].join(', '))}`;
+  if (prefix !== '') complain(`${named(path)}: the weights are those of ${named(prefix)}*${without}`);
   return { ...chosen, metadata };
 }
 
@@ -98,7 +121,8 @@ export function checkChannels({ channels }: Pick<LoadedEncoder, 'channels'>, { n
   check(
     shape[1] === channels,
     'data',
-    () => `${weights} takes images of ${channels} channels, and ${name} has ${show(shape)}; give it images [N, ${channels}, H, W]`,
+    () =>
+      `${named(weights)} takes images of ${channels} channels, and ${named(name)} has ${show(shape)}; give it images [N, ${channels}, H, W]`,
   );
 }
 
@@ -128,7 +152,7 @@ export const embed: Command = {
     const z = await features(encoder, dataset.train.images, scaleOf(input, metadata, dataset, path));
     await writeArray(out, z.pooled);
     const shape = z.pooled.shape;
-    console.log(input.flag('json') ? JSON.stringify({ out, shape }) : `${out}: f32 ${show(shape)}`);
+    print(input.flag('json') ? jsonOf({ out, shape }) : `${named(out)}: f32 ${show(shape)}`);
   },
 };
 
@@ -146,12 +170,12 @@ export function scaleOf(
   if (train.images.dtype !== 'u8') return own;
   const list = (name: 'mean' | 'deviation'): readonly number[] => {
     const [said, text] = [input.text(name), input.text(name) ?? metadata.get(name)];
-    const values = text?.split(',').map(Number) ?? own[name];
+    const values = text?.split(',').map(decimal) ?? own[name];
     if (values.length === own[name].length && values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0)))
       return values;
-    const expected = `${own[name].length} numbers separated by commas, one for each channel${name === 'mean' ? '' : ', above 0'}; got ${text}`;
+    const expected = `${own[name].length} numbers separated by commas, one for each channel${name === 'mean' ? '' : ', above 0'}; got ${shown(text)}`;
     if (said !== undefined) throw new UsageError(`--${name} takes ${expected}`);
-    throw new TensegrityError('format', `${weights}: its ${name} must be ${expected}; say what it is with --${name}`);
+    throw new TensegrityError('format', `${named(weights)}: its ${name} must be ${expected}; say what it is with --${name}`);
   };
   return { mean: list('mean'), deviation: list('deviation') };
 }

@@ -1,14 +1,17 @@
+import { named } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
 import { lackingLabels, scoreEncoder, scorePixels, unseenLabels } from '../../models/train/evaluate.ts';
 import { initialEncoder } from '../../models/train/trainer.ts';
+import { checkAgreement, dataChanges } from '../agreement.ts';
 import { backendOptions, startBackend } from '../backend.ts';
-import { dataSource, datasetOptions, openDataset } from '../dataset.ts';
+import { dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
 import { type Command, type Input, UsageError } from '../options.ts';
 import { type Results, reportPage, scoreHeader, scoreRows } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
+import { complain, complain, jsonOf, print, shellWord } from '../text.ts';
 import { checkChannels, encoderOptions, loadEncoder, scaleOf } from './embed.ts';
 
 interface Finish {
@@ -38,10 +41,10 @@ export async function finishRun({ folder, config, dataset, encoder, lines, evalu
     };
     random.dispose();
     await folder.write('results.json', JSON.stringify(results, null, 2));
-    console.log(json ? JSON.stringify({ event: 'results', results }) : `\n${table(scoreHeader, scoreRows(results))}\n`);
+    print(json ? jsonOf({ event: 'results', results }) : `\n${table(scoreHeader, scoreRows(results))}\n`);
   }
   await folder.write('report.html', reportPage(config, lines, results));
-  say(`run folder: ${folder.path} (report.html, encoder.safetensors, metrics.jsonl)`);
+  say(`run folder: ${named(folder.path)} (report.html, encoder.safetensors, metrics.jsonl)`);
 }
 
 export const evaluate: Command = {
@@ -69,12 +72,12 @@ export const evaluate: Command = {
     check(
       lacking === null,
       'data',
-      () => `${dataset.name} has no ${lacking}, which probes need; name them with --labels, --test-images and --test-labels`,
+      () => `${named(dataset.name)} has no ${lacking}, which probes need; name them with --labels, --test-images and --test-labels`,
     );
     const unseen = unseenLabels(dataset);
-    if (unseen !== null) console.error(`warning: ${dataset.name}: ${unseen}`);
+    if (unseen !== null) complain(`warning: ${named(dataset.name)}: ${unseen}`);
     const results: Results = { encoder: await scoreEncoder(encoder, dataset, { seed }) };
-    console.log(input.flag('json') ? JSON.stringify(results) : table(scoreHeader, scoreRows(results)));
+    print(input.flag('json') ? jsonOf(results) : table(scoreHeader, scoreRows(results)));
   },
 };
 
@@ -95,15 +98,19 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   if (refused.length > 0)
     throw new UsageError(`--run has an encoder of its own; leave out ${refused.map((name) => `--${name}`).join(', ')}`);
   const folder = new RunFolder(path);
-  const { training, source } = await folder.config();
+  const config = await folder.config();
+  const { training, source } = config;
   const checkpoint = await folder.checkpoint();
-  check(checkpoint, 'storage', () => `${path} has no checkpoint yet; tensegrity train --resume ${path} goes on with it`);
+  check(checkpoint, 'storage', () => `${named(path)} has no checkpoint yet; tensegrity train --resume ${shellWord(path)} goes on with it`);
+  const saved = checkAgreement(folder, config, checkpoint);
   // The run's own data, unless other data is named, or labels for it.
   const given = dataSource(input);
   const other = input.text('data') !== undefined;
   const opened = await openDataset(other ? given : { ...source, ...given, data: source.data });
+  const changes = other ? null : dataChanges(identityOf(opened), config, saved);
+  if (changes !== null && Object.keys(given).length === 1) complain(changes);
   // Other images are normalised as those were that the encoder has seen.
-  const { mean, deviation } = other && opened.train.images.dtype === 'u8' ? await openDataset(source) : opened;
+  const { mean, deviation } = other && opened.train.images.dtype === 'u8' ? (saved.identity ?? (await openDataset(source))) : opened;
   const dataset = { ...opened, mean, deviation };
   const encoder = initialEncoder(training, dataset.train.images.shape[1]!);
   encoder.loadStateDict(checkpoint.tensors, { prefix: 'encoder.' });

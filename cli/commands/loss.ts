@@ -1,15 +1,18 @@
 import { join } from 'node:path';
+import { named } from '../../engine/arguments.ts';
 import type { TypedArray } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { grad, type Tensor, tensor } from '../../engine/index.ts';
 import { type Shape, show } from '../../engine/shape.ts';
 import { ensureFolder, readArray, writeArray } from '../../models/io/node.ts';
 import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
+import { epsilonAdvice } from '../../models/train/monitor.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, chosen, type OptionTable } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
 import { columns } from '../table.ts';
+import { jsonOf, print } from '../text.ts';
 
 const options: OptionTable = {
   ...methodOptionTable,
@@ -32,7 +35,9 @@ export const loss: Command = {
   run: async (input) => {
     const [word, pathA, pathB] = input.positionals as [string, string, string];
     const name = chosen('the method', word, Object.keys(methods) as MethodName[]);
-    const compute = asUsage(() => methodNamed(name).configure(readMethodOptions(input, name)));
+    const given = readMethodOptions(input, name);
+    const compute = asUsage(() => methodNamed(name).configure(given));
+    const advice = epsilonAdvice(name, given);
     const seed = input.whole('seed') ?? 0;
     const folder = input.text('grad');
     const results = folder === undefined ? [] : ['za.npy', 'zb.npy'].map((file) => join(folder, file));
@@ -50,37 +55,36 @@ export const loss: Command = {
       lost.length === 0,
       'data',
       () =>
-        `${methodNamed(name).title} of these finite embeddings is not finite in ${doubles ? 'f64' : 'f32'}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; their values or their covariance may be out of range${doubles ? '' : ' (--backend cpu computes f64 files in f64)'}`,
+        `${methodNamed(name).title} of these finite embeddings is not finite in ${za.dtype}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; ${advice ?? 'their values or their covariance may be out of range'}${za.dtype === 'f64' ? '' : ' (--backend cpu computes f64 files in f64)'}`,
     );
     if (folder !== undefined) {
       const arrays = await Promise.all(gradients.map((gradient) => gradient.toHost()));
-      for (const [i, { data, shape }] of arrays.entries()) checkFinite(data, shape, `the gradient of ${i === 0 ? pathA : pathB}`);
+      for (const [i, { data, shape }] of arrays.entries()) checkFinite(data, shape, `the gradient of ${i === 0 ? pathA : pathB}`, advice);
       await ensureFolder(folder);
       for (const [i, array] of arrays.entries()) await writeArray(results[i]!, array);
     }
-    console.log(
-      input.flag('json')
-        ? JSON.stringify(values)
-        : columns(Object.entries(values).map(([part, value]) => [part, String(value)])).join('\n'),
-    );
+    print(input.flag('json') ? jsonOf(values) : columns(Object.entries(values).map(([part, value]) => [part, String(value)])).join('\n'));
   },
 };
 
 /** Embeddings as floats: f64 stays where the backend computes with it. @throws TensegrityError `shape`, and `data` unless all are finite. */
 async function readEmbedding(path: string, doubles: boolean): Promise<Tensor> {
   const z = await readArray(path);
-  check(z.shape.length === 2, 'shape', () => `${path}: embeddings must be [n, d], got ${show(z.shape)}`);
+  check(z.shape.length === 2, 'shape', () => `${named(path)}: embeddings must be [n, d], got ${show(z.shape)}`);
   const dtype = z.dtype === 'f64' && doubles ? 'f64' : 'f32';
   // What f32 cannot hold becomes infinite in it.
   checkFinite(dtype === 'f32' && z.dtype === 'f64' ? Float32Array.from(z.data) : z.data, z.shape, path);
   return tensor(z, { dtype });
 }
 
-function checkFinite(data: TypedArray, shape: Shape, what: string): void {
+function checkFinite(data: TypedArray, shape: Shape, what: string, advice: string | null = null): void {
   const at = data.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return;
   let count = 0;
   for (const value of data) if (!Number.isFinite(value)) count++;
   const place = `[${Math.floor(at / shape[1]!)}, ${at % shape[1]!}]`;
-  throw new TensegrityError('data', `${what}: ${count} of ${data.length} elements are not finite, the first at ${place}: ${data[at]}`);
+  throw new TensegrityError(
+    'data',
+    `${named(what)}: ${count} of ${data.length} elements are not finite, the first at ${place}: ${data[at]}${advice === null ? '' : `; ${advice}`}`,
+  );
 }

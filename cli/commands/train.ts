@@ -1,3 +1,4 @@
+import { named, shown } from '../../engine/arguments.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { type AugmentationName, augmentations, leftOut } from '../../models/augment/index.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
@@ -7,15 +8,17 @@ import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } f
 import { lackingLabels, trainingRankMe, unseenLabels } from '../../models/train/evaluate.ts';
 import { diagnose, type Warning } from '../../models/train/monitor.ts';
 import { Trainer } from '../../models/train/trainer.ts';
+import { checkAgreement, dataChanges } from '../agreement.ts';
 import { type BackendChoice, backendChoice, backendOptions, startBackend } from '../backend.ts';
-import { dataSource, datasetOptions, openDataset } from '../dataset.ts';
+import { type DataIdentity, dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
 import { Interruption, Stopped } from '../interruption.ts';
-import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
+import { kebab, methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
 import { Progress } from '../progress.ts';
 import { reportPage } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
+import { print, shellWord } from '../text.ts';
 import { finishRun } from './evaluate.ts';
 
 /** Epochs, unless given: the embedded subset is a sixth of the whole, and gets more. */
@@ -52,7 +55,7 @@ export const train: Command = {
     resume: {
       type: 'string',
       value: 'FOLDER',
-      help: 'go on with a run that was stopped or killed, bit for bit; with --backend on another backend',
+      help: 'go on with a run that was stopped or killed, bit for bit, its settings and images being as they were; with --backend on another backend',
     },
     'checkpoint-every': { type: 'string', value: 'N', help: 'steps between checkpoints (100)' },
     'no-eval': { type: 'boolean', help: 'no linear probe and k-NN at the end' },
@@ -95,32 +98,39 @@ export const train: Command = {
     const checkpointEvery = input.whole('checkpoint-every', 1) ?? 100;
     const [json, quiet, scored] = [input.flag('json') ?? false, input.flag('quiet') ?? false, !(input.flag('no-eval') ?? false)];
 
-    let config = resume === undefined ? readConfig(input) : await new RunFolder(resume).config();
+    const [plan, profile] = [input.flag('plan') ?? false, input.flag('profile') ?? false];
+    const before = resume === undefined ? null : new RunFolder(resume);
+    let config = (await before?.config()) ?? readConfig(input);
+    using _lock = before && !plan && !profile ? await before.lock() : null;
+    // Another process may have had the run until now.
+    if (_lock) config = await before!.config();
+    const checkpoint = (_lock && (await before!.checkpoint())) ?? null;
+    const saved = checkpoint && checkAgreement(before!, config, checkpoint);
     const choice = backendChoice(input, config.backend);
-    const profile = input.flag('profile') ?? false;
     const backend = await startBackend(input, choice, profile);
     const dataset = await openDataset(config.source);
+    const identity = identityOf(dataset);
+    const changes = saved && dataChanges(identity, config, saved);
     const trainer = new Trainer(config.training, dataset);
-    if (input.flag('plan')) {
-      console.log(await trainer.explain());
+    if (plan) {
+      print(await trainer.explain());
       return;
     }
     if (profile) {
       for await (const { step } of trainer.run()) if (step >= PROFILED_STEPS) break;
-      console.log(await trainer.explain({ times: true }));
+      print(await trainer.explain({ times: true }));
       backend.dispose();
       return;
     }
     // What is wrong with the images shows now, before there is a folder.
     await trainer.prepare();
-    const folder = new RunFolder(resume ?? input.text('out') ?? defaultFolder(config.training));
-    using _lock = await folder.lock();
+    const folder = before ?? new RunFolder(input.text('out') ?? defaultFolder(config.training));
+    using _begun = before ? null : await folder.lock();
     await checkOutputs(
       Object.values(config.source),
       RunFolder.files.map((name) => folder.file(name)),
     );
-    if (resume === undefined) await folder.begin(config);
-    const checkpoint = await folder.checkpoint();
+    if (!before) await folder.begin(config);
     if (checkpoint) trainer.restore(checkpoint);
     const lines = await folder.openLog(trainer.step);
     const moved = sameBackend(choice, config.backend) ? null : config.backend;
@@ -134,10 +144,17 @@ export const train: Command = {
         `moved from ${backendName(moved)} to ${backendName(choice)} after step ${trainer.step}: from here on rounding differs, so the bits are not those of a run on either alone`,
         { backend: choice, urgent: true },
       );
+    if (before && !checkpoint) progress.say('there is no checkpoint yet, so the run begins anew', { urgent: true });
+    if (changes) progress.say(changes, { urgent: true });
+    if (lines.length < trainer.step)
+      progress.say(`metrics.jsonl holds ${lines.length} of the ${trainer.step} steps that were done; the curves leave out the others`, {
+        urgent: true,
+      });
     const lacking = lackingLabels(dataset);
-    if (lacking !== null && scored) progress.say(`${dataset.name} has no ${lacking}, so there will be no probes, only collapse metrics`);
+    if (lacking !== null && scored)
+      progress.say(`${named(dataset.name)} has no ${lacking}, so there will be no probes, only collapse metrics`);
     const unseen = unseenLabels(dataset);
-    if (unseen !== null && scored) progress.say(`warning: ${dataset.name}: ${unseen}`, { warning: 'labels', urgent: true });
+    if (unseen !== null && scored) progress.say(`warning: ${named(dataset.name)}: ${unseen}`, { warning: 'labels', urgent: true });
 
     const channels = dataset.train.images.shape[1]!;
     const without = new Set(augmentations[config.training.augmentation].flatMap((view) => leftOut(view, channels)));
@@ -145,7 +162,7 @@ export const train: Command = {
       progress.say(`${[...without].join(', ')} need red, green and blue, so images of ${channels} channels are augmented without`);
 
     try {
-      await trainLoop({ trainer, dataset, folder, config, lines, progress, checkpointEvery, interruption });
+      await trainLoop({ trainer, dataset, identity, folder, config, lines, progress, checkpointEvery, interruption });
       await folder.saveEncoder(trainer, dataset);
       await finishRun({
         folder,
@@ -160,7 +177,7 @@ export const train: Command = {
           const exitCode = await interruption.asked();
           if (exitCode !== null)
             throw new Stopped(
-              `stopped before the scores; the encoder is trained and saved. For the scores: tensegrity train --resume ${folder.path}`,
+              `stopped before the scores; the encoder is trained and saved. For the scores: tensegrity train --resume ${shellWord(folder.path)}`,
               exitCode,
             );
         },
@@ -179,13 +196,14 @@ async function withWayOn(error: unknown, folder: RunFolder): Promise<unknown> {
   if (!(error instanceof TensegrityError) || error.code !== 'backend') return error;
   const saved = await folder.checkpoint();
   const from = saved ? `The checkpoint of step ${saved.step} is kept` : 'There is no checkpoint yet, so the run begins anew';
-  const message = `${error.message}. ${from}; resume with: tensegrity train --resume ${folder.path} --backend wasm`;
+  const message = `${error.message}. ${from}; resume with: tensegrity train --resume ${shellWord(folder.path)} --backend wasm`;
   return new TensegrityError('backend', message, error.details, error);
 }
 
 interface LoopContext {
   readonly trainer: Trainer;
   readonly dataset: ImageDataset;
+  readonly identity: DataIdentity;
   readonly folder: RunFolder;
   readonly config: RunConfig;
   readonly lines: MetricsLine[];
@@ -196,7 +214,7 @@ interface LoopContext {
 
 /** Trains to the end. @throws Stopped at Ctrl-C, when all is saved, and for a loss that is no number. */
 async function trainLoop(context: LoopContext): Promise<void> {
-  const { trainer, dataset, folder, config, lines, progress, checkpointEvery, interruption } = context;
+  const { trainer, dataset, identity, folder, config, lines, progress, checkpointEvery, interruption } = context;
   const warmup = config.training.warmup * trainer.steps;
   // Each warning is given once an epoch: near its threshold it would come and go.
   const warned = new Set<string>();
@@ -210,17 +228,19 @@ async function trainLoop(context: LoopContext): Promise<void> {
       lines.push(line);
       await folder.log(line);
       progress.step(line);
-      const warning = step > warmup || !Number.isFinite(record.loss) ? diagnose(record) : null;
+      const warning =
+        step > warmup || !Number.isFinite(record.loss) ? diagnose({ ...record, ...config.training, pixels: trainer.pixels }) : null;
       if (warning?.kind === 'diverged') await giveUp(warning, step, context);
       const occasion = `${warning?.kind} ${record.epoch}`;
       if (warning && !warned.has(occasion))
         progress.say(`warning: step ${step}: ${warning.message}`, { warning: warning.kind, urgent: true });
       warned.add(occasion);
       const exitCode = await interruption.asked();
-      if (exitCode !== null || step % checkpointEvery === 0 || step === trainer.steps) await folder.saveCheckpoint(trainer, config);
+      if (exitCode !== null || step % checkpointEvery === 0 || step === trainer.steps)
+        await folder.saveCheckpoint(trainer, config, identity);
       if (exitCode !== null && step < trainer.steps)
         throw new Stopped(
-          `stopped at step ${step} of ${trainer.steps}; all is saved. Go on with: tensegrity train --resume ${folder.path}`,
+          `stopped at step ${step} of ${trainer.steps}; all is saved. Go on with: tensegrity train --resume ${shellWord(folder.path)}`,
           exitCode,
         );
       before = performance.now();
@@ -236,13 +256,19 @@ async function giveUp({ message }: Warning, step: number, { folder, config, line
   await folder.write('report.html', reportPage(config, lines, null));
   const saved = await folder.checkpoint();
   const kept = saved ? `the checkpoint of step ${saved.step}, the last good one, is kept` : 'there is no checkpoint from before';
-  throw new Stopped(`step ${step}: ${message} (${kept}; ${folder.file('report.html')} has the curves)`, 1);
+  throw new Stopped(
+    `step ${step}: ${message} (${kept}; a run keeps its settings, so begin another; ${named(folder.file('report.html'))} has the curves)`,
+    1,
+  );
 }
 
 function readConfig(input: Input): RunConfig {
   const source = dataSource(input);
   const method = input.choice('method', names(methods)) ?? ('vicreg' as MethodName);
-  const widths = input.text('expander')?.split('-').map(Number);
+  const expander = input.text('expander');
+  if (expander !== undefined && !/^\d+(-\d+)*$/.test(expander))
+    throw new UsageError(`--expander takes widths as 256-256-256, got ${shown(expander)}`);
+  const widths = expander?.split('-').map(Number);
   const given: { [Name in keyof TrainingConfig]?: TrainingConfig[Name] | undefined } = {
     method,
     methodOptions: readMethodOptions(input, method),
@@ -259,8 +285,18 @@ function readConfig(input: Input): RunConfig {
     seed: input.number('seed'),
   };
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<TrainingConfig>;
-  return { training: asUsage(() => trainingConfig(present)), source, backend: backendChoice(input) };
+  return { training: asUsage(() => trainingConfig(present), optionIn), source, backend: backendChoice(input) };
 }
+
+/** A complaint about a setting, with the option that it was given by. */
+function optionIn(message: string): string {
+  const [, name = ''] = /^(?:[^:]+: )?(\w+) (?:must|is) /.exec(message) ?? [];
+  const option = fieldOptions[name] ?? kebab(name);
+  return Object.hasOwn(runOptions, option) ? `--${option}: ${message}` : message;
+}
+
+/** Options that are named otherwise than the settings that they give. */
+const fieldOptions: Readonly<Record<string, string>> = { batchSize: 'batch', learningRate: 'lr', widths: 'expander' };
 
 /** A resumed run goes on as it began. */
 function refuseWithResume(input: Input): void {
@@ -279,7 +315,7 @@ function opening({ training, source }: RunConfig, { train: split }: ImageDataset
     return count < 1e6 ? `${Math.round(count / 1e3)}K` : `${(count / 1e6).toFixed(1)}M`;
   };
   return [
-    `${methods[training.method].title} on ${source.data}: ${split.images.shape[0]} images of ${split.images.shape.slice(1).join('×')}, ${training.epochs} epochs of ${trainer.stepsPerEpoch} steps, batch ${training.batchSize}`,
-    `${training.encoder} (${parameters(trainer.encoder.parameters())} parameters) + head ${training.widths.join('-')} (${parameters(trainer.head.parameters())}), ${training.optimizer} ${training.learningRate}, backend ${backend}; run folder ${path}`,
+    `${methods[training.method].title} on ${named(source.data)}: ${split.images.shape[0]} images of ${split.images.shape.slice(1).join('×')}, ${training.epochs} epochs of ${trainer.stepsPerEpoch} steps, batch ${training.batchSize}`,
+    `${training.encoder} (${parameters(trainer.encoder.parameters())} parameters) + head ${training.widths.join('-')} (${parameters(trainer.head.parameters())}), ${training.optimizer} ${training.learningRate}, backend ${backend}; run folder ${named(path)}`,
   ].join('\n');
 }

@@ -50,7 +50,7 @@ function outputShape(x: Shape, w: Shape, { stride, padding, dilation, groups }: 
     x[1] === w[1]! * groups && w[0]! % groups === 0,
     'shape',
     () =>
-      `conv2d: images ${show(x)} and weights ${show(w)} do not fit with groups ${groups}; ${x[1]} channels need weights [O, ${x[1]! / groups}, KH, KW] with O divisible by ${groups}`,
+      `conv2d: images ${show(x)} and weights ${show(w)} do not fit with groups ${groups}; ${x[1]! % groups === 0 ? `${x[1]} channels need weights [O, ${x[1]! / groups}, KH, KW] with O divisible by ${groups}` : `groups must divide the ${x[1]} channels`}`,
   );
   const spatial = [0, 1].map((axis) => outputSize(x[axis + 2]!, w[axis + 2]!, stride[axis]!, padding[axis]!, dilation[axis]!));
   check(

@@ -2,11 +2,11 @@ import { readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checkNames, shown } from '../../engine/arguments.ts';
+import { checkNames, named, shown } from '../../engine/arguments.ts';
 import { type HostArray, isFloat } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
-import { readArray, readBytes } from '../io/files.ts';
+import { readArray, readBytes, refuseLinkToNothing, withStorageErrors } from '../io/files.ts';
 import { parseCifar } from './cifar.ts';
 import { checkMd5, downloadBytes, downloadFiles } from './download.ts';
 import { inflateIdx, parseIdx } from './idx.ts';
@@ -219,7 +219,15 @@ function assemble(
 }
 
 async function namesIn(folder: string): Promise<ReadonlySet<string>> {
-  return new Set(await readdir(folder).catch(() => []));
+  const names = await withStorageErrors('read', folder, () =>
+    readdir(folder).catch(async (cause: NodeJS.ErrnoException) => {
+      // A folder that is not there holds nothing; one that cannot be looked into might.
+      if (cause.code !== 'ENOENT' && cause.code !== 'ENOTDIR') throw cause;
+      await refuseLinkToNothing(folder);
+      return [];
+    }),
+  );
+  return new Set(names);
 }
 
 /** The file names under which a layout's files lie in a folder; undefined for those that are missing. */
@@ -253,7 +261,7 @@ function damaged(path: string, cause: unknown): never {
   if (!(cause instanceof TensegrityError) || cause.code === 'storage') throw cause;
   throw new TensegrityError(
     cause.code,
-    `${path}: ${cause.message}; remove it and get it anew, or name another folder`,
+    `${named(path)}: ${cause.message}; remove it and get it anew, or name another folder`,
     { path, ...cause.details },
     cause,
   );
@@ -310,7 +318,7 @@ const MOST_CHANNELS = 4;
 function asImages(array: HostArray, path: string): HostArray {
   const { dtype, shape, data } = array;
   const fail = (expected: string): never => {
-    throw new TensegrityError('data', `${path}: cannot take ${dtype} ${show(shape)} for images; expected ${expected}`, {
+    throw new TensegrityError('data', `${named(path)}: cannot take ${dtype} ${show(shape)} for images; expected ${expected}`, {
       path,
       dtype,
       shape,
@@ -376,7 +384,7 @@ async function loadFolder(path: string): Promise<ImageDataset> {
   const known = Object.values(layouts).map(({ files }) => files.join(', '));
   throw new TensegrityError(
     'data',
-    `${path} is not a folder with a data set in it; it would have one of these sets of files:\n  ${known.join('\n  ')}`,
+    `${named(path)} is not a folder with a data set in it; it would have one of these sets of files:\n  ${known.join('\n  ')}`,
     { path },
   );
 }
@@ -404,7 +412,7 @@ export async function loadDataset(nameOrPath: string, options: DatasetOptions = 
   if ((await namesIn(nameOrPath)).size > 0) return loadFolder(nameOrPath);
   throw new TensegrityError(
     'data',
-    `there is no data set '${nameOrPath}'; give one of ${datasetNames.join(', ')}, a .npy of images, or a folder of IDX or CIFAR binary files`,
+    `there is no data set ${shown(nameOrPath)}; give one of ${datasetNames.join(', ')}, a .npy of images, or a folder of IDX or CIFAR binary files`,
     { name: nameOrPath },
   );
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TensegrityError } from '../../engine/errors.ts';
-import { ensureFolder, writeFileAtomically } from '../io/files.ts';
+import { ensureFolder, withStorageErrors, writeFileAtomically } from '../io/files.ts';
 import { inflateIdx } from './idx.ts';
 
 /** 64 MiB: twice the largest file of the data sets known. */
@@ -78,7 +78,7 @@ export async function downloadFiles(
   onDownload?: (address: string, path: string) => void,
 ): Promise<void> {
   await ensureFolder(folder);
-  const present = new Set(await readdir(folder));
+  const present = new Set(await withStorageErrors('read', folder, () => readdir(folder)));
   for (const { name, md5 } of files) {
     const path = join(folder, name);
     if (present.has(name)) continue;

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { type FileHandle, mkdir, open, realpath, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { type FileHandle, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { named } from '../../engine/arguments.ts';
 import type { HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { parseNpy, serializeNpy } from './npy.ts';
@@ -17,13 +18,20 @@ const ADVICE: Readonly<Record<string, string>> = {
   EPERM: 'the operating system forbids it; change the permissions or choose a path that you may use',
   ENOENT: 'there is no such file or folder; check the spelling, or create the folder first',
   ENOTDIR: 'a part of the path is a file, not a folder; check the spelling',
-  EISDIR: 'the path is a folder; name a file inside it',
+  EISDIR: 'the path is a folder; name a file inside it, or put one in its place',
   EEXIST: 'a file is in the way; remove it or choose another path',
   ENAMETOOLONG: 'the path is too long; choose a shorter one',
-  ELOOP: 'its symbolic links run in a circle; name the file itself',
+  ELOOP: 'its symbolic links run in a circle; name the file itself, or put it in their place',
   EMFILE: 'too many files are open; close some, or raise the limit (ulimit -n)',
+  ENXIO: 'there is nothing at the other end; name a file',
+  ERR_INVALID_ARG_VALUE: 'no path holds such a character; check the spelling',
   EIO: 'the disk reports a fault; check it, or choose a path on another disk',
 };
+
+/** What an error of the operating system means, and what to do. */
+export function adviceOn(code: string | undefined): string | undefined {
+  return code !== undefined && Object.hasOwn(ADVICE, code) ? ADVICE[code] : undefined;
+}
 
 /** 4 GiB: more than any array that this engine can hold. */
 const LARGEST_READ = 2 ** 32;
@@ -43,7 +51,7 @@ export async function withStorageErrors<T>(verb: string, path: string, action: (
     if (cause instanceof TensegrityError || code === undefined) throw cause;
     throw new TensegrityError(
       'storage',
-      `cannot ${verb} ${path}: ${ADVICE[code] ?? (cause instanceof Error ? cause.message : code)} (${code})`,
+      `cannot ${verb} ${named(path)}: ${adviceOn(code) ?? (cause instanceof Error ? cause.message : code)} (${code})`,
       { path, code },
       cause,
     );
@@ -79,12 +87,13 @@ export async function readBytes(path: string, largest = LARGEST_READ): Promise<U
     // Before opening: opening a pipe would wait for a writer.
     const status = await statusOf(path);
     if (status && !status.isFile())
-      throw new TensegrityError('storage', `${path} is not a regular file; copy its content to a file first`, { path });
+      throw new TensegrityError('storage', `${named(path)} is not a regular file; copy its content to a file first`, { path });
+    if (!status) await refuseLinkToNothing(path);
     const size = status?.size ?? 0;
     if (size > largest)
       throw new TensegrityError(
         'format',
-        `${path} has ${size} bytes; at most ${largest} are expected here, so it is not the file that it should be`,
+        `${named(path)} has ${size} bytes; at most ${largest} are expected here, so it is not the file that it should be`,
         { path, size, largest },
       );
     const file = await open(path, 'r');
@@ -93,7 +102,9 @@ export async function readBytes(path: string, largest = LARGEST_READ): Promise<U
       for (let at = 0; at < size; ) {
         const { bytesRead } = await file.read(bytes, at, Math.min(READ_STEP, size - at), at);
         if (bytesRead === 0)
-          throw new TensegrityError('storage', `${path} became shorter while it was read; try again when nothing writes to it`, { path });
+          throw new TensegrityError('storage', `${named(path)} became shorter while it was read; try again when nothing writes to it`, {
+            path,
+          });
         at += bytesRead;
       }
     } finally {
@@ -116,6 +127,26 @@ async function statusOf(path: string): Promise<Stats | undefined> {
   });
   if (status?.isDirectory()) throw Object.assign(new Error('is a folder'), { code: 'EISDIR' });
   return status;
+}
+
+/** @throws TensegrityError `storage` for a link to what is not there, as on a disk that is not mounted. */
+export async function refuseLinkToNothing(path: string): Promise<void> {
+  const target = await linkTarget(path);
+  if (target !== undefined)
+    throw new TensegrityError(
+      'storage',
+      `${named(path)} is a link to ${named(target)}, which is not there; mount the disk that it is on, or put it back`,
+      {
+        path,
+        target,
+      },
+    );
+}
+
+/** Where a symbolic link points to; undefined for what is none. */
+async function linkTarget(path: string): Promise<string | undefined> {
+  const target = await readlink(path).catch(() => undefined);
+  return target === undefined ? undefined : resolve(dirname(path), target);
 }
 
 async function writeAndSync(file: FileHandle, content: Uint8Array | string): Promise<void> {
@@ -148,6 +179,8 @@ export async function writeFileAtomically(path: string, content: Uint8Array | st
       const device = await open(path, 'w');
       return device.writeFile(content).finally(() => device.close());
     }
+    const pointed = before === undefined ? await linkTarget(path) : undefined;
+    if (pointed !== undefined) return writeFileAtomically(pointed, content);
     const target = before === undefined ? path : await realpath(path);
     const aside = join(dirname(target), `.${basename(target).slice(0, 200)}.${process.pid}-${randomBytes(6).toString('hex')}.partial`);
     const file = await open(aside, 'wx', before === undefined ? 0o666 : before.mode & 0o777);
@@ -169,7 +202,8 @@ export async function readAs<T>(path: string, parse: (bytes: Uint8Array) => T): 
     return parse(bytes);
   } catch (cause) {
     if (!(cause instanceof TensegrityError)) throw cause;
-    throw new TensegrityError(cause.code, `${path}: ${cause.message}`, { path, ...cause.details }, cause);
+    // What a parser says is one short line, but for names that it has from the file.
+    throw new TensegrityError(cause.code, `${named(path)}: ${named(cause.message, 800)}`, { path, ...cause.details }, cause);
   }
 }
 

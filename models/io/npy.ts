@@ -80,6 +80,12 @@ interface Header {
 function parseHeader(text: string): Header {
   const scanner = new Scanner(text, WHAT);
   const pythonString = (): string => scanner.match(/'[^'\\]*'|"[^"\\]*"/y, 'a quoted name').slice(1, -1);
+  const structured = (): never => {
+    throw new TensegrityError(
+      'format',
+      `${WHAT}: its elements are structured (records of fields), which are not read; save each field as an array of its own (in NumPy: numpy.save('x.npy', array['x']))`,
+    );
+  };
   // Python 2 wrote long integers as 3L.
   const dimension = (): number => {
     const value = scanner.wholeNumber();
@@ -87,14 +93,7 @@ function parseHeader(text: string): Header {
     return value;
   };
   const values: Readonly<Record<string, () => string | boolean | number[]>> = {
-    descr: () => {
-      if (scanner.peek() === '[')
-        throw new TensegrityError(
-          'format',
-          `${WHAT}: a structured array, whose elements are records; save each of its fields by itself (in NumPy: numpy.save('x.npy', array['x']))`,
-        );
-      return pythonString();
-    },
+    descr: () => (scanner.peek() === '[' || scanner.peek() === '(' ? structured() : pythonString()),
     fortran_order: () => scanner.match(/True|False/y, 'True or False') === 'True',
     shape: () => scanner.list('(', ')', dimension, true),
   };

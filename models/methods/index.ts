@@ -1,3 +1,4 @@
+import { shown } from '../../engine/arguments.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import type { Key, Tensor } from '../../engine/index.ts';
 import type { InitializeOptions } from '../nn/initialize.ts';
@@ -10,6 +11,18 @@ import { whiteningNames, wmse, wmseDistances } from './wmse.ts';
 
 /** A loss of two views' embeddings [n, d]: `loss` and its named parts, each a scalar. `key` feeds the methods that draw at random. */
 export type MethodLoss = (za: Tensor, zb: Tensor, key?: Key) => { readonly loss: Tensor } & Readonly<Record<string, Tensor>>;
+
+/** Words for a person who trains with a method. */
+export interface Advice {
+  /** Which deviation tells a collapse: that of rows of length 1, where the loss does not depend on the embedding's scale. */
+  readonly watched: 'deviation' | 'normalizedDeviation';
+  /** What helps an embedding that has collapsed. */
+  readonly collapsed: string;
+  /** And one whose dimensions repeat each other; null where the loss does not see that. */
+  readonly redundant: string | null;
+  /** With at least this epsilon, a dimension that is constant or follows from others does no harm. */
+  readonly epsilon: number;
+}
 
 /** A self-supervised method, as the trainer and the command use it. */
 export interface Method {
@@ -24,6 +37,8 @@ export interface Method {
   readonly training: Readonly<Record<string, number | string>>;
   /** Widths of the head after the encoder's, at small scale. */
   readonly widths: readonly number[];
+  /** What is watched of its embedding, and what helps when that is ill. */
+  readonly advice: Advice;
   /** The network between the encoder's features and the loss. */
   readonly head: (inputs: number, widths: readonly number[], options: InitializeOptions) => Module;
   /** The loss with options checked. @throws TensegrityError `argument` naming the option and what would be right. */
@@ -63,6 +78,12 @@ export const methods = {
     },
     training: {},
     widths: [256, 256, 256],
+    advice: {
+      watched: 'deviation',
+      collapsed: 'raise the weight of the variance term (--variance)',
+      redundant: 'raise the weight of the covariance term (--covariance)',
+      epsilon: 1e-4,
+    },
     head: (inputs, widths, options) => new Expander(inputs, widths, options),
     loss: vicreg,
   }),
@@ -77,6 +98,12 @@ export const methods = {
     },
     training: {},
     widths: [256, 256, 256],
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'lower --lr, or lengthen --warmup',
+      redundant: 'raise the weight of the off-diagonal part (--off-diagonal)',
+      epsilon: 1e-5,
+    },
     head: (inputs, widths, options) => new Expander(inputs, widths, { ...options, bias: false }),
     loss: barlowTwins,
   }),
@@ -93,6 +120,12 @@ export const methods = {
     },
     training: { subBatch: 128 },
     widths: [1024, 32],
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'lower --lr, or lengthen --warmup',
+      redundant: null,
+      epsilon: 1e-4,
+    },
     head: (inputs, widths, options) => new MLP([inputs, ...widths], { ...options, normalize: true }),
     loss: (za, zb, options, key = 0) => wmse(za, zb, { ...options, key }),
   }),
@@ -102,7 +135,7 @@ export type MethodName = keyof typeof methods;
 
 /** The row of that name. @throws TensegrityError `argument` listing those there are. */
 export function methodNamed(name: string): Method {
-  if (!Object.hasOwn(methods, name))
-    throw new TensegrityError('argument', `there is no method '${name}'; there are ${Object.keys(methods).join(', ')}`);
+  if (typeof name !== 'string' || !Object.hasOwn(methods, name))
+    throw new TensegrityError('argument', `there is no method ${shown(name)}; there are ${Object.keys(methods).join(', ')}`);
   return methods[name as MethodName];
 }

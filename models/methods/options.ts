@@ -1,4 +1,4 @@
-import { checkNames } from '../../engine/arguments.ts';
+import { checkNames, named, shown } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 
 /** A number in [least, most]; whole where `whole`. `default: null` stands for what the description says. */
@@ -53,8 +53,9 @@ export function resolveOptions<Table extends Readonly<Record<string, MethodOptio
 ): OptionValues<Table> {
   checkNames(what, given, table);
   const entries = Object.entries(table).flatMap(([name, option]) => {
-    const value = given[name] ?? option.default;
-    if (value === null) return [];
+    // What is null is not as good as not there: files may hold it by mistake.
+    const value = given[name] === undefined ? option.default : given[name];
+    if (value === null && given[name] === undefined) return [];
     checkValue(option, value, `${what}: ${name}`);
     return [[name, value] as const];
   });
@@ -63,11 +64,12 @@ export function resolveOptions<Table extends Readonly<Record<string, MethodOptio
 }
 
 function checkValue(option: MethodOption, value: unknown, what: string): void {
+  const given = typeof value === 'string' ? named(value) : shown(value);
   if (option.kind === 'choice') {
     check(
       typeof value === 'string' && option.choices.includes(value),
       'argument',
-      () => `${what} must be one of ${option.choices.join(', ')}, got ${String(value)}`,
+      () => `${what} must be one of ${option.choices.join(', ')}, got ${given}`,
     );
     return;
   }
@@ -75,5 +77,5 @@ function checkValue(option: MethodOption, value: unknown, what: string): void {
   const range = `${whole ? 'a whole number' : 'a number'} ≥ ${least}${most === Infinity ? '' : ` and ≤ ${most}`}`;
   const fits =
     typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most && (!whole || Number.isInteger(value));
-  check(fits, 'argument', () => `${what} must be ${range}, got ${String(value)}`);
+  check(fits, 'argument', () => `${what} must be ${range}, got ${given}`);
 }

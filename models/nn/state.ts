@@ -1,4 +1,4 @@
-import { checkList, checkRecord, options, pairsOf, shown } from '../../engine/arguments.ts';
+import { checkList, checkRecord, named, options, pairsOf, shown } from '../../engine/arguments.ts';
 import { checkHostArray, type HostArray, isFloat } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { sameShape, show } from '../../engine/shape.ts';
@@ -126,6 +126,9 @@ function prefixHint(state: StateDict, names: readonly string[], prefix: string):
 }
 
 function list(names: readonly string[]): string {
-  const shown = names.slice(0, 8).join(', ');
+  const shown = names
+    .slice(0, 8)
+    .map((name) => named(name))
+    .join(', ');
   return names.length > 8 ? `${shown} and ${names.length - 8} more` : shown;
 }

@@ -37,7 +37,7 @@ function prepare(x: Tensor, what: string, given: WhiteningOptions): { centred: T
     n >= 2 && (epsilon > 0 || n > d),
     'shape',
     () =>
-      `${what}: the covariance of ${n} samples of ${d} dimensions is singular; use at least ${Math.max(2, d + 1)} samples (2·${d} is advised), or epsilon > 0`,
+      `${what}: the covariance of ${n} samples of ${d} dimensions is singular; use at least ${Math.max(2, d + 1)} samples (2·${d} is advised), or an epsilon above 0, as 1e-4`,
   );
   const centred = centre(x);
   const sigma = covarianceOf(centred, correction);

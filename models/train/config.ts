@@ -1,4 +1,4 @@
-import { checkNames } from '../../engine/arguments.ts';
+import { checkNames, checkRecord, named, shown } from '../../engine/arguments.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import type { Slot } from '../../engine/slot.ts';
 import { type AugmentationName, augmentations } from '../augment/index.ts';
@@ -84,39 +84,36 @@ export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingCon
 /** @throws TensegrityError `argument` naming the field, its value and what would be right. */
 export function checkConfig(config: TrainingConfig): void {
   checkNames('training', config, fields);
+  checkRecord('methodOptions', config.methodOptions);
   methodNamed(config.method).configure(config.methodOptions);
   oneOf('encoder', config.encoder, encoders);
   oneOf('stem', config.stem, { imagenet: 0, cifar: 0 } satisfies Record<TrainingConfig['stem'], 0>);
   oneOf('optimizer', config.optimizer, optimizers);
   oneOf('augmentation', config.augmentation, augmentations);
-  const whole = { epochs: 1, batchSize: 2 } as const;
+  const whole = { epochs: 1, batchSize: 2, seed: 0 } as const;
   for (const [name, least] of Object.entries(whole) as [keyof typeof whole, number][]) {
     check(
       Number.isSafeInteger(config[name]) && config[name] >= least,
       'argument',
-      () => `${name} must be a whole number ≥ ${least}, got ${config[name]}`,
+      () => `${name} must be a whole number ≥ ${least}, got ${shown(config[name])}`,
     );
   }
+  const { learningRate, weightDecay, warmup, widths } = config;
+  check(Number.isFinite(learningRate) && learningRate > 0, 'argument', () => `learningRate must be above 0, got ${shown(learningRate)}`);
+  check(Number.isFinite(weightDecay) && weightDecay >= 0, 'argument', () => `weightDecay must be ≥ 0, got ${shown(weightDecay)}`);
   check(
-    config.learningRate > 0 && Number.isFinite(config.learningRate),
+    Number.isFinite(warmup) && warmup >= 0 && warmup <= 1,
     'argument',
-    () => `learningRate must be above 0, got ${config.learningRate}`,
+    () => `warmup is a part of all steps, from 0 to 1; got ${shown(warmup)}`,
   );
   check(
-    config.weightDecay >= 0 && Number.isFinite(config.weightDecay),
+    Array.isArray(widths) && widths.length >= 1 && widths.every((width) => Number.isSafeInteger(width) && width >= 1),
     'argument',
-    () => `weightDecay must be ≥ 0, got ${config.weightDecay}`,
-  );
-  check(config.warmup >= 0 && config.warmup <= 1, 'argument', () => `warmup is a part of all steps, from 0 to 1; got ${config.warmup}`);
-  check(Number.isSafeInteger(config.seed) && config.seed >= 0, 'argument', () => `seed must be a whole number ≥ 0, got ${config.seed}`);
-  check(
-    Array.isArray(config.widths) && config.widths.length >= 1 && config.widths.every((width) => Number.isSafeInteger(width) && width >= 1),
-    'argument',
-    () => `widths must be whole numbers ≥ 1, as 256-256-256; got ${String(config.widths)}`,
+    () => `widths must be whole numbers ≥ 1, as 256-256-256; got ${Array.isArray(widths) ? named(JSON.stringify(widths)) : shown(widths)}`,
   );
 }
 
-function oneOf(field: string, name: string, table: object): void {
-  if (!Object.hasOwn(table, name))
-    throw new TensegrityError('argument', `there is no ${field} '${name}'; there are ${Object.keys(table).join(', ')}`);
+function oneOf(field: string, name: unknown, table: object): void {
+  if (typeof name !== 'string' || !Object.hasOwn(table, name))
+    throw new TensegrityError('argument', `there is no ${field} ${shown(name)}; there are ${Object.keys(table).join(', ')}`);
 }

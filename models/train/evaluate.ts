@@ -1,6 +1,6 @@
 import { options, shown } from '../../engine/arguments.ts';
 import { checkHostArray } from '../../engine/dtype.ts';
-import { check } from '../../engine/errors.ts';
+import { check, TensegrityError } from '../../engine/errors.ts';
 import { adaptiveAveragePool2d, compile, type HostArray, type Tensor, tensor } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
 import { checkDataset, checkScale, type ImageDataset, labelsIn, normalizeImages } from '../data/images.ts';
@@ -8,6 +8,7 @@ import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evalua
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
 import { rankMe } from '../evaluate/spectral.ts';
 import { Encoder } from '../nn/networks.ts';
+import { pixelRange } from './monitor.ts';
 import { standardizeChannels, toUnit } from './trainer.ts';
 
 /** How well frozen features tell the classes apart, and how healthy they are. Accuracies are parts of 1, and null without labels. */
@@ -62,7 +63,10 @@ export async function features(
   try {
     for (let start = 0; start < count; start += CHUNK) {
       const { pooled, pooled2x2 } = await forward(tensor(rows(images, start, CHUNK)));
-      result.pooled.data.set(await pooled.data(), start * encoder.width);
+      const values = await pooled.data();
+      const lost = values.findIndex((value) => !Number.isFinite(value));
+      if (lost >= 0) notFinite(images, start + Math.floor(lost / encoder.width));
+      result.pooled.data.set(values, start * encoder.width);
       result.pooled2x2.data.set(await pooled2x2.data(), start * 4 * encoder.width);
       pooled.dispose();
       pooled2x2.dispose();
@@ -72,6 +76,18 @@ export async function features(
     forward.dispose();
   }
   return result;
+}
+
+/** @throws TensegrityError `data` saying why features are no numbers. */
+function notFinite({ data, shape }: HostArray, image: number): never {
+  const size = sizeOf(shape.slice(1));
+  let [least, most] = [Infinity, -Infinity];
+  for (const value of data.subarray(image * size, (image + 1) * size)) [least, most] = [Math.min(least, value), Math.max(most, value)];
+  throw new TensegrityError(
+    'data',
+    `the features of image ${image} are not finite: ${pixelRange(least, most)}; images must be as those of the encoder's training, and its weights finite`,
+    { image },
+  );
 }
 
 /** Linear probes, k-NN and collapse metrics of an encoder; without labels the metrics alone, of the test images if there are any. */

@@ -1,4 +1,6 @@
-import { checkRecord } from '../../engine/arguments.ts';
+import { checkList, checkRecord } from '../../engine/arguments.ts';
+import { type MethodName, methodNamed } from '../methods/index.ts';
+import type { TrainingConfig } from './config.ts';
 import type { StepRecord } from './trainer.ts';
 
 /** Below this mean deviation, an embedding whose hinge asks for 1 has collapsed. */
@@ -12,27 +14,68 @@ export interface Warning {
   readonly message: string;
 }
 
+/** Float images are used as they are; beyond this, what is computed from them may leave the range of f32. */
+const OUT_OF_RANGE = 1e4;
+
+/** What a measurement is judged by. */
+export interface Circumstances {
+  /** `vicreg`, unless given. */
+  readonly method?: MethodName;
+  /** Its options that differ from its defaults. */
+  readonly methodOptions?: TrainingConfig['methodOptions'];
+  /** The least and the largest value of the images. */
+  readonly pixels?: readonly [least: number, most: number];
+}
+
 /**
  * What is wrong with a run, in plain words; null while it is healthy. The first steps after initialisation say little, so a caller asks from the
  * end of the warm-up.
  */
-export function diagnose(record: Pick<StepRecord, 'loss' | 'deviation' | 'correlation'>): Warning | null {
+export function diagnose(
+  record: Pick<StepRecord, 'loss' | 'deviation' | 'correlation'> & Partial<StepRecord> & Circumstances,
+): Warning | null {
   checkRecord('diagnose: the measurements', record);
-  const { loss, deviation, correlation } = record;
-  if (!Number.isFinite(loss)) {
-    return { kind: 'diverged', message: `the loss is ${loss}: training has diverged; lower --lr, or lengthen --warmup` };
-  }
-  if (deviation < COLLAPSED) {
+  const { method = 'vicreg', methodOptions, pixels = [0, 1] } = record;
+  checkList('diagnose: pixels', pixels);
+  const { watched, collapsed, redundant } = methodNamed(method).advice;
+  const { loss, correlation, step } = record;
+  const deviation = record[watched];
+  if (!Number.isFinite(loss))
+    return { kind: 'diverged', message: `the loss is ${loss}: ${divergence(pixels, epsilonAdvice(method, methodOptions), step)}` };
+  if (deviation !== undefined && deviation < COLLAPSED) {
+    const what = watched === 'deviation' ? 'mean deviation' : 'mean deviation of directions';
     return {
       kind: 'collapsed',
-      message: `the embedding has collapsed: every image maps to nearly the same point (mean deviation ${deviation.toFixed(3)}, below ${COLLAPSED}); raise the weight of the variance term`,
+      message: `the embedding has collapsed: every image maps to nearly the same point (${what} ${deviation.toFixed(3)}, below ${COLLAPSED}); ${collapsed}`,
     };
   }
-  if (correlation > REDUNDANT) {
+  if (correlation > REDUNDANT && redundant !== null) {
     return {
       kind: 'redundant',
-      message: `the embedding's dimensions repeat each other (mean |correlation| ${correlation.toFixed(2)}, above ${REDUNDANT}); raise the weight of the covariance term`,
+      message: `the embedding's dimensions repeat each other (mean |correlation| ${correlation.toFixed(2)}, above ${REDUNDANT}); ${redundant}`,
     };
   }
   return null;
+}
+
+/** What helps where a loss or its gradient is no number for want of an epsilon; null where that is not at fault. */
+export function epsilonAdvice(method: MethodName, options: TrainingConfig['methodOptions'] = {}): string | null {
+  const { options: table, advice } = methodNamed(method);
+  if (Number(options['epsilon'] ?? table['epsilon']?.default) >= advice.epsilon) return null;
+  return `a dimension that is constant, or follows from others, needs --epsilon ${advice.epsilon.toExponential()}`;
+}
+
+/** Why a loss is no number, and what helps. */
+function divergence([least, most]: readonly [number, number], epsilon: string | null, step?: number): string {
+  if (!(Math.max(-least, most) <= OUT_OF_RANGE))
+    return `${pixelRange(least, most)} and are used as they are; normalise them, in NumPy x = x.astype('f8'); x = (x - x.mean()) / x.std()`;
+  if (epsilon !== null) return `${epsilon}; else lower --lr, or lengthen --warmup`;
+  // Which the learning rate has had no part in.
+  if (step === 1) return "at the first step already: the weights of the loss's terms are out of range";
+  return 'training has diverged; lower --lr, or lengthen --warmup';
+}
+
+/** As 'the pixels lie within 0 … 1e+38'. */
+export function pixelRange(least: number, most: number): string {
+  return `the pixels lie within ${Number(least.toPrecision(3))} … ${Number(most.toPrecision(3))}`;
 }

@@ -68,14 +68,14 @@ export function standardizeChannels(images: Tensor, { mean, deviation }: Pick<Im
 }
 
 /** What augmentations take for [0, 1]: the range of float images, where it is another. */
-function unitRange({ dtype, data }: HostArray): { readonly low: number; readonly extent: number } {
+function unitRange({ dtype, data }: HostArray): readonly [low: number, high: number] {
   let [low, high] = [0, 1];
-  if (dtype === 'u8') return { low, extent: 1 };
+  if (dtype === 'u8') return [low, high];
   for (const value of data) {
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  return { low, extent: high - low };
+  return [low, high];
 }
 
 /**
@@ -90,6 +90,8 @@ export class Trainer {
   /** All steps of the run. */
   readonly steps: number;
   readonly stepsPerEpoch: number;
+  /** What views are made within: the least and the largest value of float images, where these are not within [0, 1]. */
+  readonly pixels: readonly [low: number, high: number];
   readonly #dataset: ImageDataset;
   readonly #optimizer: Stepper;
   readonly #parts: readonly string[];
@@ -102,6 +104,7 @@ export class Trainer {
     checkDataset('Trainer', dataset);
     this.config = config;
     this.#dataset = dataset;
+    this.pixels = unitRange(dataset.train.images);
     const [count, channels] = dataset.train.images.shape as [number, number];
     this.stepsPerEpoch = batchesPerEpoch(count, { batchSize: config.batchSize });
     this.steps = this.stepsPerEpoch * config.epochs;
@@ -124,7 +127,8 @@ export class Trainer {
       ReturnType<typeof augmentation>,
       ReturnType<typeof augmentation>,
     ];
-    const { low, extent } = unitRange(this.#dataset.train.images);
+    const [low, high] = this.pixels;
+    const extent = high - low;
     return compile((images: Tensor, step: Tensor, learningRate: Tensor) => {
       const draws = foldIn(foldIn(key(config.seed), 2), step);
       const embed = (augment: typeof first, i: number): Tensor => {

@@ -1,4 +1,4 @@
-import { type ChildProcessByStdio, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFileSync, type SpawnOptions, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,3 +119,8 @@ export async function smallData(folder: string, count = 160): Promise<string[]> 
 
 /** Settings of steps that take milliseconds. */
 export const smallRun: readonly string[] = ['--batch', '16', '--expander', '24-16', '--threads', '1'];
+
+/** Runs a program of the system, without a word. */
+export function system(program: string, ...words: readonly string[]): void {
+  execFileSync(program, words, { stdio: 'ignore' });
+}

@@ -103,6 +103,7 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['conv2d rank', () => conv2d(x, zeros([1, 1, 3, 3])), 'shape', 'conv2d', '[N, C, H, W]'],
   ['conv2d channels', () => conv2d(image, zeros([2, 3, 3, 3])), 'shape', 'conv2d', '[2, 3, 3, 3]', '4'],
   ['conv2d groups', () => conv2d(image, zeros([3, 2, 3, 3]), { groups: 2 }), 'shape', 'groups 2'],
+  ['conv2d fractions of channels', () => conv2d(image, zeros([3, 1, 3, 3]), { groups: 3 }), 'shape', 'groups must divide the 4 channels'],
   ['conv2d too many groups', () => conv2d(image, zeros([4, 1, 3, 3]), { groups: 0 }), 'argument', 'groups'],
   ['conv2d kernel', () => conv2d(image, zeros([1, 4, 7, 7])), 'shape', 'conv2d', '[7, 7]', '[5, 5]'],
   ['conv2d of filters of no pixels', () => conv2d(image, zeros([1, 4, 0, 3])), 'shape', 'conv2d', '[1, 4, 0, 3]', 'KH > 0'],
@@ -352,3 +353,20 @@ describe('bad input', () => {
 function escaped(text: string): RegExp {
   return new RegExp(text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
 }
+
+it('quotes names without what steers a terminal, on one line where it can, and shortened', async () => {
+  const hostile = `\x1b[31m\x9b\x7f\u202e\u2066\u2028\ud800\t\r${'x'.repeat(1e6)}`;
+  for (const error of [
+    await errorOf(() => uniform([2], { key: 1, [`${hostile}\n`]: 1 } as { key: number })),
+    await errorOf(() => uniform([2], { key: 1, low: `${hostile}\n` as unknown as number })),
+    new TensegrityError('format', hostile.slice(0, 20), { hostile }),
+  ]) {
+    expect(error).toBeInstanceOf(TensegrityError);
+    const { message } = error as TensegrityError;
+    expect(message).not.toMatch(/[\p{C}\u2028\u2029]/u);
+    expect(message.length).toBeLessThan(2000);
+  }
+  // Programs get what it was.
+  expect(new TensegrityError('format', hostile, { hostile }).details).toEqual({ hostile });
+  expect(new TensegrityError('data', 'a\nb').message).toBe('a\nb');
+});

@@ -83,6 +83,21 @@ describe('files', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
+  it('that are links to nothing are not what is missing, and are written through where there is a folder', async () => {
+    const [link, there, circle] = [join(folder, 'link'), join(folder, 'there'), join(folder, 'circle')];
+    symlinkSync('/nowhere/file', link);
+    symlinkSync('new', there);
+    symlinkSync('circle', circle);
+    await expect(readBytes(link)).rejects.toEqual(storage('link is a link to /nowhere/file, which is not there', 'mount the disk'));
+    await expect(readArray(circle)).rejects.toEqual(storage('circle', 'ELOOP'));
+    await expect(writeFileAtomically(link, 'x')).rejects.toEqual(storage('cannot write /nowhere/file', 'ENOENT'));
+    await expect(writeFileAtomically(circle, 'x')).rejects.toEqual(storage('circle', 'ELOOP'));
+    await writeFileAtomically(there, 'x');
+    expect(lstatSync(there).isSymbolicLink()).toBe(true);
+    expect(readFileSync(join(folder, 'new'), 'utf8')).toBe('x');
+    await expect(readBytes(join(folder, 'a\0b'))).rejects.toEqual(storage('cannot read .*a\\\\u\\{0\\}b: no path holds such a character'));
+  });
+
   it('cannot be written where there is no folder, or over one', async () => {
     await expect(writeArray(join(folder, 'none/a.npy'), array)).rejects.toEqual(storage('cannot write', 'create the folder', 'ENOENT'));
     mkdirSync(join(folder, 'a.npy'));

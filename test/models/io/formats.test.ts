@@ -92,6 +92,26 @@ describe('.npy', () => {
     ['a boolean of 2', npyWith("{'descr': '|b1', 'fortran_order': False, 'shape': (1,)}", Uint8Array.of(2))],
   ])('refuses %s', (_, bytes) => expect(() => parseNpy(bytes)).toThrow(expect.objectContaining({ code: 'format' })));
 
+  it('says of structured elements that they are not read, and how to save them', () => {
+    for (const descr of ["[('a', '<i4'), ('b', '<f4')]", "[('a', '<i4', (2,))]", "('<f4', (3,))"]) {
+      const header = `{'descr': ${descr}, 'fortran_order': False, 'shape': (1,), }`.padEnd(117);
+      const bytes = Uint8Array.from([
+        0x93,
+        ...new TextEncoder().encode('NUMPY'),
+        1,
+        0,
+        header.length + 1,
+        0,
+        ...new TextEncoder().encode(`${header}\n`),
+        0,
+        0,
+        0,
+        0,
+      ]);
+      expect(() => parseNpy(bytes)).toThrow(/its elements are structured .* not read; save each field as an array of its own/);
+    }
+  });
+
   it('refuses to write data that does not fill its shape', () => {
     expect(() => serializeNpy({ dtype: 'u8', shape: [3], data: new Uint8Array(2) })).toThrow(expect.objectContaining({ code: 'shape' }));
   });

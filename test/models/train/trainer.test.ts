@@ -188,6 +188,60 @@ describe('collapse', () => {
     expect(diagnose({ ...healthy, deviation: 0.01, correlation: 0.9 })?.kind).toBe('collapsed');
     expect(diagnose({ ...healthy, loss: NaN })).toMatchObject({ kind: 'diverged', message: expect.stringMatching(/lower --lr/) });
   });
+
+  it.each<[what: string, record: Parameters<typeof diagnose>[0], advice: RegExp | null, never: RegExp]>([
+    ['VICReg', { loss: 1, deviation: 0.01, correlation: 0.9 }, /raise the weight of the variance term \(--variance\)$/, /covariance/],
+    ['VICReg', { loss: 1, deviation: 1, correlation: 0.9 }, /raise the weight of the covariance term \(--covariance\)$/, /deviation/],
+    // The scale of its embedding is nothing to these.
+    ['Barlow Twins', { method: 'barlow-twins', loss: 1, deviation: 0.01, normalizedDeviation: 1, correlation: 0 }, null, /x/],
+    [
+      'Barlow Twins',
+      { method: 'barlow-twins', loss: 1, deviation: 5, normalizedDeviation: 0.01, correlation: 0 },
+      /lower --lr, or lengthen --warmup$/,
+      /variance/,
+    ],
+    [
+      'Barlow Twins',
+      { method: 'barlow-twins', loss: 1, deviation: 5, normalizedDeviation: 1, correlation: 0.9 },
+      /\(--off-diagonal\)$/,
+      /covariance/,
+    ],
+    ['W-MSE', { method: 'w-mse', loss: 1, deviation: 0.01, normalizedDeviation: 1, correlation: 0.9 }, null, /x/],
+    ['W-MSE', { method: 'w-mse', loss: NaN, deviation: NaN, correlation: NaN, step: 1 }, /--epsilon 1e-4/, /variance/],
+    [
+      'W-MSE',
+      { method: 'w-mse', methodOptions: { epsilon: 1e-3 }, loss: NaN, deviation: NaN, correlation: NaN, step: 9 },
+      /lower --lr/,
+      /--epsilon/,
+    ],
+    [
+      'Barlow Twins',
+      { method: 'barlow-twins', methodOptions: { epsilon: 0 }, loss: NaN, deviation: 1, correlation: 0 },
+      /--epsilon 1e-5;/,
+      /variance/,
+    ],
+    ['pixels', { loss: NaN, deviation: NaN, correlation: NaN, pixels: [0, 1e38] }, /pixels lie within 0 … 1e\+38 .*normalise them/, /--lr/],
+    ['pixels', { method: 'w-mse', loss: Infinity, deviation: NaN, correlation: NaN, pixels: [-3e38, 0] }, /within -3e\+38 … 0 /, /--lr/],
+    [
+      'weights',
+      { loss: Infinity, deviation: 1, correlation: 0, step: 1 },
+      /at the first step already: the weights of the loss's terms/,
+      /--lr/,
+    ],
+  ])('is answered with what helps: %s, %j', (_, record, advice, never) => {
+    const message = diagnose(record)?.message ?? '';
+    expect(message).toMatch(advice ?? /^$/);
+    expect(message).not.toMatch(never);
+  });
+});
+
+it('features that are no numbers are an error, which says of which image, and what its pixels are', async () => {
+  const dataset = stripedDataset(8);
+  const { shape, data } = dataset.train.images;
+  const images = { dtype: 'f32', shape, data: Float32Array.from(data, (value, i) => (i >= 3 * 144 ? value * 1e38 : value)) } as const;
+  const encoder = initialEncoder(smallConfig(), 1);
+  await expect(features(encoder, images, dataset)).rejects.toThrow(/features of image 3 are not finite: the pixels lie within .*e\+3/);
+  encoder.dispose();
 });
 
 describe('memory', () => {
