@@ -11,7 +11,7 @@ import { type Command, type Input, UsageError } from '../options.ts';
 import { type Results, reportPage, scoreHeader, scoreRows } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
-import { complain, complain, jsonOf, print, shellWord } from '../text.ts';
+import { complain, jsonOf, print, shellWord } from '../text.ts';
 import { checkChannels, encoderOptions, loadEncoder, scaleOf } from './embed.ts';
 
 interface Finish {
