@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type DType, dtypes, type HostArray, isFloat, type TypedArray } from './dtype.ts';
+import { type DType, type HostArray, isFloat, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import type { Attributes, OpName } from './graph.ts';
 import { Node } from './graph.ts';
@@ -103,11 +103,13 @@ export class Tensor {
   minimum(other: Operand): Tensor {
     return scalar('minimum', this, other);
   }
-  /** x − y·⌊x/y⌋, which has the sign of y. Of integers exact, as i32, and 0 for y = 0; of floats NaN there. */
+  /**
+   * What x leaves when divided by y, with the sign of y (zeros too), as NumPy's and Python's: exact, however large x/y is; where the signs
+   * of x and y differ, C's `fmod` plus y, rounded once. x mod ±∞ is x, or y where the signs differ; ∞ mod y and NaN give NaN. For y = 0 floats
+   * give NaN and integers 0. Integers give i32. Its gradient is 1 in x and −⌊x/y⌋ in y, at the jumps too.
+   */
   remainder(other: Operand): Tensor {
-    if (!isFloat(this.dtype) && (other instanceof Tensor ? !isFloat(other.dtype) : dtypes.i32.holds(other)))
-      return scalar('remainder', this, other);
-    return this.sub(this.div(other).floor().mul(other));
+    return scalar('remainder', this, other);
   }
   neg(): Tensor {
     return scalar('neg', this);

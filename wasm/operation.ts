@@ -24,6 +24,10 @@ function pow(x: v128, y: v128): v128 {
   return math.pow(x, y);
 }
 
+function remainder(x: v128, y: v128): v128 {
+  return math.remainder(x, y);
+}
+
 function threefry(x: v128, y: v128, z: v128): v128 {
   return math.threefry(x, y, z);
 }
@@ -63,6 +67,7 @@ function threefry(x: v128, y: v128, z: v128): v128 {
 @unmanaged class BitAnd { @inline of(x: v128, y: v128): v128 { return v128.and(x, y); } }
 @unmanaged class BitOr { @inline of(x: v128, y: v128): v128 { return v128.or(x, y); } }
 @unmanaged class BitXor { @inline of(x: v128, y: v128): v128 { return v128.xor(x, y); } }
+@unmanaged class Remainder { @inline of(x: v128, y: v128): v128 { return remainder(x, y); } }
 @unmanaged class Threefry { @inline of(x: v128, y: v128, z: v128): v128 { return threefry(x, y, z); } }
 @unmanaged class ToFloat { @inline of(x: v128): v128 { return f32x4.convert_i32x4_s(x); } }
 @unmanaged class ToInt { @inline of(x: v128): v128 { return i32x4.trunc_sat_f32x4_s(x); } }
@@ -165,7 +170,7 @@ function shift(left: bool, r: usize, a: usize, aStep: usize, b: usize, bStep: us
 }
 
 /** No vector instruction divides integers. */
-function remainder(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
+function integerRemainder(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 4) {
     const divisor = load<i32>(b + (bStep ? i : 0));
     let rest = divisor ? load<i32>(a + (aStep ? i : 0)) % divisor : 0;
@@ -213,7 +218,7 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.BIT_XOR: binary<BitXor>(r, a, aStep, b, bStep, bytes); break;
     case op.SHIFT_LEFT: shift(true, r, a, aStep, b, bStep, bytes); break;
     case op.SHIFT_RIGHT: shift(false, r, a, aStep, b, bStep, bytes); break;
-    case op.REMAINDER: remainder(r, a, aStep, b, bStep, bytes); break;
+    case op.REMAINDER: binary<Remainder>(r, a, aStep, b, bStep, bytes); break;
     case op.THREEFRY: ternary<Threefry>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     case op.TO_FLOAT: unary<ToFloat>(r, a, aStep, bytes); break;
     case op.TO_INT: unary<ToInt>(r, a, aStep, bytes); break;
@@ -246,6 +251,7 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.INTEGER + op.NOT_EQUAL: binary<IntegerNotEqual>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.LESS: binary<IntegerLess>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.LESS_EQUAL: binary<IntegerLessEqual>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.REMAINDER: integerRemainder(r, a, aStep, b, bStep, bytes); break;
     default: unreachable();
   }
 }

@@ -215,14 +215,12 @@ const elementwiseCases = [
   binary('minimum', Math.min, [halves, offGrid], { ...smooth }),
   binary(
     'remainder',
-    (x, y) => x - y * Math.floor(x / y),
-    [offGrid, (random, dimensions) => mask(random, dimensions).map((x) => 2 * x - 1)],
-    {
-      ...smooth,
-      specials: [],
-      f32: 1e-6,
-      of: 'operands',
+    (x, y) => {
+      const rest = x % y;
+      return rest !== 0 && rest < 0 !== y < 0 ? rest + y : rest;
     },
+    [offGrid, (random, dimensions) => mask(random, dimensions).map((x) => 2 * x - 1)],
+    smooth,
   ),
   binary('equal', (x, y) => +(x === y), [small, small]),
   binary('notEqual', (x, y) => +(x !== y), [small, small]),

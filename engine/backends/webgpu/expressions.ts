@@ -71,7 +71,10 @@ export const expressions: { readonly [Op in ScalarName]: Expression } = {
   threefry: (_, a, b, c) => `threefryBits(${a}, ${b}, ${c})`,
   toFloat: (_, a) => `f32(${a})`,
   toInt: (_, a) => `toInteger(${a})`,
-  remainder: (_, a, b) => `remainderOf(${a}, ${b})`,
+  remainder: perLane(
+    (_, a, b) => `remainderOf(${a}, ${b})`,
+    (_, a, b) => `integerRemainder(${a}, ${b})`,
+  ),
 };
 
 /** A lane's type in WGSL. @throws TensegrityError `dtype` for f64, which WGSL has not. */
