@@ -187,9 +187,9 @@ export const scalars = {
     (g, _y, a) => [null, a.where(g, 0), a.where(0, g)],
   ),
 
-  bitAnd: row(32, 2, 'bits', 1, (a, b) => a & b, null),
-  bitOr: row(33, 2, 'bits', 1, (a, b) => a | b, null),
-  bitXor: row(34, 2, 'bits', 1, (a, b) => a ^ b, null),
+  bitwiseAnd: row(32, 2, 'bits', 1, (a, b) => a & b, null),
+  bitwiseOr: row(33, 2, 'bits', 1, (a, b) => a | b, null),
+  bitwiseXor: row(34, 2, 'bits', 1, (a, b) => a ^ b, null),
   // The shift count is taken modulo 32.
   shiftLeft: row(35, 2, 'bits', 2, (a, b) => a << b, null),
   // Zeros move in from the left.

@@ -4,7 +4,7 @@ import { check } from './errors.ts';
 import type { Attributes, OpName } from './graph.ts';
 import { Node } from './graph.ts';
 import * as conv from './ops/conv.ts';
-import { cast, scalar } from './ops/elementwise.ts';
+import { cast, logical, scalar, shift } from './ops/elementwise.ts';
 import { stopGradient } from './ops/gradient.ts';
 import * as indexing from './ops/indexing.ts';
 import { matmul } from './ops/matmul.ts';
@@ -23,6 +23,8 @@ export type Nested = number | Nested[];
 /**
  * An n-dimensional array, as an expression: its methods build graph, check shapes at once and compute nothing. Reading it
  * (`data`, `item`, `array`) or `realize` computes what it needs. Tensors are immutable; elementwise methods broadcast as NumPy does.
+ * Bytes count as i32 in arithmetic, and integers wrap at 2³¹, as NumPy's int32 does: −(−2³¹) is −2³¹. What is not closed in integers
+ * (division, powers, roots, exponentials, means, norms) converts them to f32 first.
  */
 export class Tensor {
   readonly node: Node;
@@ -76,6 +78,16 @@ export class Tensor {
   }
   [Symbol.dispose](): void {
     this.dispose();
+  }
+  /** In a template literal what it is. @throws TensegrityError `argument` for `x + 1`, `x < 1` and the like, which JavaScript cannot do on tensors. */
+  [Symbol.toPrimitive](hint: string): string {
+    const what = `Tensor ${this.dtype} ${show(this.shape)}`;
+    check(
+      hint === 'string',
+      'argument',
+      () => `${what} is no number, as +, < or == take: write x.add(1), x.less(1), … or read its number first, await x.item()`,
+    );
+    return what;
   }
 
   // Elementwise
@@ -214,18 +226,41 @@ export class Tensor {
   isFinite(): Tensor {
     return this.abs().less(Infinity);
   }
-  /** Of masks and integers: whether both are other than 0, for 0-or-1 masks; bitwise otherwise. */
-  logicalAnd(other: Tensor): Tensor {
-    return scalar('bitAnd', this, other);
+  /** Whether both are true, as a mask (u8, 0 or 1). Of any type: what is not 0 is true, NaN too; here and in the next three. */
+  logicalAnd(other: Operand): Tensor {
+    return logical('logicalAnd', this, other);
   }
-  logicalOr(other: Tensor): Tensor {
-    return scalar('bitOr', this, other);
+  logicalOr(other: Operand): Tensor {
+    return logical('logicalOr', this, other);
+  }
+  /** Whether just one is true. */
+  logicalXor(other: Operand): Tensor {
+    return logical('logicalXor', this, other);
   }
   logicalNot(): Tensor {
     return this.equal(0);
   }
-  bitXor(other: Operand): Tensor {
-    return scalar('bitXor', this, other);
+  /** Of the bits of integers (floats are an error), as i32; here and in the next five. */
+  bitwiseAnd(other: Operand): Tensor {
+    return scalar('bitwiseAnd', this, other);
+  }
+  bitwiseOr(other: Operand): Tensor {
+    return scalar('bitwiseOr', this, other);
+  }
+  bitwiseXor(other: Operand): Tensor {
+    return scalar('bitwiseXor', this, other);
+  }
+  /** −1 − x, of bytes too. */
+  bitwiseNot(): Tensor {
+    return scalar('bitwiseXor', this, -1);
+  }
+  /** x·2ᶜ, wrapped to 32 bits; a count outside 0 … 31 gives 0, as NumPy has it. */
+  bitwiseLeftShift(count: Operand): Tensor {
+    return shift('bitwiseLeftShift', this, count);
+  }
+  /** ⌊x/2ᶜ⌋: the sign moves in. A count outside 0 … 31 gives 0, or −1 where x is negative, as NumPy has it. */
+  bitwiseRightShift(count: Operand): Tensor {
+    return shift('bitwiseRightShift', this, count);
   }
   /** This is the condition: where it is not 0, `yes`, elsewhere `no`. */
   where(yes: Operand, no: Operand): Tensor {
@@ -238,10 +273,11 @@ export class Tensor {
 
   // Reductions: over `axes`, or all; `keepdims` leaves them with size 1
 
-  sum(axes?: Axes, keepdims?: boolean): Tensor {
+  /** Of integers i32, which wraps at 2³¹: `sum(axes, { dtype: 'f32' })` (with `keepdims` there too) gives a float; also of `prod`. */
+  sum(axes?: Axes, keepdims?: boolean | reduce.SumOptions): Tensor {
     return reduce.sum(this, axes, keepdims);
   }
-  prod(axes?: Axes, keepdims?: boolean): Tensor {
+  prod(axes?: Axes, keepdims?: boolean | reduce.SumOptions): Tensor {
     return reduce.prod(this, axes, keepdims);
   }
   max(axes?: Axes, keepdims?: boolean): Tensor {
@@ -250,7 +286,8 @@ export class Tensor {
   min(axes?: Axes, keepdims?: boolean): Tensor {
     return reduce.min(this, axes, keepdims);
   }
-  mean(axes?: Axes, keepdims?: boolean): Tensor {
+  /** Of integers f32, as those of `variance` and `std`, or the float that `dtype` names. */
+  mean(axes?: Axes, keepdims?: boolean | reduce.SumOptions): Tensor {
     return reduce.mean(this, axes, keepdims);
   }
   /** Unbiased unless `correction: 0`. */

@@ -1,5 +1,6 @@
 import { checkDType, type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
+import type { Node, OpName } from '../graph.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
 import { broadcastShapes } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
@@ -58,10 +59,7 @@ export const castRule: Rule<'cast'> = {
  * @throws TensegrityError `shape` where the shapes do not broadcast.
  */
 export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]): Tensor {
-  for (const operand of operands) {
-    if (!(operand instanceof Tensor) && typeof operand !== 'number')
-      throw new TensegrityError('argument', `${fn}: takes tensors and numbers, got ${typeof operand}; make a tensor of it with tensor()`);
-  }
+  checkOperands(fn, operands);
   const row = scalarRow(fn);
   const valued = row.typing === 'select' ? operands.slice(1) : operands;
   const { operand: dtype } = typings[row.typing](commonType(valued));
@@ -81,6 +79,50 @@ export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]
     tensors.map((tensor) => expand(tensor, shape)),
     { fn },
   );
+}
+
+function checkOperands(name: string, operands: readonly unknown[]): void {
+  for (const operand of operands) {
+    if (!(operand instanceof Tensor) && typeof operand !== 'number')
+      throw new TensegrityError('argument', `${name}: takes tensors and numbers, got ${typeof operand}; make a tensor of it with tensor()`);
+  }
+}
+
+const connectives = { logicalAnd: 'bitwiseAnd', logicalOr: 'bitwiseOr', logicalXor: 'bitwiseXor' } as const;
+
+/** Of truth values, as a mask: what is not 0 is true. Of masks it is a bitwise operation and no more. */
+export function logical(name: keyof typeof connectives, x: Tensor, y: Tensor | number): Tensor {
+  checkOperands(name, [x, y]);
+  return apply('cast', [scalar(connectives[name], truth(x), truth(y))], { dtype: 'u8' });
+}
+
+function truth(x: Tensor | number): Tensor | number {
+  if (typeof x === 'number') return x === 0 ? 0 : 1;
+  return isMask(x.node) ? x : scalar('notEqual', x, 0);
+}
+
+const unchanging: ReadonlySet<OpName> = new Set<OpName>(['reshape', 'permute', 'expand', 'slice', 'flip', 'stopGradient']);
+
+/** Whether it is seen from how a value is made that it is 0 or 1: by a comparison, or by `logical`, perhaps moved since. */
+function isMask(node: Node): boolean {
+  let made = node;
+  while (unchanging.has(made.op)) made = made.inputs[0]!;
+  if (made.is('scalar')) return scalarRow(made.attributes.fn).typing === 'compare';
+  // `cast` brings integers within a byte first: only `logical` makes bytes of bits as they are.
+  const bits = made.is('cast') && made.dtype === 'u8' ? made.inputs[0]! : null;
+  return bits?.is('scalar') === true && scalarRow(bits.attributes.fn).typing === 'bits';
+}
+
+/** Counts outside 0 … 31 move everything out, where the table's shifts take them modulo 32. */
+export function shift(name: 'bitwiseLeftShift' | 'bitwiseRightShift', x: Tensor, by: Tensor | number): Tensor {
+  checkOperands(name, [x, by]);
+  requireIntegers(name, [x, by]);
+  const count = typeof by === 'number' ? full([], by | 0, 'i32') : by;
+  const inside = logical('logicalAnd', scalar('lessEqual', 0, count), scalar('less', count, 32));
+  if (name === 'bitwiseLeftShift') return scalar('where', inside, scalar('shiftLeft', x, count), 0);
+  // The table moves zeros in: that is what is wanted of x ≥ 0, and of ~x where x < 0.
+  const sign = scalar('neg', scalar('less', x, 0));
+  return scalar('bitwiseXor', scalar('shiftRight', scalar('bitwiseXor', x, sign), scalar('where', inside, count, 31)), sign);
 }
 
 function commonType(operands: readonly (Tensor | number)[]): DType {

@@ -121,7 +121,7 @@ const methods: Readonly<Record<string, readonly unknown[]>> = {
       'lessEqual',
       'greater',
       'greaterEqual',
-      'bitXor',
+      'bitwiseXor',
       'logicalAnd',
       'logicalOr',
     ].map((name) => [name, [matrix]]),

@@ -324,7 +324,7 @@ const elementwiseCases = [
   integerBinary('equal', (x, y) => +(x === y), small, 'i32'),
   integerBinary('remainder', floorMod, (random, dimensions) => (random() < 0.5 ? word : small)(random, dimensions), 'i32'),
   integerBinary('remainder', floorMod, byte, 'u8'),
-  integerBinary('bitXor', (x, y) => x ^ y, word, 'i32'),
+  integerBinary('bitwiseXor', (x, y) => x ^ y, word, 'i32'),
   integerBinary('add', (x, y) => x + y, byte, 'u8'),
   integerBinary('sub', (x, y) => x - y, byte, 'u8'),
   integerBinary('less', (x, y) => +(x < y), byte, 'u8'),

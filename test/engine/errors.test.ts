@@ -54,7 +54,7 @@ const image = zeros([1, 4, 5, 5]);
 const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string | RegExp)[]])[] = [
   ['add', () => x.add(zeros([2])), 'shape', 'add', '[2, 3]', '[2]'],
   ['where', () => x.where(zeros([4]), x), 'shape', 'where', '[4]'],
-  ['bitXor', () => x.bitXor(1), 'dtype', 'bitXor', 'f32', 'cast'],
+  ['bitwiseXor', () => x.bitwiseXor(1), 'dtype', 'bitwiseXor', 'f32', 'cast'],
   ['matmul inner', () => x.matmul(x), 'shape', 'matmul', '[2, 3]', '3 and 2'],
   ['matmul batch', () => zeros([2, 2, 3]).matmul(zeros([3, 3, 4])), 'shape', 'matmul', '[2]', '[3]'],
   ['matmul scalar', () => x.matmul(tensor(1)), 'shape', 'matmul', '[]'],
