@@ -101,11 +101,11 @@ export class Tensor {
   mul(other: Operand): Tensor {
     return scalar('mul', this, other);
   }
-  /** Division; integers give f32. */
+  /** Division as IEEE 754 has it; integers, 0 among them, are converted to f32 first. */
   div(other: Operand): Tensor {
     return scalar('div', this, other);
   }
-  /** Power; integers give f32. */
+  /** Power as C's `pow`: of a number below 0 to what is not whole NaN, and x⁰ = 1 of NaN too. Integers are converted to f32 first. */
   pow(exponent: Operand): Tensor {
     return scalar('pow', this, exponent);
   }
@@ -197,7 +197,7 @@ export class Tensor {
   relu(): Tensor {
     return scalar('relu', this);
   }
-  /** Cuts to [low, high]; the gradient is 0 where it cuts. */
+  /** Cuts to [low, high]; to `high` if that is the lower. The gradient is 1 within and at both ends, 0 where it cuts; NaN stays NaN, with gradient 0. */
   clamp(low: number, high: number): Tensor {
     const inside = this.greaterEqual(low).logicalAnd(this.lessEqual(high));
     return inside.where(this, this.stopGradient().maximum(low).minimum(high));
@@ -262,7 +262,10 @@ export class Tensor {
   bitwiseRightShift(count: Operand): Tensor {
     return shift('bitwiseRightShift', this, count);
   }
-  /** This is the condition: where it is not 0, `yes`, elsewhere `no`. */
+  /**
+   * This is the condition: where it is not 0, `yes`, elsewhere `no`. No gradient goes to what is not chosen, nor through it: a root or a
+   * logarithm of 0, a quotient by 0 or a power there does not make it NaN.
+   */
   where(yes: Operand, no: Operand): Tensor {
     return scalar('where', this, yes, no);
   }

@@ -39,13 +39,47 @@ export const scalarRule: Rule<'scalar'> = {
     const { derivative, arity } = scalarRow(fn);
     if (!derivative) return inputs.map(() => null);
     const [a, b, c] = inputs;
+    const guard = maySettle(fn, inputs) ? settled : (_: Tensor, cotangent: Tensor) => cotangent;
     const cotangents = derivative(g, output, a!, b ?? a!, c ?? a!);
     // A cotangent has its operand's type: this is where a cast's derivative casts back.
     return cotangents
       .slice(0, arity)
-      .map((cotangent, i) => (isFloat(inputs[i]!.dtype) && cotangent ? cast(cotangent, inputs[i]!.dtype) : null));
+      .map((cotangent, i) => (isFloat(inputs[i]!.dtype) && cotangent ? cast(guard(g, cotangent), inputs[i]!.dtype) : null));
   },
 };
+
+/** Ops whose slope is infinite, or no number, at some operands. */
+const singular: ReadonlySet<ScalarName> = new Set<ScalarName>([
+  'div',
+  'pow',
+  'sqrt',
+  'exp',
+  'expm1',
+  'log',
+  'log1p',
+  'sin',
+  'cos',
+  'erfInverse',
+  'remainder',
+]);
+
+/** Whether a cotangent may be 0·∞; also that of a product with what may be infinite, as in x·ln x. */
+function maySettle(fn: ScalarName, inputs: readonly Tensor[]): boolean {
+  if (fn === 'mul') return inputs.some(({ node }) => node.is('scalar') && singular.has(node.attributes.fn));
+  const divisor = constantOf(inputs.at(-1)!);
+  if (fn === 'div' || fn === 'pow') return divisor === null || (fn === 'div' ? divisor === 0 : divisor < 1);
+  return singular.has(fn);
+}
+
+function constantOf({ node }: Tensor): number | null {
+  const made = node.op === 'expand' ? node.inputs[0]! : node;
+  return made.is('full') ? made.attributes.value : null;
+}
+
+/** A value that nothing depends on, g = 0, has gradient 0 however steep it is: so has the branch that `where` does not take. */
+function settled(g: Tensor, cotangent: Tensor): Tensor {
+  return g.equal(0).logicalAnd(cotangent.isNaN()).where(0, cotangent);
+}
 
 /** Conversions are scalar ops whose result type is not implied by their operand's: they carry it. */
 export const castRule: Rule<'cast'> = {

@@ -182,12 +182,12 @@ export function logsumexp(of: Tensor, axes?: Axes, keepdims = false): Tensor {
   const peak = max(x, axes, true).stopGradient();
   // A peak of ±∞ must not be subtracted from itself: it is the result.
   const infinite = peak.abs().equal(Infinity);
-  const shifted = infinite.where(
-    peak,
-    sum(infinite.where(0, x.sub(peak)).exp(), axes, true)
-      .log()
-      .add(peak),
-  );
+  const exponentials = infinite.where(0, x.sub(peak)).exp();
+  const total = sum(exponentials, axes, true);
+  // d ln Σeˣ = Σ eˣdx/Σeˣ
+  const shifted = customGradient(infinite.where(peak, total.log().add(peak)), [x], (g) => [
+    exponentials.mul(infinite.where(0, g.div(total))),
+  ]);
   const folded = normalizeAxes(axes, x.rank, 'logsumexp');
   return keepdims ? shifted : shifted.reshape(x.shape.filter((_, axis) => !folded.includes(axis)));
 }
@@ -197,7 +197,9 @@ export function softmax(of: Tensor, axis = -1): Tensor {
   const x = floating(of);
   const at = normalizeAxis(axis, x.rank, 'softmax');
   const exponentials = x.sub(max(x, at, true).stopGradient()).exp();
-  return exponentials.div(sum(exponentials, at, true));
+  // dy = y·(dx − Σ y·dx). It is made of y itself, so that higher derivatives follow.
+  const y: Tensor = customGradient(exponentials.div(sum(exponentials, at, true)), [x], (g) => [y.mul(g.sub(sum(g.mul(y), at, true)))]);
+  return y;
 }
 
 /** x − ln Σ eˣ along `axis`; NaN where {@link softmax} is. */
@@ -205,7 +207,10 @@ export function logSoftmax(of: Tensor, axis = -1): Tensor {
   const x = floating(of);
   const at = normalizeAxis(axis, x.rank, 'logSoftmax');
   const shifted = x.sub(max(x, at, true).stopGradient());
-  return shifted.sub(sum(shifted.exp(), at, true).log());
+  const exponentials = shifted.exp();
+  const total = sum(exponentials, at, true);
+  // dy = dx − Σ eˣdx/Σeˣ
+  return customGradient(shifted.sub(total.log()), [x], (g) => [g.add(exponentials.mul(sum(g.neg(), at, true).div(total)))]);
 }
 
 /**

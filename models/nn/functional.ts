@@ -20,9 +20,7 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
 /** x where positive, else α·(eˣ − 1). (D.-A. Clevert et al., ICLR 2016) */
 export function elu(x: Tensor, alpha = 1): Tensor {
   checkTensors('elu', x);
-  const positive = x.greater(0);
-  // The branch not taken is computed at 0, so that it does not overflow.
-  return positive.where(x, positive.where(0, x).expm1().mul(alpha));
+  return x.greater(0).where(x, x.expm1().mul(alpha));
 }
 
 /** x·Φ(x) with the exact normal distribution function, as PyTorch's default. (D. Hendrycks & K. Gimpel, arXiv 1606.08415) */
@@ -75,7 +73,9 @@ export function cosineSimilarity(x: Tensor, y: Tensor, epsilon?: number): Tensor
 /** The mean of (x − y)² over all elements. */
 export function meanSquaredError(x: Tensor, y: Operand): Tensor {
   checkTensors('meanSquaredError', x);
-  return x.sub(y).square().mean();
+  const difference = x.sub(y);
+  // Squares of integers may be more than an integer holds.
+  return (isFloat(difference.dtype) ? difference : difference.cast('f32')).square().mean();
 }
 
 export interface Standardized {
