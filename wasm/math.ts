@@ -376,26 +376,19 @@ function remainderOfTwo(x: v128, y: v128): v128 {
   return f32x4.demote_f64x2_zero(f64x2.sub(a, f64x2.mul(f64x2.floor(f64x2.div(a, b)), b)));
 }
 
-function remainderOfOne(x: f32, y: f32): f32 {
-  const rest = x % y;
-  return rest != 0 && rest < 0 != y < 0 ? rest + y : rest;
-}
-
 /**
- * x mod y with the sign of y: C's fmod, plus y where the signs differ. For |x/y| < 2²⁸ double does: x/y is at least 2⁻²⁴ from a whole number
- * that it is not, so that it is not rounded to it, and the whole number times y has 52 bits.
+ * x mod y with the sign of y, which is C's fmod, plus y where the signs differ. For |x/y| < 2²⁸ and finite y ({@link fewTimes}) double does:
+ * x/y is at least 2⁻²⁴ from a whole number that it is not, so that it is not rounded to it, and the whole number times y has 52 bits.
  */
 @inline
 export function remainder(x: v128, y: v128): v128 {
-  let rest = join(remainderOfTwo(x, y), remainderOfTwo(highHalf(x), highHalf(y)));
-  const quotient = f32x4.abs(f32x4.div(x, y));
-  if (!i32x4.all_true(v128.and(f32x4.lt(quotient, f32x4.splat(268435456)), f32x4.lt(f32x4.abs(y), infinity())))) {
-    rest = f32x4.splat(remainderOfOne(f32x4.extract_lane(x, 0), f32x4.extract_lane(y, 0)));
-    rest = f32x4.replace_lane(rest, 1, remainderOfOne(f32x4.extract_lane(x, 1), f32x4.extract_lane(y, 1)));
-    rest = f32x4.replace_lane(rest, 2, remainderOfOne(f32x4.extract_lane(x, 2), f32x4.extract_lane(y, 2)));
-    rest = f32x4.replace_lane(rest, 3, remainderOfOne(f32x4.extract_lane(x, 3), f32x4.extract_lane(y, 3)));
-  }
-  return withSignOf(rest, y);
+  return withSignOf(join(remainderOfTwo(x, y), remainderOfTwo(highHalf(x), highHalf(y))), y);
+}
+
+@inline
+export function fewTimes(x: v128, y: v128): bool {
+  const few = f32x4.lt(f32x4.abs(f32x4.div(x, y)), f32x4.splat(268435456));
+  return i32x4.all_true(v128.and(few, f32x4.lt(f32x4.abs(y), infinity())));
 }
 
 @inline

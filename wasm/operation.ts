@@ -24,10 +24,6 @@ function pow(x: v128, y: v128): v128 {
   return math.pow(x, y);
 }
 
-function remainder(x: v128, y: v128): v128 {
-  return math.remainder(x, y);
-}
-
 function threefry(x: v128, y: v128, z: v128): v128 {
   return math.threefry(x, y, z);
 }
@@ -67,7 +63,6 @@ function threefry(x: v128, y: v128, z: v128): v128 {
 @unmanaged class BitAnd { @inline of(x: v128, y: v128): v128 { return v128.and(x, y); } }
 @unmanaged class BitOr { @inline of(x: v128, y: v128): v128 { return v128.or(x, y); } }
 @unmanaged class BitXor { @inline of(x: v128, y: v128): v128 { return v128.xor(x, y); } }
-@unmanaged class Remainder { @inline of(x: v128, y: v128): v128 { return remainder(x, y); } }
 @unmanaged class Threefry { @inline of(x: v128, y: v128, z: v128): v128 { return threefry(x, y, z); } }
 @unmanaged class ToFloat { @inline of(x: v128): v128 { return f32x4.convert_i32x4_s(x); } }
 @unmanaged class ToInt { @inline of(x: v128): v128 { return i32x4.trunc_sat_f32x4_s(x); } }
@@ -169,6 +164,28 @@ function shift(left: bool, r: usize, a: usize, aStep: usize, b: usize, bStep: us
   }
 }
 
+/** The same of one element for any quotient: 28 bits of it at a time, each of whose products with |y|·2²⁸ᵏ is exact. */
+function remainderOf(x: f32, y: f32): f32 {
+  const divisor = abs(<f64>y);
+  let rest = abs(<f64>x);
+  if (!(rest < Infinity && divisor > 0)) return NaN;
+  while (rest >= divisor) {
+    let scale = divisor;
+    while (scale * 268435456 <= rest) scale *= 268435456;
+    rest -= floor(rest / scale) * scale;
+  }
+  return copysign(<f32>(rest > 0 && x < 0 != y < 0 ? divisor - rest : rest), y);
+}
+
+function remainder(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
+  for (const end = r + bytes; r < end; r += 16, a += aStep >> 2, b += bStep >> 2) {
+    const x = v128.load(a);
+    const y = v128.load(b);
+    if (math.fewTimes(x, y)) v128.store(r, math.remainder(x, y));
+    else for (let i: usize = 0; i < 16; i += 4) store<f32>(r + i, remainderOf(load<f32>(a + i), load<f32>(b + i)));
+  }
+}
+
 /** No vector instruction divides integers. */
 function integerRemainder(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 4) {
@@ -218,7 +235,7 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.BIT_XOR: binary<BitXor>(r, a, aStep, b, bStep, bytes); break;
     case op.SHIFT_LEFT: shift(true, r, a, aStep, b, bStep, bytes); break;
     case op.SHIFT_RIGHT: shift(false, r, a, aStep, b, bStep, bytes); break;
-    case op.REMAINDER: binary<Remainder>(r, a, aStep, b, bStep, bytes); break;
+    case op.REMAINDER: remainder(r, a, aStep, b, bStep, bytes); break;
     case op.THREEFRY: ternary<Threefry>(r, a, aStep, b, bStep, c, cStep, bytes); break;
     case op.TO_FLOAT: unary<ToFloat>(r, a, aStep, bytes); break;
     case op.TO_INT: unary<ToInt>(r, a, aStep, bytes); break;
