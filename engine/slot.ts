@@ -113,7 +113,7 @@ export class Slot {
 
   /** As that of its value, a tensor: `slot + 1` is an error. */
   [Symbol.toPrimitive](hint: string): string {
-    return `slot ${this.name}: ${this.value[Symbol.toPrimitive](hint)}`;
+    return this.value[Symbol.toPrimitive](hint);
   }
 
   /**

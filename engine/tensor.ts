@@ -82,11 +82,7 @@ export class Tensor {
   /** In a template literal what it is. @throws TensegrityError `argument` for `x + 1`, `x < 1` and the like, which JavaScript cannot do on tensors. */
   [Symbol.toPrimitive](hint: string): string {
     const what = `Tensor ${this.dtype} ${show(this.shape)}`;
-    check(
-      hint === 'string',
-      'argument',
-      () => `${what} is no number, as +, < or == take: write x.add(1), x.less(1), … or read its number first, await x.item()`,
-    );
+    check(hint === 'string', 'argument', () => `${what} is no number: write x.add(1), x.less(1), …, or read it first, await x.item()`);
     return what;
   }
 

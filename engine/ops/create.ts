@@ -140,7 +140,7 @@ export function linspace(start: number, stop: number, count: number, dtype: DTyp
     () => `linspace: needs finite numbers and a count of at least 1, got ${shown(start)}, ${shown(stop)} and ${shown(count)}`,
   );
   checkDType(dtype, 'linspace');
-  check(isFloat(dtype), 'dtype', () => `linspace: gives floats, f32 or f64, not ${dtype}; round and cast its result`);
+  check(isFloat(dtype), 'dtype', () => `linspace: the dtype must be f32 or f64, got ${dtype}`);
   // From the nearer end, so that both are exact. Two numbers are the ends, whose distance may be no f32.
   const step = count <= 2 ? 0 : (stop - start) / (count - 1);
   const i = arange(count);

@@ -1,6 +1,7 @@
+import { isMovement } from '../compiler/layout.ts';
 import { checkDType, type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
-import type { Node, OpName } from '../graph.ts';
+import type { Node } from '../graph.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
 import { broadcastShapes } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
@@ -66,14 +67,10 @@ const singular: ReadonlySet<ScalarName> = new Set<ScalarName>([
 /** Whether a cotangent may be 0·∞; also that of a product with what may be infinite, as in x·ln x. */
 function maySettle(fn: ScalarName, inputs: readonly Tensor[]): boolean {
   if (fn === 'mul') return inputs.some(({ node }) => node.is('scalar') && singular.has(node.attributes.fn));
-  const divisor = constantOf(inputs.at(-1)!);
-  if (fn === 'div' || fn === 'pow') return divisor === null || (fn === 'div' ? divisor === 0 : divisor < 1);
-  return singular.has(fn);
-}
-
-function constantOf({ node }: Tensor): number | null {
-  const made = node.op === 'expand' ? node.inputs[0]! : node;
-  return made.is('full') ? made.attributes.value : null;
+  let { node } = inputs.at(-1)!;
+  if (node.op === 'expand') node = node.inputs[0]!;
+  const constant = node.is('full') ? node.attributes.value : 0;
+  return singular.has(fn) && !(fn === 'pow' ? constant >= 1 : constant);
 }
 
 /** A value that nothing depends on, g = 0, has gradient 0 however steep it is: so has the branch that `where` does not take. */
@@ -135,12 +132,10 @@ function truth(x: Tensor | number): Tensor | number {
   return isMask(x.node) ? x : scalar('notEqual', x, 0);
 }
 
-const unchanging: ReadonlySet<OpName> = new Set<OpName>(['reshape', 'permute', 'expand', 'slice', 'flip', 'stopGradient']);
-
 /** Whether it is seen from how a value is made that it is 0 or 1: by a comparison, or by `logical`, perhaps moved since. */
 function isMask(node: Node): boolean {
   let made = node;
-  while (unchanging.has(made.op)) made = made.inputs[0]!;
+  while (isMovement(made)) made = made.inputs[0]!;
   if (made.is('scalar')) return scalarRow(made.attributes.fn).typing === 'compare';
   // `cast` brings integers within a byte first: only `logical` makes bytes of bits as they are.
   const bits = made.is('cast') && made.dtype === 'u8' ? made.inputs[0]! : null;
@@ -152,11 +147,11 @@ export function shift(name: 'bitwiseLeftShift' | 'bitwiseRightShift', x: Tensor,
   checkOperands(name, [x, by]);
   requireIntegers(name, [x, by]);
   const count = typeof by === 'number' ? full([], by | 0, 'i32') : by;
-  const inside = logical('logicalAnd', scalar('lessEqual', 0, count), scalar('less', count, 32));
-  if (name === 'bitwiseLeftShift') return scalar('where', inside, scalar('shiftLeft', x, count), 0);
+  const inside = count.greaterEqual(0).logicalAnd(count.less(32));
+  if (name === 'bitwiseLeftShift') return inside.where(scalar('shiftLeft', x, count), 0);
   // The table moves zeros in: that is what is wanted of x ≥ 0, and of ~x where x < 0.
-  const sign = scalar('neg', scalar('less', x, 0));
-  return scalar('bitwiseXor', scalar('shiftRight', scalar('bitwiseXor', x, sign), scalar('where', inside, count, 31)), sign);
+  const sign = x.less(0).neg();
+  return scalar('shiftRight', x.bitwiseXor(sign), inside.where(count, 31)).bitwiseXor(sign);
 }
 
 function commonType(operands: readonly (Tensor | number)[]): DType {

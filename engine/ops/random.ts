@@ -31,29 +31,21 @@ export function key(seed: Key): Tensor {
 /**
  * A key for each whole number `data`, independent of the others and of this one's draws: a number within ±2^53, or one integer as a tensor
  * (i32 or u8), which gives the same key.
- * @throws TensegrityError `argument`, `dtype`, `shape` for anything else.
+ * @throws TensegrityError `argument` for anything else.
  */
 export function foldIn(from: Key, data: number | Tensor): Tensor {
   const pair = words(key(from));
-  if (!(data instanceof Tensor)) {
-    check(Number.isSafeInteger(data), 'argument', () => `foldIn: takes whole numbers within ±2^53, got ${shown(data)}`);
+  const fits = data instanceof Tensor ? data.size === 1 && !isFloat(data.dtype) : Number.isSafeInteger(data);
+  check(fits, 'argument', () => `foldIn: takes one whole number within ±2^53, or an integer tensor of one, got ${shown(data)}`);
+  if (typeof data === 'number')
     return data >= 0 && data < NEAR ? near(pair, word(data)) : far(pair, word(Math.floor(data / 2 ** 32)), word(data));
-  }
-  check(!isFloat(data.dtype), 'dtype', () => `foldIn: takes whole numbers, got ${data.dtype}; convert with .cast('i32')`);
-  check(data.size === 1, 'shape', () => `foldIn: takes one whole number, got ${show(data.shape)}`);
   const low = data.reshape([]).cast('i32');
-  // A byte is near, as its type says.
-  return data.dtype === 'u8'
-    ? near(pair, low)
-    : low
-        .less(0)
-        .logicalOr(low.greaterEqual(NEAR))
-        .where(far(pair, low.less(0).neg(), low), near(pair, low));
+  return scalar('shiftRight', low, Math.log2(NEAR)).where(far(pair, low.less(0).neg(), low), near(pair, low));
 }
 
-// The counters of a draw are below 2³¹. Those above serve `foldIn`, two for each number, downwards from 2³²: so many numbers have some, and the last
-// two make keys for all others, which are the draws of these keys. (`deriveKey` of models/nn does the same in ordinary memory.)
-const NEAR = 2 ** 30 - 2;
+// The counters of a draw are below 2³¹. Those above serve `foldIn`, two for each of so many numbers, downwards from 2³²; the next ones make two
+// keys, of whose draws those of all other numbers are. (`deriveKey` of models/nn does the same in ordinary memory.)
+const NEAR = 2 ** 29;
 
 type Words = readonly [high: Tensor, low: Tensor];
 

@@ -82,7 +82,7 @@ function summand(fn: string, x: Tensor, given: boolean | SumOptions, floats: boo
   const { keepdims, dtype } = options(fn, typeof given === 'boolean' ? { keepdims: given } : given, { keepdims: false, dtype: undefined });
   if (dtype === undefined) return [floats ? floating(x) : x, keepdims];
   const types = ['i32', 'f32', 'f64'].slice(floats ? 1 : 0);
-  check(types.includes(dtype), 'dtype', () => `${fn}: the dtype must be one of ${types.join(', ')}, got ${shown(dtype)}`);
+  check(types.includes(dtype), 'dtype', () => `${fn}: the dtype must be ${types.join(' or ')}, got ${shown(dtype)}`);
   return [x.cast(dtype), keepdims];
 }
 

@@ -30,7 +30,8 @@ function wordsOf(whole: number): [high: number, low: number] {
   return [Math.floor(whole / 2 ** 32) | 0, whole | 0];
 }
 
-const NEAR = 2 ** 30 - 2;
+/** As in engine/ops/random.ts. */
+const NEAR = 2 ** 29;
 
 /**
  * A key for each whole number `data` within ±2^53, independent of the others and of this one's draws: the engine's `foldIn` in ordinary memory.
