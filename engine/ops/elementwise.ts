@@ -40,7 +40,7 @@ export const scalarRule: Rule<'scalar'> = {
     const { derivative, arity } = scalarRow(fn);
     if (!derivative) return inputs.map(() => null);
     const [a, b, c] = inputs;
-    const guard = maySettle(fn, inputs) ? settled : (_: Tensor, cotangent: Tensor) => cotangent;
+    const guard = maySettle(fn, output.node.inputs) ? settled : (_: Tensor, cotangent: Tensor) => cotangent;
     const cotangents = derivative(g, output, a!, b ?? a!, c ?? a!);
     // A cotangent has its operand's type: this is where a cast's derivative casts back.
     return cotangents
@@ -65,12 +65,20 @@ const singular: ReadonlySet<ScalarName> = new Set<ScalarName>([
 ]);
 
 /** Whether a cotangent may be 0·∞; also that of a product with what may be infinite, as in x·ln x. */
-function maySettle(fn: ScalarName, inputs: readonly Tensor[]): boolean {
-  if (fn === 'mul') return inputs.some(({ node }) => node.is('scalar') && singular.has(node.attributes.fn));
-  let { node } = inputs.at(-1)!;
-  if (node.op === 'expand') node = node.inputs[0]!;
-  const constant = node.is('full') ? node.attributes.value : 0;
+function maySettle(fn: ScalarName, inputs: readonly Node[]): boolean {
+  const made = inputs.map(unmoved);
+  if (fn === 'mul')
+    return made.some((node) => node.is('scalar') && node.attributes.fn !== 'mul' && maySettle(node.attributes.fn, node.inputs));
+  const last = made.at(-1)!;
+  const constant = last.is('full') ? last.attributes.value : 0;
   return singular.has(fn) && !(fn === 'pow' ? constant >= 1 : constant);
+}
+
+/** What reshapes, permutations and the like show. */
+function unmoved(node: Node): Node {
+  let source = node;
+  while (isMovement(source)) source = source.inputs[0]!;
+  return source;
 }
 
 /** A value that nothing depends on, g = 0, has gradient 0 however steep it is: so has the branch that `where` does not take. */
@@ -134,8 +142,7 @@ function truth(x: Tensor | number): Tensor | number {
 
 /** Whether it is seen from how a value is made that it is 0 or 1: by a comparison, or by `logical`, perhaps moved since. */
 function isMask(node: Node): boolean {
-  let made = node;
-  while (isMovement(made)) made = made.inputs[0]!;
+  const made = unmoved(node);
   if (made.is('scalar')) return scalarRow(made.attributes.fn).typing === 'compare';
   // `cast` brings integers within a byte first: only `logical` makes bytes of bits as they are.
   const bits = made.is('cast') && made.dtype === 'u8' ? made.inputs[0]! : null;

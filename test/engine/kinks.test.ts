@@ -93,6 +93,21 @@ const kinks: readonly Kink[] = [
   ['eˣ − 1', (x) => x.less(80).where(x.expm1(), 0).sum(), [1000, 0], [0, 1]],
   ['erf⁻¹', (x) => x.abs().less(1).where(x.erfInverse(), 0).sum(), [1, -1, 0], [0, 0, Math.sqrt(Math.PI) / 2]],
   ['a sine', (x) => x.isFinite().where(x.sin(), 0).sum(), [Infinity, 0], [0, 1]],
+  [
+    'rows over their lengths, one of them zero',
+    (x) => {
+      const squares = x.square().sum(1, true);
+      return squares.greater(0).where(x.mul(squares.rsqrt()), 0).slice(null, 0).sum();
+    },
+    [
+      [0, 0],
+      [3, 4],
+    ],
+    [
+      [0, 0],
+      [0.128, -0.096],
+    ],
+  ],
   ['deep down', (x) => x.greater(0).where(x.sqrt().mul(2).add(1).tanh().neg(), 0).sum(), [0], [0]],
 ];
 
