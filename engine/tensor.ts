@@ -196,7 +196,9 @@ export class Tensor {
   /** Cuts to [low, high]; to `high` if that is the lower. The gradient is 1 within and at both ends, 0 where it cuts; NaN stays NaN, with gradient 0. */
   clamp(low: number, high: number): Tensor {
     const inside = this.greaterEqual(low).logicalAnd(this.lessEqual(high));
-    return inside.where(this, this.stopGradient().maximum(low).minimum(high));
+    // A bound that cuts nothing is left out: integers stay what they are.
+    const above = low === -Infinity ? this.stopGradient() : this.stopGradient().maximum(low);
+    return inside.where(this, high === Infinity ? above : above.minimum(high));
   }
   equal(other: Operand): Tensor {
     return scalar('equal', this, other);

@@ -38,9 +38,9 @@ export function foldIn(from: Key, data: number | Tensor): Tensor {
   const fits = data instanceof Tensor ? data.size === 1 && !isFloat(data.dtype) : Number.isSafeInteger(data);
   check(fits, 'argument', () => `foldIn: takes one whole number within ±2^53, or an integer tensor of one, got ${shown(data)}`);
   if (typeof data === 'number')
-    return data >= 0 && data < NEAR ? near(pair, word(data)) : far(pair, word(Math.floor(data / 2 ** 32)), word(data));
+    return data >= 0 && data < NEAR ? near(pair, word(-2 * data - 2)) : far(pair, word(Math.floor(data / 2 ** 32)), word(data));
   const low = data.reshape([]).cast('i32');
-  return scalar('shiftRight', low, Math.log2(NEAR)).where(far(pair, low.less(0).neg(), low), near(pair, low));
+  return scalar('shiftRight', low, Math.log2(NEAR)).where(far(pair, low.less(0).neg(), low), near(pair, low.mul(-2).sub(2)));
 }
 
 // The counters of a draw are below 2³¹. Those above serve `foldIn`, two for each of so many numbers, downwards from 2³²; the next ones make two
@@ -54,15 +54,14 @@ function word(value: number): Tensor {
   return tensor(Int32Array.of(value | 0)).reshape([]);
 }
 
-function near(pair: Words, data: Tensor): Tensor {
-  const counter = data.mul(-2).sub(2);
+function near(pair: Words, counter: Tensor): Tensor {
   return concat([counter, counter.add(1)].map((position) => scalar('threefry', ...pair, position).reshape([1])));
 }
 
 /** `high` and `low` are the number's 64 bits: one joins the key, the other is the position. */
 function far(pair: Words, high: Tensor, low: Tensor): Tensor {
   const drawn = [NEAR, NEAR + 1].map((data) => {
-    const [first, second] = words(near(pair, word(data)));
+    const [first, second] = words(near(pair, word(-2 * data - 2)));
     return scalar('threefry', first, second.bitwiseXor(high), low).reshape([1]);
   });
   return concat(drawn);

@@ -169,11 +169,11 @@ export function std(x: Tensor, axes?: Axes, given: VarianceOptions = {}): Tensor
   return rootOfSquares(variance(x, axes, given));
 }
 
-/** √x, whose slope at 0 is infinite, with a slope of 0 there: what x is a sum of squares of has slope 0 itself, and 0·∞ would be NaN. */
+/** √x with slope 0 at 0, where it is infinite: what x is a sum of squares of has slope 0 itself there, and 0·∞ would be NaN. */
 function rootOfSquares(x: Tensor): Tensor {
-  // There it is the root of 1, and the result replaced.
-  const zero = x.equal(0);
-  return zero.where(0, zero.where(1, x).sqrt());
+  // It is made of the root itself, so that higher derivatives follow.
+  const root: Tensor = customGradient(x.sqrt(), [x], (g) => [x.equal(0).where(0, g.div(root.mul(2)))]);
+  return root;
 }
 
 /** ln Σ eˣ over `axes`, shifted by the maximum so that nothing overflows; −∞ for all −∞, ∞ if any is. Where it is ±∞ its gradient is 0. */

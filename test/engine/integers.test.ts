@@ -122,6 +122,14 @@ describe.each(backends.map((backend) => [backend.name, backend] as const))('on %
     expect(await i32([2]).bitwiseAnd(6).cast('u8').logicalAnd(1).item()).toBe(1);
   });
 
+  it('clamp leaves integers as they are', async () => {
+    const x = i32([LEAST, 2 ** 24 + 1, MOST]);
+    expect(await x.clamp(0, Infinity).array()).toEqual([0, 2 ** 24 + 1, MOST]);
+    expect(await x.clamp(-Infinity, 5).array()).toEqual([LEAST, 5, 5]);
+    expect(await x.clamp(-Infinity, Infinity).array()).toEqual([LEAST, 2 ** 24 + 1, MOST]);
+    expect(x.clamp(0, Infinity).dtype).toBe('i32');
+  });
+
   it('a tensor in a sentence says what it is', () => {
     expect(`${i32([1, 2])}`).toBe('Tensor i32 [2]');
   });
