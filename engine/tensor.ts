@@ -25,6 +25,7 @@ export type Nested = number | Nested[];
  * (`data`, `item`, `array`) or `realize` computes what it needs. Tensors are immutable; elementwise methods broadcast as NumPy does.
  * Bytes count as i32 in arithmetic, and integers wrap at 2³¹, as NumPy's int32 does: −(−2³¹) is −2³¹. What is not closed in integers
  * (division, powers, roots, exponentials, means, norms) converts them to f32 first.
+ * A plain number takes the type of the tensor beside it, or, if that does not hold it, i32 or else f32: so x.less(0.5) of integers compares in f32.
  */
 export class Tensor {
   readonly node: Node;
