@@ -263,7 +263,8 @@ export class Tensor {
   }
   /**
    * This is the condition: where it is not 0, `yes`, elsewhere `no`. No gradient goes to what is not chosen, nor through it: a root or a
-   * logarithm of 0, a quotient by 0 or a power there does not make it NaN.
+   * logarithm of 0, a quotient by 0 or a power there does not make it NaN. (WGSL lets compilers take it that there is no NaN: on webgpu a
+   * second derivative there may be one.)
    */
   where(yes: Operand, no: Operand): Tensor {
     return scalar('where', this, yes, no);

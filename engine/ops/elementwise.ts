@@ -40,7 +40,7 @@ export const scalarRule: Rule<'scalar'> = {
     const { derivative, arity } = scalarRow(fn);
     if (!derivative) return inputs.map(() => null);
     const [a, b, c] = inputs;
-    const guard = maySettle(fn, output.node.inputs) ? settled : (_: Tensor, cotangent: Tensor) => cotangent;
+    const guard = maySettle(fn, output.node.inputs) ? settled : (_: Tensor, cotangent: Tensor): Tensor => cotangent;
     const cotangents = derivative(g, output, a!, b ?? a!, c ?? a!);
     // A cotangent has its operand's type: this is where a cast's derivative casts back.
     return cotangents
@@ -64,14 +64,20 @@ const singular: ReadonlySet<ScalarName> = new Set<ScalarName>([
   'remainder',
 ]);
 
-/** Whether a cotangent may be 0·∞; also that of a product with what may be infinite, as in x·ln x. */
+/**
+ * Whether a cotangent may be 0·∞: that of an op with steep places, but where its last operand is a constant, or has a bound, that keeps it from
+ * them; and that of a product with the value of such an op, as in x·ln x.
+ */
 function maySettle(fn: ScalarName, inputs: readonly Node[]): boolean {
   const made = inputs.map(unmoved);
-  if (fn === 'mul')
-    return made.some((node) => node.is('scalar') && node.attributes.fn !== 'mul' && maySettle(node.attributes.fn, node.inputs));
   const last = made.at(-1)!;
-  const constant = last.is('full') ? last.attributes.value : 0;
-  return singular.has(fn) && !(fn === 'pow' ? constant >= 1 : constant);
+  if (fn === 'mul') {
+    const steep = (node: Node): boolean => node.is('scalar') && node.attributes.fn !== 'mul' && maySettle(node.attributes.fn, node.inputs);
+    return made.some(steep) && !made.some((node) => node.is('full'));
+  }
+  const bound = last.is('scalar') && last.attributes.fn === 'maximum' ? unmoved(last.inputs[1]!) : last;
+  const least = bound.is('full') ? bound.attributes.value : 0;
+  return singular.has(fn) && !(fn === 'pow' ? least >= 1 : fn === 'div' && least > 0);
 }
 
 /** What reshapes, permutations and the like show. */

@@ -20,7 +20,9 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
 /** x where positive, else α·(eˣ − 1). (D.-A. Clevert et al., ICLR 2016) */
 export function elu(x: Tensor, alpha = 1): Tensor {
   checkTensors('elu', x);
-  return x.greater(0).where(x, x.expm1().mul(alpha));
+  const positive = x.greater(0);
+  // d elu = dx where positive, else α·eˣdx; with the exponent cut, so that it does not overflow where it is not taken.
+  return customGradient(positive.where(x, x.expm1().mul(alpha)), [x], (g) => [positive.where(g, g.mul(alpha).mul(x.minimum(0).exp()))]);
 }
 
 /** x·Φ(x) with the exact normal distribution function, as PyTorch's default. (D. Hendrycks & K. Gimpel, arXiv 1606.08415) */
@@ -38,7 +40,8 @@ export function silu(x: Tensor): Tensor {
 /** ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|), which does not overflow. */
 export function softplus(x: Tensor): Tensor {
   checkTensors('softplus', x);
-  return x.maximum(0).add(x.abs().neg().exp().log1p());
+  // d ln(1 + eˣ) = σ(x)·dx
+  return customGradient(x.maximum(0).add(x.abs().neg().exp().log1p()), [x], (g) => [g.mul(x.sigmoid())]);
 }
 
 /** Zeroes elements with probability p and scales the others by 1/(1−p); the same key drops the same elements. @throws TensegrityError `argument` unless 0 ≤ p < 1. */

@@ -58,8 +58,11 @@ export const expressions: { readonly [Op in ScalarName]: Expression } = {
     (_, a) => `max(${a}, 0)`,
   ),
   equal: compare('=='),
-  // Not `!=`, which is false of NaN on some GPUs.
-  notEqual: (_, a, b) => `select(1, 0, ${a} == ${b})`,
+  // Not `!=`, which is false of NaN on some GPUs; and a compiler may take it that a float equals itself.
+  notEqual: perLane(
+    (_, a, b) => (a === b ? `select(0, 1, isNan(${a}))` : `select(1, 0, ${a} == ${b})`),
+    (_, a, b) => `select(1, 0, ${a} == ${b})`,
+  ),
   less: compare('<'),
   lessEqual: compare('<='),
   where: (_, a, b, c) => `select(${c}, ${b}, ${a} != 0)`,
