@@ -112,8 +112,8 @@ function vjpOf(node: Node): Rule<OpName>['vjp'] {
  */
 export function jvp(output: Tensor, variables: readonly Variable[], tangents: readonly Tensor[]): Tensor {
   checkTensors('jvp', output);
-  // Any value will do for u; it must be a node of its own.
-  const u = full(output.shape, 0, output.dtype);
+  // Any value but 0, which would stand for what nothing depends on, will do for u; it must be a node of its own.
+  const u = full(output.shape, 1, output.dtype);
   return grad(inner('jvp: tangent', vjp(output, variables, u), tangents), [u])[0]!.cast(output.dtype);
 }
 

@@ -34,7 +34,7 @@ export {
   split,
   uniform,
 } from './ops/random.ts';
-export type { VarianceOptions } from './ops/reduce.ts';
+export type { SumOptions, VarianceOptions } from './ops/reduce.ts';
 export { affineGrid, type GridSampleOptions, gridSample } from './ops/sample.ts';
 export { type BackendName, type BackendOptions, backend, memoryBytes, realize, useBackend } from './runtime.ts';
 export type { Shape } from './shape.ts';

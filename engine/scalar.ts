@@ -188,9 +188,9 @@ export const scalars = {
     (g, _y, a) => [null, a.where(g, 0), a.where(0, g)],
   ),
 
-  bitAnd: row(32, 2, 'bits', 1, (a, b) => a & b, null),
-  bitOr: row(33, 2, 'bits', 1, (a, b) => a | b, null),
-  bitXor: row(34, 2, 'bits', 1, (a, b) => a ^ b, null),
+  bitwiseAnd: row(32, 2, 'bits', 1, (a, b) => a & b, null),
+  bitwiseOr: row(33, 2, 'bits', 1, (a, b) => a | b, null),
+  bitwiseXor: row(34, 2, 'bits', 1, (a, b) => a ^ b, null),
   // The shift count is taken modulo 32.
   shiftLeft: row(35, 2, 'bits', 2, (a, b) => a << b, null),
   // Zeros move in from the left.
@@ -209,8 +209,17 @@ export const scalars = {
   // Towards zero; NaN becomes 0, and values outside 32 bits become the nearest end, as WASM's saturating conversion does.
   toInt: row(39, 1, 'toInt', 1, (a) => (Number.isNaN(a) ? 0 : Math.min(2147483647, Math.max(-2147483648, Math.trunc(a)))), null),
 
-  // a − b·⌊a/b⌋ on integers, with the sign of b; 0 for b = 0, as NumPy has it. (40 to 55 are the fused forms of `wasm/opcode.ts`.)
-  remainder: row(56, 2, 'bits', 12, (a, b) => (b === 0 ? 0 : ((a % b) + b) % b), null),
+  // d(a mod b) = da − ⌊a/b⌋·db; the quotient is had from the result, since ⌊a/b⌋ of a rounded a/b may be the next whole number.
+  // (40 to 55 are the fused forms of `wasm/opcode.ts`.)
+  remainder: row(
+    56,
+    2,
+    'same',
+    12,
+    floatRemainder,
+    (g, y, a, b) => [g, g.mul(y.sub(a).div(b).round())],
+    (a, b) => (b === 0 ? 0 : ((a % b) + b) % b),
+  ),
 } as const satisfies Record<string, ScalarRow>;
 
 export type ScalarName = keyof typeof scalars;
@@ -234,6 +243,13 @@ function pickDerivative(g: Tensor, first: Tensor, tie: Tensor, second: Tensor): 
 function powReference(a: number, b: number): number {
   if (a === 1 || (a === -1 && Math.abs(b) === Infinity)) return 1;
   return a ** b;
+}
+
+/** C's exact fmod, brought to the sign of the divisor by one addition, which may round: NumPy's and Python's. Zeros have that sign too. */
+function floatRemainder(a: number, b: number): number {
+  const rest = a % b;
+  if (rest === 0) return b < 0 ? -0 : 0;
+  return rest < 0 === b < 0 ? rest : rest + b;
 }
 
 function roundHalfToEven(a: number): number {

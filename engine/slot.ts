@@ -116,6 +116,11 @@ export class Slot {
     currentScope().assigned.set(this, value);
   }
 
+  /** As that of its value, a tensor: `slot + 1` is an error. */
+  [Symbol.toPrimitive](hint: string): string {
+    return this.value[Symbol.toPrimitive](hint);
+  }
+
   /**
    * Replaces the value, from ordinary memory, and with it an assignment that no plan has run. What was asked for before (plans under way
    * among it) sees the old value, everything after the new one.

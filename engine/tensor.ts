@@ -1,11 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { mark } from './arguments.ts';
-import { type DType, dtypes, type HostArray, isFloat, type TypedArray } from './dtype.ts';
+import { type DType, type HostArray, isFloat, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import type { Attributes, OpName } from './graph.ts';
 import { Node } from './graph.ts';
 import * as conv from './ops/conv.ts';
-import { cast, scalar } from './ops/elementwise.ts';
+import { cast, logical, scalar, shift } from './ops/elementwise.ts';
 import { stopGradient } from './ops/gradient.ts';
 import * as indexing from './ops/indexing.ts';
 import { matmul } from './ops/matmul.ts';
@@ -24,6 +24,9 @@ export type Nested = number | Nested[];
 /**
  * An n-dimensional array, as an expression: its methods build graph, check shapes at once and compute nothing. Reading it
  * (`data`, `item`, `array`) or `realize` computes what it needs. Tensors are immutable; elementwise methods broadcast as NumPy does.
+ * Bytes count as i32 in arithmetic, and integers wrap at 2³¹, as NumPy's int32 does: −(−2³¹) is −2³¹. What is not closed in integers
+ * (division, powers, roots, exponentials, means, norms) converts them to f32 first.
+ * A plain number takes the type of the tensor beside it, or, if that does not hold it, i32 or else f32: so x.less(0.5) of integers compares in f32.
  */
 export class Tensor {
   static {
@@ -81,6 +84,12 @@ export class Tensor {
   [Symbol.dispose](): void {
     this.dispose();
   }
+  /** In a template literal what it is. @throws TensegrityError `argument` for `x + 1`, `x < 1` and the like, which JavaScript cannot do on tensors. */
+  [Symbol.toPrimitive](hint: string): string {
+    const what = `Tensor ${this.dtype} ${show(this.shape)}`;
+    check(hint === 'string', 'argument', () => `${what} is no number: write x.add(1), x.less(1), …, or read it first, await x.item()`);
+    return what;
+  }
 
   // Elementwise
 
@@ -93,11 +102,11 @@ export class Tensor {
   mul(other: Operand): Tensor {
     return scalar('mul', this, other);
   }
-  /** Division; integers give f32. */
+  /** Division as IEEE 754 has it; integers, 0 among them, are converted to f32 first. */
   div(other: Operand): Tensor {
     return scalar('div', this, other);
   }
-  /** Power; integers give f32. */
+  /** Power as C's `pow`: of a number below 0 to what is not whole NaN, and x⁰ = 1 of NaN too. Integers are converted to f32 first. */
   pow(exponent: Operand): Tensor {
     return scalar('pow', this, exponent);
   }
@@ -107,11 +116,13 @@ export class Tensor {
   minimum(other: Operand): Tensor {
     return scalar('minimum', this, other);
   }
-  /** x − y·⌊x/y⌋, which has the sign of y. Of integers exact, as i32, and 0 for y = 0; of floats NaN there. */
+  /**
+   * What x leaves when divided by y, with the sign of y (zeros too), as NumPy's and Python's: exact, however large x/y is; where the signs
+   * of x and y differ, C's `fmod` plus y, rounded once. x mod ±∞ is x, or y where the signs differ; ∞ mod y and NaN give NaN. For y = 0 floats
+   * give NaN and integers 0. Integers give i32. Its gradient is 1 in x and −⌊x/y⌋ in y, at the jumps too.
+   */
   remainder(other: Operand): Tensor {
-    if (!isFloat(this.dtype) && (other instanceof Tensor ? !isFloat(other.dtype) : dtypes.i32.holds(other)))
-      return scalar('remainder', this, other);
-    return this.sub(this.div(other).floor().mul(other));
+    return scalar('remainder', this, other);
   }
   neg(): Tensor {
     return scalar('neg', this);
@@ -187,10 +198,12 @@ export class Tensor {
   relu(): Tensor {
     return scalar('relu', this);
   }
-  /** Cuts to [low, high]; the gradient is 0 where it cuts. */
+  /** Cuts to [low, high]; to `high` if that is the lower. The gradient is 1 within and at both ends, 0 where it cuts; NaN stays NaN, with gradient 0. */
   clamp(low: number, high: number): Tensor {
     const inside = this.greaterEqual(low).logicalAnd(this.lessEqual(high));
-    return inside.where(this, this.stopGradient().maximum(low).minimum(high));
+    // A bound that cuts nothing is left out: integers stay what they are.
+    const above = low === -Infinity ? this.stopGradient() : this.stopGradient().maximum(low);
+    return inside.where(this, high === Infinity ? above : above.minimum(high));
   }
   equal(other: Operand): Tensor {
     return scalar('equal', this, other);
@@ -216,20 +229,47 @@ export class Tensor {
   isFinite(): Tensor {
     return this.abs().less(Infinity);
   }
-  /** Of masks and integers: whether both are other than 0, for 0-or-1 masks; bitwise otherwise. */
-  logicalAnd(other: Tensor): Tensor {
-    return scalar('bitAnd', this, other);
+  /** Whether both are true, as a mask (u8, 0 or 1). Of any type: what is not 0 is true, NaN too; here and in the next three. */
+  logicalAnd(other: Operand): Tensor {
+    return logical('logicalAnd', this, other);
   }
-  logicalOr(other: Tensor): Tensor {
-    return scalar('bitOr', this, other);
+  logicalOr(other: Operand): Tensor {
+    return logical('logicalOr', this, other);
+  }
+  /** Whether just one is true. */
+  logicalXor(other: Operand): Tensor {
+    return logical('logicalXor', this, other);
   }
   logicalNot(): Tensor {
     return this.equal(0);
   }
-  bitXor(other: Operand): Tensor {
-    return scalar('bitXor', this, other);
+  /** Of the bits of integers (floats are an error), as i32; here and in the next five. */
+  bitwiseAnd(other: Operand): Tensor {
+    return scalar('bitwiseAnd', this, other);
   }
-  /** This is the condition: where it is not 0, `yes`, elsewhere `no`. */
+  bitwiseOr(other: Operand): Tensor {
+    return scalar('bitwiseOr', this, other);
+  }
+  bitwiseXor(other: Operand): Tensor {
+    return scalar('bitwiseXor', this, other);
+  }
+  /** −1 − x, of bytes too. */
+  bitwiseNot(): Tensor {
+    return scalar('bitwiseXor', this, -1);
+  }
+  /** x·2ᶜ, wrapped to 32 bits; a count outside 0 … 31 gives 0, as NumPy has it. */
+  bitwiseLeftShift(count: Operand): Tensor {
+    return shift('bitwiseLeftShift', this, count);
+  }
+  /** ⌊x/2ᶜ⌋: the sign moves in. A count outside 0 … 31 gives 0, or −1 where x is negative, as NumPy has it. */
+  bitwiseRightShift(count: Operand): Tensor {
+    return shift('bitwiseRightShift', this, count);
+  }
+  /**
+   * This is the condition: where it is not 0, `yes`, elsewhere `no`. No gradient goes to what is not chosen, nor through it: a root or a
+   * logarithm of 0, a quotient by 0 or a power there does not make it NaN. (WGSL lets compilers take it that there is no NaN: on webgpu a
+   * second derivative there may be one.)
+   */
   where(yes: Operand, no: Operand): Tensor {
     return scalar('where', this, yes, no);
   }
@@ -240,10 +280,11 @@ export class Tensor {
 
   // Reductions: over `axes`, or all; `keepdims` leaves them with size 1
 
-  sum(axes?: Axes, keepdims?: boolean): Tensor {
+  /** Of integers i32, which wraps at 2³¹: `sum(axes, { dtype: 'f32' })` (with `keepdims` there too) gives a float; also of `prod`. */
+  sum(axes?: Axes, keepdims?: boolean | reduce.SumOptions): Tensor {
     return reduce.sum(this, axes, keepdims);
   }
-  prod(axes?: Axes, keepdims?: boolean): Tensor {
+  prod(axes?: Axes, keepdims?: boolean | reduce.SumOptions): Tensor {
     return reduce.prod(this, axes, keepdims);
   }
   max(axes?: Axes, keepdims?: boolean): Tensor {
@@ -252,7 +293,8 @@ export class Tensor {
   min(axes?: Axes, keepdims?: boolean): Tensor {
     return reduce.min(this, axes, keepdims);
   }
-  mean(axes?: Axes, keepdims?: boolean): Tensor {
+  /** Of integers f32, as those of `variance` and `std`, or the float that `dtype` names. */
+  mean(axes?: Axes, keepdims?: boolean | reduce.SumOptions): Tensor {
     return reduce.mean(this, axes, keepdims);
   }
   /** Unbiased unless `correction: 0`. */

@@ -219,7 +219,7 @@ function quarterTurns(x: v128): v128 {
 }
 
 @inline
-function remainder(x: v128, n: v128): v128 {
+function withinQuarter(x: v128, n: v128): v128 {
   const r = f64x2.sub(x, f64x2.mul(n, f64x2.splat(1.5707963109016418)));
   return f32x4.demote_f64x2_zero(f64x2.sub(r, f64x2.mul(n, f64x2.splat(1.5893254773528197e-8))));
 }
@@ -245,7 +245,7 @@ function sine(x: v128, phase: i32): v128 {
   const high = patchHuge(f64x2.promote_low_f32x4(highHalf(x)));
   const nLow = quarterTurns(low);
   const nHigh = quarterTurns(high);
-  const r = join(remainder(low, nLow), remainder(high, nHigh));
+  const r = join(withinQuarter(low, nLow), withinQuarter(high, nHigh));
   const n = join(i32x4.trunc_sat_f64x2_s_zero(nLow), i32x4.trunc_sat_f64x2_s_zero(nHigh));
   const quadrant = i32x4.add(n, i32x4.splat(phase));
   const z = f32x4.mul(r, r);
@@ -366,6 +366,29 @@ export function pow(a: v128, b: v128): v128 {
   const unit = v128.and(f32x4.eq(magnitude, one()), f32x4.eq(f32x4.abs(b), infinity()));
   const always = v128.or(v128.or(f32x4.eq(a, one()), f32x4.eq(b, zero())), unit);
   return v128.bitselect(one(), y, always);
+}
+
+/** x − ⌊x/y⌋·y of two, in double. */
+@inline
+function remainderOfTwo(x: v128, y: v128): v128 {
+  const a = f64x2.promote_low_f32x4(x);
+  const b = f64x2.promote_low_f32x4(y);
+  return f32x4.demote_f64x2_zero(f64x2.sub(a, f64x2.mul(f64x2.floor(f64x2.div(a, b)), b)));
+}
+
+/**
+ * x mod y with the sign of y, which is C's fmod, plus y where the signs differ. For |x/y| < 2²⁸ and finite y ({@link fewTimes}) double does:
+ * x/y is at least 2⁻²⁴ from a whole number that it is not, so that it is not rounded to it, and the whole number times y has 52 bits.
+ */
+@inline
+export function remainder(x: v128, y: v128): v128 {
+  return withSignOf(join(remainderOfTwo(x, y), remainderOfTwo(highHalf(x), highHalf(y))), y);
+}
+
+@inline
+export function fewTimes(x: v128, y: v128): bool {
+  const few = f32x4.lt(f32x4.abs(f32x4.div(x, y)), f32x4.splat(268435456));
+  return i32x4.all_true(v128.and(few, f32x4.lt(f32x4.abs(y), infinity())));
 }
 
 @inline

@@ -78,7 +78,7 @@ export const ARGMIN = 53;
 export const SQUARE = 54;
 export const DOT = 55;
 
-/** Of integers, with the sign of the divisor; 0 for a divisor of 0. */
+/** With the sign of the divisor; for a divisor of 0 integers give 0, floats NaN. */
 export const REMAINDER = 56;
 
 // Fused forms whose factors y and w are the same for all elements of a block.

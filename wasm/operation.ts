@@ -164,8 +164,30 @@ function shift(left: bool, r: usize, a: usize, aStep: usize, b: usize, bStep: us
   }
 }
 
-/** No vector instruction divides integers. */
+/** The same of one element for any quotient: 28 bits of it at a time, each of whose products with |y|·2²⁸ᵏ is exact. */
+function remainderOf(x: f32, y: f32): f32 {
+  const divisor = abs(<f64>y);
+  let rest = abs(<f64>x);
+  if (!(rest < Infinity && divisor > 0)) return NaN;
+  while (rest >= divisor) {
+    let scale = divisor;
+    while (scale * 268435456 <= rest) scale *= 268435456;
+    rest -= floor(rest / scale) * scale;
+  }
+  return copysign(<f32>(rest > 0 && x < 0 != y < 0 ? divisor - rest : rest), y);
+}
+
 function remainder(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
+  for (const end = r + bytes; r < end; r += 16, a += aStep >> 2, b += bStep >> 2) {
+    const x = v128.load(a);
+    const y = v128.load(b);
+    if (math.fewTimes(x, y)) v128.store(r, math.remainder(x, y));
+    else for (let i: usize = 0; i < 16; i += 4) store<f32>(r + i, remainderOf(load<f32>(a + i), load<f32>(b + i)));
+  }
+}
+
+/** No vector instruction divides integers. */
+function integerRemainder(r: usize, a: usize, aStep: usize, b: usize, bStep: usize, bytes: usize): void {
   for (let i: usize = 0; i < bytes; i += 4) {
     const divisor = load<i32>(b + (bStep ? i : 0));
     let rest = divisor ? load<i32>(a + (aStep ? i : 0)) % divisor : 0;
@@ -246,6 +268,7 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.INTEGER + op.NOT_EQUAL: binary<IntegerNotEqual>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.LESS: binary<IntegerLess>(r, a, aStep, b, bStep, bytes); break;
     case op.INTEGER + op.LESS_EQUAL: binary<IntegerLessEqual>(r, a, aStep, b, bStep, bytes); break;
+    case op.INTEGER + op.REMAINDER: integerRemainder(r, a, aStep, b, bStep, bytes); break;
     default: unreachable();
   }
 }

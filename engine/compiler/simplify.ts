@@ -107,7 +107,7 @@ function rewriteCast(node: Node, x: Node, make: Make): Node {
   const [inner] = x.inputs;
   if (x.op === 'cast' && inner && inner.dtype === 'u8' && x.dtype === 'i32')
     return make('cast', [inner], { dtype: node.dtype }, node.shape, node.dtype);
-  return node;
+  return beforeExpand(node, make);
 }
 
 function rewritePermute(node: Node<'permute'>, x: Node, make: Make): Node {
@@ -141,9 +141,9 @@ const exactlyRounded: ReadonlySet<ScalarName> = new Set<ScalarName>([
   'less',
   'lessEqual',
   'where',
-  'bitAnd',
-  'bitOr',
-  'bitXor',
+  'bitwiseAnd',
+  'bitwiseOr',
+  'bitwiseXor',
   'shiftLeft',
   'shiftRight',
   'remainder',
@@ -174,14 +174,14 @@ function rewriteScalar(node: Node<'scalar'>, make: Make): Node {
 }
 
 /** op(expand(x), expand(y)) = expand(op(x, y)): computed once for each value, not once for each copy. */
-function beforeExpand(node: Node<'scalar'>, make: Make): Node {
+function beforeExpand(node: Node, make: Make): Node {
   const expanded = node.inputs.filter((input) => input.op !== 'full');
   const source = expanded[0]?.op === 'expand' ? expanded[0].inputs[0]!.shape : null;
   if (!source || !expanded.every((input) => input.op === 'expand' && sameShape(input.inputs[0]!.shape, source))) return node;
   const inputs = node.inputs.map((input) =>
     input.is('full') ? make('full', [], input.attributes, source, input.dtype) : input.inputs[0]!,
   );
-  const small = make('scalar', inputs, node.attributes, source, node.dtype);
+  const small = make(node.op, inputs, node.attributes, source, node.dtype);
   return make('expand', [small], { shape: node.shape }, node.shape, node.dtype);
 }
 

@@ -7,6 +7,7 @@ import {
   element,
   elementsOf,
   type HostArray,
+  isFloat,
   type NumericArray,
   promote,
   readTypeOf,
@@ -150,13 +151,18 @@ export function eye(n: number, dtype: DType = 'f32'): Tensor {
   return i.reshape([n, 1]).equal(i).cast(dtype);
 }
 
-/** `count` numbers from `start` to `stop`, both included, evenly spaced. */
+/** `count` numbers from `start` to `stop`, both included exactly, evenly spaced; one number is `start`. */
 export function linspace(start: number, stop: number, count: number, dtype: DType = 'f32'): Tensor {
   check(
     [start, stop, count].every(Number.isFinite) && count >= 1,
     'argument',
     () => `linspace: needs finite numbers and a count of at least 1, got ${shown(start)}, ${shown(stop)} and ${shown(count)}`,
   );
-  const step = count === 1 ? 0 : (stop - start) / (count - 1);
-  return arange(count, dtype).mul(step).add(start);
+  checkDType(dtype, 'linspace');
+  check(isFloat(dtype), 'dtype', () => `linspace: the dtype must be f32 or f64, got ${dtype}`);
+  // From the nearer end, so that both are exact. Two numbers are the ends, whose distance may be no f32.
+  const step = count <= 2 ? 0 : (stop - start) / (count - 1);
+  const i = arange(count);
+  const from = (end: number, steps: Tensor): Tensor => steps.cast(dtype).mul(step).add(end);
+  return i.less(Math.ceil(count / 2)).where(from(start, i), from(stop, i.sub(count - 1)));
 }

@@ -1,6 +1,8 @@
 import { shown } from '../arguments.ts';
+import { isMovement } from '../compiler/layout.ts';
 import { checkDType, type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
+import type { Node } from '../graph.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
 import { broadcastShapes } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
@@ -39,13 +41,57 @@ export const scalarRule: Rule<'scalar'> = {
     const { derivative, arity } = scalarRow(fn);
     if (!derivative) return inputs.map(() => null);
     const [a, b, c] = inputs;
+    const guard = maySettle(fn, output.node.inputs) ? settled : (_: Tensor, cotangent: Tensor): Tensor => cotangent;
     const cotangents = derivative(g, output, a!, b ?? a!, c ?? a!);
     // A cotangent has its operand's type: this is where a cast's derivative casts back.
     return cotangents
       .slice(0, arity)
-      .map((cotangent, i) => (isFloat(inputs[i]!.dtype) && cotangent ? cast(cotangent, inputs[i]!.dtype) : null));
+      .map((cotangent, i) => (isFloat(inputs[i]!.dtype) && cotangent ? cast(guard(g, cotangent), inputs[i]!.dtype) : null));
   },
 };
+
+/** Ops whose slope is infinite, or no number, at some operands. */
+const singular: ReadonlySet<ScalarName> = new Set<ScalarName>([
+  'div',
+  'pow',
+  'sqrt',
+  'exp',
+  'expm1',
+  'log',
+  'log1p',
+  'sin',
+  'cos',
+  'erfInverse',
+  'remainder',
+]);
+
+/**
+ * Whether a cotangent may be 0·∞: that of an op with steep places, but where its last operand is a constant, or has a bound, that keeps it from
+ * them; and that of a product with the value of such an op, as in x·ln x.
+ */
+function maySettle(fn: ScalarName, inputs: readonly Node[]): boolean {
+  const made = inputs.map(unmoved);
+  const last = made.at(-1)!;
+  if (fn === 'mul') {
+    const steep = (node: Node): boolean => node.is('scalar') && node.attributes.fn !== 'mul' && maySettle(node.attributes.fn, node.inputs);
+    return made.some(steep) && !made.some((node) => node.is('full'));
+  }
+  const bound = last.is('scalar') && last.attributes.fn === 'maximum' ? unmoved(last.inputs[1]!) : last;
+  const least = bound.is('full') ? bound.attributes.value : 0;
+  return singular.has(fn) && !(fn === 'pow' ? least >= 1 : fn === 'div' && least > 0);
+}
+
+/** What reshapes, permutations and the like show. */
+function unmoved(node: Node): Node {
+  let source = node;
+  while (isMovement(source)) source = source.inputs[0]!;
+  return source;
+}
+
+/** A value that nothing depends on, g = 0, has gradient 0 however steep it is: so has the branch that `where` does not take. */
+function settled(g: Tensor, cotangent: Tensor): Tensor {
+  return g.equal(0).logicalAnd(cotangent.isNaN()).where(0, cotangent);
+}
 
 /** Conversions are scalar ops whose result type is not implied by their operand's: they carry it. */
 export const castRule: Rule<'cast'> = {
@@ -59,10 +105,7 @@ export const castRule: Rule<'cast'> = {
  * @throws TensegrityError `shape` where the shapes do not broadcast.
  */
 export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]): Tensor {
-  for (const operand of operands) {
-    if (!(operand instanceof Tensor) && typeof operand !== 'number')
-      throw new TensegrityError('argument', `${fn}: takes tensors and numbers, got ${shown(operand)}; make a tensor of it with tensor()`);
-  }
+  checkOperands(fn, operands);
   const row = scalarRow(fn);
   const valued = row.typing === 'select' ? operands.slice(1) : operands;
   const { operand: dtype } = typings[row.typing](commonType(valued));
@@ -82,6 +125,47 @@ export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]
     tensors.map((tensor) => expand(tensor, shape)),
     { fn },
   );
+}
+
+function checkOperands(name: string, operands: readonly unknown[]): void {
+  for (const operand of operands) {
+    if (!(operand instanceof Tensor) && typeof operand !== 'number')
+      throw new TensegrityError('argument', `${name}: takes tensors and numbers, got ${shown(operand)}; make a tensor of it with tensor()`);
+  }
+}
+
+const connectives = { logicalAnd: 'bitwiseAnd', logicalOr: 'bitwiseOr', logicalXor: 'bitwiseXor' } as const;
+
+/** Of truth values, as a mask: what is not 0 is true. Of masks it is a bitwise operation and no more. */
+export function logical(name: keyof typeof connectives, x: Tensor, y: Tensor | number): Tensor {
+  checkOperands(name, [x, y]);
+  return apply('cast', [scalar(connectives[name], truth(x), truth(y))], { dtype: 'u8' });
+}
+
+function truth(x: Tensor | number): Tensor | number {
+  if (typeof x === 'number') return x === 0 ? 0 : 1;
+  return isMask(x.node) ? x : scalar('notEqual', x, 0);
+}
+
+/** Whether it is seen from how a value is made that it is 0 or 1: by a comparison, or by `logical`, perhaps moved since. */
+function isMask(node: Node): boolean {
+  const made = unmoved(node);
+  if (made.is('scalar')) return scalarRow(made.attributes.fn).typing === 'compare';
+  // `cast` brings integers within a byte first: only `logical` makes bytes of bits as they are.
+  const bits = made.is('cast') && made.dtype === 'u8' ? made.inputs[0]! : null;
+  return bits?.is('scalar') === true && scalarRow(bits.attributes.fn).typing === 'bits';
+}
+
+/** Counts outside 0 … 31 move everything out, where the table's shifts take them modulo 32. */
+export function shift(name: 'bitwiseLeftShift' | 'bitwiseRightShift', x: Tensor, by: Tensor | number): Tensor {
+  checkOperands(name, [x, by]);
+  requireIntegers(name, [x, by]);
+  const count = typeof by === 'number' ? full([], by | 0, 'i32') : by;
+  const inside = count.greaterEqual(0).logicalAnd(count.less(32));
+  if (name === 'bitwiseLeftShift') return inside.where(scalar('shiftLeft', x, count), 0);
+  // The table moves zeros in: that is what is wanted of x ≥ 0, and of ~x where x < 0.
+  const sign = x.less(0).neg();
+  return scalar('shiftRight', x.bitwiseXor(sign), inside.where(count, 31)).bitwiseXor(sign);
 }
 
 function commonType(operands: readonly (Tensor | number)[]): DType {

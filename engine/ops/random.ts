@@ -1,5 +1,5 @@
 import { options, shown } from '../arguments.ts';
-import { type DType, dtypes } from '../dtype.ts';
+import { type DType, dtypes, isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import { checkShape, type Shape, show, sizeOf } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
@@ -28,24 +28,52 @@ export function key(seed: Key): Tensor {
   return tensor(new Int32Array([Math.floor(seed / 2 ** 32), seed | 0]));
 }
 
-/** Another key, independent of this one's draws for all purposes, for each whole number `data`. */
+/**
+ * A key for each whole number `data`, independent of the others and of this one's draws: a number within ±2^53, or one integer as a tensor
+ * (i32 or u8), which gives the same key.
+ * @throws TensegrityError `argument` for anything else.
+ */
 export function foldIn(from: Key, data: number | Tensor): Tensor {
-  const [high, low] = words(key(from));
-  check(data instanceof Tensor || Number.isSafeInteger(data), 'argument', () => `foldIn: takes whole numbers, got ${shown(data)}`);
-  // Counters of a draw start at 0; these count down from the other end.
-  const counter = data instanceof Tensor ? data.cast('i32').mul(-2).sub(2) : tensor(new Int32Array([-2 * data - 2])).squeeze();
-  const first = scalar('threefry', high, low, counter).reshape([1]);
-  const second = scalar('threefry', high, low, counter.add(1)).reshape([1]);
-  return concat([first, second]);
+  const pair = words(key(from));
+  const fits = data instanceof Tensor ? data.size === 1 && !isFloat(data.dtype) : Number.isSafeInteger(data);
+  check(fits, 'argument', () => `foldIn: takes one whole number within ±2^53, or an integer tensor of one, got ${shown(data)}`);
+  if (typeof data === 'number')
+    return data >= 0 && data < NEAR ? near(pair, word(-2 * data - 2)) : far(pair, word(Math.floor(data / 2 ** 32)), word(data));
+  const low = data.reshape([]).cast('i32');
+  return scalar('shiftRight', low, Math.log2(NEAR)).where(far(pair, low.less(0).neg(), low), near(pair, low.mul(-2).sub(2)));
 }
 
-/** `count` independent keys. */
+// The counters of a draw are below 2³¹. Those above serve `foldIn`, two for each of so many numbers, downwards from 2³²; the next ones make two
+// keys, of whose draws those of all other numbers are. (`deriveKey` of models/nn does the same in ordinary memory.)
+const NEAR = 2 ** 29;
+
+type Words = readonly [high: Tensor, low: Tensor];
+
+/** The low 32 bits of a number: a leaf, so that every number has the same plan. */
+function word(value: number): Tensor {
+  return tensor(Int32Array.of(value | 0)).reshape([]);
+}
+
+function near(pair: Words, counter: Tensor): Tensor {
+  return concat([counter, counter.add(1)].map((position) => scalar('threefry', ...pair, position).reshape([1])));
+}
+
+/** `high` and `low` are the number's 64 bits: one joins the key, the other is the position. */
+function far(pair: Words, high: Tensor, low: Tensor): Tensor {
+  const drawn = [NEAR, NEAR + 1].map((data) => {
+    const [first, second] = words(near(pair, word(-2 * data - 2)));
+    return scalar('threefry', first, second.bitwiseXor(high), low).reshape([1]);
+  });
+  return concat(drawn);
+}
+
+/** `count` independent keys: those that {@link foldIn} gives for 0, 1, … */
 export function split(from: Key, count: number): Tensor[] {
   checkShape([count], 'split');
   return Array.from({ length: count }, (_, i) => foldIn(from, i));
 }
 
-function words(pair: Tensor): [Tensor, Tensor] {
+function words(pair: Tensor): Words {
   return [narrow(pair, 0, 0, 1).squeeze(), narrow(pair, 0, 1, 1).squeeze()];
 }
 

@@ -1,4 +1,4 @@
-import { options } from '../arguments.ts';
+import { options, shown } from '../arguments.ts';
 import type { Reduction } from '../compiler/plan.ts';
 import { type DType, isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
@@ -70,14 +70,39 @@ function fold(fn: Reduction, x: Tensor, axes: Axes, keepdims: boolean): Tensor {
   return keepdims ? keepAxes(folded, x, normalized) : folded;
 }
 
-/** The sum over `axes` (all, if none are named); 0 where they are empty. */
-export function sum(x: Tensor, axes?: Axes, keepdims = false): Tensor {
-  return fold('sum', x, axes, keepdims);
+export interface SumOptions {
+  /** Whether the folded axes stay, with size 1; false, unless given. */
+  readonly keepdims?: boolean;
+  /** What elements are converted to before anything is added or multiplied, and the type of the result; integers are i32, floats as they are, unless given. */
+  readonly dtype?: Exclude<DType, 'u8'> | undefined;
 }
 
-/** The product over `axes`; 1 where they are empty. */
-export function prod(x: Tensor, axes?: Axes, keepdims = false): Tensor {
-  return fold('prod', x, axes, keepdims);
+/** The tensor to fold, and whether its axes stay. `keepdims` may be given by itself. @throws TensegrityError `argument`, `dtype`. */
+function summand(fn: string, x: Tensor, given: boolean | SumOptions, floats: boolean): readonly [x: Tensor, keepdims: boolean] {
+  const { keepdims, dtype } = options(fn, typeof given === 'boolean' ? { keepdims: given } : given, { keepdims: false, dtype: undefined });
+  if (dtype === undefined) return [floats ? floating(x) : x, keepdims];
+  const types = ['i32', 'f32', 'f64'].slice(floats ? 1 : 0);
+  check(types.includes(dtype), 'dtype', () => `${fn}: the dtype must be ${types.join(' or ')}, got ${shown(dtype)}`);
+  return [x.cast(dtype), keepdims];
+}
+
+function floating(x: Tensor): Tensor {
+  return isFloat(x.dtype) ? x : x.cast('f32');
+}
+
+/**
+ * The sum over `axes` (all, if none are named); 0 where they are empty. Of integers it is i32 and wraps at 2³¹, as NumPy's of int32 does: 9 million
+ * bytes of 255 are more. For a float give `{ dtype: 'f32' }`, or 'f64' on the cpu backend.
+ */
+export function sum(x: Tensor, axes?: Axes, given: boolean | SumOptions = false): Tensor {
+  const [summed, keepdims] = summand('sum', x, given, false);
+  return fold('sum', summed, axes, keepdims);
+}
+
+/** The product over `axes`; 1 where they are empty. Of integers it is i32 and wraps, as {@link sum}. */
+export function prod(x: Tensor, axes?: Axes, given: boolean | SumOptions = false): Tensor {
+  const [factors, keepdims] = summand('prod', x, given, false);
+  return fold('prod', factors, axes, keepdims);
 }
 
 /** The maximum over `axes`; NaN if any element is. An empty one gives −∞ (integers: the least). */
@@ -113,66 +138,86 @@ export function countOf(x: Tensor, axes: Axes): number {
   return normalizeAxes(axes, x.rank, 'reduce').reduce((count, axis) => count * x.shape[axis]!, 1);
 }
 
-/** The mean over `axes`; NaN where they are empty. Integers give f32. */
-export function mean(x: Tensor, axes?: Axes, keepdims = false): Tensor {
-  const dtype: DType = isFloat(x.dtype) ? x.dtype : 'f32';
-  return sum(x.cast(dtype), axes, keepdims).div(countOf(x, axes));
+/** The mean over `axes`; NaN where they are empty. Integers are converted to f32 (or `dtype`, a float) first, so that no sum wraps. */
+export function mean(x: Tensor, axes?: Axes, given: boolean | SumOptions = false): Tensor {
+  const [summed, keepdims] = summand('mean', x, given, true);
+  return fold('sum', summed, axes, keepdims).div(countOf(x, axes));
 }
 
-export interface VarianceOptions {
-  readonly keepdims?: boolean;
+export interface VarianceOptions extends SumOptions {
   /** The divisor is the count less this: 1 (the default) is the unbiased estimate, 0 the biased one. */
   readonly correction?: number;
 }
 
 /**
  * The variance over `axes`, in two passes (mean, then squared deviations), so that a large mean costs no accuracy.
- * NaN where the count does not exceed `correction`, as PyTorch has it.
+ * NaN where the count does not exceed `correction`, as PyTorch has it. Integers are converted to f32 (or `dtype`, a float) first.
  */
-export function variance(x: Tensor, axes?: Axes, given: VarianceOptions = {}): Tensor {
-  const { keepdims, correction } = options('variance', given, { keepdims: false, correction: 1 });
+export function variance(of: Tensor, axes?: Axes, given: VarianceOptions = {}): Tensor {
+  const { correction, ...rest } = options('variance', given, { keepdims: false, correction: 1, dtype: undefined });
+  const [x, keepdims] = summand('variance', of, rest, true);
   const divisor = Math.max(0, countOf(x, axes) - correction);
   const centred = x.sub(mean(x, axes, true));
   const squares = sum(centred.square(), axes, true).div(divisor);
   // d var = 2/divisor·Σ(x−μ)(dx−dμ) = 2/divisor·Σ(x−μ)dx, because Σ(x−μ) = 0: no gradient need go through the mean.
-  const result = isFloat(x.dtype) ? customGradient(squares, [x], (g) => [x.sub(mean(x, axes, true)).mul(g.mul(2 / divisor))]) : squares;
+  const result = customGradient(squares, [x], (g) => [x.sub(mean(x, axes, true)).mul(g.mul(2 / divisor))]);
   const folded = normalizeAxes(axes, x.rank, 'variance');
   return keepdims ? result : result.reshape(x.shape.filter((_, axis) => !folded.includes(axis)));
 }
 
-/** The square root of {@link variance}. */
+/** The square root of {@link variance}. Its gradient where all elements are equal is 0, a subgradient. */
 export function std(x: Tensor, axes?: Axes, given: VarianceOptions = {}): Tensor {
-  return variance(x, axes, given).sqrt();
+  return rootOfSquares(variance(x, axes, given));
 }
 
-/** ln Σ eˣ over `axes`, shifted by the maximum so that nothing overflows; −∞ for all −∞. */
-export function logsumexp(x: Tensor, axes?: Axes, keepdims = false): Tensor {
+/** √x with slope 0 at 0, where it is infinite: what x is a sum of squares of has slope 0 itself there, and 0·∞ would be NaN. */
+function rootOfSquares(x: Tensor): Tensor {
+  // It is made of the root itself, so that higher derivatives follow.
+  const root: Tensor = customGradient(x.sqrt(), [x], (g) => [x.equal(0).where(0, g.div(root.mul(2)))]);
+  return root;
+}
+
+/** ln Σ eˣ over `axes`, shifted by the maximum so that nothing overflows; −∞ for all −∞, ∞ if any is. Where it is ±∞ its gradient is 0. */
+export function logsumexp(of: Tensor, axes?: Axes, keepdims = false): Tensor {
+  const x = floating(of);
   const peak = max(x, axes, true).stopGradient();
-  // A peak of ±∞ must not be subtracted from itself.
-  const shift = peak.abs().equal(Infinity).where(0, peak);
-  const shifted = sum(x.sub(shift).exp(), axes, true).log().add(shift);
+  // A peak of ±∞ must not be subtracted from itself: it is the result.
+  const infinite = peak.abs().equal(Infinity);
+  const exponentials = infinite.where(0, x.sub(peak)).exp();
+  const total = sum(exponentials, axes, true);
+  // d ln Σeˣ = Σ eˣdx/Σeˣ
+  const shifted = customGradient(infinite.where(peak, total.log().add(peak)), [x], (g) => [
+    exponentials.mul(infinite.where(0, g.div(total))),
+  ]);
   const folded = normalizeAxes(axes, x.rank, 'logsumexp');
   return keepdims ? shifted : shifted.reshape(x.shape.filter((_, axis) => !folded.includes(axis)));
 }
 
-/** eˣ / Σ eˣ along `axis`. */
-export function softmax(x: Tensor, axis = -1): Tensor {
+/** eˣ / Σ eˣ along `axis`. Where all are −∞ or any is ∞ it is no number: NaN, as PyTorch has it. */
+export function softmax(of: Tensor, axis = -1): Tensor {
+  const x = floating(of);
   const at = normalizeAxis(axis, x.rank, 'softmax');
   const exponentials = x.sub(max(x, at, true).stopGradient()).exp();
-  return exponentials.div(sum(exponentials, at, true));
+  // dy = y·(dx − Σ y·dx). It is made of y itself, so that higher derivatives follow.
+  const y: Tensor = customGradient(exponentials.div(sum(exponentials, at, true)), [x], (g) => [y.mul(g.sub(sum(g.mul(y), at, true)))]);
+  return y;
 }
 
-/** x − ln Σ eˣ along `axis`. */
-export function logSoftmax(x: Tensor, axis = -1): Tensor {
+/** x − ln Σ eˣ along `axis`; NaN where {@link softmax} is. */
+export function logSoftmax(of: Tensor, axis = -1): Tensor {
+  const x = floating(of);
   const at = normalizeAxis(axis, x.rank, 'logSoftmax');
   const shifted = x.sub(max(x, at, true).stopGradient());
-  return shifted.sub(sum(shifted.exp(), at, true).log());
+  const exponentials = shifted.exp();
+  const total = sum(exponentials, at, true);
+  // dy = dx − Σ eˣdx/Σeˣ
+  return customGradient(shifted.sub(total.log()), [x], (g) => [g.add(exponentials.mul(sum(g.neg(), at, true).div(total)))]);
 }
 
-/** The Euclidean norm over `axes`. Its gradient at the zero vector is 0. */
+/**
+ * The Euclidean norm over `axes`, of integers in f32. Its gradient at the zero vector is 0, a subgradient. The squares are summed as they are, as
+ * NumPy and PyTorch do: an element beyond 1.8e19 gives ∞ in f32, and elements below 1e-23 count as 0.
+ */
 export function norm(x: Tensor, axes?: Axes, keepdims = false): Tensor {
-  const squares = sum(x.square(), axes, keepdims);
-  // √ has an infinite slope at 0: there it is taken at 1 and the result replaced, so that the gradient is 0, a subgradient.
-  const zero = squares.equal(0);
-  return zero.where(0, zero.where(1, squares).sqrt());
+  return rootOfSquares(sum(floating(x).square(), axes, keepdims));
 }

@@ -27,7 +27,7 @@ export function permutation(count: number, seed: number, epoch: number): Int32Ar
       `permutation: count, seed and epoch must be whole numbers, count from 0 to 2^31 − 1 and epoch ≥ 0; got ${count}, ${seed}, ${epoch}`,
     );
   }
-  const [epochKey0, epochKey1] = threefry2x32(seed, Math.floor(seed / 2 ** 32), epoch, PERMUTATION);
+  const [epochKey0, epochKey1] = threefry2x32(seed, Math.floor(seed / 2 ** 32), epoch, PERMUTATION ^ Math.floor(epoch / 2 ** 32));
   const order = Int32Array.from({ length: count }, (_, index) => index);
   for (let last = count - 1; last > 0; last--) {
     const [high, low] = threefry2x32(epochKey0, epochKey1, last, 0);

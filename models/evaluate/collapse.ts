@@ -34,12 +34,18 @@ export function meanOffDiagonalCorrelation(z: Tensor): Tensor {
     .div(d * (d - 1));
 }
 
-/** mean ‖x̄ − ȳ‖^`exponent` of pairs [n, d], rows scaled to length 1: how close positives are. (T. Wang & P. Isola, ICML 2020) */
+/**
+ * mean ‖x̄ − ȳ‖^`exponent` of pairs [n, d], rows scaled to length 1: how close positives are. Its gradient for a pair that agrees is 0.
+ * (T. Wang & P. Isola, ICML 2020)
+ */
 export function alignment(x: Tensor, y: Tensor, exponent = 2): Tensor {
   checkViews(x, y, 'alignment', 1);
   checkNumber('alignment: the exponent', exponent);
   const squared = normalize(x).sub(normalize(y)).square().sum(1);
-  return (exponent === 2 ? squared : squared.pow(exponent / 2)).mean();
+  if (exponent === 2) return squared.mean();
+  // A pair that agrees is left out of the gradient, where a power below 1 has an infinite slope.
+  const equal = squared.equal(0);
+  return equal.where(0 ** exponent, equal.where(1, squared).pow(exponent / 2)).mean();
 }
 
 /** ln of the mean of e^(−t‖x̄_i − x̄_j‖²) over pairs i < j, rows scaled to length 1: how evenly they cover the sphere; it makes a matrix [n, n]. (ICML 2020) */

@@ -22,8 +22,8 @@ export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
 export function elu(x: Tensor, alpha = 1): Tensor {
   checkTensors('elu', x);
   const positive = x.greater(0);
-  // The branch not taken is computed at 0, so that it does not overflow.
-  return positive.where(x, positive.where(0, x).expm1().mul(alpha));
+  // d elu = dx where positive, else α·eˣdx; with the exponent cut, so that it does not overflow where it is not taken.
+  return customGradient(positive.where(x, x.expm1().mul(alpha)), [x], (g) => [positive.where(g, g.mul(alpha).mul(x.minimum(0).exp()))]);
 }
 
 /** x·Φ(x) with the exact normal distribution function, as PyTorch's default. (D. Hendrycks & K. Gimpel, arXiv 1606.08415) */
@@ -41,7 +41,8 @@ export function silu(x: Tensor): Tensor {
 /** ln(1 + eˣ) = max(x, 0) + ln(1 + e^−|x|), which does not overflow. */
 export function softplus(x: Tensor): Tensor {
   checkTensors('softplus', x);
-  return x.maximum(0).add(x.abs().neg().exp().log1p());
+  // d ln(1 + eˣ) = σ(x)·dx
+  return customGradient(x.maximum(0).add(x.abs().neg().exp().log1p()), [x], (g) => [g.mul(x.sigmoid())]);
 }
 
 /** Zeroes elements with probability p and scales the others by 1/(1−p); the same key drops the same elements. @throws TensegrityError `argument` unless 0 ≤ p < 1. */
@@ -76,7 +77,9 @@ export function cosineSimilarity(x: Tensor, y: Tensor, epsilon?: number): Tensor
 /** The mean of (x − y)² over all elements. */
 export function meanSquaredError(x: Tensor, y: Operand): Tensor {
   checkTensors('meanSquaredError', x);
-  return x.sub(y).square().mean();
+  const difference = x.sub(y);
+  // Squares of integers may be more than an integer holds.
+  return (isFloat(difference.dtype) ? difference : difference.cast('f32')).square().mean();
 }
 
 export interface Standardized {

@@ -16,20 +16,40 @@ export interface InitializeOptions {
 }
 
 function words(key: HostKey): readonly [number, number] {
-  if (Array.isArray(key)) return key as readonly [number, number];
-  check(
-    typeof key === 'number' && Number.isSafeInteger(key),
-    'argument',
-    () => `key: a seed must be a whole number within ±2^53, got ${shown(key)}`,
-  );
-  return [Math.floor(key / 2 ** 32) | 0, key | 0];
+  if (typeof key === 'object') {
+    const pair = Array.isArray(key) && key.length === 2 && key.every((word) => word === (word | 0) || word === word >>> 0);
+    check(pair, 'argument', () => `key: the words of a key must be two whole numbers of 32 bits, got ${JSON.stringify(key)}`);
+    return key as readonly [number, number];
+  }
+  check(Number.isSafeInteger(key), 'argument', () => `key: a seed must be a whole number within ±2^53, got ${shown(key)}`);
+  return wordsOf(key);
 }
 
-/** Another key, independent of this one's draws, for each whole number `data` ≥ 0: the engine's `foldIn` in ordinary memory. */
+/** The high and the low 32 bits of a whole number. */
+function wordsOf(whole: number): [high: number, low: number] {
+  return [Math.floor(whole / 2 ** 32) | 0, whole | 0];
+}
+
+/** As in engine/ops/random.ts. */
+const NEAR = 2 ** 29;
+
+/**
+ * A key for each whole number `data` within ±2^53, independent of the others and of this one's draws: the engine's `foldIn` in ordinary memory.
+ * @throws TensegrityError `argument`.
+ */
 export function deriveKey(key: HostKey, data: number): HostKey {
-  const [high, low] = words(key);
-  const bits = (counter: number): number => threefry2x32(high, low, 0, counter).reduce((a, b) => a ^ b);
-  return [bits(-2 * data - 2), bits(-2 * data - 1)];
+  const pair = words(key);
+  check(Number.isSafeInteger(data), 'argument', () => `deriveKey: takes whole numbers within ±2^53, got ${shown(data)}`);
+  const bits = ([high, low]: readonly [number, number], counter: number): number =>
+    threefry2x32(high, low, 0, counter).reduce((a, b) => a ^ b);
+  const near = (index: number): [number, number] => [bits(pair, -2 * index - 2), bits(pair, -2 * index - 1)];
+  if (data >= 0 && data < NEAR) return near(data);
+  const [high, low] = wordsOf(data);
+  const far = (index: number): number => {
+    const [first, second] = near(index);
+    return bits([first, second ^ high], low);
+  };
+  return [far(NEAR), far(NEAR + 1)];
 }
 
 /** Fills an array of `shape` in steps of two elements, one Threefry block each. */

@@ -17,7 +17,9 @@ export interface VarianceHinge {
 export function variance(z: Tensor, given: VarianceHinge = {}): Tensor {
   const { gamma, epsilon } = options('variance', given, { gamma: 1, epsilon: 1e-4 });
   checkEmbedding(z, 'variance');
-  return z.variance(0).add(epsilon).sqrt().neg().add(gamma).relu().mean();
+  // Without ε the root's slope at 0 is infinite, and that of `std` is taken to be 0.
+  const deviation = epsilon === 0 ? z.std(0) : z.variance(0).add(epsilon).sqrt();
+  return deviation.neg().add(gamma).relu().mean();
 }
 
 /**

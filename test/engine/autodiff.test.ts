@@ -164,7 +164,7 @@ describe('derivatives as graph', () => {
   it('lets no NaN of a branch that is not taken through', async () => {
     const x = f64([-1, 4]);
     const y = x.greater(0).where(x.sqrt(), 0);
-    expect(await list(grad(y.sum(), [x])[0]!)).toEqual([Number.NaN, 0.25]);
+    expect(await list(grad(y.sum(), [x])[0]!)).toEqual([0, 0.25]);
     const safe = x.greater(0).where(x.greater(0).where(x, 1).sqrt(), 0);
     expect(await list(grad(safe.sum(), [x])[0]!)).toEqual([0, 0.25]);
   });

@@ -201,6 +201,18 @@ function erf(x: number): number {
 const { normal, wide, positive, nonZero, distinct, halves, offGrid, moderate, mask, small, word, byte } = domains;
 const smooth = { gradient: true };
 
+const connectives = {
+  logicalAnd: (x: boolean, y: boolean) => x && y,
+  logicalOr: (x: boolean, y: boolean) => x || y,
+  logicalXor: (x: boolean, y: boolean) => x !== y,
+} as const;
+
+/** x·2^±count in integers without bounds, the low 32 bits of it; counts outside 0 … 31 move everything out. */
+function shifted(name: 'bitwiseLeftShift' | 'bitwiseRightShift', x: number, count: number): number {
+  const by = count < 0 || count > 31 ? 40n : BigInt(count);
+  return Number(BigInt.asIntN(32, name === 'bitwiseLeftShift' ? BigInt(x) << by : BigInt(x) >> by));
+}
+
 const elementwiseCases = [
   binary('add', (x, y) => x + y, [normal, normal], { ...smooth, f32: 1e-7 }),
   binary('sub', (x, y) => x - y, [normal, normal], { ...smooth, f32: 1e-7 }),
@@ -216,14 +228,12 @@ const elementwiseCases = [
   binary('minimum', Math.min, [halves, offGrid], { ...smooth }),
   binary(
     'remainder',
-    (x, y) => x - y * Math.floor(x / y),
-    [offGrid, (random, dimensions) => mask(random, dimensions).map((x) => 2 * x - 1)],
-    {
-      ...smooth,
-      specials: [],
-      f32: 1e-6,
-      of: 'operands',
+    (x, y) => {
+      const rest = x % y;
+      return rest !== 0 && rest < 0 !== y < 0 ? rest + y : rest;
     },
+    [offGrid, (random, dimensions) => mask(random, dimensions).map((x) => 2 * x - 1)],
+    smooth,
   ),
   binary('equal', (x, y) => +(x === y), [small, small]),
   binary('notEqual', (x, y) => +(x !== y), [small, small]),
@@ -327,19 +337,54 @@ const elementwiseCases = [
   integerBinary('equal', (x, y) => +(x === y), small, 'i32'),
   integerBinary('remainder', floorMod, (random, dimensions) => (random() < 0.5 ? word : small)(random, dimensions), 'i32'),
   integerBinary('remainder', floorMod, byte, 'u8'),
-  integerBinary('bitXor', (x, y) => x ^ y, word, 'i32'),
+  ...(['i32', 'u8'] as const).flatMap((dtype) => {
+    const domain = dtype === 'u8' ? byte : word;
+    return [
+      integerBinary('bitwiseAnd', (x, y) => x & y, domain, dtype),
+      integerBinary('bitwiseOr', (x, y) => x | y, domain, dtype),
+      integerBinary('bitwiseXor', (x, y) => x ^ y, domain, dtype),
+    ];
+  }),
+  opCase('bitwiseNot', (scale) =>
+    shape(scale).map((dimensions) => ({
+      inputs: [integers(dimensions, word)],
+      compute: (x) => x!.bitwiseNot(),
+      naive: elementwise((x) => -1 - x!),
+    })),
+  ),
+  ...(['bitwiseLeftShift', 'bitwiseRightShift'] as const).map((name) =>
+    opCase(name, (scale) =>
+      fc.tuple(broadcastPair(scale), fc.boolean()).map(([[first, second], byNumber]) => {
+        const count: Domain = (random, dimensions) => positive(random, dimensions).map((x) => Math.trunc(x * 20) - 10);
+        const number = count(generator(first.length), [])[0]!;
+        return {
+          inputs: [integers(first, word), ...(byNumber ? [] : [integers(second, count)])],
+          compute: (x, c) => x![name](byNumber ? number : c!),
+          naive: elementwise((x, c) => shifted(name, x!, byNumber ? number : c!)),
+        };
+      }),
+    ),
+  ),
   integerBinary('add', (x, y) => x + y, byte, 'u8'),
   integerBinary('sub', (x, y) => x - y, byte, 'u8'),
   integerBinary('less', (x, y) => +(x < y), byte, 'u8'),
-  ...(['logicalAnd', 'logicalOr'] as const).map((name) =>
-    opCase(name, (scale) =>
-      shape(scale).map((dimensions) => ({
-        inputs: [integers(dimensions, mask, 'u8'), integers(dimensions, mask, 'u8')],
-        compute: (x, y) => x![name](y!),
-        naive: elementwise((x, y) => (name === 'logicalAnd' ? x! & y! : x! | y!)),
-      })),
-    ),
-  ),
+  ...Object.entries(connectives).flatMap(([name, connect]) => {
+    const truth = (x: number, y: number): number => +connect(x !== 0, y !== 0);
+    const method = name as keyof typeof connectives;
+    return [
+      binary(method, truth, [small, small]),
+      integerBinary(method, truth, small, 'i32'),
+      integerBinary(method, truth, (random, dimensions) => mask(random, dimensions).map((x) => x * 2), 'u8'),
+      // Masks by how they are made, and moved.
+      opCase(`${name} of masks`, (scale) =>
+        shape(scale).map((dimensions) => ({
+          inputs: [input(dimensions, small), input(dimensions, small)],
+          compute: (x, y) => x!.less(0.5).logicalNot().flip()[method](y!.greater(0).flip()).flip(),
+          naive: elementwise((x, y) => truth(x! < 0.5 ? 0 : 1, y! > 0 ? 1 : 0)),
+        })),
+      ),
+    ];
+  }),
 ];
 
 // ------------------------------------------------------------------------------------------------------------- reductions

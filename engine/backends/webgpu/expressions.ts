@@ -58,20 +58,26 @@ export const expressions: { readonly [Op in ScalarName]: Expression } = {
     (_, a) => `max(${a}, 0)`,
   ),
   equal: compare('=='),
-  // Not `!=`, which is false of NaN on some GPUs.
-  notEqual: (_, a, b) => `select(1, 0, ${a} == ${b})`,
+  // Not `!=`, which is false of NaN on some GPUs; and a compiler may take it that a float equals itself.
+  notEqual: perLane(
+    (_, a, b) => (a === b ? `select(0, 1, isNan(${a}))` : `select(1, 0, ${a} == ${b})`),
+    (_, a, b) => `select(1, 0, ${a} == ${b})`,
+  ),
   less: compare('<'),
   lessEqual: compare('<='),
   where: (_, a, b, c) => `select(${c}, ${b}, ${a} != 0)`,
-  bitAnd: (_, a, b) => `${a} & ${b}`,
-  bitOr: (_, a, b) => `${a} | ${b}`,
-  bitXor: (_, a, b) => `${a} ^ ${b}`,
+  bitwiseAnd: (_, a, b) => `${a} & ${b}`,
+  bitwiseOr: (_, a, b) => `${a} | ${b}`,
+  bitwiseXor: (_, a, b) => `${a} ^ ${b}`,
   shiftLeft: (_, a, b) => `${a} << (u32(${b}) & 31u)`,
   shiftRight: (_, a, b) => `i32(u32(${a}) >> (u32(${b}) & 31u))`,
   threefry: (_, a, b, c) => `threefryBits(${a}, ${b}, ${c})`,
   toFloat: (_, a) => `f32(${a})`,
   toInt: (_, a) => `toInteger(${a})`,
-  remainder: (_, a, b) => `remainderOf(${a}, ${b})`,
+  remainder: perLane(
+    (_, a, b) => `remainderOf(${a}, ${b})`,
+    (_, a, b) => `integerRemainder(${a}, ${b})`,
+  ),
 };
 
 /** A lane's type in WGSL. @throws TensegrityError `dtype` for f64, which WGSL has not. */

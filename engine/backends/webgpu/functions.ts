@@ -21,7 +21,27 @@ const functions = {
   return i32(a);
 }`,
 
-  remainderOf: `fn remainderOf(a: i32, b: i32) -> i32 {
+  // a = m·2ᵉ, and 2ᵉ is multiplied in by 8 bits at a time, modulo the divisor's mantissa: whole numbers, so that nothing is rounded or, being
+  // subnormal, taken for 0. Only where |a| < |b| and the signs differ is there an addition of floats.
+  remainderOf: `fn remainderOf(a: f32, b: f32) -> f32 {
+  let signs = vec2(bitcast<u32>(a), bitcast<u32>(b)) & vec2(0x80000000u);
+  let bits = vec2(bitcast<u32>(a), bitcast<u32>(b)) ^ signs;
+  if (bits.x >= 0x7f800000u || bits.y > 0x7f800000u || bits.y == 0u) { return fromBits(0x7fc00000u); }
+  if (bits.x < bits.y) {
+    if (bits.x == 0u || signs.x == signs.y) { return fromBits(bits.x | signs.y); }
+    return select(a + b, b, bits.y == 0x7f800000u);
+  }
+  let exponent = max(bits >> vec2(23u), vec2(1u));
+  let mantissa = bits - ((exponent - vec2(1u)) << vec2(23u));
+  var rest = mantissa.x % mantissa.y;
+  for (var left = exponent.x - exponent.y; left > 0u && rest > 0u; left -= min(left, 8u)) { rest = (rest << min(left, 8u)) % mantissa.y; }
+  if (rest == 0u) { return fromBits(signs.y); }
+  if (signs.x != signs.y) { rest = mantissa.y - rest; }
+  let shift = min(countLeadingZeros(rest) - 8u, exponent.y - 1u);
+  return fromBits(((rest << shift) + ((exponent.y - 1u - shift) << 23u)) | signs.y);
+}`,
+
+  integerRemainder: `fn integerRemainder(a: i32, b: i32) -> i32 {
   if (b == 0) { return 0; }
   let rest = a % b;
   return select(rest, rest + b, rest != 0 && (rest ^ b) < 0);
