@@ -1,3 +1,5 @@
+import { Heap } from './collections.ts';
+
 /** What the scheduler knows of a kernel: which kernels must run before it, and what it makes and may set free. */
 export interface Task {
   readonly after: readonly number[];
@@ -19,43 +21,70 @@ export function schedule(tasks: readonly Task[], bytes: readonly number[]): numb
 }
 
 function topological(tasks: readonly Task[]): number[] {
-  return run(tasks, (ready) => ready.reduce((best, task) => Math.min(best, task)));
+  const ready = new Heap<number>((a, b) => a < b);
+  return run(
+    tasks,
+    (task) => ready.push(task),
+    () => ready.pop(),
+  );
 }
 
 function greedyOrder(tasks: readonly Task[], bytes: readonly number[]): number[] {
   const uses = usesOf(tasks, bytes.length);
+  const readers: number[][] = bytes.map(() => []);
+  tasks.forEach(({ reads }, task) => {
+    for (const buffer of reads) readers[buffer]!.push(task);
+  });
   const growth = (task: number): number => {
     const { reads, writes } = tasks[task]!;
     const taken = writes.reduce((sum, buffer) => sum + bytes[buffer]!, 0);
     return reads.reduce((sum, buffer) => (uses[buffer] === 1 ? sum - bytes[buffer]! : sum), taken);
   };
-  return run(tasks, (ready) => {
-    const best = ready
-      .filter((task) => growth(task) <= 0)
-      .reduce(
-        (chosen, task) =>
-          chosen === -1 || growth(task) < growth(chosen) || (growth(task) === growth(chosen) && task < chosen) ? task : chosen,
-        -1,
-      );
-    const task = best === -1 ? ready.reduce((first, other) => Math.min(first, other)) : best;
-    for (const buffer of tasks[task]!.reads) uses[buffer]!--;
-    return task;
-  });
+  const waiting = new Set<number>();
+  const inOrder = new Heap<number>((a, b) => a < b);
+  // A task's growth only falls: what is known of it from before comes later, when it has run.
+  const shrinking = new Heap<{ readonly task: number; readonly grows: number }>(
+    (a, b) => a.grows < b.grows || (a.grows === b.grows && a.task < b.task),
+  );
+  const consider = (task: number): void => {
+    const grows = growth(task);
+    if (grows <= 0) shrinking.push({ task, grows });
+  };
+  return run(
+    tasks,
+    (task) => {
+      waiting.add(task);
+      inOrder.push(task);
+      consider(task);
+    },
+    () => {
+      let task = shrinking.pop()?.task;
+      while (task !== undefined && !waiting.has(task)) task = shrinking.pop()?.task;
+      while (task === undefined || !waiting.has(task)) {
+        task = inOrder.pop();
+        if (task === undefined) return undefined;
+      }
+      waiting.delete(task);
+      for (const buffer of tasks[task]!.reads)
+        if (--uses[buffer]! === 1) for (const reader of readers[buffer]!) if (waiting.has(reader)) consider(reader);
+      return task;
+    },
+  );
 }
 
-function run(tasks: readonly Task[], choose: (ready: readonly number[]) => number): number[] {
+function run(tasks: readonly Task[], add: (ready: number) => void, next: () => number | undefined): number[] {
   const waiting = tasks.map((task) => new Set(task.after).size);
   const users: number[][] = tasks.map(() => []);
   tasks.forEach((task, i) => {
     for (const before of new Set(task.after)) users[before]!.push(i);
   });
-  const ready = new Set(tasks.flatMap((_, i) => (waiting[i] === 0 ? [i] : [])));
+  waiting.forEach((count, task) => {
+    if (count === 0) add(task);
+  });
   const order: number[] = [];
-  while (ready.size > 0) {
-    const task = choose([...ready]);
-    ready.delete(task);
+  for (let task = next(); task !== undefined; task = next()) {
     order.push(task);
-    for (const user of users[task]!) if (--waiting[user]! === 0) ready.add(user);
+    for (const user of users[task]!) if (--waiting[user]! === 0) add(user);
   }
   if (order.length !== tasks.length) throw new Error('the compiler built kernels that wait for each other');
   return order;
