@@ -48,8 +48,8 @@ type Span = readonly [start: number, end: number];
  */
 class Occupied {
   readonly #times: number;
-  readonly #sometimes: Span[][] = [];
-  readonly #always: Span[][] = [];
+  readonly #sometimes = new Map<number, Span[]>();
+  readonly #always = new Map<number, Span[]>();
 
   constructor(times: number) {
     this.#times = times;
@@ -71,9 +71,7 @@ class Occupied {
       visit(2 * node + 1, middle + 1, high);
     };
     visit(1, 0, this.#times - 1);
-    const met = [...within.map((node) => this.#sometimes[node]), ...around.map((node) => this.#always[node])].filter(
-      (spans) => spans !== undefined,
-    );
+    const met = [...within.map((node) => this.#sometimes.get(node) ?? []), ...around.map((node) => this.#always.get(node) ?? [])];
     let offset = 0;
     for (let before = -1; before !== offset; ) {
       before = offset;
@@ -82,8 +80,8 @@ class Occupied {
       }
     }
     const span: Span = [offset, offset + bytes];
-    for (const node of within) add((this.#always[node] ??= []), span);
-    for (const node of [...within, ...around]) add((this.#sometimes[node] ??= []), span);
+    for (const node of within) add(this.#always, node, span);
+    for (const node of [...within, ...around]) add(this.#sometimes, node, span);
     return offset;
   }
 }
@@ -99,8 +97,10 @@ function firstBeyond(spans: readonly Span[], offset: number): number {
   return low;
 }
 
-/** Makes one span of all that touch each other. */
-function add(spans: Span[], [start, end]: Span): void {
+/** Adds to the spans of a node, and makes one of all that touch each other. */
+function add(all: Map<number, Span[]>, node: number, [start, end]: Span): void {
+  const spans = all.get(node) ?? [];
+  all.set(node, spans);
   const from = firstBeyond(spans, start - 1);
   let to = from;
   while (to < spans.length && spans[to]![0] <= end) to++;
