@@ -32,7 +32,7 @@ export class Heap<T> {
 
   pop(): T | undefined {
     const items = this.#items;
-    const [first] = items;
+    const first = items[0];
     const last = items.pop()!;
     if (items.length === 0) return first;
     let at = 0;

@@ -52,9 +52,15 @@ const recurrent = (weight: Tensor, x: Tensor, steps: number): Tensor =>
   range(steps).reduce((state) => state.matmul(weight).add(x).tanh(), x);
 const reshaped = (x: Tensor, length: number): Tensor =>
   range(length).reduce((y, i) => y.reshape(i % 2 === 0 ? [2, WIDTH / 2] : [WIDTH]).add(0.5), x);
-/** Movements none of which undoes the one before: strides express some, others are copies. */
-const moved = (x: Tensor, length: number): Tensor =>
-  range(length).reduce((y, i) => (i % 3 === 0 ? y.transpose() : i % 3 === 1 ? y.flip(0) : y.reshape([WIDTH, WIDTH])), x);
+/** Movements none of which undoes the one before: strides express some, the others are copies. */
+const movements: readonly ((y: Tensor) => Tensor)[] = [
+  (y) => y.transpose(),
+  (y) => y.flip(0),
+  (y) => y.reshape([2, (WIDTH * WIDTH) / 2]),
+  (y) => y.narrow(0, 0, 2),
+  (y) => y.reshape([WIDTH, WIDTH]),
+];
+const moved = (x: Tensor, length: number): Tensor => range(length).reduce((y, i) => movements[i % movements.length]!(y), x);
 
 /** By name, each of about `size` nodes. */
 export const largeGraphs = {
