@@ -49,7 +49,7 @@ export class Heap<T> {
 }
 
 /** How much of a graph one question may look at: an answer that is further away is worth less than its search. */
-const MOST_STEPS = 1024;
+const MOST_STEPS = 2048;
 
 /**
  * Tells whether one kernel needs another, of kernels in an order in which they can run. Merging two, or making one wait for a later one, ties together

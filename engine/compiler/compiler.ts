@@ -223,14 +223,20 @@ function chooseInPlace(
 /** Whether a kernel is elementwise and reads a slot only as it lies in memory. */
 function readsInPlace(draft: Draft, slot: Slot, { locate, isVirtual }: Pick<LoweringContext, 'locate' | 'isVirtual'>): boolean {
   const seen = new Set<Node>();
-  const visit = (node: Node): boolean => {
-    if (seen.has(node)) return true;
+  const stack = [...draft.nodes];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (seen.has(node)) continue;
     seen.add(node);
-    if (isVirtual(node) || draft.nodes.includes(node)) return node.inputs.every(visit);
+    if (isVirtual(node) || draft.nodes.includes(node)) {
+      if (!isElementwise(node)) return false;
+      stack.push(...node.inputs);
+      continue;
+    }
     const { base, layout } = locate(node);
-    return !base.is('slot') || base.attributes.slot !== slot || (isContiguous(layout) && sameShape(layout.shape, slot.shape));
-  };
-  return draft.nodes.every((node) => isElementwise(node) && node.inputs.every(visit));
+    const whole = isContiguous(layout) && sameShape(layout.shape, slot.shape);
+    if (base.is('slot') && base.attributes.slot === slot && !whole) return false;
+  }
+  return true;
 }
 
 /** Orders the kernels; the last `finals` of them run at the end. Kernels that read a slot run before the one that writes it. */
