@@ -2,7 +2,7 @@ import { type Node, topologicalOrder } from '../graph.ts';
 import { sameShape, sizeOf } from '../shape.ts';
 import type { Slot } from '../slot.ts';
 import { append, Reach } from './collections.ts';
-import { type Draft, fuse, isElementwise } from './fuse.ts';
+import { type Draft, fuse, isElementwise, usesOf } from './fuse.ts';
 import { contiguous, isContiguous, locator } from './layout.ts';
 import { type LoweringContext, lower } from './lower.ts';
 import { paddedBytes, placeBuffers } from './memory.ts';
@@ -52,7 +52,7 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
 
   const results = roots.slice(0, outputs.length);
   const written = updates.map(({ slot }, i) => ({ slot, value: roots[outputs.length + i]! }));
-  const inPlace = chooseInPlace(written, results, drafts, { locate, isVirtual });
+  const inPlace = chooseInPlace(written, roots, drafts, { locate, isVirtual });
   const context = { locate, isVirtual, bufferOf: (node: Node) => assembly.bufferOf(node) };
   const reading = (node: Node): View => {
     const { base, layout } = locate(node);
@@ -172,7 +172,7 @@ class Assembly {
  */
 function chooseInPlace(
   updates: readonly { slot: Slot; value: Node }[],
-  results: readonly Node[],
+  roots: readonly Node[],
   drafts: readonly Draft[],
   context: Pick<LoweringContext, 'locate' | 'isVirtual'>,
 ): Map<Node, Slot> {
@@ -182,31 +182,19 @@ function chooseInPlace(
   const places = new Map(drafts.map((draft, place) => [draft, place]));
   const placeOf = (draft: Draft): number => places.get(draft)!;
   const slotReaders = new Map<Slot, Draft[]>();
-  // Who needs a value in a buffer of its own: kernels that read it, results, and other slots.
-  const readers = new Map<Node, Set<Draft | Node | Slot>>();
-  const wanted = (value: Node, by: Draft | Node | Slot): void => {
-    const known = readers.get(value);
-    if (known) known.add(by);
-    else readers.set(value, new Set([by]));
-  };
   for (const draft of drafts) {
     for (const node of draft.nodes) producer.set(node, draft);
-    for (const base of draft.reads) {
-      wanted(base, draft);
-      if (base.is('slot')) append(slotReaders, base.attributes.slot, draft);
-    }
+    for (const base of draft.reads) if (base.is('slot')) append(slotReaders, base.attributes.slot, draft);
   }
-  for (const node of results) wanted(locate(node).base, node);
-  for (const { slot, value } of updates) wanted(locate(value).base, slot);
+  const uses = usesOf(drafts, roots, locate);
   // Edges that in-place writes add: these kernels must run before those.
   const before = new Map<Draft, Draft[]>();
   const needs = (draft: Draft): Draft[] => [...[...draft.reads].flatMap((base) => producer.get(base) ?? []), ...(before.get(draft) ?? [])];
   const order = new Reach();
   for (const { slot, value } of updates) {
     const draft = producer.get(value);
-    if (!draft || locate(value).base !== value) continue;
-    const wanting = readers.get(value)!;
-    if (wanting.size > +wanting.has(draft) + +wanting.has(slot)) continue;
+    // Who else needs the new value must find it where it stays: in a buffer of its own.
+    if (!draft || locate(value).base !== value || uses.get(value)! > 1) continue;
     const old = slotReaders.get(slot) ?? [];
     const others = old.filter((reader) => reader !== draft);
     if (others.length < old.length && !readsInPlace(draft, slot, context)) continue;

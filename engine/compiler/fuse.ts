@@ -85,15 +85,9 @@ function chooseVirtual(
   const chains = new Map<Node, Chain>();
   // A chain that one user had no room for is stored, and now read by those that had counted on computing it: these are looked at again. Chains are
   // short, so none is looked at often.
-  const places = new Map(order.map((node, place) => [node, place]));
-  const waiting = new Heap<Node>((a, b) => places.get(a)! < places.get(b)!);
-  const queued = new Set<Node>();
+  const waiting = new Heap<Node>((a, b) => a.id < b.id);
   const lookAgain = (changed: Node): void => {
-    for (const user of users.get(changed)!) {
-      if (!chains.has(user) || queued.has(user)) continue;
-      queued.add(user);
-      waiting.push(user);
-    }
+    for (const user of users.get(changed)!) if (chains.has(user)) waiting.push(user);
   };
   const store = (node: Node): void => {
     virtual.delete(node);
@@ -113,7 +107,6 @@ function chooseVirtual(
     const { length } = chains.get(node)!;
     const chain = chainOf(node, chains, virtual, locate, bindings, store);
     chains.set(node, chain);
-    queued.delete(node);
     if (virtual.has(node) && chain.length !== length) lookAgain(node);
   }
   return virtual;
@@ -263,6 +256,14 @@ function withoutPrivate(drafts: readonly Draft[], roots: readonly Node[], locate
   return drafts.map((draft) => ({ ...draft, stored: draft.nodes.filter((node) => needed.has(node)) }));
 }
 
+/** How many kernels, results and updates need each value in memory. */
+export function usesOf(drafts: readonly Draft[], roots: readonly Node[], locate: (node: Node) => Located): Map<Node, number> {
+  const uses = new Map<Node, number>();
+  for (const base of [...roots.map((root) => locate(root).base), ...drafts.flatMap(({ reads }) => [...reads])])
+    uses.set(base, (uses.get(base) ?? 0) + 1);
+  return uses;
+}
+
 const products: ReadonlySet<OpName> = new Set(['matmul', 'conv2d', 'conv2dInput', 'conv2dWeight']);
 
 /** A map that alone reads a product, and reads it as it lies, becomes its epilogue. */
@@ -274,9 +275,7 @@ function withEpilogues(
   bindings: number,
 ): readonly Draft[] {
   const kept = new Set(roots);
-  const uses = new Map<Node, number>();
-  for (const base of [...roots.map((root) => locate(root).base), ...drafts.flatMap(({ reads }) => [...reads])])
-    uses.set(base, (uses.get(base) ?? 0) + 1);
+  const uses = usesOf(drafts, roots, locate);
   const made = new Map(drafts.flatMap((draft, place) => (products.has(draft.nodes[0]!.op) ? [[draft.nodes[0]!, { draft, place }]] : [])));
   const finished = drafts.map((draft): Draft => {
     // The last of several products, so that none of what it reads has to wait for another one.

@@ -180,7 +180,14 @@ function expression(
         stack.push(...missing.reverse());
         continue;
       }
-      if (!memo.has(node)) memo.set(node, build(node, operands.map((operand) => memo.get(operand)!)));
+      if (!memo.has(node))
+        memo.set(
+          node,
+          build(
+            node,
+            operands.map((operand) => memo.get(operand)!),
+          ),
+        );
       stack.pop();
     }
     return memo.get(root)!;

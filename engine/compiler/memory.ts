@@ -48,8 +48,7 @@ type Span = readonly [start: number, end: number];
  */
 class Occupied {
   readonly #times: number;
-  readonly #sometimes = new Map<number, Span[]>();
-  readonly #always = new Map<number, Span[]>();
+  readonly #nodes = new Map<number, readonly [sometimes: Span[], always: Span[]]>();
 
   constructor(times: number) {
     this.#times = times;
@@ -57,21 +56,21 @@ class Occupied {
 
   /** The lowest place that is free for as long as the life is, which is taken by it then. */
   take({ first, last, bytes }: Life): number {
-    const within: number[] = [];
-    const around: number[] = [];
+    const met: Span[][] = [];
+    const taken: Span[][] = [];
     const visit = (node: number, low: number, high: number): void => {
       if (last < low || high < first) return;
-      if (first <= low && high <= last) {
-        within.push(node);
-        return;
-      }
-      around.push(node);
+      const known = this.#nodes.get(node) ?? [[], []];
+      this.#nodes.set(node, known);
+      const covered = first <= low && high <= last;
+      met.push(known[covered ? 0 : 1]);
+      taken.push(...known.slice(0, covered ? 2 : 1));
+      if (covered) return;
       const middle = (low + high) >> 1;
       visit(2 * node, low, middle);
       visit(2 * node + 1, middle + 1, high);
     };
     visit(1, 0, this.#times - 1);
-    const met = [...within.map((node) => this.#sometimes.get(node) ?? []), ...around.map((node) => this.#always.get(node) ?? [])];
     let offset = 0;
     for (let before = -1; before !== offset; ) {
       before = offset;
@@ -79,9 +78,7 @@ class Occupied {
         for (let i = firstBeyond(spans, offset); i < spans.length && spans[i]![0] < offset + bytes; i++) offset = spans[i]![1];
       }
     }
-    const span: Span = [offset, offset + bytes];
-    for (const node of within) add(this.#always, node, span);
-    for (const node of [...within, ...around]) add(this.#sometimes, node, span);
+    for (const spans of taken) add(spans, [offset, offset + bytes]);
     return offset;
   }
 }
@@ -97,10 +94,8 @@ function firstBeyond(spans: readonly Span[], offset: number): number {
   return low;
 }
 
-/** Adds to the spans of a node, and makes one of all that touch each other. */
-function add(all: Map<number, Span[]>, node: number, [start, end]: Span): void {
-  const spans = all.get(node) ?? [];
-  all.set(node, spans);
+/** Makes one span of all that touch each other. */
+function add(spans: Span[], [start, end]: Span): void {
   const from = firstBeyond(spans, start - 1);
   let to = from;
   while (to < spans.length && spans[to]![0] <= end) to++;
@@ -111,27 +106,19 @@ function add(all: Map<number, Span[]>, node: number, [start, end]: Span): void {
 /** The most bytes of the arena that are alive at once, which no order of places could do without: how near `arenaBytes` comes to it. */
 export function mostAliveBytes({ buffers, kernels }: Pick<Plan, 'buffers' | 'kernels'>): number {
   const lives = livesOf(buffers, kernels);
-  const begins: number[][] = kernels.map(() => []);
-  const ends: number[][] = kernels.map(() => []);
-  lives.forEach((life, buffer) => {
-    if (!life || life.last < 0) return;
-    begins[life.first]!.push(buffer);
-    ends[life.last]!.push(buffer);
-  });
-  // What is written in place has the bytes of what it is written over.
-  const sharing = new Map<number, number>();
-  let [alive, most] = [0, 0];
-  const count = (buffer: number, change: 1 | -1): void => {
-    const spec = buffers[buffer]!;
-    const others = sharing.get(spec.offset) ?? 0;
-    sharing.set(spec.offset, others + change);
-    if (others + Math.min(0, change) === 0) alive += change * paddedBytes(spec);
-  };
-  kernels.forEach((_, at) => {
-    for (const buffer of begins[at]!) count(buffer, 1);
-    most = Math.max(most, alive);
-    for (const buffer of ends[at]!) count(buffer, -1);
-  });
+  const alive = lives.flatMap((life, i) => (life && life.last >= 0 ? [{ ...life, offset: buffers[i]!.offset }] : []));
+  // What is written in place has the bytes of what it is written over, which ends there.
+  const ending = new Set(alive.map(({ offset, first, last }) => (first < last ? `${offset} ${last}` : '')));
+  const changes = Array<number>(kernels.length + 2).fill(0);
+  for (const { offset, bytes, first, last } of alive) {
+    changes[first + +ending.has(`${offset} ${first}`)]! += bytes;
+    changes[last + 1]! -= bytes;
+  }
+  let [sum, most] = [0, 0];
+  for (const change of changes) {
+    sum += change;
+    most = Math.max(most, sum);
+  }
   return most;
 }
 

@@ -15,79 +15,46 @@ export interface Task {
  * @returns task numbers.
  */
 export function schedule(tasks: readonly Task[], bytes: readonly number[]): number[] {
-  const given = topological(tasks);
-  const greedy = greedyOrder(tasks, bytes);
+  const given = orderOf(tasks, bytes, false);
+  const greedy = orderOf(tasks, bytes, true);
   return peakOf(tasks, bytes, greedy) <= peakOf(tasks, bytes, given) ? greedy : given;
 }
 
-function topological(tasks: readonly Task[]): number[] {
-  const ready = new Heap<number>((a, b) => a < b);
-  return run(
-    tasks,
-    (task) => ready.push(task),
-    () => ready.pop(),
-  );
-}
-
-function greedyOrder(tasks: readonly Task[], bytes: readonly number[]): number[] {
+function orderOf(tasks: readonly Task[], bytes: readonly number[], greedy: boolean): number[] {
   const uses = usesOf(tasks, bytes.length);
   const readers: number[][] = bytes.map(() => []);
-  tasks.forEach(({ reads }, task) => {
+  const users: number[][] = tasks.map(() => []);
+  const missing = tasks.map(({ reads, after }, task) => {
     for (const buffer of reads) readers[buffer]!.push(task);
+    const before = new Set(after);
+    for (const each of before) users[each]!.push(task);
+    return before.size;
   });
-  const growth = (task: number): number => {
+  const ready = new Heap<{ readonly task: number; readonly growth: number }>(
+    (a, b) => a.growth < b.growth || (a.growth === b.growth && a.task < b.task),
+  );
+  const done = new Set<number>();
+  // Growth only falls, so of several entries of a task the right one comes first. All that takes memory is alike.
+  const consider = (task: number): void => {
+    if (missing[task] !== 0 || done.has(task)) return;
     const { reads, writes } = tasks[task]!;
     const taken = writes.reduce((sum, buffer) => sum + bytes[buffer]!, 0);
-    return reads.reduce((sum, buffer) => (uses[buffer] === 1 ? sum - bytes[buffer]! : sum), taken);
+    const growth = reads.reduce((sum, buffer) => (uses[buffer] === 1 ? sum - bytes[buffer]! : sum), taken);
+    ready.push({ task, growth: greedy ? Math.min(growth, 1) : 1 });
   };
-  const waiting = new Set<number>();
-  const inOrder = new Heap<number>((a, b) => a < b);
-  // A task's growth only falls: what is known of it from before comes later, when it has run.
-  const shrinking = new Heap<{ readonly task: number; readonly grows: number }>(
-    (a, b) => a.grows < b.grows || (a.grows === b.grows && a.task < b.task),
-  );
-  const consider = (task: number): void => {
-    const grows = growth(task);
-    if (grows <= 0) shrinking.push({ task, grows });
-  };
-  return run(
-    tasks,
-    (task) => {
-      waiting.add(task);
-      inOrder.push(task);
-      consider(task);
-    },
-    () => {
-      let task = shrinking.pop()?.task;
-      while (task !== undefined && !waiting.has(task)) task = shrinking.pop()?.task;
-      while (task === undefined || !waiting.has(task)) {
-        task = inOrder.pop();
-        if (task === undefined) return undefined;
-      }
-      waiting.delete(task);
-      for (const buffer of tasks[task]!.reads)
-        if (--uses[buffer]! === 1) for (const reader of readers[buffer]!) if (waiting.has(reader)) consider(reader);
-      return task;
-    },
-  );
-}
-
-function run(tasks: readonly Task[], add: (ready: number) => void, next: () => number | undefined): number[] {
-  const waiting = tasks.map((task) => new Set(task.after).size);
-  const users: number[][] = tasks.map(() => []);
-  tasks.forEach((task, i) => {
-    for (const before of new Set(task.after)) users[before]!.push(i);
-  });
-  waiting.forEach((count, task) => {
-    if (count === 0) add(task);
-  });
-  const order: number[] = [];
-  for (let task = next(); task !== undefined; task = next()) {
-    order.push(task);
-    for (const user of users[task]!) if (--waiting[user]! === 0) add(user);
+  for (const task of tasks.keys()) consider(task);
+  for (let next = ready.pop(); next; next = ready.pop()) {
+    const { task } = next;
+    if (done.has(task)) continue;
+    done.add(task);
+    for (const buffer of tasks[task]!.reads) if (--uses[buffer]! === 1) readers[buffer]!.forEach(consider);
+    for (const user of users[task]!) {
+      missing[user]!--;
+      consider(user);
+    }
   }
-  if (order.length !== tasks.length) throw new Error('the compiler built kernels that wait for each other');
-  return order;
+  if (done.size !== tasks.length) throw new Error('the compiler built kernels that wait for each other');
+  return [...done];
 }
 
 function usesOf(tasks: readonly Task[], buffers: number): number[] {

@@ -10,7 +10,7 @@ import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount, checkRoom, foreignBuffer } from '../storage.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
-import { copy } from './copy.ts';
+import { copy, inPieces } from './copy.ts';
 import { type Runner, readView, writeView } from './dense.ts';
 import { eigh } from './eigh.ts';
 import { gather } from './gather.ts';
@@ -96,7 +96,7 @@ class CpuBackend implements Backend {
 
   prepare(plan: Plan, constants: readonly Storage[]): Executable {
     const arena = this.allocate(plan.arenaBytes);
-    const kernels = plan.kernels.flatMap(partsOf);
+    const kernels = plan.kernels.flatMap(partsOf).flatMap(inPieces);
     const buffers: TypedArray[] = plan.buffers.map(({ kind, dtype, offset, length }) =>
       kind === 'scratch' ? dtypes[dtype].over(arena.memory, offset, length) : dtypes[dtype].allocate(0),
     );
