@@ -6,7 +6,10 @@ import { parseArgs } from 'node:util';
 import { translate } from '../engine/backends/webgpu/translate.ts';
 import { encodePlan } from '../engine/backends/wasm/encode.ts';
 import { type Build, buildPlan } from '../engine/compiler/compiler.ts';
+import { fuse } from '../engine/compiler/fuse.ts';
 import { structuralKey } from '../engine/compiler/key.ts';
+import { locator } from '../engine/compiler/layout.ts';
+import { placeBuffers } from '../engine/compiler/memory.ts';
 import { printPlan } from '../engine/compiler/print.ts';
 import { simplify } from '../engine/compiler/simplify.ts';
 import { type Node, topologicalOrder } from '../engine/graph.ts';
@@ -27,7 +30,7 @@ const request = ({ outputs, updates }: LargeGraph, bindings: number) => ({
   bindings,
 });
 
-/** Milliseconds of each pass over a graph; `plan` is all of simplify, fuse, lower, schedule and memory. */
+/** Milliseconds of each pass over a graph; `plan` is the whole of simplify, fuse, lower, schedule and place. */
 function passes(build: (size: number) => LargeGraph, size: number): Record<string, number> {
   const times: Record<string, number> = {};
   const timed = <T>(pass: string, run: () => T): T => {
@@ -47,10 +50,12 @@ function passes(build: (size: number) => LargeGraph, size: number): Record<strin
       graph.updates,
     ),
   );
-  timed('simplify', () => simplify(roots, isSource));
+  const { roots: simple } = timed('simplify', () => simplify(roots, isSource));
+  timed('fuse', () => fuse(simple, isSource, locator(), 16));
   const { plan }: Build = timed('plan', () => buildPlan(request(graph, 16)));
   times['kernels'] = plan.kernels.length;
-  timed("wasm", () => encodePlan(plan));
+  timed('place', () => placeBuffers(plan.buffers, plan.kernels));
+  timed('wasm', () => encodePlan(plan));
   timed('print', () => printPlan(plan));
   const { plan: narrow } = buildPlan(request(graph, 8));
   timed('wgsl', () => translate(narrow, gpu));
