@@ -166,8 +166,8 @@ async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, T
     entry = {
       executable: await inMemoryOf(target, () => target.prepare(build.plan, [])),
       backend: target,
-      inputPositions: build.inputs.map((node) => sources.indexOf(node)),
-      slotPositions: build.slots.map((slot) => slots.indexOf(slot)),
+      inputPositions: positionsOf(build.inputs, sources),
+      slotPositions: positionsOf(build.slots, slots),
     };
   }
   cache.delete(key);
@@ -179,6 +179,12 @@ async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, T
   const { executable } = entry;
   const outputs = await inMemoryOf(target, () => executable.run(inputs, buffers));
   wanted.forEach((node, i) => settle(node, outputs[i]!));
+}
+
+/** Where each is among `all`. */
+function positionsOf<T>(some: readonly T[], all: readonly T[]): number[] {
+  const positions = new Map(all.map((each, position) => [each, position]));
+  return some.map((each) => positions.get(each)!);
 }
 
 /** Runs what allocates on a backend. @throws TensegrityError `backend` where memory runs out. */

@@ -2,7 +2,7 @@
  * The block interpreter: runs a program over a strided iteration space, a block of some hundred elements at a time, so
  * that every value stays in the first-level cache and each instruction is one tight loop over the block.
  *
- *   [rank, register bytes, inputs, constants, instructions, registers, stills, shape ×rank,
+ *   [rank, register bytes, inputs, constants, instructions, registers, stills, shape ×rank, half of the table's slots,
  *    inputs: [load, element, slot, buffer, byte offset, byte strides ×rank] …,
  *    constants: [bits] …, instructions: [opcode, result, a, b, c, d] …]
  *
@@ -18,9 +18,8 @@ import * as op from './opcode';
 import { operate } from './operation';
 import { base } from './view';
 
-/** Of the table of slots, and of the coordinates behind it: twice 32, since axes of two elements and more are fewer where positions have 32 bits. */
-const TABLE: usize = op.SLOTS * 8;
-const COORDINATES: usize = 256;
+/** Bytes of coordinates behind the table of slots: two sets of them. */
+const COORDINATES: usize = 8 * op.AXES;
 
 let rank: i32 = 0;
 let shape: usize = 0;
@@ -66,19 +65,20 @@ export function begin(program: usize, table: usize, workspace: usize): usize {
   const registers = word(program, 5);
   const stills = word(program, 6);
   shape = program + 28;
-  inputs = shape + (<usize>rank << 2);
+  const half = word(shape, rank);
+  inputs = shape + (<usize>(rank + 1) << 2);
   const constants = inputs + <usize>(inputCount * (5 + rank)) * 4;
   instructions = constants + (<usize>constantCount << 2);
   instructionsEnd = instructions + <usize>instructionCount * 24;
   bases = table;
   slots = workspace;
-  coordinates = workspace + TABLE;
+  coordinates = workspace + (<usize>half << 4);
   cursor = coordinates + (COORDINATES >> 1);
 
   let memory = coordinates + COORDINATES;
   for (let i = 0; i < registers; i++, memory += registerBytes) setSlot(i, memory);
   for (let i = 0; i < stills; i++, memory += 64) {
-    setSlot(op.STILLS + i, memory, 0);
+    setSlot(half + i, memory, 0);
     if (i < constantCount) fillWords(memory, v128.load32_splat(constants + (<usize>i << 2)), memory + 64);
   }
   for (let i = 0, at = inputs; i < inputCount; i++, at += <usize>(5 + rank) << 2) {

@@ -30,7 +30,7 @@ export interface Backend {
   readonly name: string;
   /** The element types it computes with. */
   readonly dtypes: readonly DType[];
-  /** How many buffers one kernel may touch, if that is limited. */
+  /** How many buffers one kernel may touch, if that is limited: the compiler makes none that touches more. Nothing else of a kernel has a limit: not its views, constants, values, axes or depth. */
   readonly maxBindings?: number;
   /** Bytes it holds now: slots, arenas, constants, encoded plans. */
   readonly bytes: number;

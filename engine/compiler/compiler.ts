@@ -1,7 +1,8 @@
 import { type Node, topologicalOrder } from '../graph.ts';
 import { sameShape, sizeOf } from '../shape.ts';
 import type { Slot } from '../slot.ts';
-import { type Draft, fuse, isElementwise } from './fuse.ts';
+import { append, Reach } from './collections.ts';
+import { type Draft, fuse, isElementwise, usesOf } from './fuse.ts';
 import { contiguous, isContiguous, locator } from './layout.ts';
 import { type LoweringContext, lower } from './lower.ts';
 import { paddedBytes, placeBuffers } from './memory.ts';
@@ -52,7 +53,7 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
 
   const results = roots.slice(0, outputs.length);
   const written = updates.map(({ slot }, i) => ({ slot, value: roots[outputs.length + i]! }));
-  const inPlace = chooseInPlace(written, results, drafts, { locate, isVirtual });
+  const inPlace = chooseInPlace(written, roots, drafts, { locate, isVirtual });
   const context = { locate, isVirtual, bufferOf: (node: Node) => assembly.bufferOf(node) };
   const reading = (node: Node): View => {
     const { base, layout } = locate(node);
@@ -64,9 +65,12 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
   // Whatever is stored gets its buffer first: only then is it known where copies read.
   // A result that is the whole of what a kernel stores, in whatever shape, is stored where it is given back.
   const bases = results.map((node) => locate(node).base);
-  const direct = results.map((node, i) => {
+  const taken = new Set<Node>();
+  const direct = results.map((node) => {
     const { base, layout } = locate(node);
-    return !isSource(base) && bases.indexOf(base) === i && isContiguous(layout) && sizeOf(layout.shape) === sizeOf(base.shape);
+    const first = !taken.has(base);
+    taken.add(base);
+    return first && !isSource(base) && isContiguous(layout) && sizeOf(layout.shape) === sizeOf(base.shape);
   });
   results.forEach((node, i) => {
     assembly.outputs.push(direct[i] ? assembly.define(bases[i]!, 'output', `out${i}`) : assembly.buffer('output', node, `out${i}`));
@@ -170,52 +174,37 @@ class Assembly {
  */
 function chooseInPlace(
   updates: readonly { slot: Slot; value: Node }[],
-  results: readonly Node[],
+  roots: readonly Node[],
   drafts: readonly Draft[],
   context: Pick<LoweringContext, 'locate' | 'isVirtual'>,
 ): Map<Node, Slot> {
   const { locate } = context;
   const chosen = new Map<Node, Slot>();
   const producer = new Map<Node, Draft>();
-  for (const draft of drafts) for (const node of draft.nodes) producer.set(node, draft);
-  const readers = new Map<Slot, Draft[]>();
+  const places = new Map(drafts.map((draft, place) => [draft, place]));
+  const placeOf = (draft: Draft): number => places.get(draft)!;
+  const slotReaders = new Map<Slot, Draft[]>();
   for (const draft of drafts) {
-    for (const base of draft.reads) {
-      if (!base.is('slot')) continue;
-      const { slot } = base.attributes;
-      readers.set(slot, [...(readers.get(slot) ?? []), draft]);
-    }
+    for (const node of draft.nodes) producer.set(node, draft);
+    for (const base of draft.reads) if (base.is('slot')) append(slotReaders, base.attributes.slot, draft);
   }
+  const uses = usesOf(drafts, roots, locate);
   // Edges that in-place writes add: these kernels must run before those.
   const before = new Map<Draft, Draft[]>();
   const needs = (draft: Draft): Draft[] => [...[...draft.reads].flatMap((base) => producer.get(base) ?? []), ...(before.get(draft) ?? [])];
-  const reaches = (from: Draft, goal: Draft): boolean => {
-    const seen = new Set<Draft>([from]);
-    const stack = [from];
-    while (stack.length > 0) {
-      for (const next of needs(stack.pop()!)) {
-        if (next === goal) return true;
-        if (!seen.has(next)) {
-          seen.add(next);
-          stack.push(next);
-        }
-      }
-    }
-    return false;
-  };
+  const order = new Reach();
   for (const { slot, value } of updates) {
     const draft = producer.get(value);
-    // Who needs the new value must find it where it stays: in a buffer of its own.
-    const wantedElsewhere =
-      results.some((node) => locate(node).base === value) ||
-      updates.some((other) => other.slot !== slot && locate(other.value).base === value);
-    if (!draft || locate(value).base !== value || wantedElsewhere || drafts.some((other) => other !== draft && other.reads.has(value)))
-      continue;
-    const others = (readers.get(slot) ?? []).filter((reader) => reader !== draft);
-    const own = [...draft.reads].some((base) => base.is('slot') && base.attributes.slot === slot);
-    if (own && !readsInPlace(draft, slot, context)) continue;
-    if (others.some((reader) => reaches(reader, draft))) continue;
-    before.set(draft, [...(before.get(draft) ?? []), ...others]);
+    // Who else needs the new value must find it where it stays: in a buffer of its own.
+    if (!draft || locate(value).base !== value || uses.get(value)! > 1) continue;
+    const old = slotReaders.get(slot) ?? [];
+    const others = old.filter((reader) => reader !== draft);
+    if (others.length < old.length && !readsInPlace(draft, slot, context)) continue;
+    if (others.some((reader) => order.reaches([reader], draft, needs, placeOf))) continue;
+    for (const other of others) {
+      append(before, draft, other);
+      order.tie(placeOf(draft), placeOf(other));
+    }
     chosen.set(value, slot);
   }
   return chosen;
@@ -224,14 +213,20 @@ function chooseInPlace(
 /** Whether a kernel is elementwise and reads a slot only as it lies in memory. */
 function readsInPlace(draft: Draft, slot: Slot, { locate, isVirtual }: Pick<LoweringContext, 'locate' | 'isVirtual'>): boolean {
   const seen = new Set<Node>();
-  const visit = (node: Node): boolean => {
-    if (seen.has(node)) return true;
+  const stack = [...draft.nodes];
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (seen.has(node)) continue;
     seen.add(node);
-    if (isVirtual(node) || draft.nodes.includes(node)) return node.inputs.every(visit);
+    if (isVirtual(node) || draft.nodes.includes(node)) {
+      if (!isElementwise(node)) return false;
+      stack.push(...node.inputs);
+      continue;
+    }
     const { base, layout } = locate(node);
-    return !base.is('slot') || base.attributes.slot !== slot || (isContiguous(layout) && sameShape(layout.shape, slot.shape));
-  };
-  return draft.nodes.every((node) => isElementwise(node) && node.inputs.every(visit));
+    const whole = isContiguous(layout) && sameShape(layout.shape, slot.shape);
+    if (base.is('slot') && base.attributes.slot === slot && !whole) return false;
+  }
+  return true;
 }
 
 /** Orders the kernels; the last `finals` of them run at the end. Kernels that read a slot run before the one that writes it. */
@@ -241,8 +236,9 @@ function scheduleKernels(kernels: readonly Kernel[], specs: readonly BufferSpec[
     for (const { buffer } of outputs) if (!writer.has(buffer)) writer.set(buffer, i);
   });
   const isSlot = (buffer: number): boolean => specs[buffer]!.kind === 'slot';
-  const firstFinal = kernels.length - finals;
-  const tasks = kernels.map(({ inputs, outputs }, i) => {
+  // What ends the plan waits for one task that waits for all others.
+  const end = kernels.length;
+  const tasks: { reads: number[]; writes: number[]; after: number[] }[] = kernels.map(({ inputs, outputs }, i) => {
     const reads = [...new Set(inputs.map((view) => view.buffer))];
     const writes = [...new Set(outputs.map((view) => view.buffer))];
     return {
@@ -258,7 +254,9 @@ function scheduleKernels(kernels: readonly Kernel[], specs: readonly BufferSpec[
       tasks[write]!.after.push(i);
     }
   });
-  for (let i = firstFinal; i < kernels.length; i++) for (let j = 0; j < firstFinal; j++) tasks[i]!.after.push(j);
+  const last = tasks.slice(end - finals);
+  for (const { after } of last) after.push(end);
+  tasks.push({ reads: [], writes: [], after: [...Array(end - finals).keys()] });
   const bytes = specs.map((spec) => (spec.kind === 'scratch' || spec.kind === 'output' ? paddedBytes(spec) : 0));
-  return schedule(tasks, bytes).map((task) => kernels[task]!);
+  return schedule(tasks, bytes).flatMap((task) => kernels[task] ?? []);
 }

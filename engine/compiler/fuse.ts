@@ -1,5 +1,6 @@
 import { type Node, type OpName, topologicalOrder } from '../graph.ts';
 import { sameShape, sizeOf } from '../shape.ts';
+import { append, Heap, Reach } from './collections.ts';
 import { isContiguous, isMovement, type Layout, type Located } from './layout.ts';
 import { costOf } from './program.ts';
 
@@ -27,6 +28,8 @@ export interface Fusion {
 /** A chain with one user is always inlined; one with several is computed again for each if that is cheaper than to store and read it. */
 const RECOMPUTE = { cost: 12, largeInputs: 2 };
 const CHAIN_LIMIT = 64;
+/** So many of the latest kernels are considered for one more output. */
+const CANDIDATES = 8;
 
 /** What a stored elementwise or folded node costs to compute from memory. */
 interface Chain {
@@ -76,17 +79,23 @@ function chooseVirtual(
   const users = new Map<Node, Node[]>();
   for (const node of order) {
     if (isSource(node)) continue;
-    for (const input of new Set(node.inputs)) {
-      const list = users.get(input);
-      if (list) list.push(node);
-      else users.set(input, [node]);
-    }
+    for (const input of new Set(node.inputs)) append(users, input, node);
   }
   const virtual = new Set<Node>();
   const chains = new Map<Node, Chain>();
+  // A chain that one user had no room for is stored, and now read by those that had counted on computing it: these are looked at again. Chains are
+  // short, so none is looked at often.
+  const waiting = new Heap<Node>((a, b) => a.id < b.id);
+  const lookAgain = (changed: Node): void => {
+    for (const user of users.get(changed)!) if (chains.has(user)) waiting.push(user);
+  };
+  const store = (node: Node): void => {
+    virtual.delete(node);
+    lookAgain(node);
+  };
   for (const node of order) {
     if (isSource(node) || !isElementwise(node)) continue;
-    const chain = chainOf(node, chains, virtual, locate, bindings);
+    const chain = chainOf(node, chains, virtual, locate, bindings, store);
     chains.set(node, chain);
     const uses = users.get(node) ?? [];
     const inline = !kept.has(node) && uses.every((user) => isElementwise(user) || (user.op === 'reduce' && !chain.positional));
@@ -94,10 +103,11 @@ function chooseVirtual(
     const large = [...chain.leaves.values()].filter(({ base }) => sizeOf(base.shape) * 2 > sizeOf(node.shape)).length;
     if (uses.length === 1 || (chain.cost <= RECOMPUTE.cost && large <= RECOMPUTE.largeInputs)) virtual.add(node);
   }
-  // A chain that one user had no room for is stored, and now read by those that had counted on computing it.
-  for (let before = -1; before !== virtual.size; ) {
-    before = virtual.size;
-    for (const node of chains.keys()) chains.set(node, chainOf(node, chains, virtual, locate, bindings));
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    const { length } = chains.get(node)!;
+    const chain = chainOf(node, chains, virtual, locate, bindings, store);
+    chains.set(node, chain);
+    if (virtual.has(node) && chain.length !== length) lookAgain(node);
   }
   return virtual;
 }
@@ -106,9 +116,10 @@ function chooseVirtual(
 function chainOf(
   node: Node,
   chains: ReadonlyMap<Node, Chain>,
-  virtual: Set<Node>,
+  virtual: ReadonlySet<Node>,
   locate: (node: Node) => Located,
   bindings: number,
+  store: (operand: Node) => void,
 ): Chain {
   let cost = costOf(node);
   let length = 1;
@@ -134,7 +145,7 @@ function chainOf(
       positional ||= chain.positional;
       for (const [key, leaf] of chain.leaves) leaves.set(key, leaf);
     } else {
-      virtual.delete(input);
+      store(input);
       read(input);
     }
   });
@@ -183,7 +194,7 @@ function draftKernels(
     // A movement that strides cannot express is copied from where its input is.
     const bases = new Set((isMovement(node) ? [locate(node.inputs[0]!)] : readsOf(node, virtual, locate)).map(({ base }) => base));
     reads.set(node, bases);
-    stack.push(...bases);
+    for (const base of bases) stack.push(base);
   }
   return order.filter((node) => needed.has(node)).map((node) => ({ nodes: [node], stored: [node], reads: reads.get(node)! }));
 }
@@ -195,25 +206,27 @@ function mergeDrafts(drafts: readonly Draft[], virtual: ReadonlySet<Node>, locat
   const producer = new Map<Node, Draft>();
   for (const draft of drafts) producer.set(draft.nodes[0]!, draft);
 
+  const order = new Reach();
+  const placeOf = ({ nodes }: Draft): number => position.get(nodes[0]!)!;
+  const producersOf = ({ reads }: Draft): Draft[] => [...reads].flatMap((base) => producer.get(base) ?? []);
+
   const kept = new Set<Draft>();
   const bySpace = new Map<string, Draft[]>();
   for (const draft of drafts) {
     const node = draft.nodes[0]!;
     const space = spaceOf(node);
     const candidates = space === null ? [] : (bySpace.get(space) ?? []);
-    // The latest first: it shares most with its neighbours, and keeps values waiting least.
-    const partner = candidates
-      .slice(-8)
-      .reverse()
-      .find((candidate) => canMerge(candidate, draft));
+    const partner = candidates.find((candidate) => canMerge(candidate, draft));
     if (partner) {
       partner.nodes.push(node);
       for (const base of draft.reads) if (!partner.nodes.includes(base)) partner.reads.add(base);
       producer.set(node, partner);
+      order.tie(placeOf(partner), placeOf(draft));
       continue;
     }
     kept.add(draft);
-    if (space !== null) bySpace.set(space, [...(bySpace.get(space) ?? []), draft]);
+    // The latest first: it shares most with its neighbours, and keeps values waiting least.
+    if (space !== null) bySpace.set(space, [draft, ...candidates.slice(0, CANDIDATES - 1)]);
   }
   return runnable([...kept], producer, position);
 
@@ -231,27 +244,9 @@ function mergeDrafts(drafts: readonly Draft[], virtual: ReadonlySet<Node>, locat
       const direct = readsOf(node, virtual, locate).filter(({ base }) => own.includes(base));
       if (!direct.every(({ base, layout }) => isContiguous(layout) && sameShape(layout.shape, base.shape))) return false;
     }
-    return !dependsThrough(later, earlier);
-  }
-
-  /** Whether `later` needs `earlier` through a kernel between them, which then could run neither before nor after both. */
-  function dependsThrough(later: Draft, earlier: Draft): boolean {
-    const seen = new Set<Draft>([later]);
-    const stack: Draft[] = [];
-    const push = (base: Node): void => {
-      const draft = producer.get(base);
-      if (draft && !seen.has(draft)) {
-        seen.add(draft);
-        stack.push(draft);
-      }
-    };
-    for (const base of later.reads) if (producer.get(base) !== earlier) push(base);
-    while (stack.length > 0) {
-      const draft = stack.pop()!;
-      if (draft === earlier) return true;
-      draft.reads.forEach(push);
-    }
-    return false;
+    // Not where it needs it through a kernel between them, which then could run neither before nor after both.
+    const between = producersOf(later).filter((needed) => needed !== earlier);
+    return !order.reaches(between, earlier, producersOf, placeOf);
   }
 }
 
@@ -259,6 +254,14 @@ function mergeDrafts(drafts: readonly Draft[], virtual: ReadonlySet<Node>, locat
 function withoutPrivate(drafts: readonly Draft[], roots: readonly Node[], locate: (node: Node) => Located): Draft[] {
   const needed = new Set([...roots.map((root) => locate(root).base), ...drafts.flatMap(({ reads }) => [...reads])]);
   return drafts.map((draft) => ({ ...draft, stored: draft.nodes.filter((node) => needed.has(node)) }));
+}
+
+/** How many kernels, results and updates need each value in memory. */
+export function usesOf(drafts: readonly Draft[], roots: readonly Node[], locate: (node: Node) => Located): Map<Node, number> {
+  const uses = new Map<Node, number>();
+  for (const base of [...roots.map((root) => locate(root).base), ...drafts.flatMap(({ reads }) => [...reads])])
+    uses.set(base, (uses.get(base) ?? 0) + 1);
+  return uses;
 }
 
 const products: ReadonlySet<OpName> = new Set(['matmul', 'conv2d', 'conv2dInput', 'conv2dWeight']);
@@ -271,10 +274,13 @@ function withEpilogues(
   locate: (node: Node) => Located,
   bindings: number,
 ): readonly Draft[] {
-  const uses = [...roots.map((root) => locate(root).base), ...drafts.flatMap(({ reads }) => [...reads])];
+  const kept = new Set(roots);
+  const uses = usesOf(drafts, roots, locate);
+  const made = new Map(drafts.flatMap((draft, place) => (products.has(draft.nodes[0]!.op) ? [[draft.nodes[0]!, { draft, place }]] : [])));
   const finished = drafts.map((draft): Draft => {
     // The last of several products, so that none of what it reads has to wait for another one.
-    const source = drafts.findLast(({ nodes: [node], reads }) => products.has(node!.op) && finishes(draft, node!, reads));
+    const read = [...draft.reads].flatMap((base) => made.get(base) ?? []).sort((a, b) => b.place - a.place);
+    const source = read.find((product) => finishes(draft, product.draft.nodes[0]!, product.draft.reads))?.draft;
     return source ? { ...draft, product: source.nodes[0]!, reads: new Set([...source.reads, ...draft.reads]) } : draft;
   });
   const absorbed = new Set(finished.map(({ product }) => product));
@@ -282,16 +288,16 @@ function withEpilogues(
 
   function finishes({ nodes, stored, reads }: Draft, product: Node, factors: ReadonlySet<Node>): boolean {
     const result = stored[0]!;
-    if (stored.length > 1 || !isElementwise(result) || !reads.has(product)) return false;
+    if (stored.length > 1 || !isElementwise(result)) return false;
     const size = sizeOf(product.shape);
     const bases = [...factors, ...reads];
     return (
-      uses.indexOf(product) === uses.lastIndexOf(product) &&
+      uses.get(product) === 1 &&
       result.dtype === product.dtype &&
       // At most these, since the result takes the product's place.
       bases.length <= bindings &&
       // What is wanted may update a slot of this size: a map can do that in place.
-      !(roots.includes(result) && bases.some((base) => base.is('slot') && sizeOf(base.shape) === size)) &&
+      !(kept.has(result) && bases.some((base) => base.is('slot') && sizeOf(base.shape) === size)) &&
       nodes
         .flatMap((node) => readsOf(node, virtual, locate))
         .every(({ base, layout }) => base !== product || (isContiguous(layout) && sizeOf(layout.shape) === size))

@@ -101,19 +101,23 @@ export interface Located {
 /** Where a node's value is: the node that is in memory, and how to look at it. Movements are looked through as far as strides allow. */
 export function locator(): (node: Node) => Located {
   const memo = new Map<Node, Located>();
-  const locate = (node: Node): Located => {
-    const cached = memo.get(node);
-    if (cached) return cached;
-    let located: Located = { base: node, layout: contiguous(node.shape) };
-    if (isMovement(node)) {
-      const inner = locate(node.inputs[0]!);
-      const layout = moved(node, inner.layout);
-      if (layout) located = { base: inner.base, layout };
+  return (node) => {
+    const path: Node[] = [];
+    let start = node;
+    for (; isMovement(start) && !memo.has(start); start = start.inputs[0]!) path.push(start);
+    let located = memo.get(start) ?? whole(start);
+    memo.set(start, located);
+    for (const movement of path.reverse()) {
+      const layout = moved(movement, located.layout);
+      located = layout ? { base: located.base, layout } : whole(movement);
+      memo.set(movement, located);
     }
-    memo.set(node, located);
     return located;
   };
-  return locate;
+}
+
+function whole(base: Node): Located {
+  return { base, layout: contiguous(base.shape) };
 }
 
 export function isMovement(node: Node): boolean {

@@ -162,22 +162,42 @@ function expression(
   const memo = new Map<Node, Value>();
   const mine = new Set(own);
 
-  const emit = (node: Node): Value => {
-    const cached = memo.get(node);
-    if (cached) return cached;
-    const value = build(node);
-    memo.set(node, value);
-    return value;
+  /** What a value is computed of here; nothing, if it is known or read. */
+  const operandsOf = (node: Node): readonly Node[] => {
+    const located = locate(node);
+    // Only maps walk in row-major order for certain; folds never get here with a position (see `fuse`).
+    if (located.base.op === 'full' || (own.length > 0 && isPosition(located))) return [];
+    if (mine.has(located.base) && located.base !== node) return [located.base];
+    return mine.has(node) || isVirtual(node) ? node.inputs : [];
   };
-  const build = (node: Node): Value => {
+  // Iterative, so that kernels may be as deep as they like.
+  const emit = (root: Node): Value => {
+    const stack = [root];
+    for (let node = stack.at(-1); node; node = stack.at(-1)) {
+      const operands = operandsOf(node);
+      const missing = memo.has(node) ? [] : operands.filter((operand) => !memo.has(operand));
+      if (missing.length > 0) {
+        stack.push(...missing.reverse());
+        continue;
+      }
+      if (!memo.has(node))
+        memo.set(
+          node,
+          build(
+            node,
+            operands.map((operand) => memo.get(operand)!),
+          ),
+        );
+      stack.pop();
+    }
+    return memo.get(root)!;
+  };
+  const build = (node: Node, operands: readonly Value[]): Value => {
     const located = locate(node);
     if (located.base.is('full')) return builder.constant(located.base.attributes.value, node.dtype);
-    // Only maps walk in row-major order for certain; folds never get here with a position (see `fuse`).
     if (own.length > 0 && isPosition(located)) return builder.instruction('index', 'i32', []);
-    if (mine.has(located.base) && located.base !== node) return emit(located.base);
-    if (mine.has(node) || isVirtual(node)) {
-      const operands = node.inputs.map(emit);
-      const scalar = scalarOf(node);
+    if (operands.length > 0) {
+      const scalar = located.base === node ? scalarOf(node) : null;
       return scalar ? builder.instruction(scalar.op, scalar.lane, operands) : operands[0]!;
     }
     const key = leafKey(located);

@@ -25,41 +25,101 @@ export function placeBuffers(
   const lives = livesOf(buffers, kernels);
   joinInPlace(buffers, kernels, lives);
   const distinct = [...new Set(lives.filter((life) => life !== null))].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
-  const placed: { life: Life; offset: number }[] = [];
+  const occupied = new Occupied(kernels.length);
   const offsets = new Map<Life, number>();
+  let arenaBytes = 0;
   for (const life of distinct) {
-    const neighbours = placed
-      .filter(({ life: other }) => other.first <= life.last && life.first <= other.last)
-      .sort((a, b) => a.offset - b.offset);
-    let offset = 0;
-    for (const neighbour of neighbours) {
-      if (offset + life.bytes <= neighbour.offset) break;
-      offset = Math.max(offset, neighbour.offset + neighbour.life.bytes);
-    }
-    placed.push({ life, offset });
+    const offset = occupied.take(life);
     offsets.set(life, offset);
+    arenaBytes = Math.max(arenaBytes, offset + life.bytes);
   }
   return {
     buffers: buffers.map((buffer, i) => (lives[i] ? { ...buffer, offset: offsets.get(lives[i])! } : buffer)),
-    arenaBytes: placed.reduce((end, { life, offset }) => Math.max(end, offset + life.bytes), 0),
+    arenaBytes,
   };
+}
+
+/** Bytes from the first to before the second. */
+type Span = readonly [start: number, end: number];
+
+/**
+ * Which bytes of the arena are taken at which times: a binary tree of times, whose nodes know what is taken at some of their times, and what at all of them
+ * by a life that covers these. What a life meets is in a few nodes then, and since neighbours are one span, in few spans.
+ */
+class Occupied {
+  readonly #times: number;
+  readonly #nodes = new Map<number, readonly [sometimes: Span[], always: Span[]]>();
+
+  constructor(times: number) {
+    this.#times = times;
+  }
+
+  /** The lowest place that is free for as long as the life is, which is taken by it then. */
+  take({ first, last, bytes }: Life): number {
+    const met: Span[][] = [];
+    const taken: Span[][] = [];
+    const visit = (node: number, low: number, high: number): void => {
+      if (last < low || high < first) return;
+      const known = this.#nodes.get(node) ?? [[], []];
+      this.#nodes.set(node, known);
+      const covered = first <= low && high <= last;
+      met.push(known[covered ? 0 : 1]);
+      taken.push(...known.slice(0, covered ? 2 : 1));
+      if (covered) return;
+      const middle = (low + high) >> 1;
+      visit(2 * node, low, middle);
+      visit(2 * node + 1, middle + 1, high);
+    };
+    visit(1, 0, this.#times - 1);
+    let offset = 0;
+    for (let before = -1; before !== offset; ) {
+      before = offset;
+      for (const spans of met) {
+        for (let i = firstBeyond(spans, offset); i < spans.length && spans[i]![0] < offset + bytes; i++) offset = spans[i]![1];
+      }
+    }
+    for (const spans of taken) add(spans, [offset, offset + bytes]);
+    return offset;
+  }
+}
+
+/** The number of the first span that ends beyond `offset`. */
+function firstBeyond(spans: readonly Span[], offset: number): number {
+  let [low, high] = [0, spans.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (spans[middle]![1] > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Makes one span of all that touch each other. */
+function add(spans: Span[], [start, end]: Span): void {
+  const from = firstBeyond(spans, start - 1);
+  let to = from;
+  while (to < spans.length && spans[to]![0] <= end) to++;
+  const touched = spans.slice(from, to);
+  spans.splice(from, to - from, [Math.min(start, touched[0]?.[0] ?? start), Math.max(end, touched.at(-1)?.[1] ?? end)]);
 }
 
 /** The most bytes of the arena that are alive at once, which no order of places could do without: how near `arenaBytes` comes to it. */
 export function mostAliveBytes({ buffers, kernels }: Pick<Plan, 'buffers' | 'kernels'>): number {
   const lives = livesOf(buffers, kernels);
-  const aliveAt = (at: number): number => {
-    const alive = buffers.filter((_, i) => lives[i] && lives[i].first <= at && at <= lives[i].last).sort((a, b) => a.offset - b.offset);
-    // What is written in place has the bytes of what it is written over.
-    let [sum, end] = [0, 0];
-    for (const buffer of alive) {
-      const stop = buffer.offset + paddedBytes(buffer);
-      sum += Math.max(0, stop - Math.max(end, buffer.offset));
-      end = Math.max(end, stop);
-    }
-    return sum;
-  };
-  return kernels.reduce((most, _, at) => Math.max(most, aliveAt(at)), 0);
+  const alive = lives.flatMap((life, i) => (life && life.last >= 0 ? [{ ...life, offset: buffers[i]!.offset }] : []));
+  // What is written in place has the bytes of what it is written over, which ends there.
+  const ending = new Set(alive.map(({ offset, first, last }) => (first < last ? `${offset} ${last}` : '')));
+  const changes = Array<number>(kernels.length + 2).fill(0);
+  for (const { offset, bytes, first, last } of alive) {
+    changes[first + +ending.has(`${offset} ${first}`)]! += bytes;
+    changes[last + 1]! -= bytes;
+  }
+  let [sum, most] = [0, 0];
+  for (const change of changes) {
+    sum += change;
+    most = Math.max(most, sum);
+  }
+  return most;
 }
 
 function livesOf(buffers: readonly BufferSpec[], kernels: readonly Kernel[]): (Life | null)[] {

@@ -195,7 +195,7 @@ function count(value: number, unit: string): string {
 }
 
 function aligned(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.min(48, Math.max(...rows.map((row) => row[column]!.length))));
+  const widths = (rows[0] ?? []).map((_, column) => rows.reduce((width, row) => Math.min(48, Math.max(width, row[column]!.length)), 0));
   return rows.map((row) =>
     row
       .map((cell, column) => (column === 0 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))

@@ -1,3 +1,5 @@
+import { Heap } from './collections.ts';
+
 /** What the scheduler knows of a kernel: which kernels must run before it, and what it makes and may set free. */
 export interface Task {
   readonly after: readonly number[];
@@ -13,52 +15,46 @@ export interface Task {
  * @returns task numbers.
  */
 export function schedule(tasks: readonly Task[], bytes: readonly number[]): number[] {
-  const given = topological(tasks);
-  const greedy = greedyOrder(tasks, bytes);
+  const given = orderOf(tasks, bytes, false);
+  const greedy = orderOf(tasks, bytes, true);
   return peakOf(tasks, bytes, greedy) <= peakOf(tasks, bytes, given) ? greedy : given;
 }
 
-function topological(tasks: readonly Task[]): number[] {
-  return run(tasks, (ready) => ready.reduce((best, task) => Math.min(best, task)));
-}
-
-function greedyOrder(tasks: readonly Task[], bytes: readonly number[]): number[] {
+function orderOf(tasks: readonly Task[], bytes: readonly number[], greedy: boolean): number[] {
   const uses = usesOf(tasks, bytes.length);
-  const growth = (task: number): number => {
+  const readers: number[][] = bytes.map(() => []);
+  const users: number[][] = tasks.map(() => []);
+  const missing = tasks.map(({ reads, after }, task) => {
+    for (const buffer of reads) readers[buffer]!.push(task);
+    const before = new Set(after);
+    for (const each of before) users[each]!.push(task);
+    return before.size;
+  });
+  const ready = new Heap<{ readonly task: number; readonly growth: number }>(
+    (a, b) => a.growth < b.growth || (a.growth === b.growth && a.task < b.task),
+  );
+  const done = new Set<number>();
+  // Growth only falls, so of several entries of a task the right one comes first. All that takes memory is alike.
+  const consider = (task: number): void => {
+    if (missing[task] !== 0 || done.has(task)) return;
     const { reads, writes } = tasks[task]!;
     const taken = writes.reduce((sum, buffer) => sum + bytes[buffer]!, 0);
-    return reads.reduce((sum, buffer) => (uses[buffer] === 1 ? sum - bytes[buffer]! : sum), taken);
+    const growth = reads.reduce((sum, buffer) => (uses[buffer] === 1 ? sum - bytes[buffer]! : sum), taken);
+    ready.push({ task, growth: greedy ? Math.min(growth, 1) : 1 });
   };
-  return run(tasks, (ready) => {
-    const best = ready
-      .filter((task) => growth(task) <= 0)
-      .reduce(
-        (chosen, task) =>
-          chosen === -1 || growth(task) < growth(chosen) || (growth(task) === growth(chosen) && task < chosen) ? task : chosen,
-        -1,
-      );
-    const task = best === -1 ? ready.reduce((first, other) => Math.min(first, other)) : best;
-    for (const buffer of tasks[task]!.reads) uses[buffer]!--;
-    return task;
-  });
-}
-
-function run(tasks: readonly Task[], choose: (ready: readonly number[]) => number): number[] {
-  const waiting = tasks.map((task) => new Set(task.after).size);
-  const users: number[][] = tasks.map(() => []);
-  tasks.forEach((task, i) => {
-    for (const before of new Set(task.after)) users[before]!.push(i);
-  });
-  const ready = new Set(tasks.flatMap((_, i) => (waiting[i] === 0 ? [i] : [])));
-  const order: number[] = [];
-  while (ready.size > 0) {
-    const task = choose([...ready]);
-    ready.delete(task);
-    order.push(task);
-    for (const user of users[task]!) if (--waiting[user]! === 0) ready.add(user);
+  for (const task of tasks.keys()) consider(task);
+  for (let next = ready.pop(); next; next = ready.pop()) {
+    const { task } = next;
+    if (done.has(task)) continue;
+    done.add(task);
+    for (const buffer of tasks[task]!.reads) if (--uses[buffer]! === 1) readers[buffer]!.forEach(consider);
+    for (const user of users[task]!) {
+      missing[user]!--;
+      consider(user);
+    }
   }
-  if (order.length !== tasks.length) throw new Error('the compiler built kernels that wait for each other');
-  return order;
+  if (done.size !== tasks.length) throw new Error('the compiler built kernels that wait for each other');
+  return [...done];
 }
 
 function usesOf(tasks: readonly Task[], buffers: number): number[] {

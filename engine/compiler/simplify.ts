@@ -2,6 +2,7 @@ import { type DType, dtypes, isFloat } from '../dtype.ts';
 import { type Attributes, Node, type OpName, topologicalOrder } from '../graph.ts';
 import { castValue, type ScalarName, scalarRow } from '../scalar.ts';
 import { type Shape, sameShape, sizeOf } from '../shape.ts';
+import { append } from './collections.ts';
 import { attributesKey } from './key.ts';
 
 /**
@@ -225,33 +226,27 @@ function atKernelRank(node: Node, make: Make): Node {
  * where nothing else needs the unshaped value.
  */
 function liftReshapes(roots: readonly Node[], stop: (node: Node) => boolean): Node[] {
+  const order = topologicalOrder(roots, stop);
   const users = new Map<Node, Node[]>();
-  for (const node of topologicalOrder(roots, stop)) {
-    if (!stop(node)) for (const input of node.inputs) users.set(input, [...(users.get(input) ?? []), node]);
-  }
+  for (const node of order) if (!stop(node)) for (const input of node.inputs) append(users, input, node);
   const kept = new Set(roots);
   const elementwise = (node: Node): boolean => !stop(node) && (node.op === 'scalar' || node.op === 'cast');
   const liftable = (node: Node): boolean => elementwise(node) && !kept.has(node) && users.get(node)?.length === 1;
-  const wanted = (node: Node): boolean =>
-    node.op === 'reshape' &&
-    !stop(node) &&
-    !kept.has(node) &&
-    liftable(node.inputs[0]!) &&
-    users.get(node)!.every((user) => elementwise(user) || user.op === 'reduce');
-  // Chains are followed in the old graph, whose uses are counted, while the new one is built.
-  const lift = (make: Make, old: Node, fresh: Node, shape: Shape): Node => {
-    const inputs = old.inputs.map((input, i) => {
-      const freshInput = fresh.inputs[i]!;
-      return liftable(input) && freshInput.op === input.op && freshInput.inputs.length === input.inputs.length
-        ? lift(make, input, freshInput, shape)
-        : make('reshape', [freshInput], { shape }, shape, freshInput.dtype);
-    });
-    return make(fresh.op, inputs, fresh.attributes, shape, fresh.dtype);
-  };
+  /** The shape that a value is made in at once. */
+  const shapes = new Map<Node, Shape>();
+  for (const node of order.toReversed()) {
+    const lifted =
+      !stop(node) &&
+      !kept.has(node) &&
+      node.op === 'reshape' &&
+      users.get(node)!.every((user) => elementwise(user) || user.op === 'reduce');
+    const shape = lifted ? node.shape : shapes.get(node);
+    if (shape) for (const input of node.inputs) if (liftable(input)) shapes.set(input, shape);
+  }
   return rebuild(roots, stop, (make, node, inputs) => {
-    const [x] = inputs;
-    const old = node.inputs[0];
-    if (x && old && wanted(node) && x.op === old.op && x.inputs.length === old.inputs.length) return lift(make, old, x, node.shape);
-    return make(node.op, inputs, node.attributes, node.shape, node.dtype);
+    const shape = shapes.get(node);
+    if (!shape) return make(node.op, inputs, node.attributes, node.shape, node.dtype);
+    const reshaped = inputs.map((input) => make('reshape', [input], { shape }, shape, input.dtype));
+    return make(node.op, reshaped, node.attributes, shape, node.dtype);
   });
 }

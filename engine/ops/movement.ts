@@ -3,7 +3,7 @@ import { promote } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { broadcastShapes, checkShape, normalizeAxes, normalizeAxis, type Shape, sameShape, show, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { apply, checkTensors, type Rule } from './rule.ts';
+import { apply, checkAll, checkTensors, type Rule } from './rule.ts';
 
 // The transpose (in the sense of linear maps) of each movement is another movement.
 
@@ -290,7 +290,7 @@ export const concatRule: Rule<'concat'> = {
 /** Joins tensors along an axis that they have; element types are promoted to one. */
 export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   checkList('concat: what is joined', tensors);
-  checkTensors('concat', ...tensors);
+  checkAll('concat', tensors);
   const [first] = tensors;
   if (!first) throw new TensegrityError('argument', 'concat: needs at least one tensor');
   const dtype = tensors.map((x) => x.dtype).reduce(promote);
@@ -304,7 +304,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
 /** Joins tensors of one shape along a new axis. */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
   checkList('stack: what is joined', tensors);
-  checkTensors('stack', ...tensors);
+  checkAll('stack', tensors);
   const [first] = tensors;
   if (!first) throw new TensegrityError('argument', 'stack: needs at least one tensor');
   const at = normalizeAxis(axis, first.rank + 1, 'stack');

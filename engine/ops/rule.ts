@@ -26,13 +26,18 @@ export interface VjpContext<Op extends OpName> {
 
 /** @throws TensegrityError `argument` for anything but tensors. */
 export function checkTensors(op: string, ...values: readonly unknown[]): void {
+  checkAll(op, values);
+}
+
+/** The same of a list, which may be longer than a call has arguments. */
+export function checkAll(op: string, values: readonly unknown[]): void {
   for (const value of values)
     check(value instanceof Tensor, 'argument', () => `${op}: takes tensors, got ${shown(value)}; make one with tensor()`);
 }
 
 /** Builds a node by its rule; nothing is computed. */
 export function apply<Op extends OpName>(op: Op, inputs: readonly Tensor[], attributes: Attributes[Op]): Tensor {
-  checkTensors(op, ...inputs);
+  checkAll(op, inputs);
   const nodes = inputs.map((input) => input.node);
   const rule: Rule<Op> = ruleOf(op);
   const { shape, dtype } = rule.infer(nodes, attributes);

@@ -946,7 +946,7 @@ function along(
 const entryOf = (index: number, size: number): number | null => (index >= -size && index < size ? (index + size) % size : null);
 
 /** What an op gets whose positions nobody knows before a plan runs. */
-const unknown = (index: Tensor): Tensor => index.bitXor(0);
+const unknown = (index: Tensor): Tensor => index.bitwiseXor(0);
 
 /** With indices that are known to be inside, so that there is a derivative, and with any that a plan computes. */
 function indexingPair(

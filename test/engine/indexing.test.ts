@@ -108,7 +108,7 @@ describe.for(everywhere)('an index that a plan finds, on %s', ([, backend]) => {
   const ways: readonly (readonly [string, (f: (index: Tensor) => Tensor) => Promise<Tensor>])[] = [
     ['an argument', (f) => compile((index: Tensor) => f(index))(ints(...outside))],
     ['a slot', async (f) => f(slot({ dtype: 'i32', shape: [outside.length], data: Int32Array.from(outside) }).value)],
-    ['computed', async (f) => f(ints(...outside).bitXor(0))],
+    ['computed', async (f) => f(ints(...outside).bitwiseXor(0))],
   ];
 
   it.for(ways)('%s', async ([, way]) => {
@@ -149,7 +149,7 @@ describe.for(everywhere)('an index that a plan finds, on %s', ([, backend]) => {
   it('gives no gradient where it is outside, nor NaN to those beside it', async () => {
     await useBackend(backend);
     const x = tensor([10, 20, 30], { dtype });
-    const index = ints(...outside).bitXor(0);
+    const index = ints(...outside).bitwiseXor(0);
     const inside = index.greaterEqual(-3).logicalAnd(index.less(3));
     const loss = inside.where(take(x, index), 0).square().sum();
     const [slope] = grad(loss, [x]);
@@ -161,7 +161,7 @@ describe.for(everywhere)('an index that a plan finds, on %s', ([, backend]) => {
   it('is known no better for having been read', async () => {
     await useBackend(backend);
     const x = tensor([10, 20, 30], { dtype });
-    const index = ints(1, 7).bitXor(0);
+    const index = ints(1, 7).bitwiseXor(0);
     const loss = index.less(3).where(take(x, index), 0).sum();
     await index.data();
     await realize(index);
@@ -179,7 +179,7 @@ describe('positions counted from either end', () => {
       const numbers = (count: number): Tensor => tensor(Float64Array.from({ length: count }, () => random() - 0.5));
       const known = ints(...Array.from({ length: m }, () => Math.floor((2 * random() - 1) * n)));
       const [x, g] = [numbers(n), numbers(m)];
-      for (const index of [known, known.bitXor(0)]) {
+      for (const index of [known, known.bitwiseXor(0)]) {
         const difference = take(x, index)
           .mul(g)
           .sum()

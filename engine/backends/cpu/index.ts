@@ -11,7 +11,7 @@ import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer } from '../storage.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
-import { copy } from './copy.ts';
+import { copy, inPieces } from './copy.ts';
 import { type Runner, readView, writeView } from './dense.ts';
 import { eigh } from './eigh.ts';
 import { gather } from './gather.ts';
@@ -110,7 +110,7 @@ class CpuBackend implements Backend {
     this.#checkAlive();
     const plan = await checkedPlan(given);
     checkCount(constants, plan.constants, 'constants');
-    const kernels = plan.kernels.flatMap(partsOf);
+    const kernels = plan.kernels.flatMap(partsOf).flatMap(inPieces);
     kernels.forEach(checkCounts);
     const arena = this.allocate(plan.arenaBytes);
     const buffers: TypedArray[] = plan.buffers.map(({ kind, dtype, offset, length }) =>

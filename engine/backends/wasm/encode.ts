@@ -54,7 +54,8 @@ export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
 /** What kernels count is of 32 bits, with a sign but in programs; only what a fold folds, over axes of such extents, is not bounded. */
 function checkCounts(kernel: Kernel): void {
   const [most, extents] = 'program' in kernel ? [MOST_EXTENT, kernel.shape] : [2 ** 31, kernel.inputs.flatMap(({ shape }) => shape)];
-  const count = Math.max(0, ...extents, ...kernel.outputs.map(({ shape }) => sizeOf(shape)));
+  const counts = [...extents, ...kernel.outputs.map(({ shape }) => sizeOf(shape))];
+  const count = counts.reduce((largest, one) => Math.max(largest, one), 0);
   check(
     count < most,
     'backend',

@@ -233,7 +233,7 @@ class WasmBackend implements Backend {
       offsets[number] = arenaBytes;
       arenaBytes += padded(bytesOf(number));
     }
-    const inArena = [...buffers.keys()].filter((number) => buffers[number]!.kind === 'scratch' || staged.includes(number));
+    const inArena = [...buffers.keys()].filter((number) => buffers[number]!.kind !== 'slot' && buffers[number]!.kind !== 'constant');
     inArena.push(offsets.push(0, arenaBytes) - 1);
     arenaBytes += padded(partialBytes);
     this.#arena = this.#atLeast(this.#arena, arenaBytes);
@@ -373,7 +373,7 @@ class WasmBackend implements Backend {
 /** Whether to wake threads for a plan: for its longest kernel, or in a page, which all of its kernels would keep waiting, for all of it. */
 function worthSharing({ kernels }: Plan, page: boolean): boolean {
   const costs = kernels.map(workOf).map(({ flops, bytes }) => Math.max(flops, bytes));
-  return (page ? costs.reduce((sum, cost) => sum + cost, 0) : Math.max(0, ...costs)) > WORTH_SHARING;
+  return page ? costs.reduce((sum, cost) => sum + cost, 0) > WORTH_SHARING : costs.some((cost) => cost > WORTH_SHARING);
 }
 
 function refuseDoubles({ buffers, kernels }: Plan): void {

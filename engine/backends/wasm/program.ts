@@ -3,12 +3,11 @@ import * as op from '../../../wasm/opcode.ts';
 import { valueLanes } from '../../compiler/lanes.ts';
 import type { Plan, Program, View } from '../../compiler/plan.ts';
 import { dtypes } from '../../dtype.ts';
-import { check } from '../../errors.ts';
 import { assignRegisters, stepsOf } from './fuse.ts';
 import { type Axis, contiguousRun, extentOf, period, stillRun } from './space.ts';
 
 /** The table of slots, and the coordinates behind it. */
-const TABLE_BYTES = op.SLOTS * 8 + 256;
+const tableBytes = (half: number): number => 16 * half + 8 * op.AXES;
 const STILL_BYTES = 64;
 
 /** A view without its strides, which the axes of a space have. */
@@ -90,14 +89,19 @@ export function liesInBlocks(axes: readonly Axis[], view: number, segment: numbe
   return run === extentOf(axes) || run % segment === 0;
 }
 
-/** @param inputs whose strides are the first of the axes; after them those of element positions, if the program uses them. */
+/**
+ * @param inputs whose strides are the first of the axes; after them those of element positions, if the program uses them.
+ * @param half of the slots of its table.
+ */
 export function encodeProgram(
   plan: Plan,
   program: Program,
   inputs: readonly View[],
   blocks: Blocks,
-  { target = () => null, summed = () => false }: Use,
+  use: Use,
+  half = op.HALF,
 ): EncodedProgram {
+  const { target = () => null, summed = () => false } = use;
   const { axes } = blocks;
   const lanes = valueLanes(
     program,
@@ -119,7 +123,7 @@ export function encodeProgram(
 
   const used = new Set([...wanted, ...steps.flatMap(({ operands }) => operands)]);
   const placed = new Map<number, number>();
-  let streams = op.SLOTS;
+  let streams = 2 * half;
   const direct = new Set<number>();
   for (const [k, value] of program.results.entries()) {
     const view = target(k);
@@ -136,7 +140,7 @@ export function encodeProgram(
 
   const assigned = assignRegisters(steps, wanted, new Set(placed.keys()));
   let registers = assigned.count;
-  let stills = op.STILLS;
+  let stills = half;
   let onceBytes = 0;
   const slots = new Map([...placed, ...assigned.of]);
   const constants = new Map<number, number>();
@@ -185,7 +189,7 @@ export function encodeProgram(
   });
   /** Written out if it is a still, since a result is stored or folded element by element. */
   const whole = (slot: number): number => {
-    if (slot < op.STILLS || slot >= stills) return slot;
+    if (slot < half || slot >= stills) return slot;
     code.push(op.BIT_OR, registers, slot, slot, slot, slot);
     return registers++;
   };
@@ -201,19 +205,23 @@ export function encodeProgram(
     };
   });
 
-  check(
-    registers <= op.STILLS && stills <= streams,
-    'backend',
-    () =>
-      `a kernel of ${program.instructions.length} operations and ${inputs.length} inputs needs more than the ${op.SLOTS} registers of the wasm backend; split it`,
-  );
+  if (registers > half || stills > streams) return encodeProgram(plan, program, inputs, blocks, use, 2 * half);
   const registerBytes = (roundUp(blocks.longest) + 16) * 4;
-  const counts = [loads.length, constants.size, code.length / 6, registers, stills - op.STILLS];
+  const counts = [loads.length, constants.size, code.length / 6, registers, stills - half];
   return {
-    words: [axes.length, registerBytes, ...counts, ...axes.map(({ extent }) => extent), ...loads.flat(), ...constants.keys(), ...code],
+    words: [
+      axes.length,
+      registerBytes,
+      ...counts,
+      ...axes.map(({ extent }) => extent),
+      half,
+      ...loads.flat(),
+      ...constants.keys(),
+      ...code,
+    ],
     results,
     registerBytes,
-    bytes: TABLE_BYTES + registers * registerBytes + (stills - op.STILLS) * STILL_BYTES + onceBytes,
+    bytes: tableBytes(half) + registers * registerBytes + (stills - half) * STILL_BYTES + onceBytes,
   };
 }
 

@@ -52,14 +52,19 @@ export interface Emitted {
 export const SHARED = -1;
 /** Elements of scratch that count as small. */
 const SMALL = 4096;
+/** Elements that the memory of small ones has at most: a buffer on a GPU is not of any size. */
+const MOST_SHARED = 1 << 22;
 const ALIGNMENT = 64;
 
 /**
  * Writes the shaders of a plan. Small scratch buffers of floats all lie in one piece of memory, each in a place of its own: so kernels that read
- * and write many of them need one binding, and none waits for another that does not make what it reads.
+ * and write many of them need one binding, and none waits for another that does not make what it reads. In a plan that has very many, the last are as large ones.
  */
 export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
-  checkCounts('buffer', ...plan.buffers.map(({ length }) => length));
+  checkCounts(
+    'buffer',
+    plan.buffers.map(({ length }) => length),
+  );
   // What is large and lives between kernels may be kept in half the bytes.
   const added = new Set(plan.kernels.flatMap(({ kind, outputs }) => (accumulating.has(kind) ? outputs.map(({ buffer }) => buffer) : [])));
   const halves = plan.buffers.map(
@@ -71,7 +76,7 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
   const shared = new Map<number, number>();
   let sharedLength = 0;
   plan.buffers.forEach(({ kind, dtype, length }, number) => {
-    if (kind !== 'scratch' || dtype !== 'f32' || length > SMALL) return;
+    if (kind !== 'scratch' || dtype !== 'f32' || length > SMALL || sharedLength + length > MOST_SHARED) return;
     shared.set(number, sharedLength);
     sharedLength += Math.ceil(length / ALIGNMENT) * ALIGNMENT;
   });
@@ -91,6 +96,10 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
 
 function emit<K extends KernelKind>(kernel: KernelOf<K>, context: Context): Shader[] {
   const { kind, inputs } = kernel;
-  if (kind !== 'reduce') checkCounts(kind, ...inputs.flatMap(({ shape }) => shape));
+  if (kind !== 'reduce')
+    checkCounts(
+      kind,
+      inputs.flatMap(({ shape }) => shape),
+    );
   return emitters[kernel.kind](kernel, context);
 }

@@ -256,6 +256,7 @@ class WebGpuExecutable implements Executable {
     const small = this.#results.filter(({ own }) => own !== null);
     const copies: Staging | null = small.length > 0 ? staging.spare(small.length * REGION) : null;
     const turn = copies?.next() ?? 0;
+    let copied = 0;
     return this.#results.map((result, k): WebGpuBuffer => {
       const { bytes, own, spare } = result;
       if (own === null) {
@@ -267,7 +268,7 @@ class WebGpuExecutable implements Executable {
       }
       const region = regions.take();
       encoder.copyBufferToBuffer(own.buffer, 0, region.buffer, region.offset, own.size);
-      const at = small.indexOf(result) * REGION;
+      const at = copied++ * REGION;
       if (copies) encoder.copyBufferToBuffer(own.buffer, 0, copies.place.buffer, at, own.size);
       return this.#owned(bytes, region, () => regions.give(region), copies && new Copy(copies, turn, at));
     });

@@ -1,3 +1,4 @@
+import { append } from '../../compiler/collections.ts';
 import { commonBindings, commonWorkgroupBytes } from './assemble.ts';
 import type { Stage } from './emit.ts';
 import type { Binding } from './shader.ts';
@@ -28,29 +29,31 @@ const IDLE = 8192;
  * @param isSlot tells which buffers are slots.
  */
 export function merge(stages: readonly Stage[], limits: Limits, isSlot: (buffer: number) => boolean): Group[] {
-  const waitsFor = dependencies(stages);
+  const { waiting, users } = dependencies(stages);
   const left = new Set(stages.keys());
-  const idle = (i: number): boolean => stages[i]!.shader.groups <= IDLE && [...stages[i]!.shader.writes].every(isSlot);
-  const ready = (i: number): boolean => waitsFor[i]!.every((j) => !left.has(j));
+  const idle = stages.map(({ shader: { groups, writes } }) => groups <= IDLE && [...writes].every(isSlot));
+  const ready = (i: number): boolean => waiting[i] === 0;
   const groups: Group[] = [];
+  let [first, busy] = [0, 0];
   while (left.size > 0) {
-    const [first] = left;
-    const leader = [...left].find((i) => !idle(i)) ?? first!;
+    while (!left.has(first)) first++;
+    while (busy < stages.length && (idle[busy] || !left.has(busy))) busy++;
     // What the next stage waits for may have been put off.
-    const [start = leader] = ready(leader) ? [leader] : [...left].filter(ready);
-    const candidates = [...left].filter((i) => i < start || (i > start && i < start + WINDOW)).filter(ready);
+    const start = busy < stages.length && ready(busy) ? busy : first;
     let group: Group = grown({ stages: [], bindings: [] }, stages[start]!, { bindings: Infinity, workgroupBytes: Infinity })!;
     const members = [start];
-    const putOff = idle(start);
-    for (const i of candidates) {
+    for (let i = start + 1; i < Math.min(start + WINDOW, stages.length); i++) {
       // What is idle waits for its like.
-      if (i === start || idle(i) !== putOff || !alike(stages[start]!, stages[i]!)) continue;
+      if (!left.has(i) || !ready(i) || idle[i] !== idle[start] || !alike(stages[start]!, stages[i]!)) continue;
       const larger = grown(group, stages[i]!, limits);
       if (larger === null) continue;
       group = larger;
       members.push(i);
     }
-    for (const i of members) left.delete(i);
+    for (const i of members) {
+      left.delete(i);
+      for (const user of users[i]!) waiting[user]!--;
+    }
     groups.push(group);
   }
   return groups;
@@ -67,26 +70,31 @@ function alike({ shader: a }: Stage, { shader: b }: Stage): boolean {
   return a.threads === b.threads && (a.name === b.name || (a.groups <= FEW && b.groups <= FEW));
 }
 
-/** For each stage, those that must run before it: who writes what it reads, and who reads or writes what it writes. */
-function dependencies(stages: readonly Stage[]): number[][] {
+/** For each stage, how many must run before it, and which wait for it: who writes what it reads, and who reads or writes what it writes. */
+function dependencies(stages: readonly Stage[]): { waiting: number[]; users: number[][] } {
   const writers = new Map<number, number[]>();
   const readers = new Map<number, number[]>();
   // Who waits because of what was in a buffer before: one besides another waits for the same.
   const displaced = new Map<number, { readonly kernel: number; readonly waits: readonly number[] }>();
-  return stages.map(({ kernel, shader: { reads, writes, besides } }, i) => {
+  const users: number[][] = stages.map(() => []);
+  const waiting = stages.map(({ kernel, shader: { reads, writes, besides } }, i) => {
     const before = new Set([...reads].flatMap((buffer) => writers.get(buffer) ?? []));
     const joining = new Set([...writes].filter((buffer) => besides && displaced.get(buffer)?.kernel === kernel));
     for (const buffer of writes) {
       if (!joining.has(buffer)) displaced.set(buffer, { kernel, waits: [...(writers.get(buffer) ?? []), ...(readers.get(buffer) ?? [])] });
       for (const j of displaced.get(buffer)!.waits) before.add(j);
     }
-    for (const buffer of reads) readers.set(buffer, [...(readers.get(buffer) ?? []), i]);
+    for (const buffer of reads) append(readers, buffer, i);
     for (const buffer of writes) {
-      const joins = joining.has(buffer);
-      writers.set(buffer, joins ? [...(writers.get(buffer) ?? []), i] : [i]);
-      if (!joins) readers.set(buffer, []);
+      if (joining.has(buffer)) append(writers, buffer, i);
+      else {
+        writers.set(buffer, [i]);
+        readers.delete(buffer);
+      }
     }
     before.delete(i);
-    return [...before];
+    for (const j of before) users[j]!.push(i);
+    return before.size;
   });
+  return { waiting, users };
 }

@@ -33,7 +33,7 @@ export interface Product {
 export function productStages(product: Product, context: Context): Shader[] {
   const { name, batch, rows, columns, inner, left, right, out, others, besides = false } = product;
   if (batch * rows * columns === 0) return [];
-  checkCounts(name, inner);
+  checkCounts(name, [inner]);
   const { tile, splits, chunk } = cutProduct(batch, rows, columns, inner, context.gpu);
   const threads = threadsOf(tile);
   const groups = batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * splits;

@@ -16,23 +16,19 @@ export class Profile {
   readonly #memory: Memory;
   readonly #translation: Translation;
   readonly #kernels: number;
-  readonly #queries: GPUQuerySet;
+  readonly #queries: readonly GPUQuerySet[];
   readonly #resolved: Place;
   readonly #runs: Place[] = [];
   #reading: Promise<readonly number[]> | null = null;
 
-  /** @throws TensegrityError `backend` for a plan of more dispatches than a query set has timestamps for. */
   constructor(memory: Memory, translation: Translation, kernels: number) {
     const count = 2 * translation.dispatches.length;
-    check(
-      count <= MOST_QUERIES,
-      'backend',
-      () => `a plan of ${count / 2} dispatches; at most ${MOST_QUERIES / 2} can be measured: leave profile out`,
-    );
     this.#memory = memory;
     this.#translation = translation;
     this.#kernels = kernels;
-    this.#queries = memory.device.createQuerySet({ type: 'timestamp', count: Math.max(2, count) });
+    this.#queries = Array.from({ length: Math.ceil(count / MOST_QUERIES) }, (_, i) =>
+      memory.device.createQuerySet({ type: 'timestamp', count: Math.min(MOST_QUERIES, count - i * MOST_QUERIES) }),
+    );
     this.#resolved = memory.create(Math.max(16, 8 * count), 'queries');
   }
 
@@ -40,14 +36,16 @@ export class Profile {
   record(encoder: GPUCommandEncoder, dispatch: (pass: GPUComputePassEncoder, k: number) => void): void {
     const { dispatches } = this.#translation;
     for (const k of dispatches.keys()) {
-      const timestampWrites = { querySet: this.#queries, beginningOfPassWriteIndex: 2 * k, endOfPassWriteIndex: 2 * k + 1 };
+      const querySet = this.#queries[Math.floor((2 * k) / MOST_QUERIES)]!;
+      const at = (2 * k) % MOST_QUERIES;
+      const timestampWrites = { querySet, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 };
       const pass = encoder.beginComputePass({ timestampWrites });
       dispatch(pass, k);
       pass.end();
     }
     if (dispatches.length === 0) return;
     const { buffer, size } = this.#resolved;
-    encoder.resolveQuerySet(this.#queries, 0, 2 * dispatches.length, buffer, 0);
+    for (const [i, set] of this.#queries.entries()) encoder.resolveQuerySet(set, 0, set.count, buffer, 8 * MOST_QUERIES * i);
     const run = this.#runs.length < KEPT_RUNS ? this.#memory.create(size, 'staging') : this.#runs.shift()!;
     encoder.copyBufferToBuffer(buffer, 0, run.buffer, 0, size);
     this.#runs.push(run);
@@ -89,7 +87,7 @@ export class Profile {
   }
 
   dispose(): void {
-    this.#queries.destroy();
+    for (const set of this.#queries) set.destroy();
     for (const place of [this.#resolved, ...this.#runs.splice(0)]) this.#memory.destroy(place, place.size);
   }
 }

@@ -1,3 +1,4 @@
+import { Heap } from '../../compiler/collections.ts';
 import type { Emitted } from './emit.ts';
 import type { Group } from './merge.ts';
 
@@ -23,14 +24,28 @@ export function layOutScratch({ buffers, sharedBytes }: Emitted, groups: readonl
   const pieces = new Map<number, number>();
   const bytes: number[] = [];
   const lastUse: number[] = [];
+  const used = new Heap<number>((a, b) => lastUse[a]! < lastUse[b]!);
+  // Free pieces by their size.
+  const free = new Map<number, Heap<number>>();
+  // Lives come in the order in which they begin.
   for (const [memory, { first, last }] of lives) {
-    const size = sizeOf(memory);
+    while (lastUse[used.first ?? -1]! < first) {
+      const piece = used.pop()!;
+      const alike = free.get(bytes[piece]!) ?? new Heap<number>((a, b) => a < b);
+      free.set(bytes[piece]!, alike);
+      alike.push(piece);
+    }
     // The free piece whose size is nearest, else a new one.
-    const free = bytes.flatMap((_, piece) => (lastUse[piece]! < first ? [piece] : []));
-    const [piece = bytes.length] = free.sort((a, b) => Math.abs(bytes[a]! - size) - Math.abs(bytes[b]! - size));
+    const size = sizeOf(memory);
+    const distance = (piece: number): number => Math.abs(bytes[piece]! - size);
+    const [piece = bytes.length] = [...free.values()].map((alike) => alike.first!).sort((a, b) => distance(a) - distance(b) || a - b);
+    const alike = free.get(bytes[piece] ?? -1);
+    alike?.pop();
+    if (alike?.first === undefined) free.delete(bytes[piece] ?? -1);
     pieces.set(memory, piece);
     bytes[piece] = Math.max(bytes[piece] ?? 0, size);
     lastUse[piece] = last;
+    used.push(piece);
   }
   return { pieces, bytes };
 }

@@ -74,8 +74,8 @@ export const THREADS = 64;
 const MOST_COUNT = 2 ** 31 - 2 ** 16;
 
 /** @throws TensegrityError `backend` for more elements than WGSL's i32 counts. */
-export function checkCounts(what: string, ...counts: readonly number[]): void {
-  const count = Math.max(0, ...counts);
+export function checkCounts(what: string, counts: readonly number[]): void {
+  const count = counts.reduce((largest, one) => Math.max(largest, one), 0);
   check(
     count <= MOST_COUNT,
     'backend',

@@ -149,7 +149,7 @@ const kinds = {
       () => x.add(arange(x.shape.at(-1)!)),
       () => x.reshape([-1]).mul(arange(x.size)).reshape(x.shape),
       // What is computed may be outside.
-      () => take(x, tensor([0, 1, -1], { dtype: 'i32' }).bitXor(0), choose(axesOf(x))),
+      () => take(x, tensor([0, 1, -1], { dtype: 'i32' }).bitwiseXor(0), choose(axesOf(x))),
       () => sort(x, { axis: choose(axesOf(x)) }).values,
       () => (x.rank >= 2 && x.shape.at(-1) === x.shape.at(-2) ? diagonal(x).add(eye(x.shape.at(-1)!).sum()) : null),
       () => x.add(uniform(x.shape, { key: 3 })),

@@ -23,7 +23,7 @@ describe('crossEntropy', () => {
         const logits = normalMatrix(seed, n, d).mul(10);
         const labels = Array.from({ length: n }, (_, i) => (ignoreIndex === -100 && (seed + i) % 3 === 0 ? -100 : (seed + 7 * i) % d));
         // Known while the graph is built, or not.
-        for (const given of [ints(...labels), ints(...labels).bitXor(0)]) {
+        for (const given of [ints(...labels), ints(...labels).bitwiseXor(0)]) {
           const loss = (x: Tensor): Tensor => crossEntropy(x, given, { labelSmoothing, ...(ignoreIndex !== undefined && { ignoreIndex }) });
           const [found, log] = await values(loss(logits), logits.logSoftmax(1));
           const counted = labels.flatMap((label, i) =>

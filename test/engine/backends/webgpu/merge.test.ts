@@ -1,10 +1,15 @@
 /** How stages become dispatches and their memory is shared: on stages of any dependencies, without a GPU. */
+
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Emitted, Stage } from '../../../../engine/backends/webgpu/emit.ts';
 import { merge } from '../../../../engine/backends/webgpu/merge.ts';
 import { layOutScratch } from '../../../../engine/backends/webgpu/scratch.ts';
+import { translate } from '../../../../engine/backends/webgpu/translate.ts';
+import { buildPlan } from '../../../../engine/compiler/compiler.ts';
+import { concat, tensor } from '../../../../engine/index.ts';
 import { property } from '../../../support/property.ts';
+import { realGpu } from './realGpu.ts';
 
 const BUFFERS = 12;
 const kinds = ['slot', 'scratch', 'scratch', 'input', 'output'] as const;
@@ -128,4 +133,16 @@ describe('merging stages into dispatches', () => {
         }
       }
     }));
+});
+
+describe('small scratch buffers', () => {
+  it('share a piece of memory that stays small, however many there are', () => {
+    // Together 25 MB; a few times as many would be more than one binding.
+    const x = tensor(new Float32Array(4096));
+    const outputs = [concat(Array.from({ length: 1500 }, (_, i) => x.mul(i)))].map(({ node }) => node);
+    const { plan } = buildPlan({ outputs, updates: [], isConstant: () => false, bindings: 8 });
+    const { pieces } = translate(plan, { ...realGpu, workgroupBytes: 16384, subgroupSize: 1 });
+    expect(pieces.length).toBeGreaterThan(1);
+    expect(pieces.reduce((most, bytes) => Math.max(most, bytes), 0)).toBeLessThanOrEqual(2 ** 24);
+  });
 });
