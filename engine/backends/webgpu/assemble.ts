@@ -42,17 +42,12 @@ export function commonBindings(shaders: readonly Shader[]): Binding[] | null {
  * @param bindings what {@link commonBindings} gave for them.
  */
 export function assemble(shaders: readonly Shader[], bindings: readonly Binding[]): Assembly {
-  const names = new Map<string, string>();
-  const declarations: string[] = [];
+  const taken = new Map<string, string[]>();
+  const declarations = new Set<string>();
   const calls: string[] = [];
   const functions = shaders.map((shader, part) => {
-    const renamed = renaming(shader, bindings, names, part);
-    for (const [name, text] of Object.entries(shader.declarations)) {
-      const [to, written] = [renamed(name), renamed(text)];
-      if (names.get(to) === written) continue;
-      names.set(to, written);
-      declarations.push(written);
-    }
+    const renamed = renaming(shader, bindings, taken);
+    for (const text of Object.values(shader.declarations)) declarations.add(renamed(text));
     const title = shaders.length === 1 ? shader.name : `${shader.name}${part}`;
     const first = shaders.slice(0, part).reduce((sum, { groups }) => sum + groups, 0);
     const inSubgroup = needsSubgroup(shader);
@@ -93,21 +88,32 @@ export function commonWorkgroupBytes(shaders: readonly Shader[]): number {
   return [...distinct.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** Gives a shader's arrays the numbers that they have among all, and its declarations names that no other text has. */
-function renaming({ declarations, bindings }: Shader, all: readonly Binding[], taken: ReadonlyMap<string, string>, part: number) {
+/**
+ * Gives a shader's arrays the numbers that they have among all, and its declarations names that no other text has: the same text, whichever
+ * shader it is of, has one name, so that workgroup memory that several declare alike is there once.
+ * @param taken the texts that each name has stood for, in the order of its new names; what is new is added.
+ */
+function renaming({ declarations, bindings }: Shader, all: readonly Binding[], taken: Map<string, string[]>): (text: string) => string {
   const numbers = bindings.map(({ memory, element }) => all.findIndex((each) => each.memory === memory && each.element === element));
-  const rebound = (text: string): string => text.replaceAll(/\bb(\d+)\b/g, (_, k: string) => `b${numbers[Number(k)]!}`);
   const own = Object.keys(declarations);
-  const mentions = (name: string, others: ReadonlySet<string>) =>
-    (declarations[name]!.match(/\w+/g) ?? []).some((word) => word !== name && others.has(word));
-  const renamed = new Set(own.filter((name) => taken.has(name) && taken.get(name) !== rebound(declarations[name]!)));
-  // What refers to a new name is another text, so it needs a new name too.
-  for (let before = -1; before !== renamed.size; ) {
-    before = renamed.size;
-    for (const name of own) if (mentions(name, renamed)) renamed.add(name);
-  }
-  const suffixed = renamed.size > 0 ? new RegExp(`\\b(${[...renamed].join('|')})\\b`, 'g') : null;
-  return (text: string): string => (suffixed ? rebound(text).replaceAll(suffixed, `$1_${part}`) : rebound(text));
+  const word = new RegExp(`\\b(?:b(\\d+)|${own.join('|') || '$^'})\\b`, 'g');
+  const names = new Map<string, string>();
+  const nameOf = (name: string): string => {
+    const known = names.get(name);
+    if (known !== undefined) return known;
+    // In its own text it has no name yet, and what its text refers to has its new one.
+    const text = written(declarations[name]!, name);
+    const texts = taken.get(name) ?? [];
+    taken.set(name, texts);
+    const found = texts.indexOf(text);
+    const number = found < 0 ? texts.push(text) - 1 : found;
+    const given = number === 0 ? name : `${name}_${number}`;
+    names.set(name, given);
+    return given;
+  };
+  const written = (text: string, unnamed?: string): string =>
+    text.replaceAll(word, (match, k?: string) => (match === unnamed ? '' : k === undefined ? nameOf(match) : `b${numbers[Number(k)]!}`));
+  return (text) => written(text);
 }
 
 /** What index functions leave of their special cases, and what it is without: products with 1, and sums with 0, of integers. */

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { assemble, commonWorkgroupBytes } from '../../../../engine/backends/webgpu/assemble.ts';
 import type { Emitted, Stage } from '../../../../engine/backends/webgpu/emit.ts';
 import { merge } from '../../../../engine/backends/webgpu/merge.ts';
 import { layOutScratch } from '../../../../engine/backends/webgpu/scratch.ts';
@@ -132,6 +133,39 @@ describe('merging stages into dispatches', () => {
           expect(apart).toBe(true);
         }
       }
+    }));
+});
+
+describe('shaders that run together', () => {
+  it('declare alike workgroup memory once, whatever stands between, and take as much of it as is counted', () =>
+    property([fc.array(fc.record({ size: fc.constantFrom(4, 8, 12), plus: fc.nat(1) }), { minLength: 1, maxLength: 8 })], (drawn) => {
+      const shaders = drawn.map(({ size, plus }) => ({
+        name: 'keeps',
+        declarations: {
+          Pair: `struct Pair { first: f32, second: array<f32, ${size}> }`,
+          kept: `var<workgroup> kept: array<Pair, ${size}>;`,
+          place: `fn place(i: i32) -> i32 { return i + ${plus}; }`,
+        },
+        body: `kept[place(thread)].first = ${size}.0;`,
+        threads: 64,
+        groups: 1,
+        workgroupBytes: 4 * size * (size + 1),
+        besides: false,
+        bindings: [],
+        reads: new Set<number>(),
+        writes: new Set<number>(),
+      }));
+      const { code } = assemble(shaders, []);
+      const declared = [...code.matchAll(/var<workgroup> (\w+): array<(\w+), (\d+)>/g)];
+      const sizes = new Set(drawn.map(({ size }) => size));
+      expect(declared.map(([, , , size]) => Number(size)).sort()).toEqual([...sizes].sort());
+      expect(commonWorkgroupBytes(shaders)).toBe([...sizes].reduce((sum, size) => sum + 4 * size * (size + 1), 0));
+      // Every shader writes to the memory of its size, by the function that adds what it asked for.
+      const nameOf = new Map(declared.map(([, name, , size]) => [Number(size), name]));
+      const bodies = [...code.matchAll(/(\w+)\[(\w+)\(thread\)\]\.first = (\d+)\.0;/g)];
+      expect(bodies.map(([, name]) => name)).toEqual(drawn.map(({ size }) => nameOf.get(size)));
+      for (const [i, [, , place]] of bodies.entries())
+        expect(code).toContain(`fn ${place}(i: i32) -> i32 { return i${drawn[i]!.plus === 0 ? '' : ' + 1'}; }`);
     }));
 });
 
