@@ -1,8 +1,10 @@
 import { checkList, shown } from './arguments.ts';
 import { isFloat } from './dtype.ts';
 import { check } from './errors.ts';
-import { type Node, type OpName, topologicalOrder } from './graph.ts';
+import { type Node, OFTEN, type OpName, topologicalOrder } from './graph.ts';
+import { remains } from './history.ts';
 import { full } from './ops/create.ts';
+import { customGradient } from './ops/gradient.ts';
 import { checkTensors, type Rule } from './ops/rule.ts';
 import { ruleOf } from './ops/rules.ts';
 import { sameShape, show } from './shape.ts';
@@ -14,8 +16,11 @@ export type Variable = Tensor | Slot;
 
 /**
  * Gradients of a scalar with respect to each of `variables`, as graph: they can be differentiated again. A variable that the loss does
- * not depend on has gradient zero.
- * @throws TensegrityError `shape` if `loss` is not one number (use {@link vjp}), `dtype` if a variable is not of a float type.
+ * not depend on has gradient zero. So has one behind `stopGradient`, behind integers (positions, comparisons), or behind a slot, whose value
+ * is a constant where it comes from another slot; but where the way to a variable has been let go (by `realize`, in what a compiled
+ * function returned, in a slot's value before its update), that is an error.
+ * @throws TensegrityError `shape` if `loss` is not one number (use {@link vjp}), `dtype` if a variable is not of a float type, `stale` if
+ * its gradient would have to go through a value whose history has been let go.
  */
 export function grad(loss: Tensor, variables: readonly Variable[]): Tensor[] {
   checkTensors('grad', loss);
@@ -30,9 +35,19 @@ export function grad(loss: Tensor, variables: readonly Variable[]): Tensor[] {
 /**
  * Vector-Jacobian product: the gradients of ⟨output, cotangent⟩ with respect to each of `variables`. A slot means its value that the output
  * was built from: the one assigned last, or, if the output does not depend on that, the one it holds.
- * @throws TensegrityError `shape` if the cotangent does not have the output's shape, `dtype` unless all are floats.
+ * @throws TensegrityError `shape` if the cotangent does not have the output's shape, `dtype` unless all are floats, `stale` as {@link grad}.
  */
 export function vjp(output: Tensor, variables: readonly Variable[], cotangent: Tensor): Tensor[] {
+  return pullBack(output, variables, cotangent, []);
+}
+
+/** The same with respect to `inputs` as they are, whatever they were made of: partial derivatives, for rules that compose. */
+export function partials(output: Tensor, inputs: readonly Tensor[], cotangent: Tensor): Tensor[] {
+  return pullBack(output, inputs, cotangent, inputs);
+}
+
+/** @param constants where the gradient ends. */
+function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Tensor, constants: readonly Tensor[]): Tensor[] {
   checkTensors('vjp', output, cotangent);
   checkList('grad: the variables', variables);
   for (const variable of variables)
@@ -43,7 +58,8 @@ export function vjp(output: Tensor, variables: readonly Variable[], cotangent: T
     );
   check(isFloat(output.dtype), 'dtype', () => `grad: a derivative is one of floats, got ${output.dtype} ${show(output.shape)}`);
   checkLike('vjp: the cotangent', cotangent, 'the output', output);
-  const order = topologicalOrder([output.node], (node) => vjpOf(node) === null);
+  const ends = new Set(constants.map(({ node }) => node));
+  const order = topologicalOrder([output.node], (node) => vjpOf(node) === null || ends.has(node));
   const reached = new Set(order);
   const targets = variables.map((variable) => {
     if (!(variable instanceof Slot)) return variable;
@@ -56,8 +72,37 @@ export function vjp(output: Tensor, variables: readonly Variable[], cotangent: T
       () => `grad: a derivative is taken with respect to floats, got ${target.dtype} ${show(target.shape)}`,
     );
   }
-  const cotangents = propagate(order, output, new Set(targets.map((target) => target.node)), cotangent);
+  // Of a slot that the output has with another value only than the one it holds, that one was meant.
+  const missed = variables.filter((variable, i) => variable instanceof Slot && !reached.has(targets[i]!.node)) as Slot[];
+  const wanted = targets.map((target) => target.node);
+  // A variable is held by whoever names it, so it will be needed again.
+  for (const node of wanted) if (!ends.has(node)) node.computed = Math.max(node.computed, OFTEN);
+  const lost = order.filter((node) => !ends.has(node) && (leadsTo(node, wanted) || missed.some((slot) => usedToBe(node, slot))));
+  const cotangents = propagate(order, output, new Set([...wanted, ...lost]), cotangent);
+  for (const node of lost) {
+    check(
+      !cotangents.has(node),
+      'stale',
+      () =>
+        `grad: a gradient ends at a value of shape ${show(node.shape)} whose history has been let go, and a variable was part of it. Take gradients before realize or an update of a slot (or read with data() or item() instead of realize), and inside the compiled function that computes the loss; if the value is meant as a constant, use its stopGradient()`,
+    );
+  }
   return targets.map((target) => cotangents.get(target.node) ?? full(target.shape, 0, target.dtype));
+}
+
+/** Whether any of the targets is part of what led to a node, and was let go. */
+function leadsTo({ past }: Node, targets: readonly Node[]): boolean {
+  if (!past) return false;
+  const { nodes, slots } = remains(past);
+  return targets.some(
+    (target) => nodes.has(target) || (target.is('slot') && slots.get(target.attributes.slot) === target.attributes.version),
+  );
+}
+
+/** Whether a node has a value that a slot had, or was made of one. */
+function usedToBe(node: Node, slot: Slot): boolean {
+  if (node.is('slot')) return node.attributes.slot === slot;
+  return slot.given?.deref() === node || (node.past !== null && remains(node.past).slots.has(slot));
 }
 
 function checkLike(what: string, value: Tensor, whose: string, like: Tensor): void {
@@ -117,9 +162,15 @@ export function jvp(output: Tensor, variables: readonly Variable[], tangents: re
   return grad(inner('jvp: tangent', vjp(output, variables, u), tangents), [u])[0]!.cast(output.dtype);
 }
 
-/** Hessian of `loss` times `vectors`: the gradient of ⟨∇loss, v⟩. */
+/** Hessian of `loss` times `vectors`: the gradient of ⟨∇loss, v⟩ for constant v, whatever that was made of. */
 export function hessianVectorProduct(loss: Tensor, variables: readonly Variable[], vectors: readonly Tensor[]): Tensor[] {
-  return grad(inner('hessianVectorProduct: vector', grad(loss, variables), vectors), variables);
+  const what = 'hessianVectorProduct: vector';
+  checkList(`${what}s`, vectors);
+  checkTensors(what, ...vectors);
+  // The gradient ends at nodes of their own, which a later one passes.
+  const constants = vectors.map((v) => customGradient(v, [v], (g) => [g]));
+  const product = inner(what, grad(loss, variables), constants);
+  return pullBack(product, variables, full([], 1, product.dtype), constants);
 }
 
 /** Σ ⟨xᵢ, yᵢ⟩. @throws TensegrityError `argument`, `shape`, `dtype` unless the `ys` are like the `xs`. */

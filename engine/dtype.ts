@@ -102,6 +102,13 @@ export function dtypeOf(data: TypedArray): DType {
   );
 }
 
+/** The elements as an array of `dtype` that is nobody else's. (`slice` of Node's Buffers is a view.) */
+export function copied(data: TypedArray, dtype: DType): TypedArray {
+  const copy = dtypes[dtype].allocate(data.length);
+  copy.set(data);
+  return copy;
+}
+
 /** @throws TensegrityError `shape` unless the elements fill the shape, `dtype` unless they are of the type named. */
 export function checkHostArray(array: HostArray, op: string): void {
   check(typeof array === 'object' && array !== null, 'argument', () => `${op}: takes an array { dtype, shape, data }, got ${shown(array)}`);

@@ -1,6 +1,6 @@
 export { grad, hessianVectorProduct, jvp, type Variable, vjp } from './autodiff.ts';
 export type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
-export { type Compiled, compile, type Tree } from './compile.ts';
+export { type Compiled, type CompileOptions, compile, type Tree } from './compile.ts';
 export type { Plan } from './compiler/plan.ts';
 export { type PrintOptions, printPlan } from './compiler/print.ts';
 export type { DType, HostArray, TypedArray } from './dtype.ts';

@@ -1,16 +1,17 @@
 import { checkNames, shown } from './arguments.ts';
-import type { Backend, Executable, Storage } from './backends/backend.ts';
+import type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
 import type { WasmOptions } from './backends/wasm/index.ts';
 import type { WebGpuOptions } from './backends/webgpu/index.ts';
-import { free, freeWhenCollected } from './collect.ts';
+import { free, freeWhenCollected, reclaim } from './collect.ts';
 import { type Build, buildPlan } from './compiler/compiler.ts';
 import { structuralKey } from './compiler/key.ts';
-import type { TypedArray } from './dtype.ts';
+import { dtypes, type TypedArray } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
-import { type Node, topologicalOrder } from './graph.ts';
+import { type Node, OFTEN, topologicalOrder } from './graph.ts';
+import { forgetHistory } from './history.ts';
 import { checkTensors } from './ops/rule.ts';
 import { show, sizeOf } from './shape.ts';
-import { currentScope, type Scope, type Slot } from './slot.ts';
+import { currentScope, leaveUpdates, type Scope, type Slot, takeUpdates, type Updates } from './slot.ts';
 import type { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
 
@@ -51,7 +52,12 @@ export async function useBackend<Name extends BackendName>(name: Name | Backend,
 function createBackend<Name extends BackendName>(name: Name, options: BackendOptions[Name] = {}): Promise<Backend> {
   if (!Object.hasOwn(factories, name))
     throw new TensegrityError('backend', `useBackend: there is no backend '${name}'; there are ${Object.keys(factories).join(', ')}`);
-  return factories[name](options);
+  return factories[name](options).then((created) => {
+    // What has been asked for before is served first.
+    const dispose = created.dispose.bind(created);
+    created.dispose = () => void inTurn(dispose);
+    return created;
+  });
 }
 
 async function ready(backend: Backend, options: unknown): Promise<Backend> {
@@ -114,41 +120,56 @@ export function checkReadable(order: readonly Node[], epoch: number): void {
   }
 }
 
-/** Computes what is not known yet of `tensors`, together with every pending assignment, in one plan. To be called in its turn. */
-export async function compute(tensors: readonly Tensor[]): Promise<void> {
+/**
+ * Runs `body` in its turn, with what computes tensors and, in the same plan, the updates that have been assigned when this is called. What
+ * is assigned later is for plans that are asked for later.
+ */
+export function inTurnWithUpdates<T>(body: (compute: (...tensors: readonly Tensor[]) => Promise<void>) => Promise<T>): Promise<T> {
   const scope = currentScope();
-  const nodes = [...new Set(tensors.map((x) => x.node))];
-  const wanted = nodes.filter((node) => node.storage === null);
-  checkReadable(topologicalOrder(wanted, known), scope.epoch);
-  const updates = [...scope.assigned];
+  const updates = takeUpdates(scope);
+  return inTurn(async () => {
+    try {
+      return await body((...tensors) => compute(tensors, scope, updates));
+    } finally {
+      leaveUpdates(scope.taken, updates);
+    }
+  });
+}
+
+/** Computes what is not known yet of `tensors`, together with updates, in one plan. */
+async function compute(tensors: readonly Tensor[], { epoch, assigned }: Scope, updates: Updates): Promise<void> {
+  // What has been assigned over meanwhile may be part of what it was assigned over with, and stands for values that are gone then.
+  const replaced = updates.filter(([slot, value]) => assigned.has(slot) && assigned.get(slot) !== value).map(([, value]) => value);
+  const nodes = new Set([...tensors, ...replaced].map((x) => x.node));
+  const wanted = [...nodes].filter((node) => node.storage === null);
+  // What is asked for stays, whoever made it.
+  for (const node of nodes) automatic.delete(node);
+  checkReadable(topologicalOrder(wanted, known), epoch);
   if (wanted.length === 0 && updates.length === 0) return;
   try {
-    await run(wanted, updates, scope.epoch);
-  } catch (error) {
+    await run(wanted, updates, epoch);
+  } finally {
     // Assignments that cannot run must not stand in the way of all that is read later.
-    forget(scope, updates);
-    throw error;
+    leaveUpdates(assigned, updates);
   }
-  forget(scope, updates);
-  for (const [slot] of updates) slot.updated();
+  for (const [slot, value] of updates) slot.updated(value.node);
 }
 
-/** Takes updates off the list, but not those that have been assigned anew in the meantime. */
-function forget({ assigned }: Scope, updates: readonly (readonly [Slot, Tensor])[]): void {
-  for (const [slot, value] of updates) if (assigned.get(slot) === value) assigned.delete(slot);
-}
-
-async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, Tensor])[], epoch: number): Promise<void> {
+async function run(wanted: readonly Node[], updates: Updates, epoch: number): Promise<void> {
   const order = topologicalOrder([...wanted, ...updates.map(([, value]) => value.node)], known);
   checkReadable(order, epoch);
   const target = await backend();
+  const reach = reachOf(order);
+  const kept = worthKeeping(order, wanted);
+  const outputs = [...wanted, ...kept];
   // A cached plan was built from another graph of this structure: leaves are bound by their place in the walk.
   const sources = order.filter((node) => node.storage !== null);
   const slots = distinctSlots(
     order,
     updates.map(([slot]) => slot),
   );
-  const key = `${target.name} ${structuralKey(order, wanted, updates)}`;
+  const buffers = await buffersOn(target, slots);
+  const key = `${target.name} ${structuralKey(order, outputs, updates)}`;
   let entry = cache.get(key);
   if (entry && entry.backend !== target) {
     entry.executable.dispose();
@@ -157,7 +178,7 @@ async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, T
   }
   if (!entry) {
     const build = buildPlan({
-      outputs: wanted,
+      outputs,
       updates: updates.map(([slot, value]) => ({ slot, value: value.node })),
       isConstant: () => false,
       ...bindingsOf(target),
@@ -172,25 +193,138 @@ async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, T
   }
   cache.delete(key);
   cache.set(key, entry);
-  evict();
+  evict(CACHE_SIZE);
 
-  const inputs = await Promise.all(entry.inputPositions.map((position) => storageOn(target, sources[position]!)));
-  const buffers = await Promise.all(entry.slotPositions.map((position) => slots[position]!.bufferOn(target)));
-  const { executable } = entry;
-  const outputs = await inMemoryOf(target, () => executable.run(inputs, buffers));
-  wanted.forEach((node, i) => settle(node, outputs[i]!));
+  const { executable, inputPositions, slotPositions } = entry;
+  const inputs = await Promise.all(inputPositions.map((position) => storageOn(target, sources[position]!)));
+  const results = await runOn(
+    target,
+    executable,
+    inputs,
+    slotPositions.map((position) => buffers[position]!),
+  );
+  for (const node of order) if (!known(node)) node.computed++;
+  outputs.forEach((node, i) => {
+    settle(node, results[i]!);
+    node.reach = reach;
+  });
+  for (const node of kept) keep(node);
 }
 
-/** Runs what allocates on a backend. @throws TensegrityError `backend` where memory runs out. */
-export async function inMemoryOf<T>({ name }: Backend, action: () => T | Promise<T>): Promise<T> {
+/**
+ * Runs what allocates on a backend, again if memory ran out and some could be had back: what nobody holds, and plans that can be built anew.
+ * @throws TensegrityError `backend` where memory runs out all the same.
+ */
+export async function inMemoryOf<T>(target: Backend, action: () => T | Promise<T>, running?: Executable): Promise<T> {
   try {
     return await action();
   } catch (error) {
-    // What JavaScript throws when an array is larger than memory.
-    if (!(error instanceof RangeError)) throw error;
-    const message = `backend ${name} has too little memory for this (${error.message}); use smaller batches, and let go of what is not needed`;
+    const range = error instanceof RangeError;
+    const before = target.bytes;
+    // What JavaScript throws when an array is larger than memory may come after a plan has changed slots: that is not done twice.
+    if (!range || !running) {
+      if (!range && !(error instanceof TensegrityError && error.details['exhausted'])) throw error;
+      evict(0, running);
+      await reclaim(target);
+      if (target.bytes < before) return inMemoryOf(target, action, running);
+    }
+    if (!range) throw error;
+    const message = `backend ${target.name} has too little memory for this (${error.message}); use smaller batches, and let go of what is not needed`;
     throw new TensegrityError('backend', message, {}, error);
   }
+}
+
+/** Bytes of a backend at which to look for what nobody holds any more. The garbage collector does not see them. */
+const FIRST_CEILING = 2 ** 30;
+let ceiling = FIRST_CEILING;
+
+/** The memory of slots on a backend. */
+export async function buffersOn(target: Backend, slots: readonly Slot[]): Promise<DeviceBuffer[]> {
+  if (target.bytes > ceiling) {
+    await reclaim(target);
+    ceiling = Infinity;
+  }
+  ceiling = Math.min(ceiling, Math.max(FIRST_CEILING, 2 * target.bytes));
+  const buffers: DeviceBuffer[] = [];
+  for (const slot of slots) buffers.push(await inMemoryOf(target, () => slot.bufferOn(target)));
+  return buffers;
+}
+
+/** Runs a plan. */
+export function runOn(
+  target: Backend,
+  executable: Executable,
+  inputs: readonly Storage[],
+  buffers: readonly DeviceBuffer[],
+): Promise<Storage[]> {
+  return inMemoryOf(target, () => executable.run(inputs, buffers), executable);
+}
+
+/** What may be kept of any size, in bytes: as much as this, or as the largest value that is there already. */
+const SMALL = 2 ** 20;
+
+/**
+ * What a plan computes on its way that has been computed in two plans before, or is the variable of a gradient: it will be needed again. Only
+ * where something new is made of it, so that a loop which reads what it makes of its last value computes a few rounds each time, not all.
+ */
+function worthKeeping(order: readonly Node[], wanted: readonly Node[]): Node[] {
+  const kept = new Set<Node>();
+  const most = order.reduce((bytes, node) => (known(node) ? Math.max(bytes, bytesOf(node)) : bytes), SMALL);
+  for (const node of order) {
+    if (known(node) || node.computed >= OFTEN) continue;
+    for (let input of node.inputs) {
+      // What repeats a value is no value of its own.
+      while (input.op === 'expand' && !known(input)) input = input.inputs[0]!;
+      if (input.computed >= OFTEN && !known(input) && input.inputs.length > 0 && bytesOf(input) <= most) kept.add(input);
+    }
+  }
+  for (const node of wanted) kept.delete(node);
+  return [...kept];
+}
+
+function bytesOf({ shape, dtype }: Node): number {
+  return sizeOf(shape) * dtypes[dtype].bytes;
+}
+
+/** Values that were kept by themselves, which can be computed again, the oldest first; and their bytes. */
+const automatic = new WeakSet<Node>();
+const queue = new Map<WeakRef<Node>, number>();
+let queued = 0;
+/** How many bytes of them there may be. */
+const MOST_KEPT = 2 ** 28;
+
+function keep(node: Node): void {
+  automatic.add(node);
+  // A reference has a size too.
+  const bytes = bytesOf(node) + 256;
+  queue.set(new WeakRef(node), bytes);
+  queued += bytes;
+  for (const [reference, size] of queue) {
+    if (queued <= MOST_KEPT) break;
+    queue.delete(reference);
+    queued -= size;
+    const oldest = reference.deref();
+    if (oldest && oldest.inputs.length > 0 && automatic.delete(oldest)) letGo(oldest);
+  }
+}
+
+/** Bytes of history, roughly, that a value which was read keeps: those of each plan on the way, none of which counts for more than a share. */
+const MOST_HISTORY = 2 ** 28;
+const SHARE = 2 ** 22;
+const NODE = 256;
+
+/** How much history the results of a plan have. Where it is too much, the values that the plan begins with let go of theirs. */
+function reachOf(order: readonly Node[]): number {
+  let [before, own] = [0, 0];
+  for (const node of order) {
+    const begins = node.storage !== null;
+    own += NODE + (begins && node.inputs.length === 0 ? bytesOf(node) : 0);
+    if (!begins || node.inputs.length === 0) continue;
+    // What was read may be the loss of a gradient that is yet to be asked for.
+    if (node.reach > MOST_HISTORY * (automatic.has(node) ? 1 : 2)) forgetHistory(node);
+    else before = Math.max(before, node.reach);
+  }
+  return before + Math.min(own, SHARE);
 }
 
 /** A node's value where a backend can read it: what another backend made is brought to ordinary memory, once. */
@@ -233,42 +367,55 @@ export function bindingsOf({ maxBindings }: Backend): { bindings?: number } {
   return maxBindings === undefined ? {} : { bindings: maxBindings };
 }
 
-function evict(): void {
-  for (const [key, entry] of cache) {
-    if (cache.size <= CACHE_SIZE) break;
-    entry.executable.dispose();
+function evict(most: number, running?: Executable): void {
+  for (const [key, { executable }] of cache) {
+    if (cache.size <= most) break;
+    if (executable === running) continue;
+    executable.dispose();
     cache.delete(key);
   }
 }
 
 /**
  * Computes tensors and runs pending assignments of slots, all in one plan. What it computes becomes a constant: graph that led there is
- * let go, so gradients do not reach behind it.
+ * let go, so gradients do not reach behind it; one that would have to is an error.
  */
 export async function realize(...tensors: readonly Tensor[]): Promise<void> {
   checkTensors('realize', ...tensors);
-  await inTurn(() => compute(tensors));
-  for (const { node } of tensors) if (node.op !== 'slot') node.forgetHistory();
+  await inTurnWithUpdates(async (compute) => {
+    await compute(...tensors);
+    for (const { node } of tensors) if (node.op !== 'slot') forgetHistory(node);
+  });
 }
 
 /** The elements of a tensor, computed if they must be. */
 export async function read(tensor: Tensor): Promise<TypedArray> {
   // In an array, so that the turn ends when the data has been asked for: a GPU goes on with later plans until it is here.
-  const [data] = await inTurn(async () => {
-    await compute([tensor]);
-    const { storage, dtype, shape } = tensor.node;
-    check(storage, 'disposed', () => `a tensor of shape ${show(shape)} was disposed while it was read`);
+  const [data] = await inTurnWithUpdates(async (compute) => {
+    await compute(tensor);
+    // It has been computed.
+    const storage = tensor.node.storage!;
+    const { dtype, shape } = tensor.node;
     return [ArrayBuffer.isView(storage) ? storage.slice() : storage.backend.read(storage, dtype, sizeOf(shape))];
   });
   return data!;
 }
 
-/** Gives a tensor's memory back. */
-export function release(tensor: Tensor): void {
-  const { node } = tensor;
+/** Gives a tensor's memory back, after what has been asked for before. */
+export function release({ node }: Tensor): void {
+  void inTurn(() => {
+    letGo(node);
+    node.disposed = true;
+  });
+  if (!node.is('slot')) return;
+  // The slot has its value still.
+  const { leaves } = currentScope();
+  if (leaves.get(node.attributes.slot)?.node === node) leaves.delete(node.attributes.slot);
+}
+
+function letGo(node: Node): void {
   if (node.storage && !ArrayBuffer.isView(node.storage)) free(node.storage);
   node.storage = null;
-  node.disposed = true;
 }
 
 /** Memory of the engine now: the backend's bytes (slots, arenas, plans). */

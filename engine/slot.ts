@@ -1,9 +1,9 @@
 import { shown } from './arguments.ts';
 import type { Backend, DeviceBuffer } from './backends/backend.ts';
 import { free, freeWhenCollected } from './collect.ts';
-import { checkHostArray, type DType, dtypes, type HostArray, type TypedArray } from './dtype.ts';
+import { checkHostArray, copied, type DType, type HostArray, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
-import { Node } from './graph.ts';
+import { fixed, Node } from './graph.ts';
 import { type Shape, sameShape, show, sizeOf } from './shape.ts';
 import { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
@@ -15,12 +15,14 @@ import { inTurn } from './turn.ts';
 export interface Scope {
   readonly epoch: number;
   readonly assigned: Map<Slot, Tensor>;
+  /** Those among them that a plan which has been asked for will run. */
+  readonly taken: Map<Slot, Tensor>;
   readonly leaves: WeakMap<Slot, Tensor>;
 }
 
 let epochs = 0;
 export function newScope(): Scope {
-  return { epoch: epochs++, assigned: new Map(), leaves: new WeakMap() };
+  return { epoch: epochs++, assigned: new Map(), taken: new Map(), leaves: new WeakMap() };
 }
 
 let current = newScope();
@@ -28,6 +30,20 @@ let current = newScope();
 const OUTSIDE = current.epoch;
 export function currentScope(): Scope {
   return current;
+}
+
+export type Updates = readonly (readonly [slot: Slot, value: Tensor])[];
+
+/** The updates that whoever asks for a plan now has to run with it. */
+export function takeUpdates({ assigned, taken }: Scope): Updates {
+  const updates = [...assigned].filter(([slot, value]) => taken.get(slot) !== value);
+  for (const [slot, value] of updates) taken.set(slot, value);
+  return updates;
+}
+
+/** Takes updates off a list, but not what has been assigned anew in the meantime. */
+export function leaveUpdates(list: Map<Slot, Tensor>, updates: Updates): void {
+  for (const [slot, value] of updates) if (list.get(slot) === value) list.delete(slot);
 }
 
 /** Runs `body` with a scope of its own, and puts the old one back. */
@@ -58,8 +74,8 @@ export class Slot {
   #updates = 0;
   /** Values that have been set and whose turn has not come. */
   #coming = 0;
-  /** An assignment that no plan has run, and that a `set` has replaced. */
-  #replaced: Tensor | null = null;
+  /** The expression that its value was assigned as, if it was. */
+  given: WeakRef<Node> | null = null;
   #disposed = false;
   #host: TypedArray | null;
   #device: DeviceBuffer | null = null;
@@ -67,9 +83,9 @@ export class Slot {
   constructor(initial: HostArray, name = 'slot') {
     checkHostArray(initial, `slot ${name}`);
     this.name = name;
-    this.shape = initial.shape;
+    this.shape = fixed(initial.shape);
     this.dtype = initial.dtype;
-    this.#host = initial.data.slice();
+    this.#host = copied(initial.data, initial.dtype);
   }
 
   get size(): number {
@@ -78,8 +94,7 @@ export class Slot {
 
   /** The slot's value as an expression; after `assign`, the assigned one. */
   get value(): Tensor {
-    const assigned = currentScope().assigned.get(this);
-    return assigned && assigned !== this.#replaced ? assigned : this.held;
+    return currentScope().assigned.get(this) ?? this.held;
   }
 
   /** The value that the slot holds, as an expression, whatever has been assigned since. */
@@ -126,17 +141,14 @@ export class Slot {
       'argument',
       () => `set: slot ${this.name} cannot be set inside a compiled function; use assign, or an argument`,
     );
-    const copy = dtypes[this.dtype].allocate(data.length);
-    copy.set(data);
-    const replaced = scope.assigned.get(this) ?? null;
-    this.#replaced = replaced;
+    const copy = copied(data, this.dtype);
+    scope.assigned.delete(this);
     const version = this.#newVersion();
     this.#coming++;
     void inTurn(() => {
       this.#coming--;
       this.version = version;
-      if (scope.assigned.get(this) === replaced) scope.assigned.delete(this);
-      if (this.#replaced === replaced) this.#replaced = null;
+      this.given = null;
       if (this.#disposed) return;
       this.#freeDevice();
       this.#host = copy;
@@ -162,7 +174,7 @@ export class Slot {
   }
 
   async toHost(): Promise<HostArray> {
-    return { dtype: this.dtype, shape: this.shape, data: await this.data() };
+    return { dtype: this.dtype, shape: [...this.shape], data: await this.data() };
   }
 
   /** The slot's memory on a backend; moves it there if it is elsewhere. Called by the runtime, in its turn. */
@@ -188,16 +200,19 @@ export class Slot {
   }
 
   /** Expressions built before no longer mean the slot's value. Called by the runtime after a plan that wrote the slot. */
-  updated(): void {
+  updated(value?: Node): void {
+    this.given = value ? new WeakRef(value) : null;
     // What has been built since a `set` means the value that is to come, and holds.
     this.version = this.#coming > 0 ? ++this.#updates : this.#newVersion();
   }
 
-  /** Gives the memory back; reading the slot afterwards is an error. */
+  /** Gives the memory back, after what has been asked for before; reading the slot afterwards is an error. */
   dispose(): void {
     this.#disposed = true;
-    this.#freeDevice();
-    this.#host = null;
+    void inTurn(() => {
+      this.#freeDevice();
+      this.#host = null;
+    });
   }
 
   #freeDevice(): void {

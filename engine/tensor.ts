@@ -68,7 +68,7 @@ export class Tensor {
   }
   /** The elements with their shape and type. */
   async toHost(): Promise<HostArray> {
-    return { dtype: this.dtype, shape: this.shape, data: await read(this) };
+    return { dtype: this.dtype, shape: [...this.shape], data: await read(this) };
   }
   /** Gives the tensor's memory back at once; reading it afterwards is an error. Not needed in ordinary code. */
   dispose(): void {

@@ -1,11 +1,32 @@
 let queue: Promise<unknown> = Promise.resolve();
 
+/** Milliseconds after which the event loop gets its turn. */
+const SPELL = 20;
+let rested = 0;
+
 /**
  * Runs a task when those asked for before it are done: plans run one at a time, in the order of the calls, and memory that a plan may be
- * reading is given back only after it.
+ * reading is given back only after it. Now and then it rests first: nothing is finalized while a program only awaits what is there.
  */
 export function inTurn<T>(task: () => T | Promise<T>): Promise<T> {
-  const result = queue.then(task);
+  const result = queue.then(() => (performance.now() - rested < SPELL ? task() : rest().then(task)));
   queue = result.catch(() => undefined);
   return result;
+}
+
+/** Lets the event loop turn, once. */
+export async function rest(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    if (typeof setImmediate === 'function') {
+      setImmediate(resolve);
+      return;
+    }
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+  rested = performance.now();
 }

@@ -1,5 +1,5 @@
 import { options, shown } from '../arguments.ts';
-import { checkDType, checkHostArray, type DType, dtypeOf, dtypes, type HostArray, type TypedArray } from '../dtype.ts';
+import { checkDType, checkHostArray, copied, type DType, dtypeOf, dtypes, type HostArray, type TypedArray } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { leafNode } from '../graph.ts';
 import { checkShape, type Shape, sizeOf } from '../shape.ts';
@@ -29,8 +29,8 @@ function unreachable(op: string): never {
 }
 
 /**
- * A tensor of numbers. Nested arrays give their own shape and are f32 unless `dtype` says otherwise; a typed array keeps its type and is
- * not copied (do not change it afterwards); its shape is `options.shape`, or one axis.
+ * A tensor of numbers, copied: what becomes of `data` later does not matter. Nested arrays give their own shape and are f32 unless `dtype`
+ * says otherwise; a typed array keeps its type; its shape is `options.shape`, or one axis.
  * @throws TensegrityError `shape` for ragged nesting, or data that does not fill the shape.
  */
 export function tensor(data: NestedArray | TypedArray | HostArray, given: TensorOptions = {}): Tensor {
@@ -41,8 +41,8 @@ export function tensor(data: NestedArray | TypedArray | HostArray, given: Tensor
 
 function toHostArray(data: NestedArray | TypedArray | HostArray, options: TensorOptions): HostArray {
   if (options.dtype !== undefined) checkDType(options.dtype, 'tensor');
-  if (ArrayBuffer.isView(data)) return converted({ dtype: dtypeOf(data), shape: options.shape ?? [data.length], data }, options.dtype);
-  if (isHostArray(data)) return converted({ ...data, shape: options.shape ?? data.shape }, options.dtype);
+  if (ArrayBuffer.isView(data)) return converted({ dtype: dtypeOf(data), shape: [data.length], data }, options);
+  if (isHostArray(data)) return converted(data, options);
   const shape = nestedShape(data);
   const dtype = options.dtype ?? 'f32';
   const flat = dtypes[dtype].allocate(sizeOf(shape));
@@ -88,11 +88,9 @@ function isList(level: NestedArray | undefined): level is readonly NestedArray[]
   return Array.isArray(level);
 }
 
-function converted(host: HostArray, dtype: DType | undefined): HostArray {
-  if (dtype === undefined || dtype === host.dtype) return host;
-  const data = dtypes[dtype].allocate(host.data.length);
-  data.set(host.data);
-  return { dtype, shape: host.shape, data };
+function converted(host: HostArray, { dtype = host.dtype, shape = host.shape }: TensorOptions): HostArray {
+  checkHostArray({ ...host, shape }, 'tensor');
+  return { dtype, shape, data: copied(host.data, dtype) };
 }
 
 /** A tensor whose every element is `value`; it takes no memory until it must. */

@@ -9,6 +9,7 @@ import type { Plan } from '../../compiler/plan.ts';
 import { workOf } from '../../compiler/print.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
+import { rest } from '../../turn.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount, checkRoom, foreignBuffer } from '../storage.ts';
 import { encodePlan, extraBuffers } from './encode.ts';
@@ -201,10 +202,22 @@ class WasmBackend implements Backend {
 
   prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
     // Preparing may move the arena, which threads may be running on.
-    return this.#inTurn(() => this.#prepare(plan, constants));
+    return this.#inTurn(async () => {
+      const owned: number[] = [];
+      const free = (): void => {
+        if (!this.#disposed) for (const address of owned) this.#memory.free(address);
+      };
+      try {
+        return await this.#prepare(plan, constants, owned, free);
+      } catch (error) {
+        free();
+        throw error;
+      }
+    });
   }
 
-  async #prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
+  /** @param owned to be filled with the addresses that the executable gives back by `free`. */
+  async #prepare(plan: Plan, constants: readonly Storage[], owned: number[], free: () => void): Promise<Executable> {
     this.#open();
     refuseDoubles(plan);
     const { words, workspaceBytes, partialBytes } = encodePlan(plan, this.#winograd);
@@ -229,7 +242,12 @@ class WasmBackend implements Backend {
     this.#workspace = this.#atLeast(this.#workspace, workspaceStride * (team ? this.threads : 1));
 
     // Commands, then the table of base addresses.
-    const commands = this.#memory.allocate(4 * (words.length + buffers.length + extraBuffers));
+    const allocate = (bytes: number): number => {
+      const address = this.#memory.allocate(bytes);
+      owned.push(address);
+      return address;
+    };
+    const commands = allocate(4 * (words.length + buffers.length + extraBuffers));
     const end = commands + 4 * words.length;
     this.#memory.words.set(words, commands / 4);
     this.#memory.words.fill(0, end / 4, end / 4 + buffers.length + extraBuffers);
@@ -237,11 +255,10 @@ class WasmBackend implements Backend {
       this.#memory.words[end / 4 + number] = address;
     };
     checkCount(constants, plan.constants, 'constants');
-    const copied = plan.constants.map((number, k) => {
-      const address = this.#memory.allocate(bytesOf(number));
+    plan.constants.forEach((number, k) => {
+      const address = allocate(bytesOf(number));
       this.#copyIn(constants[k]!, address, number, plan);
       bind(number, address);
-      return address;
     });
     const outputs = plan.outputs.map((number) => ({ number, ...buffers[number]! }));
 
@@ -274,9 +291,6 @@ class WasmBackend implements Backend {
       dispose: () => {
         if (disposed) return;
         disposed = true;
-        const free = (): void => {
-          if (!this.#disposed) for (const address of [commands, ...copied]) this.#memory.free(address);
-        };
         // The threads may be running it.
         if (this.#shared) void this.#inTurn(async () => free());
         else free();
@@ -294,14 +308,7 @@ class WasmBackend implements Backend {
   /** Lets the page's thread see to its interface, if plans have kept it for long: a loop that awaits one plan after the other never does. */
   async #breathe(): Promise<void> {
     if (performance.now() - this.#breathed < BREATH) return;
-    await new Promise<void>((resolve) => {
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => {
-        port1.close();
-        resolve();
-      };
-      port2.postMessage(null);
-    });
+    await rest();
     this.#breathed = performance.now();
   }
 
@@ -317,7 +324,13 @@ class WasmBackend implements Backend {
   #atLeast(region: { address: number; bytes: number }, bytes: number): { address: number; bytes: number } {
     if (bytes <= region.bytes) return region;
     this.#memory.free(region.address);
-    return { address: this.#memory.allocate(bytes), bytes };
+    try {
+      return { address: this.#memory.allocate(bytes), bytes };
+    } catch (error) {
+      // Those that it was large enough for must find it.
+      if (region.bytes > 0) region.address = this.#memory.allocate(region.bytes);
+      throw error;
+    }
   }
 
   /** Where the elements of a storage are: where they live here, or in the copy at `address`. */
