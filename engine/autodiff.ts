@@ -2,7 +2,7 @@ import { checkList, shown } from './arguments.ts';
 import { isFloat } from './dtype.ts';
 import { check } from './errors.ts';
 import { type Node, OFTEN, type OpName, topologicalOrder } from './graph.ts';
-import { remains } from './history.ts';
+import { versionBehind, wasBehind } from './history.ts';
 import { full } from './ops/create.ts';
 import { customGradient } from './ops/gradient.ts';
 import { checkTensors, type Rule } from './ops/rule.ts';
@@ -59,7 +59,9 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
   check(isFloat(output.dtype), 'dtype', () => `grad: a derivative is one of floats, got ${output.dtype} ${show(output.shape)}`);
   checkLike('vjp: the cotangent', cotangent, 'the output', output);
   const ends = new Set(constants.map(({ node }) => node));
-  const order = topologicalOrder([output.node], (node) => vjpOf(node) === null || ends.has(node));
+  // What is older than all variables was not made of them. (Of a slot, older values count.)
+  const oldest = variables.reduce((id, variable) => (variable instanceof Slot ? 0 : Math.min(id, variable.node.id)), Infinity);
+  const order = topologicalOrder([output.node], (node) => vjpOf(node) === null || ends.has(node) || node.id < oldest);
   const reached = new Set(order);
   const targets = variables.map((variable) => {
     if (!(variable instanceof Slot)) return variable;
@@ -77,7 +79,9 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
   const wanted = targets.map((target) => target.node);
   // A variable is held by whoever names it, so it will be needed again.
   for (const node of wanted) if (!ends.has(node)) node.computed = Math.max(node.computed, OFTEN);
-  const lost = order.filter((node) => !ends.has(node) && (leadsTo(node, wanted) || missed.some((slot) => usedToBe(node, slot))));
+  const lost = order.filter(
+    (node) => !ends.has(node) && (wanted.some((target) => wasBehind(target, node)) || missed.some((slot) => usedToBe(node, slot))),
+  );
   const cotangents = propagate(order, output, new Set([...wanted, ...lost]), cotangent);
   for (const node of lost) {
     check(
@@ -90,19 +94,9 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
   return targets.map((target) => cotangents.get(target.node) ?? full(target.shape, 0, target.dtype));
 }
 
-/** Whether any of the targets is part of what led to a node, and was let go. */
-function leadsTo({ past }: Node, targets: readonly Node[]): boolean {
-  if (!past) return false;
-  const { nodes, slots } = remains(past);
-  return targets.some(
-    (target) => nodes.has(target) || (target.is('slot') && slots.get(target.attributes.slot) === target.attributes.version),
-  );
-}
-
 /** Whether a node has a value that a slot had, or was made of one. */
 function usedToBe(node: Node, slot: Slot): boolean {
-  if (node.is('slot')) return node.attributes.slot === slot;
-  return slot.given?.deref() === node || (node.past !== null && remains(node.past).slots.has(slot));
+  return (node.is('slot') && node.attributes.slot === slot) || slot.given?.deref() === node || versionBehind(slot, node) >= 0;
 }
 
 function checkLike(what: string, value: Tensor, whose: string, like: Tensor): void {

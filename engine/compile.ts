@@ -7,7 +7,7 @@ import { type PrintOptions, printPlan } from './compiler/print.ts';
 import { isFloat } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { Node, newId, topologicalOrder } from './graph.ts';
-import { behind, type Past, pastOf } from './history.ts';
+import { type Behind, behind, type Past, remember } from './history.ts';
 import {
   backend,
   bindingsOf,
@@ -46,7 +46,8 @@ interface Origin {
   readonly positions: readonly number[];
   readonly slots: readonly Slot[];
   readonly references: readonly WeakRef<Slot>[];
-  readonly outside: Past;
+  readonly outside: readonly WeakRef<Node>[];
+  readonly pasts: ReadonlySet<Past>;
 }
 
 export interface CompileOptions {
@@ -116,17 +117,16 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
       await compute(...args);
       const buffers = await buffersOn(target, slots);
       const inputs = await Promise.all(positions.map((position) => storageOn(target, args[position]!.node)));
-      const pasts = new Map([...new Set(origins)].map((origin) => [origin, origin && pastOfResult(origin, args)]));
+      const histories = [...new Set(origins)].map((origin) => ({ origin, found: origin && behindResult(origin, args) }));
       const outputs = await runOn(target, executable, inputs, buffers);
       for (const slot of updated) slot.updated();
-      return rebuild(
-        leaves.map(({ shape, dtype }, i) => {
-          const node = new Node('leaf', [], {}, shape, dtype);
-          node.past = pasts.get(origins[i]!) ?? null;
-          settle(node, outputs[i]!);
-          return new Tensor(node);
-        }),
-      );
+      const results = leaves.map(({ shape, dtype }) => new Node('leaf', [], {}, shape, dtype));
+      results.forEach((node, i) => settle(node, outputs[i]!));
+      for (const { origin, found } of histories) {
+        const made = results.filter((_, i) => origins[i] === origin);
+        if (found) remember(made, found);
+      }
+      return rebuild(results.map((node) => new Tensor(node)));
     });
   whenCollected(call, () => keepOnly(0));
 
@@ -187,32 +187,32 @@ function originsOf(results: readonly Node[], first: number): (Origin | null)[] {
   const made = new Map<string, Origin>();
   return results.map((result) => {
     if (!isFloat(result.dtype)) return null;
-    const { nodes, slots, pasts } = behind(result);
+    const { nodes, pasts } = behind([result]);
     const sources = [...nodes].filter((node) => node.id < first || node.op === 'placeholder' || node.op === 'slot');
     const key = sources.map(({ id }) => id).join();
+    const slots = sources.flatMap((node) => (node.is('slot') ? node.attributes.slot : []));
     const origin = made.get(key) ?? {
       positions: sources.flatMap((node) => (node.is('placeholder') ? node.attributes.position : [])),
-      slots: [...slots.keys()],
-      references: [...slots.keys()].map((slot) => new WeakRef(slot)),
-      outside: pastOf({ nodes: new Set(sources.filter(({ id }) => id < first)), slots: new Map(), pasts }),
+      slots,
+      references: slots.flatMap(({ itself }) => itself),
+      outside: sources.flatMap((node) => (node.id < first ? new WeakRef(node) : [])),
+      pasts,
     };
     made.set(key, origin);
     return origin;
   });
 }
 
-/** The past of what a call returns. */
-function pastOfResult({ positions, slots, references, outside }: Origin, args: readonly Tensor[]): Past {
-  const found = behind(...positions.map((position) => args[position]!.node));
-  found.pasts.add({
-    nodes: [],
-    slots: references,
-    versions: slots.map(({ version }) => version),
-    before: [outside],
-    base: slots.length + outside.base,
-    added: outside.added,
-  });
-  return pastOf(found);
+/** What is behind a result of a call with these arguments. */
+function behindResult({ positions, slots, references, outside, pasts }: Origin, args: readonly Tensor[]): Behind {
+  const found = behind(positions.map((position) => args[position]!.node));
+  for (const past of pasts) found.pasts.add(past);
+  for (const node of outside) if (node.deref()) found.nodes.add(node.deref()!);
+  found.slots.set(
+    references,
+    slots.map(({ version }) => version),
+  );
+  return found;
 }
 
 /** The tensors of a tree, and how to put others in their places. */

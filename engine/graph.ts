@@ -1,7 +1,7 @@
 import type { Storage } from './backends/backend.ts';
 import type { PoolKernel, Reduction } from './compiler/plan.ts';
 import type { DType, TypedArray } from './dtype.ts';
-import type { Past } from './history.ts';
+import type { Leads, Past } from './history.ts';
 import type { ScalarName } from './scalar.ts';
 import type { Shape } from './shape.ts';
 import type { Slot } from './slot.ts';
@@ -91,6 +91,8 @@ export class Node<Op extends OpName = OpName> {
   disposed = false;
   /** What led to the value, where that has been let go. */
   past: Past | null = null;
+  /** To which such values it led. */
+  leads: Leads | null = null;
   /** In how many plans it was computed on the way to something else, and how many bytes of history it keeps where it was read. */
   computed = 0;
   reach = 0;

@@ -3,90 +3,146 @@ import type { Node } from './graph.ts';
 import type { Slot } from './slot.ts';
 
 /**
- * What a value was made of whose history is gone, so that a gradient which would have gone that way is missed instead of being 0. It keeps
- * nothing alive: of what nobody else holds, nobody asks for a gradient.
+ * Values whose histories were let go one after the other, each made of the one before it: what was behind one is behind the next. Which lines
+ * a node is behind it knows itself, so that nothing is remembered of nodes that nobody holds.
  */
-export interface Past {
-  readonly nodes: readonly WeakRef<Node>[];
-  readonly slots: readonly WeakRef<Slot>[];
-  /** Which value of each slot. */
-  readonly versions: readonly number[];
-  readonly before: readonly Past[];
-  /** How many references it had when it was last put together, and how many have come since. */
-  readonly base: number;
-  readonly added: number;
+class Line {
+  /** When the latest was let go. */
+  latest = 0;
+  /** Slots that were behind, in lists that stand for themselves, with their latest versions. */
+  readonly slots: Slots = new Map();
+  readonly leads: Leads = new Map();
+  #values: WeakRef<Node>[] = [];
+
+  add(value: Node): void {
+    if (isPowerOfTwo(this.#values.push(new WeakRef(value)))) this.forgotten();
+  }
+
+  /** Whether nobody holds any of its values. */
+  forgotten(): boolean {
+    this.#values = this.#values.filter((value) => value.deref());
+    return this.#values.length === 0;
+  }
 }
 
-/** Everything that gradients of some values lead to. */
+type Slots = Map<readonly WeakRef<Slot>[], readonly number[]>;
+
+/** To which lines something leads that was there up to a time, and since when. */
+export type Leads = Map<Line, { readonly upTo: number; readonly since: number }>;
+
+/** Where in a line a value is. */
+export interface Past {
+  readonly line: Line;
+  readonly time: number;
+}
+
+/** What gradients lead to. */
 export interface Behind {
   readonly nodes: Set<Node>;
-  /** The latest version of each slot. */
-  readonly slots: Map<Slot, number>;
+  readonly slots: Slots;
   readonly pasts: Set<Past>;
 }
 
-/** How many more references than it had may come to a past before it is put together anew. */
-const SLACK = 256;
-
 /** What gradients of `roots` lead to, the roots among it. */
-export function behind(...roots: readonly Node[]): Behind {
+export function behind(roots: Iterable<Node>): Behind {
   const found: Behind = { nodes: new Set(roots), slots: new Map(), pasts: new Set() };
   // A set goes on to what is added while it is walked.
   for (const node of found.nodes) {
-    if (node.is('slot')) note(found.slots, node.attributes.slot, node.attributes.version);
+    if (node.is('slot')) note(found.slots, node.attributes.slot.itself, [node.attributes.version]);
     if (node.past) found.pasts.add(node.past);
-    if (node.op === 'stopGradient') continue;
-    // The value of a customGradient is its first input, which gets no gradient.
-    for (const input of node.op === 'customGradient' ? node.inputs.slice(1) : node.inputs) if (isFloat(input.dtype)) found.nodes.add(input);
+    for (const input of differentiable(node)) found.nodes.add(input);
   }
   return found;
 }
 
-/** A past of what is behind some values. What has been collected is left out when as much has come to it as it had. */
-export function pastOf({ nodes, slots, pasts }: Behind): Past {
-  const most = (count: 'base' | 'added'): number => [...pasts].reduce((largest, past) => Math.max(largest, past[count]), 0);
-  const [base, added] = [most('base'), most('added') + nodes.size + slots.size];
-  if (added <= base + SLACK) return past(nodes, slots, [...pasts], base, added);
-  const left = remains(...pasts);
-  for (const node of nodes) left.nodes.add(node);
-  for (const [slot, version] of slots) note(left.slots, slot, version);
-  return past(left.nodes, left.slots, [], left.nodes.size + left.slots.size, 0);
+function differentiable({ op, inputs }: Node): Node[] {
+  // The value of a customGradient is its first input, which gets no gradient.
+  return op === 'stopGradient' ? [] : inputs.filter((input, i) => isFloat(input.dtype) && !(op === 'customGradient' && i === 0));
 }
 
-function past(nodes: Set<Node>, slots: Map<Slot, number>, before: readonly Past[], base: number, added: number): Past {
-  const references = { nodes: [...nodes].map((node) => new WeakRef(node)), slots: [...slots.keys()].map((slot) => new WeakRef(slot)) };
-  return { ...references, versions: [...slots.values()], before, base, added };
+/** Records that `slots` were behind. */
+function note(slots: Slots, list: readonly WeakRef<Slot>[], versions: readonly number[]): void {
+  const known = slots.get(list);
+  slots.set(list, known ? versions.map((version, i) => Math.max(version, known[i]!)) : versions);
 }
 
-/** What there still is of pasts. */
-export function remains(...pasts: readonly Past[]): Omit<Behind, 'pasts'> {
-  const nodes = new Set<Node>();
-  const slots = new Map<Slot, number>();
-  const all = new Set(pasts);
-  for (const each of all) {
-    for (const earlier of each.before) all.add(earlier);
-    for (const reference of each.nodes) {
-      const node = reference.deref();
-      if (node) nodes.add(node);
+let now = 0;
+
+/** Records what was behind values that have no history from now on. */
+export function remember(values: readonly Node[], { nodes, slots, pasts }: Behind): void {
+  now++;
+  const line = [...pasts].find(({ line, time }) => line.latest === time)?.line ?? new Line();
+  line.latest = now;
+  for (const past of pasts) {
+    if (past.line === line) continue;
+    lead(past.line.leads, line, past.time, now);
+    for (const [list, versions] of past.line.slots) note(line.slots, list, versions);
+  }
+  for (const [list, versions] of slots) note(line.slots, list, versions);
+  for (const node of nodes) {
+    node.leads ??= new Map();
+    lead(node.leads, line, Infinity, now);
+  }
+  const past = { line, time: now };
+  for (const value of values) {
+    value.past = past;
+    line.add(value);
+  }
+}
+
+function lead(leads: Leads, line: Line, upTo: number, since: number): void {
+  const known = leads.get(line);
+  // Where it has led there before, but from less, this says too much: but only of values that are older than what they were made of.
+  leads.set(line, { upTo: Math.max(upTo, known?.upTo ?? 0), since: known?.since ?? since });
+  if (known || !isPowerOfTwo(leads.size)) return;
+  for (const [through, passage] of leads) {
+    if (!through.forgotten()) continue;
+    leads.delete(through);
+    for (const [next, on] of through.leads) if (passage.since <= on.upTo) lead(leads, next, passage.upTo, on.since);
+  }
+}
+
+/** When to look for what is no more needed, so that it takes no time to speak of. */
+function isPowerOfTwo(count: number): boolean {
+  return count >= 64 && (count & (count - 1)) === 0;
+}
+
+/** Whether a node was behind the value of another, before that let go of its history. */
+export function wasBehind(node: Node, value: Node): boolean {
+  // What is made later is behind nothing.
+  if (!value.past || node.id >= value.id) return false;
+  if (node.is('slot') && versionBehind(node.attributes.slot, value) === node.attributes.version) return true;
+  const { line, time } = value.past;
+  const seen = new Map<Line, number>();
+  const open = [{ leads: node.leads ?? new Map(), at: 0 }];
+  for (const { leads, at } of open) {
+    for (const [next, { upTo, since }] of leads) {
+      if (at > upTo || since >= (seen.get(next) ?? Infinity)) continue;
+      if (next === line && since <= time) return true;
+      seen.set(next, since);
+      open.push({ leads: next.leads, at: since });
     }
-    each.slots.forEach((reference, i) => {
-      const slot = reference.deref();
-      if (slot) note(slots, slot, each.versions[i]!);
-    });
   }
-  return { nodes, slots };
+  return false;
 }
 
-function note(slots: Map<Slot, number>, slot: Slot, version: number): void {
-  slots.set(slot, Math.max(version, slots.get(slot) ?? version));
+/** The latest version of a slot that was behind a value, or −1. */
+export function versionBehind(slot: Slot, { past }: Node): number {
+  const versions = [...(past?.line.slots ?? [])].map(([list, versions]) => versions[list.indexOf(slot.itself[0]!)] ?? -1);
+  return Math.max(-1, ...versions);
 }
 
-/** Lets go of what led to a value: from here on the node is a leaf. */
-export function forgetHistory(node: Node): void {
-  if (node.inputs.length > 0 && isFloat(node.dtype)) {
-    const found = behind(node);
-    found.nodes.delete(node);
-    node.past = pastOf(found);
-  }
-  Object.assign(node, { op: 'leaf', inputs: [], attributes: {} });
+/** How many values are told apart, where histories of several are let go at once. */
+const FEW = 8;
+
+/** Lets go of what led to values: from here on the nodes are leaves. */
+export function forgetHistory(...values: readonly Node[]): void {
+  const made = values.filter(({ inputs, dtype }) => inputs.length > 0 && isFloat(dtype));
+  const inner = made.length > FEW ? behind(made.flatMap(differentiable)).nodes : new Set(made);
+  const groups = [made.filter((value) => !inner.has(value)), ...made.filter((value) => inner.has(value)).map((value) => [value])];
+  const histories = groups.map((group) => behind(group.flatMap(differentiable)));
+  groups.forEach((group, i) => {
+    if (group.length > 0) remember(group, histories[i]!);
+  });
+  for (const value of values) Object.assign(value, { op: 'leaf', inputs: [], attributes: {} });
 }

@@ -384,7 +384,7 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
   checkTensors('realize', ...tensors);
   await inTurnWithUpdates(async (compute) => {
     await compute(...tensors);
-    for (const { node } of tensors) if (node.op !== 'slot') forgetHistory(node);
+    forgetHistory(...new Set(tensors.map(({ node }) => node).filter((node) => node.op !== 'slot')));
   });
 }
 

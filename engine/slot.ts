@@ -76,6 +76,8 @@ export class Slot {
   #coming = 0;
   /** The expression that its value was assigned as, if it was. */
   given: WeakRef<Node> | null = null;
+  /** A reference that keeps nothing alive, as a list of slots. */
+  readonly itself: readonly WeakRef<Slot>[] = [new WeakRef<Slot>(this)];
   #disposed = false;
   #host: TypedArray | null;
   #device: DeviceBuffer | null = null;
