@@ -82,7 +82,7 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
   const lost = order.filter(
     (node) => !ends.has(node) && (wanted.some((target) => wasBehind(target, node)) || missed.some((slot) => usedToBe(node, slot))),
   );
-  const cotangents = propagate(order, output, new Set([...wanted, ...lost]), cotangent);
+  const cotangents = propagate(order, output, new Set([...wanted, ...lost]), ends, cotangent);
   for (const node of lost) {
     check(
       !cotangents.has(node),
@@ -113,16 +113,23 @@ function checkLike(what: string, value: Tensor, whose: string, like: Tensor): vo
 }
 
 /** @param order every node that the output needs, inputs first; it is used up. */
-function propagate(order: Node[], output: Tensor, targets: ReadonlySet<Node>, cotangent: Tensor): Map<Node, Tensor> {
+function propagate(
+  order: Node[],
+  output: Tensor,
+  targets: ReadonlySet<Node>,
+  ends: ReadonlySet<Node>,
+  cotangent: Tensor,
+): Map<Node, Tensor> {
+  const ruleFor = (node: Node): Rule<OpName>['vjp'] => (ends.has(node) ? null : vjpOf(node));
   const active = new Set<Node>();
   for (const node of order) {
-    if (targets.has(node) || (vjpOf(node) !== null && node.inputs.some((input) => active.has(input)))) active.add(node);
+    if (targets.has(node) || (ruleFor(node) !== null && node.inputs.some((input) => active.has(input)))) active.add(node);
   }
   const cotangents = new Map<Node, Tensor>();
   if (active.has(output.node)) cotangents.set(output.node, cotangent);
   for (const node of order.reverse()) {
     const g = cotangents.get(node);
-    const rule = vjpOf(node);
+    const rule = ruleFor(node);
     if (!g || !rule || !node.inputs.some((input) => active.has(input))) continue;
     const contributions = rule({
       g,

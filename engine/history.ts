@@ -109,9 +109,10 @@ function isPowerOfTwo(count: number): boolean {
 
 /** Whether a node was behind the value of another, before that let go of its history. */
 export function wasBehind(node: Node, value: Node): boolean {
-  // What is made later is behind nothing.
-  if (!value.past || node.id >= value.id) return false;
+  if (!value.past) return false;
   if (node.is('slot') && versionBehind(node.attributes.slot, value) === node.attributes.version) return true;
+  // What was made later is behind nothing.
+  if (node.id >= value.id) return false;
   const { line, time } = value.past;
   const seen = new Map<Line, number>();
   const open = [{ leads: node.leads ?? new Map(), at: 0 }];
