@@ -151,7 +151,6 @@ export class Slot {
       this.#coming--;
       this.version = version;
       this.given = null;
-      if (this.#disposed) return;
       this.#freeDevice();
       this.#host = copy;
     });
