@@ -1,7 +1,6 @@
 import type { Backend, DeviceBuffer } from './backends/backend.ts';
 import { inTurn, rest } from './turn.ts';
 
-/** Gives something back; for the one that it is called by, unless that has been told. */
 type GiveBack = () => void;
 
 /** What nobody holds any more, and has not been given back. */
@@ -18,7 +17,7 @@ function giveBackLeft(): void {
   }
 }
 
-/** The net under `dispose`: gives back what an owner holds when that is collected. It must not hold the owner. */
+/** The net under `dispose`: gives back what an owner holds when that is collected. `giveBack` must not hold the owner. */
 export function whenCollected(owner: object, giveBack: GiveBack, token: object = owner): void {
   registry.register(owner, giveBack, token);
 }
@@ -36,7 +35,7 @@ export function free(buffer: DeviceBuffer): void {
 
 /** What is allocated and dropped so that the garbage collector runs, which does not see how large the memory behind small objects is. */
 const GARBAGE = 64 * 2 ** 20;
-const ROUNDS = 16;
+const ROUNDS = 8;
 
 /** Finds what nobody holds any more and gives it back. To be called in a turn, where no plan runs. */
 export async function reclaim(backend: Backend): Promise<void> {

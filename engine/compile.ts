@@ -83,13 +83,6 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
     () => `compile: specializations must be a whole number of plans to keep, at least 1, got ${most}`,
   );
   const specializations = new Map<string, Specialization<Result>>();
-  const keepOnly = (count: number): void => {
-    for (const [key, { executable }] of specializations) {
-      if (specializations.size <= count) break;
-      executable.dispose();
-      specializations.delete(key);
-    }
-  };
 
   /** To be called in its turn, so that no trace is made twice, and none is let go while it runs. */
   const specialize = async (args: Arguments): Promise<Specialization<Result>> => {
@@ -106,7 +99,7 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
     }
     specializations.delete(key);
     specializations.set(key, found);
-    keepOnly(most);
+    keepOnly(specializations, most);
     return found;
   };
 
@@ -128,26 +121,45 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
       }
       return rebuild(results.map((node) => new Tensor(node)));
     });
-  whenCollected(call, () => keepOnly(0));
+  whenCollected(call, disposal(specializations));
 
   return Object.assign(call, {
     plan: (...args: Arguments): Promise<Plan> => inTurn(async () => (await specialize(args)).plan),
     explain: async (args: Arguments, { programs = false, wgsl = false, times = false }: PrintOptions = {}) => {
-      const { plan, executable } = await inTurn(() => specialize(args));
-      check(!wgsl || executable.wgsl, 'argument', () => "explain: only the webgpu backend writes WGSL; useBackend('webgpu') first");
-      check(
-        !times || executable.times,
-        'argument',
-        () => "explain: only the webgpu backend measures times; useBackend('webgpu', { profile: true }) first",
-      );
-      return printPlan(
-        plan,
-        { programs },
-        { wgsl: wgsl ? executable.wgsl?.() : [], times: times ? await executable.times?.() : undefined },
-      );
+      // In a turn, so that the plan is not let go in the meantime.
+      return inTurn(async () => {
+        const { plan, executable } = await specialize(args);
+        check(!wgsl || executable.wgsl, 'argument', () => "explain: only the webgpu backend writes WGSL; useBackend('webgpu') first");
+        check(
+          !times || executable.times,
+          'argument',
+          () => "explain: only the webgpu backend measures times; useBackend('webgpu', { profile: true }) first",
+        );
+        return printPlan(
+          plan,
+          { programs },
+          { wgsl: wgsl ? executable.wgsl?.() : [], times: times ? await executable.times?.() : undefined },
+        );
+      });
     },
-    dispose: () => void inTurn(() => keepOnly(0)),
+    dispose: () => void inTurn(disposal(specializations)),
   });
+}
+
+type Plans = Map<string, Pick<Specialization<Tree>, 'executable'>>;
+
+/** Lets go of the least recently used plans. */
+function keepOnly(plans: Plans, count: number): void {
+  for (const [key, { executable }] of plans) {
+    if (plans.size <= count) break;
+    executable.dispose();
+    plans.delete(key);
+  }
+}
+
+/** What disposes of all plans, and holds nothing else: not the function, which may hold what it was compiled to. */
+function disposal(plans: Plans): () => void {
+  return () => keepOnly(plans, 0);
 }
 
 async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
