@@ -2,7 +2,6 @@ import { checkList, shown } from './arguments.ts';
 import { isFloat } from './dtype.ts';
 import { check } from './errors.ts';
 import { type Node, OFTEN, type OpName, topologicalOrder } from './graph.ts';
-import { versionBehind, wasBehind } from './history.ts';
 import { full } from './ops/create.ts';
 import { customGradient } from './ops/gradient.ts';
 import { checkTensors, type Rule } from './ops/rule.ts';
@@ -80,7 +79,7 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
   // A variable is held by whoever names it, so it will be needed again.
   for (const node of wanted) if (!ends.has(node)) node.computed = Math.max(node.computed, OFTEN);
   const lost = order.filter(
-    (node) => !ends.has(node) && (wanted.some((target) => wasBehind(target, node)) || missed.some((slot) => usedToBe(node, slot))),
+    (node) => !ends.has(node) && (wanted.some((target) => node.past?.has(target, node)) || missed.some((slot) => usedToBe(node, slot))),
   );
   const cotangents = propagate(order, output, new Set([...wanted, ...lost]), ends, cotangent);
   for (const node of lost) {
@@ -88,7 +87,7 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
       !cotangents.has(node),
       'stale',
       () =>
-        `grad: a gradient ends at a value of shape ${show(node.shape)} whose history has been let go, and a variable was part of it. Take gradients before realize or an update of a slot (or read with data() or item() instead of realize), and inside the compiled function that computes the loss; if the value is meant as a constant, use its stopGradient()`,
+        `grad: the history of a value of shape ${show(node.shape)} has been let go, and a variable was part of it; take the gradient before realize, before the slot's update, or inside the compiled function, or use stopGradient() if a constant is meant`,
     );
   }
   return targets.map((target) => cotangents.get(target.node) ?? full(target.shape, 0, target.dtype));
@@ -96,7 +95,11 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
 
 /** Whether a node has a value that a slot had, or was made of one. */
 function usedToBe(node: Node, slot: Slot): boolean {
-  return (node.is('slot') && node.attributes.slot === slot) || slot.given?.deref() === node || versionBehind(slot, node) >= 0;
+  return (
+    (node.is('slot') && node.attributes.slot === slot) ||
+    slot.given?.deref() === node ||
+    (node.past !== null && node.past.versionOf(slot) >= 0)
+  );
 }
 
 function checkLike(what: string, value: Tensor, whose: string, like: Tensor): void {

@@ -31,9 +31,38 @@ type Slots = Map<readonly WeakRef<Slot>[], readonly number[]>;
 export type Leads = Map<Line, { readonly upTo: number; readonly since: number }>;
 
 /** Where in a line a value is. */
-export interface Past {
+export class Past {
   readonly line: Line;
   readonly time: number;
+
+  constructor(line: Line, time: number) {
+    this.line = line;
+    this.time = time;
+  }
+
+  /** Whether a node was behind the value, before that let go of its history. */
+  has(node: Node, value: Node): boolean {
+    if (node.is('slot') && this.versionOf(node.attributes.slot) === node.attributes.version) return true;
+    // What was made later is behind nothing.
+    if (node.id >= value.id) return false;
+    const seen = new Map<Line, number>();
+    const open = [{ leads: node.leads ?? new Map(), at: 0 }];
+    for (const { leads, at } of open) {
+      for (const [next, { upTo, since }] of leads) {
+        if (at > upTo || since >= (seen.get(next) ?? Infinity)) continue;
+        if (next === this.line && since <= this.time) return true;
+        seen.set(next, since);
+        open.push({ leads: next.leads, at: since });
+      }
+    }
+    return false;
+  }
+
+  /** The latest version of a slot that was behind the value, or −1. */
+  versionOf(slot: Slot): number {
+    const versions = [...this.line.slots].map(([list, versions]) => versions[list.indexOf(slot.itself[0]!)] ?? -1);
+    return Math.max(-1, ...versions);
+  }
 }
 
 /** What gradients lead to. */
@@ -83,7 +112,7 @@ export function remember(values: readonly Node[], { nodes, slots, pasts }: Behin
     node.leads ??= new Map();
     lead(node.leads, line, Infinity, now);
   }
-  const past = { line, time: now };
+  const past = new Past(line, now);
   for (const value of values) {
     value.past = past;
     line.add(value);
@@ -105,32 +134,6 @@ function lead(leads: Leads, line: Line, upTo: number, since: number): void {
 /** When to look for what is no more needed, so that it takes no time to speak of. */
 function isPowerOfTwo(count: number): boolean {
   return count >= 64 && (count & (count - 1)) === 0;
-}
-
-/** Whether a node was behind the value of another, before that let go of its history. */
-export function wasBehind(node: Node, value: Node): boolean {
-  if (!value.past) return false;
-  if (node.is('slot') && versionBehind(node.attributes.slot, value) === node.attributes.version) return true;
-  // What was made later is behind nothing.
-  if (node.id >= value.id) return false;
-  const { line, time } = value.past;
-  const seen = new Map<Line, number>();
-  const open = [{ leads: node.leads ?? new Map(), at: 0 }];
-  for (const { leads, at } of open) {
-    for (const [next, { upTo, since }] of leads) {
-      if (at > upTo || since >= (seen.get(next) ?? Infinity)) continue;
-      if (next === line && since <= time) return true;
-      seen.set(next, since);
-      open.push({ leads: next.leads, at: since });
-    }
-  }
-  return false;
-}
-
-/** The latest version of a slot that was behind a value, or −1. */
-export function versionBehind(slot: Slot, { past }: Node): number {
-  const versions = [...(past?.line.slots ?? [])].map(([list, versions]) => versions[list.indexOf(slot.itself[0]!)] ?? -1);
-  return Math.max(-1, ...versions);
 }
 
 /** How many values are told apart, where histories of several are let go at once. */

@@ -35,7 +35,8 @@ export {
 } from './ops/random.ts';
 export type { VarianceOptions } from './ops/reduce.ts';
 export { affineGrid, type GridSampleOptions, gridSample } from './ops/sample.ts';
-export { type BackendName, type BackendOptions, backend, memoryBytes, realize, useBackend } from './runtime.ts';
+export { realize } from './realize.ts';
+export { type BackendName, type BackendOptions, backend, memoryBytes, useBackend } from './runtime.ts';
 export type { Shape } from './shape.ts';
 export { Slot, slot } from './slot.ts';
 export { type Nested, type Operand, Tensor } from './tensor.ts';

@@ -2,14 +2,13 @@ import { checkNames, shown } from './arguments.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
 import type { WasmOptions } from './backends/wasm/index.ts';
 import type { WebGpuOptions } from './backends/webgpu/index.ts';
-import { free, freeWhenCollected, reclaim } from './collect.ts';
+import { free, freeWhenCollected } from './collect.ts';
 import { type Build, buildPlan } from './compiler/compiler.ts';
 import { structuralKey } from './compiler/key.ts';
-import { dtypes, type TypedArray } from './dtype.ts';
+import type { TypedArray } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
-import { type Node, OFTEN, topologicalOrder } from './graph.ts';
-import { forgetHistory } from './history.ts';
-import { checkTensors } from './ops/rule.ts';
+import { type Node, topologicalOrder } from './graph.ts';
+import { automatic, keep, known, letGo, reachOf, worthKeeping } from './keep.ts';
 import { show, sizeOf } from './shape.ts';
 import { currentScope, leaveUpdates, type Scope, type Slot, takeUpdates, type Updates } from './slot.ts';
 import type { Tensor } from './tensor.ts';
@@ -85,10 +84,6 @@ const cache = new Map<
 >();
 const CACHE_SIZE = 256;
 
-function known(node: Node): boolean {
-  return node.storage !== null || node.op === 'slot';
-}
-
 /** @throws TensegrityError for nodes whose value cannot be had: disposed, stale, or of a trace. */
 export function checkReadable(order: readonly Node[], epoch: number): void {
   for (const node of order) {
@@ -159,7 +154,7 @@ async function run(wanted: readonly Node[], updates: Updates, epoch: number): Pr
   const order = topologicalOrder([...wanted, ...updates.map(([, value]) => value.node)], known);
   checkReadable(order, epoch);
   const target = await backend();
-  const reach = reachOf(order);
+  const reach = await reachOf(order);
   const kept = worthKeeping(order, wanted);
   const outputs = [...wanted, ...kept];
   // A cached plan was built from another graph of this structure: leaves are bound by their place in the walk.
@@ -225,7 +220,7 @@ export async function inMemoryOf<T>(target: Backend, action: () => T | Promise<T
     if (!range || !running) {
       if (!range && !(error instanceof TensegrityError && error.details['exhausted'])) throw error;
       evict(0, running);
-      await reclaim(target);
+      await (await import('./reclaim.ts')).reclaim(target);
       if (target.bytes < before) return inMemoryOf(target, action, running);
     }
     if (!range) throw error;
@@ -241,7 +236,7 @@ let ceiling = FIRST_CEILING;
 /** The memory of slots on a backend. */
 export async function buffersOn(target: Backend, slots: readonly Slot[]): Promise<DeviceBuffer[]> {
   if (target.bytes > ceiling) {
-    await reclaim(target);
+    await (await import('./reclaim.ts')).reclaim(target);
     ceiling = Infinity;
   }
   ceiling = Math.min(ceiling, Math.max(FIRST_CEILING, 2 * target.bytes));
@@ -258,73 +253,6 @@ export function runOn(
   buffers: readonly DeviceBuffer[],
 ): Promise<Storage[]> {
   return inMemoryOf(target, () => executable.run(inputs, buffers), executable);
-}
-
-/** What may be kept of any size, in bytes: as much as this, or as the largest value that is there already. */
-const SMALL = 2 ** 20;
-
-/**
- * What a plan computes on its way that has been computed in two plans before, or is the variable of a gradient: it will be needed again. Only
- * where something new is made of it, so that a loop which reads what it makes of its last value computes a few rounds each time, not all.
- */
-function worthKeeping(order: readonly Node[], wanted: readonly Node[]): Node[] {
-  const kept = new Set<Node>();
-  const most = order.reduce((bytes, node) => (known(node) ? Math.max(bytes, bytesOf(node)) : bytes), SMALL);
-  for (const node of order) {
-    if (known(node) || node.computed >= OFTEN) continue;
-    for (let input of node.inputs) {
-      // What repeats a value is no value of its own.
-      while (input.op === 'expand' && !known(input)) input = input.inputs[0]!;
-      if (input.computed >= OFTEN && !known(input) && input.inputs.length > 0 && bytesOf(input) <= most) kept.add(input);
-    }
-  }
-  for (const node of wanted) kept.delete(node);
-  return [...kept];
-}
-
-function bytesOf({ shape, dtype }: Node): number {
-  return sizeOf(shape) * dtypes[dtype].bytes;
-}
-
-/** Values that were kept by themselves, which can be computed again, the oldest first; and their bytes. */
-const automatic = new WeakSet<Node>();
-const queue = new Map<WeakRef<Node>, number>();
-let queued = 0;
-/** How many bytes of them there may be. */
-const MOST_KEPT = 2 ** 28;
-
-function keep(node: Node): void {
-  automatic.add(node);
-  // A reference has a size too.
-  const bytes = bytesOf(node) + 256;
-  queue.set(new WeakRef(node), bytes);
-  queued += bytes;
-  for (const [reference, size] of queue) {
-    if (queued <= MOST_KEPT) break;
-    queue.delete(reference);
-    queued -= size;
-    const oldest = reference.deref();
-    if (oldest && oldest.inputs.length > 0 && automatic.delete(oldest)) letGo(oldest);
-  }
-}
-
-/** Bytes of history, roughly, that a value which was read keeps: those of each plan on the way, none of which counts for more than a share. */
-const MOST_HISTORY = 2 ** 28;
-const SHARE = 2 ** 22;
-const NODE = 256;
-
-/** How much history the results of a plan have. Where it is too much, the values that the plan begins with let go of theirs. */
-function reachOf(order: readonly Node[]): number {
-  let [before, own] = [0, 0];
-  for (const node of order) {
-    const begins = node.storage !== null;
-    own += NODE + (begins && node.inputs.length === 0 ? bytesOf(node) : 0);
-    if (!begins || node.inputs.length === 0) continue;
-    // What was read may be the loss of a gradient that is yet to be asked for.
-    if (node.reach > MOST_HISTORY * (automatic.has(node) ? 1 : 2)) forgetHistory(node);
-    else before = Math.max(before, node.reach);
-  }
-  return before + Math.min(own, SHARE);
 }
 
 /** A node's value where a backend can read it: what another backend made is brought to ordinary memory, once. */
@@ -376,18 +304,6 @@ function evict(most: number, running?: Executable): void {
   }
 }
 
-/**
- * Computes tensors and runs pending assignments of slots, all in one plan. What it computes becomes a constant: graph that led there is
- * let go, so gradients do not reach behind it; one that would have to is an error.
- */
-export async function realize(...tensors: readonly Tensor[]): Promise<void> {
-  checkTensors('realize', ...tensors);
-  await inTurnWithUpdates(async (compute) => {
-    await compute(...tensors);
-    forgetHistory(...new Set(tensors.map(({ node }) => node).filter((node) => node.op !== 'slot')));
-  });
-}
-
 /** The elements of a tensor, computed if they must be. */
 export async function read(tensor: Tensor): Promise<TypedArray> {
   // In an array, so that the turn ends when the data has been asked for: a GPU goes on with later plans until it is here.
@@ -411,11 +327,6 @@ export function release({ node }: Tensor): void {
   // The slot has its value still.
   const { leaves } = currentScope();
   if (leaves.get(node.attributes.slot)?.node === node) leaves.delete(node.attributes.slot);
-}
-
-function letGo(node: Node): void {
-  if (node.storage && !ArrayBuffer.isView(node.storage)) free(node.storage);
-  node.storage = null;
 }
 
 /** Memory of the engine now: the backend's bytes (slots, arenas, plans). */
