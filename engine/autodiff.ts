@@ -73,14 +73,20 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
       () => `grad: a derivative is taken with respect to floats, got ${target.dtype} ${show(target.shape)}`,
     );
   }
-  // Of a slot that the output has with another value only than the one it holds, that one was meant.
-  const missed = variables.filter((variable, i) => variable instanceof Slot && !reached.has(targets[i]!.node)) as Slot[];
   const wanted = targets.map((target) => target.node);
   // A variable is held by whoever names it, so it will be needed again.
   for (const node of wanted) if (!ends.has(node)) node.computed = Math.max(node.computed, OFTEN);
-  const lost = order.filter(
-    (node) => !ends.has(node) && (wanted.some((target) => node.past?.has(target, node)) || missed.some((slot) => usedToBe(node, slot))),
-  );
+  // Of a slot that the output has with another value only than the one it holds, that one was meant.
+  const missed = variables.filter((variable, i) => variable instanceof Slot && !reached.has(targets[i]!.node)) as Slot[];
+  const given = new Set(missed.map((slot) => slot.given?.deref()));
+  const lost = order.filter((node) => {
+    if (ends.has(node)) return false;
+    if (node.is('slot')) return missed.includes(node.attributes.slot);
+    const { past } = node;
+    return (
+      given.has(node) || (past && (wanted.some((target) => past.has(target, node)) || missed.some((slot) => past.versionOf(slot) >= 0)))
+    );
+  });
   const cotangents = propagate(order, output, new Set([...wanted, ...lost]), ends, cotangent);
   for (const node of lost) {
     check(
@@ -91,15 +97,6 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
     );
   }
   return targets.map((target) => cotangents.get(target.node) ?? full(target.shape, 0, target.dtype));
-}
-
-/** Whether a node has a value that a slot had, or was made of one. */
-function usedToBe(node: Node, slot: Slot): boolean {
-  return (
-    (node.is('slot') && node.attributes.slot === slot) ||
-    slot.given?.deref() === node ||
-    (node.past !== null && node.past.versionOf(slot) >= 0)
-  );
 }
 
 function checkLike(what: string, value: Tensor, whose: string, like: Tensor): void {

@@ -56,17 +56,17 @@ export interface Attributes {
 
 export type OpName = keyof Attributes;
 
-/** A list that nobody can change: the graph must not follow what callers do later to what they gave, or were given. */
-export function fixed<T>(list: readonly T[]): readonly T[] {
-  return Object.isFrozen(list) ? list : Object.freeze([...list]);
-}
-
-function fixedRecord<T extends object>(record: T): T {
-  if (Object.isFrozen(record)) return record;
-  const own: T = { ...record };
-  // Each list takes the place of one like it.
-  for (const name in own) if (Array.isArray(own[name])) own[name] = fixed(own[name]) as (typeof own)[typeof name];
-  return Object.freeze(own);
+/** Attributes whose lists are nobody else's: the graph must not follow what callers do later to what they gave. */
+function owned<T extends object>(attributes: T): T {
+  let own = attributes;
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (!Array.isArray(value)) continue;
+    if (own === attributes) own = { ...attributes };
+    // A copy is of its type.
+    own[name] = value.slice() as typeof value;
+  }
+  return own;
 }
 
 /** In how many plans a value is computed before it is kept. */
@@ -101,8 +101,8 @@ export class Node<Op extends OpName = OpName> {
     this.id = newId();
     this.op = op;
     this.inputs = inputs;
-    this.attributes = fixedRecord(attributes);
-    this.shape = fixed(shape);
+    this.attributes = owned(attributes);
+    this.shape = shape.slice();
     this.dtype = dtype;
   }
 

@@ -3,7 +3,7 @@ import type { Backend, DeviceBuffer } from './backends/backend.ts';
 import { free, freeWhenCollected } from './collect.ts';
 import { checkHostArray, copied, type DType, type HostArray, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
-import { fixed, Node } from './graph.ts';
+import { Node } from './graph.ts';
 import { type Shape, sameShape, show, sizeOf } from './shape.ts';
 import { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
@@ -85,7 +85,7 @@ export class Slot {
   constructor(initial: HostArray, name = 'slot') {
     checkHostArray(initial, `slot ${name}`);
     this.name = name;
-    this.shape = fixed(initial.shape);
+    this.shape = Object.freeze([...initial.shape]);
     this.dtype = initial.dtype;
     this.#host = copied(initial.data, initial.dtype);
   }

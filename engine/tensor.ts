@@ -36,8 +36,9 @@ export class Tensor {
     return new Tensor(new Node(op, inputs, attributes, shape, dtype));
   }
 
+  /** The number of entries along each axis, in an array of the caller's own. */
   get shape(): Shape {
-    return this.node.shape;
+    return this.node.shape.slice();
   }
   get dtype(): DType {
     return this.node.dtype;
@@ -68,7 +69,7 @@ export class Tensor {
   }
   /** The elements with their shape and type. */
   async toHost(): Promise<HostArray> {
-    return { dtype: this.dtype, shape: [...this.shape], data: await read(this) };
+    return { dtype: this.dtype, shape: this.shape, data: await read(this) };
   }
   /** Gives the tensor's memory back at once; reading it afterwards is an error. Not needed in ordinary code. */
   dispose(): void {

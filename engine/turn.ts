@@ -2,7 +2,7 @@ let queue: Promise<unknown> = Promise.resolve();
 
 /** Milliseconds after which the event loop gets its turn. */
 const SPELL = 20;
-let rested = 0;
+let rested = performance.now();
 
 /**
  * Runs a task when those asked for before it are done: plans run one at a time, in the order of the calls, and memory that a plan may be
@@ -14,19 +14,21 @@ export function inTurn<T>(task: () => T | Promise<T>): Promise<T> {
   return result;
 }
 
+// Those that were there first: what tests put in their place does not go off by itself.
+const { setImmediate, MessageChannel, setTimeout } = globalThis;
+
 /** Lets the event loop turn, once. */
 export async function rest(): Promise<void> {
   await new Promise<void>((resolve) => {
-    if (typeof setImmediate === 'function') {
-      setImmediate(resolve);
-      return;
-    }
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
+    if (setImmediate) setImmediate(resolve);
+    else if (MessageChannel) {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        port1.close();
+        resolve();
+      };
+      port2.postMessage(null);
+    } else setTimeout(resolve);
   });
   rested = performance.now();
 }
