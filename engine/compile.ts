@@ -108,7 +108,7 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
       const { positions, slots, updated, rebuild, leaves, origins, backend: target, executable } = await specialize(args);
       // Arguments are computed, and assignments from outside take effect, as before every plan.
       await compute(...args);
-      const buffers = await buffersOn(target, slots);
+      const buffers = await buffersOn(target, slots, executable);
       const inputs = await Promise.all(positions.map((position) => storageOn(target, args[position]!.node)));
       const histories = [...new Set(origins)].map((origin) => ({ origin, found: origin && behindResult(origin, args) }));
       const outputs = await runOn(target, executable, inputs, buffers);
@@ -173,7 +173,7 @@ async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
   // The placeholders stand for the arguments one by one, so they have the same types.
   const result = withScope(scope, () => fn(...(placeholders.map((node) => new Tensor(node)) as unknown as Arguments)));
   const { leaves, rebuild } = flatten(result);
-  const updates = [...scope.assigned].map(([slot, value]) => ({ slot, value: value.node }));
+  const updates = [...scope.assigned.values()].map(({ slot, value }) => ({ slot, value: value.node }));
   const order = topologicalOrder([...leaves, ...updates.map(({ value }) => value)], (node) => node.storage !== null);
   checkReadable(order, scope.epoch);
 

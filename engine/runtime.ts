@@ -10,7 +10,7 @@ import { check, TensegrityError } from './errors.ts';
 import { type Node, topologicalOrder } from './graph.ts';
 import { automatic, keep, known, letGo, reachOf, worthKeeping } from './keep.ts';
 import { show, sizeOf } from './shape.ts';
-import { currentScope, leaveUpdates, type Scope, type Slot, takeUpdates, type Updates } from './slot.ts';
+import { currentScope, type Scope, type Slot, type Update } from './slot.ts';
 import type { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
 
@@ -121,37 +121,35 @@ export function checkReadable(order: readonly Node[], epoch: number): void {
  */
 export function inTurnWithUpdates<T>(body: (compute: (...tensors: readonly Tensor[]) => Promise<void>) => Promise<T>): Promise<T> {
   const scope = currentScope();
-  const updates = takeUpdates(scope);
-  return inTurn(async () => {
-    try {
-      return await body((...tensors) => compute(tensors, scope, updates));
-    } finally {
-      leaveUpdates(scope.taken, updates);
-    }
-  });
+  const assigned = [...scope.assigned.values()];
+  return inTurn(() => body((...tensors) => compute(tensors, scope, assigned)));
 }
 
 /** Computes what is not known yet of `tensors`, together with updates, in one plan. */
-async function compute(tensors: readonly Tensor[], { epoch, assigned }: Scope, updates: Updates): Promise<void> {
+async function compute(tensors: readonly Tensor[], { epoch, assigned }: Scope, updates: readonly Update[]): Promise<void> {
+  const pending = updates.filter(({ done }) => !done);
   // What has been assigned over meanwhile may be part of what it was assigned over with, and stands for values that are gone then.
-  const replaced = updates.filter(([slot, value]) => assigned.has(slot) && assigned.get(slot) !== value).map(([, value]) => value);
+  const replaced = pending.filter((update) => (assigned.get(update.slot) ?? update) !== update).map(({ value }) => value);
   const nodes = new Set([...tensors, ...replaced].map((x) => x.node));
   const wanted = [...nodes].filter((node) => node.storage === null);
   // What is asked for stays, whoever made it.
   for (const node of nodes) automatic.delete(node);
   checkReadable(topologicalOrder(wanted, known), epoch);
-  if (wanted.length === 0 && updates.length === 0) return;
+  if (wanted.length === 0 && pending.length === 0) return;
   try {
-    await run(wanted, updates, epoch);
+    await run(wanted, pending, epoch);
   } finally {
     // Assignments that cannot run must not stand in the way of all that is read later.
-    leaveUpdates(assigned, updates);
+    for (const update of pending) {
+      update.done = true;
+      if (assigned.get(update.slot) === update) assigned.delete(update.slot);
+    }
   }
-  for (const [slot, value] of updates) slot.updated(value.node);
+  for (const { slot, value } of pending) slot.updated(value.node);
 }
 
-async function run(wanted: readonly Node[], updates: Updates, epoch: number): Promise<void> {
-  const order = topologicalOrder([...wanted, ...updates.map(([, value]) => value.node)], known);
+async function run(wanted: readonly Node[], updates: readonly Update[], epoch: number): Promise<void> {
+  const order = topologicalOrder([...wanted, ...updates.map(({ value }) => value.node)], known);
   checkReadable(order, epoch);
   const target = await backend();
   const reach = await reachOf(order);
@@ -161,10 +159,13 @@ async function run(wanted: readonly Node[], updates: Updates, epoch: number): Pr
   const sources = order.filter((node) => node.storage !== null);
   const slots = distinctSlots(
     order,
-    updates.map(([slot]) => slot),
+    updates.map(({ slot }) => slot),
   );
-  const buffers = await buffersOn(target, slots);
-  const key = `${target.name} ${structuralKey(order, outputs, updates)}`;
+  const key = `${target.name} ${structuralKey(
+    order,
+    outputs,
+    updates.map(({ slot, value }) => [slot, value] as const),
+  )}`;
   let entry = cache.get(key);
   if (entry && entry.backend !== target) {
     entry.executable.dispose();
@@ -174,7 +175,7 @@ async function run(wanted: readonly Node[], updates: Updates, epoch: number): Pr
   if (!entry) {
     const build = buildPlan({
       outputs,
-      updates: updates.map(([slot, value]) => ({ slot, value: value.node })),
+      updates: updates.map(({ slot, value }) => ({ slot, value: value.node })),
       isConstant: () => false,
       ...bindingsOf(target),
     });
@@ -191,13 +192,10 @@ async function run(wanted: readonly Node[], updates: Updates, epoch: number): Pr
   evict(CACHE_SIZE);
 
   const { executable, inputPositions, slotPositions } = entry;
+  const needed = slotPositions.map((position) => slots[position]!);
+  const buffers = await buffersOn(target, needed, executable);
   const inputs = await Promise.all(inputPositions.map((position) => storageOn(target, sources[position]!)));
-  const results = await runOn(
-    target,
-    executable,
-    inputs,
-    slotPositions.map((position) => buffers[position]!),
-  );
+  const results = await runOn(target, executable, inputs, buffers);
   for (const node of order) if (!known(node)) node.computed++;
   outputs.forEach((node, i) => {
     settle(node, results[i]!);
@@ -208,20 +206,20 @@ async function run(wanted: readonly Node[], updates: Updates, epoch: number): Pr
 
 /**
  * Runs what allocates on a backend, again if memory ran out and some could be had back: what nobody holds, and plans that can be built anew.
+ * @param spared a plan that is needed.
+ * @param changes whether it may have changed slots when an array is too large for JavaScript: then it is not done twice.
  * @throws TensegrityError `backend` where memory runs out all the same.
  */
-export async function inMemoryOf<T>(target: Backend, action: () => T | Promise<T>, running?: Executable): Promise<T> {
+export async function inMemoryOf<T>(target: Backend, action: () => T | Promise<T>, spared?: Executable, changes = false): Promise<T> {
   try {
     return await action();
   } catch (error) {
     const range = error instanceof RangeError;
-    const before = target.bytes;
-    // What JavaScript throws when an array is larger than memory may come after a plan has changed slots: that is not done twice.
-    if (!range || !running) {
-      if (!range && !(error instanceof TensegrityError && error.details['exhausted'])) throw error;
-      evict(0, running);
+    if (range ? !changes : error instanceof TensegrityError && error.details['exhausted']) {
+      const before = target.bytes;
+      evict(0, spared);
       await (await import('./reclaim.ts')).reclaim(target);
-      if (target.bytes < before) return inMemoryOf(target, action, running);
+      if (target.bytes < before) return inMemoryOf(target, action, spared, changes);
     }
     if (!range) throw error;
     const message = `backend ${target.name} has too little memory for this (${error.message}); use smaller batches, and let go of what is not needed`;
@@ -234,14 +232,14 @@ const FIRST_CEILING = 2 ** 30;
 let ceiling = FIRST_CEILING;
 
 /** The memory of slots on a backend. */
-export async function buffersOn(target: Backend, slots: readonly Slot[]): Promise<DeviceBuffer[]> {
+export async function buffersOn(target: Backend, slots: readonly Slot[], spared: Executable): Promise<DeviceBuffer[]> {
   if (target.bytes > ceiling) {
     await (await import('./reclaim.ts')).reclaim(target);
     ceiling = Infinity;
   }
   ceiling = Math.min(ceiling, Math.max(FIRST_CEILING, 2 * target.bytes));
   const buffers: DeviceBuffer[] = [];
-  for (const slot of slots) buffers.push(await inMemoryOf(target, () => slot.bufferOn(target)));
+  for (const slot of slots) buffers.push(await inMemoryOf(target, () => slot.bufferOn(target), spared));
   return buffers;
 }
 
@@ -252,7 +250,7 @@ export function runOn(
   inputs: readonly Storage[],
   buffers: readonly DeviceBuffer[],
 ): Promise<Storage[]> {
-  return inMemoryOf(target, () => executable.run(inputs, buffers), executable);
+  return inMemoryOf(target, () => executable.run(inputs, buffers), executable, true);
 }
 
 /** A node's value where a backend can read it: what another backend made is brought to ordinary memory, once. */
@@ -295,10 +293,10 @@ export function bindingsOf({ maxBindings }: Backend): { bindings?: number } {
   return maxBindings === undefined ? {} : { bindings: maxBindings };
 }
 
-function evict(most: number, running?: Executable): void {
+function evict(most: number, spared?: Executable): void {
   for (const [key, { executable }] of cache) {
     if (cache.size <= most) break;
-    if (executable === running) continue;
+    if (executable === spared) continue;
     executable.dispose();
     cache.delete(key);
   }

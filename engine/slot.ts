@@ -8,21 +8,26 @@ import { type Shape, sameShape, show, sizeOf } from './shape.ts';
 import { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
 
+export interface Update {
+  readonly slot: Slot;
+  readonly value: Tensor;
+  /** Whether a plan has run it, or could not. */
+  done: boolean;
+}
+
 /**
  * Updates that have been assigned and not yet run, and the trace they belong to. A trace's leaves carry its epoch, so that an
  * expression which leaks out of a trace, or into one, is found.
  */
 export interface Scope {
   readonly epoch: number;
-  readonly assigned: Map<Slot, Tensor>;
-  /** Those among them that a plan which has been asked for will run. */
-  readonly taken: Map<Slot, Tensor>;
+  readonly assigned: Map<Slot, Update>;
   readonly leaves: WeakMap<Slot, Tensor>;
 }
 
 let epochs = 0;
 export function newScope(): Scope {
-  return { epoch: epochs++, assigned: new Map(), taken: new Map(), leaves: new WeakMap() };
+  return { epoch: epochs++, assigned: new Map(), leaves: new WeakMap() };
 }
 
 let current = newScope();
@@ -30,20 +35,6 @@ let current = newScope();
 const OUTSIDE = current.epoch;
 export function currentScope(): Scope {
   return current;
-}
-
-export type Updates = readonly (readonly [slot: Slot, value: Tensor])[];
-
-/** The updates that whoever asks for a plan now has to run with it. */
-export function takeUpdates({ assigned, taken }: Scope): Updates {
-  const updates = [...assigned].filter(([slot, value]) => taken.get(slot) !== value);
-  for (const [slot, value] of updates) taken.set(slot, value);
-  return updates;
-}
-
-/** Takes updates off a list, but not what has been assigned anew in the meantime. */
-export function leaveUpdates(list: Map<Slot, Tensor>, updates: Updates): void {
-  for (const [slot, value] of updates) if (list.get(slot) === value) list.delete(slot);
 }
 
 /** Runs `body` with a scope of its own, and puts the old one back. */
@@ -96,7 +87,7 @@ export class Slot {
 
   /** The slot's value as an expression; after `assign`, the assigned one. */
   get value(): Tensor {
-    return currentScope().assigned.get(this) ?? this.held;
+    return currentScope().assigned.get(this)?.value ?? this.held;
   }
 
   /** The value that the slot holds, as an expression, whatever has been assigned since. */
@@ -125,7 +116,7 @@ export class Slot {
       'dtype',
       () => `assign: slot ${this.name} is ${this.dtype}, the value ${value.dtype}; convert with .cast('${this.dtype}')`,
     );
-    currentScope().assigned.set(this, value);
+    currentScope().assigned.set(this, { slot: this, value, done: false });
   }
 
   /**
