@@ -7,7 +7,7 @@ import { type PrintOptions, printPlan } from './compiler/print.ts';
 import { isFloat } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { Node, newId, topologicalOrder } from './graph.ts';
-import { type Behind, behind, type Past, remember } from './history.ts';
+import { type Behind, behind, behindNearby, type Past, remember } from './history.ts';
 import {
   backend,
   bindingsOf,
@@ -217,7 +217,7 @@ function originsOf(results: readonly Node[], first: number): (Origin | null)[] {
 
 /** What is behind a result of a call with these arguments. */
 function behindResult({ positions, slots, references, outside, pasts }: Origin, args: readonly Tensor[]): Behind {
-  const found = behind(positions.map((position) => args[position]!.node));
+  const found = behindNearby(positions.map((position) => args[position]!.node));
   for (const past of pasts) found.pasts.add(past);
   for (const node of outside) if (node.deref()) found.nodes.add(node.deref()!);
   found.slots.set(

@@ -136,17 +136,33 @@ function isPowerOfTwo(count: number): boolean {
   return count >= 64 && (count & (count - 1)) === 0;
 }
 
+/** How many nodes may be walked again for each value that is let go of. */
+const FAR = 512;
+
+/** The same; if that is much, values on the way let go of their histories first, the oldest before the others. */
+export function behindNearby(roots: readonly Node[]): Behind {
+  const found = behind(roots);
+  const values = [...found.nodes].filter(({ storage, inputs }) => storage !== null && inputs.length > 0);
+  if (found.nodes.size <= FAR || values.length === 0) return found;
+  for (const value of values.sort((a, b) => a.id - b.id)) becomeLeaf([value], behind(differentiable(value)));
+  return behind(roots);
+}
+
+function becomeLeaf(values: readonly Node[], found: Behind): void {
+  const made = values.filter(({ inputs, dtype }) => inputs.length > 0 && isFloat(dtype));
+  if (made.length > 0) remember(made, found);
+  for (const value of values) Object.assign(value, { op: 'leaf', inputs: [], attributes: {} });
+}
+
 /** How many values are told apart, where histories of several are let go at once. */
 const FEW = 8;
 
 /** Lets go of what led to values: from here on the nodes are leaves. */
 export function forgetHistory(...values: readonly Node[]): void {
-  const made = values.filter(({ inputs, dtype }) => inputs.length > 0 && isFloat(dtype));
-  const inner = made.length > FEW ? behind(made.flatMap(differentiable)).nodes : new Set(made);
-  const groups = [made.filter((value) => !inner.has(value)), ...made.filter((value) => inner.has(value)).map((value) => [value])];
-  const histories = groups.map((group) => behind(group.flatMap(differentiable)));
+  const inner = values.length > FEW ? behind(values.flatMap(differentiable)).nodes : new Set(values);
+  const groups = [values.filter((value) => !inner.has(value)), ...values.filter((value) => inner.has(value)).map((value) => [value])];
+  const histories = groups.map((group) => behindNearby(group.flatMap(differentiable)));
   groups.forEach((group, i) => {
-    if (group.length > 0) remember(group, histories[i]!);
+    becomeLeaf(group, histories[i]!);
   });
-  for (const value of values) Object.assign(value, { op: 'leaf', inputs: [], attributes: {} });
 }

@@ -64,8 +64,8 @@ export function keep(node: Node): void {
 }
 
 /** Bytes of history, roughly, that a value which was read keeps: those of each plan on the way, none of which counts for more than a share. */
-const MOST_HISTORY = 2 ** 28;
-const SHARE = 2 ** 22;
+const MOST_HISTORY = 2 ** 27;
+const SHARE = 2 ** 21;
 const NODE = 256;
 
 /** How much history the results of a plan have. Where it is too much, the values that the plan begins with let go of theirs. */

@@ -67,8 +67,7 @@ export class Slot {
   #coming = 0;
   /** The expression that its value was assigned as, if it was. */
   given: WeakRef<Node> | null = null;
-  /** A reference that keeps nothing alive, as a list of slots. */
-  readonly itself: readonly WeakRef<Slot>[] = [new WeakRef<Slot>(this)];
+  #itself: readonly WeakRef<Slot>[] | null = null;
   #disposed = false;
   #host: TypedArray | null;
   #device: DeviceBuffer | null = null;
@@ -83,6 +82,12 @@ export class Slot {
 
   get size(): number {
     return sizeOf(this.shape);
+  }
+
+  /** A reference that keeps nothing alive, as a list of slots. */
+  get itself(): readonly WeakRef<Slot>[] {
+    this.#itself ??= [new WeakRef(this)];
+    return this.#itself;
   }
 
   /** The slot's value as an expression; after `assign`, the assigned one. */

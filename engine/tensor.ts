@@ -23,6 +23,10 @@ export type Nested = number | Nested[];
 /**
  * An n-dimensional array, as an expression: its methods build graph, check shapes at once and compute nothing. Reading it
  * (`data`, `item`, `array`) or `realize` computes what it needs. Tensors are immutable; elementwise methods broadcast as NumPy does.
+ *
+ * What is read keeps its history, for gradients; what several reads compute on their way is kept too, unless it is larger than what it is
+ * made of (and than 1 MiB), up to 256 MiB in all. Where the history behind a read grows beyond 128 MiB (of 64 reads at least), or beyond 512
+ * nodes behind what is realised or given to a compiled function, values on the way let go of theirs: a gradient through them is an error.
  */
 export class Tensor {
   readonly node: Node;

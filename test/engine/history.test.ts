@@ -312,6 +312,34 @@ describe.for(backends.map((backend) => [backend.name, backend] as const))('what 
     expect((await through!.data())[0]).toBeCloseTo(0.9 ** 40, 6);
   });
 
+  // Many numbers, and nothing of it is the backend's: the fastest will do.
+  it.runIf(backend.name === 'wasm')('is no history without end', async () => {
+    const first = tensor([1]);
+    let [x, before] = [first, first];
+    for (let round = 0; round < 72; round++) {
+      before = x;
+      // 2 MiB a round.
+      x = x.mul(0.5).add(tensor(new Float32Array(2 ** 19)).sum());
+      await x.add(1).item();
+    }
+    expect(await grad(x.sum(), [before])[0]!.item()).toBe(0.5);
+    expect(code(() => grad(x.sum(), [first]))).toBe('stale');
+  });
+
+  it('is no history that is walked in each round of something else', async () => {
+    const metric = compile((x: Tensor) => x.sum());
+    const first = tensor([1]);
+    let [w, before] = [first, first];
+    for (let round = 0; round < 600; round++) {
+      before = w;
+      w = w.mul(0.999);
+      if (round % 2 === 0) await realize(w.add(1));
+      else await metric(w);
+    }
+    expect(await grad(w.sum(), [before])[0]!.item()).toBeCloseTo(0.999, 6);
+    expect(await w.item()).toBeCloseTo(0.999 ** 600, 4);
+  });
+
   it('is no value that is larger than what it is made of', async () => {
     const n = 1000;
     const x = tensor(Float32Array.from({ length: n }, (_, i) => i / n));
