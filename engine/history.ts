@@ -28,7 +28,12 @@ class Line {
 type Slots = Map<readonly WeakRef<Slot>[], readonly number[]>;
 
 /** To which lines something leads that was there up to a time, and since when. */
-export type Leads = Map<Line, { readonly upTo: number; readonly since: number }>;
+export type Leads = Map<Line, Passage>;
+
+interface Passage {
+  readonly upTo: number;
+  readonly since: number;
+}
 
 /** Where in a line a value is. */
 export class Past {
@@ -86,7 +91,8 @@ export function behind(roots: Iterable<Node>): Behind {
 
 function differentiable({ op, inputs }: Node): Node[] {
   // The value of a customGradient is its first input, which gets no gradient.
-  return op === 'stopGradient' ? [] : inputs.filter((input, i) => isFloat(input.dtype) && !(op === 'customGradient' && i === 0));
+  if (op === 'stopGradient') return [];
+  return (op === 'customGradient' ? inputs.slice(1) : inputs).filter(({ dtype }) => isFloat(dtype));
 }
 
 /** Records that `slots` were behind. */
@@ -104,13 +110,14 @@ export function remember(values: readonly Node[], { nodes, slots, pasts }: Behin
   line.latest = now;
   for (const past of pasts) {
     if (past.line === line) continue;
-    lead(past.line.leads, line, past.time, now);
+    lead(past.line.leads, line, { upTo: past.time, since: now });
     for (const [list, versions] of past.line.slots) note(line.slots, list, versions);
   }
   for (const [list, versions] of slots) note(line.slots, list, versions);
+  const passage = { upTo: Infinity, since: now };
   for (const node of nodes) {
     node.leads ??= new Map();
-    lead(node.leads, line, Infinity, now);
+    lead(node.leads, line, passage);
   }
   const past = new Past(line, now);
   for (const value of values) {
@@ -119,15 +126,15 @@ export function remember(values: readonly Node[], { nodes, slots, pasts }: Behin
   }
 }
 
-function lead(leads: Leads, line: Line, upTo: number, since: number): void {
+function lead(leads: Leads, line: Line, passage: Passage): void {
   const known = leads.get(line);
   // Where it has led there before, but from less, this says too much: but only of values that are older than what they were made of.
-  leads.set(line, { upTo: Math.max(upTo, known?.upTo ?? 0), since: known?.since ?? since });
+  leads.set(line, known ? { upTo: Math.max(passage.upTo, known.upTo), since: known.since } : passage);
   if (known || !isPowerOfTwo(leads.size)) return;
-  for (const [through, passage] of leads) {
+  for (const [through, { upTo, since }] of leads) {
     if (!through.forgotten()) continue;
     leads.delete(through);
-    for (const [next, on] of through.leads) if (passage.since <= on.upTo) lead(leads, next, passage.upTo, on.since);
+    for (const [next, on] of through.leads) if (since <= on.upTo) lead(leads, next, { upTo, since: on.since });
   }
 }
 
