@@ -1,8 +1,9 @@
 import { checkList, shown } from './arguments.ts';
 import { isFloat } from './dtype.ts';
 import { check } from './errors.ts';
-import { type Node, type OpName, topologicalOrder } from './graph.ts';
+import { type Node, OFTEN, type OpName, topologicalOrder } from './graph.ts';
 import { full } from './ops/create.ts';
+import { customGradient } from './ops/gradient.ts';
 import { checkTensors, type Rule } from './ops/rule.ts';
 import { ruleOf } from './ops/rules.ts';
 import { sameShape, show } from './shape.ts';
@@ -14,8 +15,11 @@ export type Variable = Tensor | Slot;
 
 /**
  * Gradients of a scalar with respect to each of `variables`, as graph: they can be differentiated again. A variable that the loss does
- * not depend on has gradient zero.
- * @throws TensegrityError `shape` if `loss` is not one number (use {@link vjp}), `dtype` if a variable is not of a float type.
+ * not depend on has gradient zero. So has one behind `stopGradient`, behind integers (positions, comparisons), or behind a slot, whose value
+ * is a constant where it comes from another slot; but where the way to a variable has been let go (by `realize`, in what a compiled
+ * function returned, in a slot's value before its update), that is an error.
+ * @throws TensegrityError `shape` if `loss` is not one number (use {@link vjp}), `dtype` if a variable is not of a float type, `stale` if
+ * its gradient would have to go through a value whose history has been let go.
  */
 export function grad(loss: Tensor, variables: readonly Variable[]): Tensor[] {
   checkTensors('grad', loss);
@@ -30,9 +34,19 @@ export function grad(loss: Tensor, variables: readonly Variable[]): Tensor[] {
 /**
  * Vector-Jacobian product: the gradients of ⟨output, cotangent⟩ with respect to each of `variables`. A slot means its value that the output
  * was built from: the one assigned last, or, if the output does not depend on that, the one it holds.
- * @throws TensegrityError `shape` if the cotangent does not have the output's shape, `dtype` unless all are floats.
+ * @throws TensegrityError `shape` if the cotangent does not have the output's shape, `dtype` unless all are floats, `stale` as {@link grad}.
  */
 export function vjp(output: Tensor, variables: readonly Variable[], cotangent: Tensor): Tensor[] {
+  return pullBack(output, variables, cotangent, []);
+}
+
+/** The same with respect to `inputs` as they are, whatever they were made of: partial derivatives, for rules that compose. */
+export function partials(output: Tensor, inputs: readonly Tensor[], cotangent: Tensor): Tensor[] {
+  return pullBack(output, inputs, cotangent, inputs);
+}
+
+/** @param constants where the gradient ends. */
+function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Tensor, constants: readonly Tensor[]): Tensor[] {
   checkTensors('vjp', output, cotangent);
   checkList('grad: the variables', variables);
   for (const variable of variables)
@@ -43,7 +57,10 @@ export function vjp(output: Tensor, variables: readonly Variable[], cotangent: T
     );
   check(isFloat(output.dtype), 'dtype', () => `grad: a derivative is one of floats, got ${output.dtype} ${show(output.shape)}`);
   checkLike('vjp: the cotangent', cotangent, 'the output', output);
-  const order = topologicalOrder([output.node], (node) => vjpOf(node) === null);
+  const ends = new Set(constants.map(({ node }) => node));
+  // What is older than all variables was not made of them. (Of a slot, older values count.)
+  const oldest = variables.reduce((id, variable) => (variable instanceof Slot ? 0 : Math.min(id, variable.node.id)), Infinity);
+  const order = topologicalOrder([output.node], (node) => vjpOf(node) === null || ends.has(node) || node.id < oldest);
   const reached = new Set(order);
   const targets = variables.map((variable) => {
     if (!(variable instanceof Slot)) return variable;
@@ -56,7 +73,29 @@ export function vjp(output: Tensor, variables: readonly Variable[], cotangent: T
       () => `grad: a derivative is taken with respect to floats, got ${target.dtype} ${show(target.shape)}`,
     );
   }
-  const cotangents = propagate(order, output, new Set(targets.map((target) => target.node)), cotangent);
+  const wanted = targets.map((target) => target.node);
+  // A variable is held by whoever names it, so it will be needed again.
+  for (const node of wanted) if (!ends.has(node)) node.computed = Math.max(node.computed, OFTEN);
+  // Of a slot that the output has with another value only than the one it holds, that one was meant.
+  const missed = variables.filter((variable, i) => variable instanceof Slot && !reached.has(targets[i]!.node)) as Slot[];
+  const given = new Set(missed.map((slot) => slot.given?.deref()));
+  const lost = order.filter((node) => {
+    if (ends.has(node)) return false;
+    if (node.is('slot')) return missed.includes(node.attributes.slot);
+    const { past } = node;
+    return (
+      given.has(node) || (past && (wanted.some((target) => past.has(target, node)) || missed.some((slot) => past.versionOf(slot) >= 0)))
+    );
+  });
+  const cotangents = propagate(order, output, new Set([...wanted, ...lost]), ends, cotangent);
+  for (const node of lost) {
+    check(
+      !cotangents.has(node),
+      'stale',
+      () =>
+        `grad: the history of a value of shape ${show(node.shape)} has been let go, and a variable was part of it; take the gradient before realize, before the slot's update, or inside the compiled function, or use stopGradient() if a constant is meant`,
+    );
+  }
   return targets.map((target) => cotangents.get(target.node) ?? full(target.shape, 0, target.dtype));
 }
 
@@ -74,16 +113,23 @@ function checkLike(what: string, value: Tensor, whose: string, like: Tensor): vo
 }
 
 /** @param order every node that the output needs, inputs first; it is used up. */
-function propagate(order: Node[], output: Tensor, targets: ReadonlySet<Node>, cotangent: Tensor): Map<Node, Tensor> {
+function propagate(
+  order: Node[],
+  output: Tensor,
+  targets: ReadonlySet<Node>,
+  ends: ReadonlySet<Node>,
+  cotangent: Tensor,
+): Map<Node, Tensor> {
+  const ruleFor = (node: Node): Rule<OpName>['vjp'] => (ends.has(node) ? null : vjpOf(node));
   const active = new Set<Node>();
   for (const node of order) {
-    if (targets.has(node) || (vjpOf(node) !== null && node.inputs.some((input) => active.has(input)))) active.add(node);
+    if (targets.has(node) || (ruleFor(node) !== null && node.inputs.some((input) => active.has(input)))) active.add(node);
   }
   const cotangents = new Map<Node, Tensor>();
   if (active.has(output.node)) cotangents.set(output.node, cotangent);
   for (const node of order.reverse()) {
     const g = cotangents.get(node);
-    const rule = vjpOf(node);
+    const rule = ruleFor(node);
     if (!g || !rule || !node.inputs.some((input) => active.has(input))) continue;
     const contributions = rule({
       g,
@@ -117,9 +163,15 @@ export function jvp(output: Tensor, variables: readonly Variable[], tangents: re
   return grad(inner('jvp: tangent', vjp(output, variables, u), tangents), [u])[0]!.cast(output.dtype);
 }
 
-/** Hessian of `loss` times `vectors`: the gradient of ⟨∇loss, v⟩. */
+/** Hessian of `loss` times `vectors`: the gradient of ⟨∇loss, v⟩ for constant v, whatever that was made of. */
 export function hessianVectorProduct(loss: Tensor, variables: readonly Variable[], vectors: readonly Tensor[]): Tensor[] {
-  return grad(inner('hessianVectorProduct: vector', grad(loss, variables), vectors), variables);
+  const what = 'hessianVectorProduct: vector';
+  checkList(`${what}s`, vectors);
+  checkTensors(what, ...vectors);
+  // The gradient ends at nodes of their own, which a later one passes.
+  const constants = vectors.map((v) => customGradient(v, [v], (g) => [g]));
+  const product = inner(what, grad(loss, variables), constants);
+  return pullBack(product, variables, full([], 1, product.dtype), constants);
 }
 
 /** Σ ⟨xᵢ, yᵢ⟩. @throws TensegrityError `argument`, `shape`, `dtype` unless the `ys` are like the `xs`. */

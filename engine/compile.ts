@@ -1,11 +1,25 @@
-import { isMarked, shown } from './arguments.ts';
+import { isMarked, options, shown } from './arguments.ts';
 import type { Backend, Executable } from './backends/backend.ts';
+import { whenCollected } from './collect.ts';
 import { buildPlan } from './compiler/compiler.ts';
 import type { Plan } from './compiler/plan.ts';
 import { type PrintOptions, printPlan } from './compiler/print.ts';
+import { isFloat } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
-import { Node, topologicalOrder } from './graph.ts';
-import { backend, bindingsOf, checkDTypes, checkReadable, compute, inMemoryOf, settle, storageOn } from './runtime.ts';
+import { Node, newId, topologicalOrder } from './graph.ts';
+import { type Behind, behind, behindNearby, type Past, remember } from './history.ts';
+import {
+  backend,
+  bindingsOf,
+  buffersOn,
+  checkDTypes,
+  checkReadable,
+  inMemoryOf,
+  inTurnWithUpdates,
+  runOn,
+  settle,
+  storageOn,
+} from './runtime.ts';
 import { show } from './shape.ts';
 import { newScope, type Slot, withScope } from './slot.ts';
 import { Tensor } from './tensor.ts';
@@ -20,9 +34,25 @@ interface Specialization<Result extends Tree> {
   readonly slots: readonly Slot[];
   readonly updated: readonly Slot[];
   readonly rebuild: (leaves: readonly Tensor[]) => Result;
-  readonly leaves: readonly Node[];
+  readonly leaves: readonly Pick<Node, 'shape' | 'dtype'>[];
+  /** What gradients of each leaf would lead to. */
+  readonly origins: readonly (Origin | null)[];
   readonly backend: Backend;
   readonly executable: Executable;
+}
+
+/** What led to a result: arguments, slots, and tensors from outside. */
+interface Origin {
+  readonly positions: readonly number[];
+  readonly slots: readonly Slot[];
+  readonly references: readonly WeakRef<Slot>[];
+  readonly outside: readonly WeakRef<Node>[];
+  readonly pasts: ReadonlySet<Past>;
+}
+
+export interface CompileOptions {
+  /** For how many combinations of shapes and types plans are kept, the least recently used going first; 32, unless given. */
+  readonly specializations?: number;
 }
 
 export interface Compiled<Arguments extends readonly Tensor[], Result extends Tree> {
@@ -31,78 +61,106 @@ export interface Compiled<Arguments extends readonly Tensor[], Result extends Tr
   plan(...args: Arguments): Promise<Plan>;
   /** That plan as a listing. @throws TensegrityError `argument` for the WGSL of a backend that has none, and for times that were not measured. */
   explain(args: Arguments, options?: PrintOptions): Promise<string>;
-  /** Gives back the memory of its plans. It can be called again, and compiles anew. */
+  /** Gives back the memory of its plans, after the calls made before. It can be called again, and compiles anew. */
   dispose(): void;
 }
 
 /**
  * Turns a function of tensors into one plan, traced once for each combination of argument shapes and types and replayed afterwards.
  * Assignments of slots inside the function are part of the plan. Tensors from outside are constants of the plan, copied once. The
- * function must build the same graph each time: values that vary belong in arguments or slots.
+ * function must build the same graph each time: values that vary belong in arguments or slots. What it returns has no history: a gradient
+ * with respect to what it was made of is taken inside the function, and outside is an error.
  */
 export function compile<Arguments extends readonly Tensor[], Result extends Tree>(
   fn: (...args: Arguments) => Result,
+  given: CompileOptions = {},
 ): Compiled<Arguments, Result> {
   check(typeof fn === 'function', 'argument', () => `compile: takes a function of tensors, got ${shown(fn)}`);
+  const { specializations: most } = options('compile', given, { specializations: 32 });
+  check(
+    Number.isInteger(most) && most >= 1,
+    'argument',
+    () => `compile: specializations must be a whole number of plans to keep, at least 1, got ${most}`,
+  );
   const specializations = new Map<string, Specialization<Result>>();
 
-  /** To be called in its turn, so that no trace is made twice. */
+  /** To be called in its turn, so that no trace is made twice, and none is let go while it runs. */
   const specialize = async (args: Arguments): Promise<Specialization<Result>> => {
     args.forEach((x, i) => {
       check(x instanceof Tensor, 'argument', () => `compile: argument ${i} must be a Tensor, got ${shown(x)}; wrap a number with tensor()`);
     });
     const target = await backend();
     const key = args.map((x) => `${x.dtype}${show(x.shape)}`).join(' ');
-    const cached = specializations.get(key);
-    if (cached?.backend === target) return cached;
-    const traced = await trace(fn, args, target);
-    cached?.executable.dispose();
-    specializations.set(key, traced);
-    return traced;
+    let found = specializations.get(key);
+    if (found?.backend !== target) {
+      const traced = await trace(fn, args, target);
+      found?.executable.dispose();
+      found = traced;
+    }
+    specializations.delete(key);
+    specializations.set(key, found);
+    keepOnly(specializations, most);
+    return found;
   };
 
   const call = (...args: Arguments): Promise<Result> =>
-    inTurn(async () => {
-      const { positions, slots, updated, rebuild, leaves, backend: target, executable } = await specialize(args);
-      // Arguments are realised, and assignments from outside take effect, as before every plan.
-      const unknown = args.filter(({ node }) => node.storage === null);
-      await compute(unknown);
-      for (const { node } of unknown) if (node.op !== 'slot') node.forgetHistory();
+    inTurnWithUpdates(async (compute) => {
+      const { positions, slots, updated, rebuild, leaves, origins, backend: target, executable } = await specialize(args);
+      // Arguments are computed, and assignments from outside take effect, as before every plan.
+      await compute(...args);
+      const buffers = await buffersOn(target, slots, executable);
       const inputs = await Promise.all(positions.map((position) => storageOn(target, args[position]!.node)));
-      const buffers = await Promise.all(slots.map((slot) => slot.bufferOn(target)));
-      const outputs = await inMemoryOf(target, () => executable.run(inputs, buffers));
+      const histories = [...new Set(origins)].map((origin) => ({ origin, found: origin && behindResult(origin, args) }));
+      const outputs = await runOn(target, executable, inputs, buffers);
       for (const slot of updated) slot.updated();
-      return rebuild(
-        leaves.map(({ shape, dtype }, i) => {
-          const node = new Node('leaf', [], {}, shape, dtype);
-          settle(node, outputs[i]!);
-          return new Tensor(node);
-        }),
-      );
+      const results = leaves.map(({ shape, dtype }) => new Node('leaf', [], {}, shape, dtype));
+      results.forEach((node, i) => settle(node, outputs[i]!));
+      for (const { origin, found } of histories) {
+        const made = results.filter((_, i) => origins[i] === origin);
+        if (found) remember(made, found);
+      }
+      return rebuild(results.map((node) => new Tensor(node)));
     });
+  whenCollected(call, disposal(specializations));
 
   return Object.assign(call, {
     // A copy: what a backend trusts is nobody's to change.
     plan: (...args: Arguments): Promise<Plan> => inTurn(async () => structuredClone((await specialize(args)).plan)),
     explain: async (args: Arguments, { programs = false, wgsl = false, times = false }: PrintOptions = {}) => {
-      const { plan, executable } = await inTurn(() => specialize(args));
-      check(!wgsl || executable.wgsl, 'argument', () => "explain: only the webgpu backend writes WGSL; useBackend('webgpu') first");
-      check(
-        !times || executable.times,
-        'argument',
-        () => "explain: only the webgpu backend measures times; useBackend('webgpu', { profile: true }) first",
-      );
-      return printPlan(
-        plan,
-        { programs },
-        { wgsl: wgsl ? executable.wgsl?.() : [], times: times ? await executable.times?.() : undefined },
-      );
+      // In a turn, so that the plan is not let go in the meantime.
+      return inTurn(async () => {
+        const { plan, executable } = await specialize(args);
+        check(!wgsl || executable.wgsl, 'argument', () => "explain: only the webgpu backend writes WGSL; useBackend('webgpu') first");
+        check(
+          !times || executable.times,
+          'argument',
+          () => "explain: only the webgpu backend measures times; useBackend('webgpu', { profile: true }) first",
+        );
+        return printPlan(
+          plan,
+          { programs },
+          { wgsl: wgsl ? executable.wgsl?.() : [], times: times ? await executable.times?.() : undefined },
+        );
+      });
     },
-    dispose: () => {
-      for (const { executable } of specializations.values()) executable.dispose();
-      specializations.clear();
-    },
+    dispose: () => void inTurn(disposal(specializations)),
   });
+}
+
+type Plans = Map<string, Pick<Specialization<Tree>, 'executable'>>;
+
+/** Lets go of the least recently used plans. */
+function keepOnly(plans: Plans, count: number): void {
+  for (const [key, { executable }] of plans) {
+    if (plans.size <= count) break;
+    executable.dispose();
+    plans.delete(key);
+  }
+}
+
+/** What disposes of all plans, and holds nothing else: not the function, which may hold what it was compiled to. */
+function disposal(plans: Plans): () => void {
+  return () => keepOnly(plans, 0);
 }
 
 async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
@@ -111,11 +169,12 @@ async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
   target: Backend,
 ): Promise<Specialization<Result>> {
   const scope = newScope();
+  const first = newId();
   const placeholders = args.map((x, position) => new Node('placeholder', [], { position, epoch: scope.epoch }, x.shape, x.dtype));
   // The placeholders stand for the arguments one by one, so they have the same types.
   const result = withScope(scope, () => fn(...(placeholders.map((node) => new Tensor(node)) as unknown as Arguments)));
   const { leaves, rebuild } = flatten(result);
-  const updates = [...scope.assigned].map(([slot, value]) => ({ slot, value: value.node }));
+  const updates = [...scope.assigned.values()].map(({ slot, value }) => ({ slot, value: value.node }));
   const order = topologicalOrder([...leaves, ...updates.map(({ value }) => value)], (node) => node.storage !== null);
   checkReadable(order, scope.epoch);
 
@@ -129,10 +188,44 @@ async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
     slots: build.slots,
     updated: updates.map(({ slot }) => slot),
     rebuild,
-    leaves,
+    leaves: leaves.map(({ shape, dtype }) => ({ shape, dtype })),
+    origins: originsOf(leaves, first),
     backend: target,
     executable: await inMemoryOf(target, () => target.prepare(build.plan, constants)),
   };
+}
+
+/** Of results of a trace whose nodes begin at an id. Equal origins are one. */
+function originsOf(results: readonly Node[], first: number): (Origin | null)[] {
+  const made = new Map<string, Origin>();
+  return results.map((result) => {
+    if (!isFloat(result.dtype)) return null;
+    const { nodes, pasts } = behind([result]);
+    const sources = [...nodes].filter((node) => node.id < first || node.op === 'placeholder' || node.op === 'slot');
+    const key = sources.map(({ id }) => id).join();
+    const slots = sources.flatMap((node) => (node.is('slot') ? node.attributes.slot : []));
+    const origin = made.get(key) ?? {
+      positions: sources.flatMap((node) => (node.is('placeholder') ? node.attributes.position : [])),
+      slots,
+      references: slots.flatMap(({ itself }) => itself),
+      outside: sources.flatMap((node) => (node.id < first ? new WeakRef(node) : [])),
+      pasts,
+    };
+    made.set(key, origin);
+    return origin;
+  });
+}
+
+/** What is behind a result of a call with these arguments. */
+function behindResult({ positions, slots, references, outside, pasts }: Origin, args: readonly Tensor[]): Behind {
+  const found = behindNearby(positions.map((position) => args[position]!.node));
+  for (const past of pasts) found.pasts.add(past);
+  for (const node of outside) if (node.deref()) found.nodes.add(node.deref()!);
+  found.slots.set(
+    references,
+    slots.map(({ version }) => version),
+  );
+  return found;
 }
 
 /** The tensors of a tree, and how to put others in their places. */

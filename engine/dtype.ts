@@ -121,14 +121,13 @@ export function readTypeOf(data: NumericArray): DType {
 }
 
 /**
- * The elements of any typed array as `dtype`: in the same memory, where they are of that type. Floats become integers towards zero.
+ * The elements of any typed array as an array of `dtype` that is nobody else's. Floats become integers towards zero.
  * @throws TensegrityError `dtype` naming the first value that the type does not have.
  */
 export function elementsOf(data: NumericArray, op: string, dtype: DType): TypedArray {
   checkAttached(op, data);
   const name = typedArrayName(data) ?? '';
-  // Anew, since a clamped array saturates what is written into it, and `slice` of a Node Buffer is no copy.
-  if (typeOf[name] === dtype) return dtypes[dtype].over(data.buffer, data.byteOffset, data.length);
+  if (typeOf[name] === dtype) return copied(data as TypedArray, dtype);
   const result = dtypes[dtype].allocate(data.length);
   if (typeof data[0] === 'number' && (dtypes[dtype].float || /^Uint8/.test(name))) result.set(data as ArrayLike<number>);
   else for (let i = 0; i < data.length; i++) result[i] = element(data[i]!, dtype, op, i);
@@ -141,6 +140,13 @@ export function element(value: number | bigint, dtype: DType, op: string, at: nu
   if (!dtypes[dtype].holds(number))
     throw new TensegrityError('dtype', `${op}: element ${at} is ${value}, no value of ${dtype}; convert with Float64Array.from(x, Number)`);
   return number;
+}
+
+/** The elements as an array of `dtype` that is nobody else's. (`slice` of Node's Buffers is a view.) */
+export function copied(data: TypedArray, dtype: DType): TypedArray {
+  const copy = dtypes[dtype].allocate(data.length);
+  copy.set(data);
+  return copy;
 }
 
 /** @throws TensegrityError `shape` unless the elements fill the shape, `dtype` unless they are of the type named. */

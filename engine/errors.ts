@@ -7,7 +7,7 @@ export type ErrorCode =
   | 'dtype' // an element type that an operation or a backend cannot take
   | 'argument' // any other argument outside its documented range
   | 'disposed' // reading a tensor whose memory was given back
-  | 'stale' // reading an expression whose slots have been updated since it was built
+  | 'stale' // an expression whose slots have been updated since it was built, or a gradient through what has lost its history
   | 'backend' // a backend that is missing here, or cannot do what was asked
   | 'format' // a file or buffer that is not what it claims to be
   | 'data' // a data set that is absent or has the wrong content

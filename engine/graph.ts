@@ -1,6 +1,7 @@
 import type { Storage } from './backends/backend.ts';
 import type { PoolKernel, Reduction } from './compiler/plan.ts';
 import type { DType, TypedArray } from './dtype.ts';
+import type { Leads, Past } from './history.ts';
 import type { ScalarName } from './scalar.ts';
 import type { Shape } from './shape.ts';
 import type { Slot } from './slot.ts';
@@ -55,7 +56,28 @@ export interface Attributes {
 
 export type OpName = keyof Attributes;
 
+/** Attributes whose lists are nobody else's: the graph must not follow what callers do later to what they gave. */
+function owned<T extends object>(attributes: T): T {
+  let own = attributes;
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (!Array.isArray(value)) continue;
+    if (own === attributes) own = { ...attributes };
+    // A copy is of its type.
+    own[name] = value.slice() as typeof value;
+  }
+  return own;
+}
+
+/** In how many plans a value is computed before it is kept. */
+export const OFTEN = 2;
+
 let nextId = 1;
+
+/** An id that later nodes are above. */
+export function newId(): number {
+  return nextId++;
+}
 
 /** A node of the lazy graph. Immutable, but that its value becomes known (`storage`), and then may stand for what led to it. */
 export class Node<Op extends OpName = OpName> {
@@ -67,19 +89,21 @@ export class Node<Op extends OpName = OpName> {
   readonly dtype: DType;
   storage: Storage | null = null;
   disposed = false;
+  /** What led to the value, where that has been let go. */
+  past: Past | null = null;
+  /** To which such values it led. */
+  leads: Leads | null = null;
+  /** In how many plans it was computed on the way to something else, and how many bytes of history it keeps where it was read. */
+  computed = 0;
+  reach = 0;
 
   constructor(op: Op, inputs: readonly Node[], attributes: Attributes[Op], shape: Shape, dtype: DType) {
-    this.id = nextId++;
+    this.id = newId();
     this.op = op;
     this.inputs = inputs;
-    this.attributes = attributes;
-    this.shape = shape;
+    this.attributes = owned(attributes);
+    this.shape = shape.slice();
     this.dtype = dtype;
-  }
-
-  /** Lets go of what led to the value: from here on the node is a leaf. */
-  forgetHistory(): void {
-    Object.assign(this, { op: 'leaf', inputs: [], attributes: {} });
   }
 
   /** Narrows the node to one op, with that op's attributes. */

@@ -1,6 +1,6 @@
 export { grad, hessianVectorProduct, jvp, type Variable, vjp } from './autodiff.ts';
 export type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
-export { type Compiled, compile, type Tree } from './compile.ts';
+export { type Compiled, type CompileOptions, compile, type Tree } from './compile.ts';
 export type { BufferSpec, Kernel, Plan, Program, View } from './compiler/plan.ts';
 export { type PrintOptions, printPlan } from './compiler/print.ts';
 export { validatePlan } from './compiler/validate.ts';
@@ -36,7 +36,8 @@ export {
 } from './ops/random.ts';
 export type { SumOptions, VarianceOptions } from './ops/reduce.ts';
 export { affineGrid, type GridSampleOptions, gridSample } from './ops/sample.ts';
-export { type BackendName, type BackendOptions, backend, memoryBytes, realize, useBackend } from './runtime.ts';
+export { realize } from './realize.ts';
+export { type BackendName, type BackendOptions, backend, memoryBytes, useBackend } from './runtime.ts';
 export type { Shape } from './shape.ts';
 export { Slot, slot } from './slot.ts';
 export { type Nested, type Operand, Tensor } from './tensor.ts';

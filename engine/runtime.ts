@@ -1,5 +1,5 @@
 import { checkNames, shown } from './arguments.ts';
-import type { Backend, Executable, Storage } from './backends/backend.ts';
+import type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
 import type { WasmOptions } from './backends/wasm/index.ts';
 import type { WebGpuOptions } from './backends/webgpu/index.ts';
 import { free, freeWhenCollected } from './collect.ts';
@@ -8,9 +8,9 @@ import { structuralKey } from './compiler/key.ts';
 import type { TypedArray } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { type Node, topologicalOrder } from './graph.ts';
-import { checkTensors } from './ops/rule.ts';
+import { automatic, keep, known, letGo, reachOf, worthKeeping } from './keep.ts';
 import { show, sizeOf } from './shape.ts';
-import { currentScope, type Scope, type Slot } from './slot.ts';
+import { currentScope, type Scope, type Slot, type Update } from './slot.ts';
 import type { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
 
@@ -51,7 +51,12 @@ export async function useBackend<Name extends BackendName>(name: Name | Backend,
 function createBackend<Name extends BackendName>(name: Name, options: BackendOptions[Name] = {}): Promise<Backend> {
   if (!Object.hasOwn(factories, name))
     throw new TensegrityError('backend', `useBackend: there is no backend '${name}'; there are ${Object.keys(factories).join(', ')}`);
-  return factories[name](options);
+  return factories[name](options).then((created) => {
+    // What has been asked for before is served first.
+    const dispose = created.dispose.bind(created);
+    created.dispose = () => void inTurn(dispose);
+    return created;
+  });
 }
 
 async function ready(backend: Backend, options: unknown): Promise<Backend> {
@@ -78,10 +83,6 @@ const cache = new Map<
   { executable: Executable; backend: Backend; inputPositions: readonly number[]; slotPositions: readonly number[] }
 >();
 const CACHE_SIZE = 256;
-
-function known(node: Node): boolean {
-  return node.storage !== null || node.op === 'slot';
-}
 
 /** @throws TensegrityError for nodes whose value cannot be had: disposed, stale, or of a trace. */
 export function checkReadable(order: readonly Node[], epoch: number): void {
@@ -114,41 +115,57 @@ export function checkReadable(order: readonly Node[], epoch: number): void {
   }
 }
 
-/** Computes what is not known yet of `tensors`, together with every pending assignment, in one plan. To be called in its turn. */
-export async function compute(tensors: readonly Tensor[]): Promise<void> {
+/**
+ * Runs `body` in its turn, with what computes tensors and, in the same plan, the updates that have been assigned when this is called. What
+ * is assigned later is for plans that are asked for later.
+ */
+export function inTurnWithUpdates<T>(body: (compute: (...tensors: readonly Tensor[]) => Promise<void>) => Promise<T>): Promise<T> {
   const scope = currentScope();
-  const nodes = [...new Set(tensors.map((x) => x.node))];
-  const wanted = nodes.filter((node) => node.storage === null);
-  checkReadable(topologicalOrder(wanted, known), scope.epoch);
-  const updates = [...scope.assigned];
-  if (wanted.length === 0 && updates.length === 0) return;
+  const assigned = [...scope.assigned.values()];
+  return inTurn(() => body((...tensors) => compute(tensors, scope, assigned)));
+}
+
+/** Computes what is not known yet of `tensors`, together with updates, in one plan. */
+async function compute(tensors: readonly Tensor[], { epoch, assigned }: Scope, updates: readonly Update[]): Promise<void> {
+  const pending = updates.filter(({ done }) => !done);
+  // What has been assigned over meanwhile may be part of what it was assigned over with, and stands for values that are gone then.
+  const replaced = pending.filter((update) => (assigned.get(update.slot) ?? update) !== update).map(({ value }) => value);
+  const nodes = new Set([...tensors, ...replaced].map((x) => x.node));
+  const wanted = [...nodes].filter((node) => node.storage === null);
+  // What is asked for stays, whoever made it.
+  for (const node of nodes) automatic.delete(node);
+  checkReadable(topologicalOrder(wanted, known), epoch);
+  if (wanted.length === 0 && pending.length === 0) return;
   try {
-    await run(wanted, updates, scope.epoch);
-  } catch (error) {
+    await run(wanted, pending, epoch);
+  } finally {
     // Assignments that cannot run must not stand in the way of all that is read later.
-    forget(scope, updates);
-    throw error;
+    for (const update of pending) {
+      update.done = true;
+      if (assigned.get(update.slot) === update) assigned.delete(update.slot);
+    }
   }
-  forget(scope, updates);
-  for (const [slot] of updates) slot.updated();
+  for (const { slot, value } of pending) slot.updated(value.node);
 }
 
-/** Takes updates off the list, but not those that have been assigned anew in the meantime. */
-function forget({ assigned }: Scope, updates: readonly (readonly [Slot, Tensor])[]): void {
-  for (const [slot, value] of updates) if (assigned.get(slot) === value) assigned.delete(slot);
-}
-
-async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, Tensor])[], epoch: number): Promise<void> {
-  const order = topologicalOrder([...wanted, ...updates.map(([, value]) => value.node)], known);
+async function run(wanted: readonly Node[], updates: readonly Update[], epoch: number): Promise<void> {
+  const order = topologicalOrder([...wanted, ...updates.map(({ value }) => value.node)], known);
   checkReadable(order, epoch);
   const target = await backend();
+  const reach = await reachOf(order);
+  const kept = worthKeeping(order, wanted);
+  const outputs = [...wanted, ...kept];
   // A cached plan was built from another graph of this structure: leaves are bound by their place in the walk.
   const sources = order.filter((node) => node.storage !== null);
   const slots = distinctSlots(
     order,
-    updates.map(([slot]) => slot),
+    updates.map(({ slot }) => slot),
   );
-  const key = `${target.name} ${structuralKey(order, wanted, updates)}`;
+  const key = `${target.name} ${structuralKey(
+    order,
+    outputs,
+    updates.map(({ slot, value }) => [slot, value] as const),
+  )}`;
   let entry = cache.get(key);
   if (entry && entry.backend !== target) {
     entry.executable.dispose();
@@ -157,8 +174,8 @@ async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, T
   }
   if (!entry) {
     const build = buildPlan({
-      outputs: wanted,
-      updates: updates.map(([slot, value]) => ({ slot, value: value.node })),
+      outputs,
+      updates: updates.map(({ slot, value }) => ({ slot, value: value.node })),
       isConstant: () => false,
       ...bindingsOf(target),
     });
@@ -172,13 +189,19 @@ async function run(wanted: readonly Node[], updates: readonly (readonly [Slot, T
   }
   cache.delete(key);
   cache.set(key, entry);
-  evict();
+  evict(CACHE_SIZE);
 
-  const inputs = await Promise.all(entry.inputPositions.map((position) => storageOn(target, sources[position]!)));
-  const buffers = await Promise.all(entry.slotPositions.map((position) => slots[position]!.bufferOn(target)));
-  const { executable } = entry;
-  const outputs = await inMemoryOf(target, () => executable.run(inputs, buffers));
-  wanted.forEach((node, i) => settle(node, outputs[i]!));
+  const { executable, inputPositions, slotPositions } = entry;
+  const needed = slotPositions.map((position) => slots[position]!);
+  const buffers = await buffersOn(target, needed, executable);
+  const inputs = await Promise.all(inputPositions.map((position) => storageOn(target, sources[position]!)));
+  const results = await runOn(target, executable, inputs, buffers);
+  for (const node of order) if (!known(node)) node.computed++;
+  outputs.forEach((node, i) => {
+    settle(node, results[i]!);
+    node.reach = reach;
+  });
+  for (const node of kept) keep(node);
 }
 
 /** Where each is among `all`. */
@@ -187,17 +210,54 @@ function positionsOf<T>(some: readonly T[], all: readonly T[]): number[] {
   return some.map((each) => positions.get(each)!);
 }
 
-/** Runs what allocates on a backend. @throws TensegrityError `backend` where memory runs out. */
-export async function inMemoryOf<T>({ name }: Backend, action: () => T | Promise<T>): Promise<T> {
+/**
+ * Runs what allocates on a backend, again if memory ran out and some could be had back: what nobody holds, and plans that can be built anew.
+ * @param spared a plan that is needed.
+ * @param changes whether it may have changed slots when an array is too large for JavaScript: then it is not done twice.
+ * @throws TensegrityError `backend` where memory runs out all the same.
+ */
+export async function inMemoryOf<T>(target: Backend, action: () => T | Promise<T>, spared?: Executable, changes = false): Promise<T> {
   try {
     return await action();
   } catch (error) {
-    // What JavaScript throws when an array is larger than memory.
-    const { name: kind, message: detail } = Object(error) as Partial<Error>;
-    if (kind !== 'RangeError') throw error;
-    const message = `backend ${name} has too little memory for this (${detail}); use smaller batches, and let go of what is not needed`;
+    // By name, since it may be of another realm.
+    const range = Object(error).name === 'RangeError';
+    if (range ? !changes : error instanceof TensegrityError && error.details['exhausted']) {
+      const before = target.bytes;
+      evict(0, spared);
+      await (await import('./reclaim.ts')).reclaim(target);
+      if (target.bytes < before) return inMemoryOf(target, action, spared, changes);
+    }
+    if (!range) throw error;
+    const message = `backend ${target.name} has too little memory for this (${(error as Error).message}); use smaller batches, and let go of what is not needed`;
     throw new TensegrityError('backend', message, {}, error);
   }
+}
+
+/** Bytes of a backend at which to look for what nobody holds any more. The garbage collector does not see them. */
+const FIRST_CEILING = 2 ** 30;
+let ceiling = FIRST_CEILING;
+
+/** The memory of slots on a backend. */
+export async function buffersOn(target: Backend, slots: readonly Slot[], spared: Executable): Promise<DeviceBuffer[]> {
+  if (target.bytes > ceiling) {
+    await (await import('./reclaim.ts')).reclaim(target);
+    ceiling = Infinity;
+  }
+  ceiling = Math.min(ceiling, Math.max(FIRST_CEILING, 2 * target.bytes));
+  const buffers: DeviceBuffer[] = [];
+  for (const slot of slots) buffers.push(await inMemoryOf(target, () => slot.bufferOn(target), spared));
+  return buffers;
+}
+
+/** Runs a plan. */
+export function runOn(
+  target: Backend,
+  executable: Executable,
+  inputs: readonly Storage[],
+  buffers: readonly DeviceBuffer[],
+): Promise<Storage[]> {
+  return inMemoryOf(target, () => executable.run(inputs, buffers), executable, true);
 }
 
 /** A node's value where a backend can read it: what another backend made is brought to ordinary memory, once. */
@@ -240,42 +300,38 @@ export function bindingsOf({ maxBindings }: Backend): { bindings?: number } {
   return maxBindings === undefined ? {} : { bindings: maxBindings };
 }
 
-function evict(): void {
-  for (const [key, entry] of cache) {
-    if (cache.size <= CACHE_SIZE) break;
-    entry.executable.dispose();
+function evict(most: number, spared?: Executable): void {
+  for (const [key, { executable }] of cache) {
+    if (cache.size <= most) break;
+    if (executable === spared) continue;
+    executable.dispose();
     cache.delete(key);
   }
-}
-
-/**
- * Computes tensors and runs pending assignments of slots, all in one plan. What it computes becomes a constant: graph that led there is
- * let go, so gradients do not reach behind it.
- */
-export async function realize(...tensors: readonly Tensor[]): Promise<void> {
-  checkTensors('realize', ...tensors);
-  await inTurn(() => compute(tensors));
-  for (const { node } of tensors) if (node.op !== 'slot') node.forgetHistory();
 }
 
 /** The elements of a tensor, computed if they must be. */
 export async function read(tensor: Tensor): Promise<TypedArray> {
   // In an array, so that the turn ends when the data has been asked for: a GPU goes on with later plans until it is here.
-  const [data] = await inTurn(async () => {
-    await compute([tensor]);
-    const { storage, dtype, shape } = tensor.node;
-    check(storage, 'disposed', () => `a tensor of shape ${show(shape)} was disposed while it was read`);
+  const [data] = await inTurnWithUpdates(async (compute) => {
+    await compute(tensor);
+    // It has been computed.
+    const storage = tensor.node.storage!;
+    const { dtype, shape } = tensor.node;
     return [ArrayBuffer.isView(storage) ? storage.slice() : storage.backend.read(storage, dtype, sizeOf(shape))];
   });
   return data!;
 }
 
-/** Gives a tensor's memory back. */
-export function release(tensor: Tensor): void {
-  const { node } = tensor;
-  if (node.storage && !ArrayBuffer.isView(node.storage)) free(node.storage);
-  node.storage = null;
-  node.disposed = true;
+/** Gives a tensor's memory back, after what has been asked for before. */
+export function release({ node }: Tensor): void {
+  void inTurn(() => {
+    letGo(node);
+    node.disposed = true;
+  });
+  if (!node.is('slot')) return;
+  // The slot has its value still.
+  const { leaves } = currentScope();
+  if (leaves.get(node.attributes.slot)?.node === node) leaves.delete(node.attributes.slot);
 }
 
 /** Memory of the engine now: the backend's bytes (slots, arenas, plans). */

@@ -1,12 +1,19 @@
 import { mark, shown } from './arguments.ts';
 import type { Backend, DeviceBuffer } from './backends/backend.ts';
 import { free, freeWhenCollected } from './collect.ts';
-import { checkHostArray, type DType, dtypes, elementsOf, type HostArray, type NumericArray, type TypedArray } from './dtype.ts';
+import { checkHostArray, copied, type DType, elementsOf, type HostArray, type NumericArray, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import { Node } from './graph.ts';
 import { type Shape, sameShape, show, sizeOf } from './shape.ts';
 import { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
+
+export interface Update {
+  readonly slot: Slot;
+  readonly value: Tensor;
+  /** Whether a plan has run it, or could not. */
+  done: boolean;
+}
 
 /**
  * Updates that have been assigned and not yet run, and the trace they belong to. A trace's leaves carry its epoch, so that an
@@ -14,7 +21,7 @@ import { inTurn } from './turn.ts';
  */
 export interface Scope {
   readonly epoch: number;
-  readonly assigned: Map<Slot, Tensor>;
+  readonly assigned: Map<Slot, Update>;
   readonly leaves: WeakMap<Slot, Tensor>;
 }
 
@@ -61,8 +68,9 @@ export class Slot {
   #updates = 0;
   /** Values that have been set and whose turn has not come. */
   #coming = 0;
-  /** An assignment that no plan has run, and that a `set` has replaced. */
-  #replaced: Tensor | null = null;
+  /** The expression that its value was assigned as, if it was. */
+  given: WeakRef<Node> | null = null;
+  #itself: readonly WeakRef<Slot>[] | null = null;
   #disposed = false;
   #host: TypedArray | null;
   #device: DeviceBuffer | null = null;
@@ -70,21 +78,24 @@ export class Slot {
   constructor(initial: HostArray, name = 'slot') {
     checkHostArray(initial, `slot ${name}`);
     this.name = name;
-    this.shape = initial.shape;
+    this.shape = Object.freeze([...initial.shape]);
     this.dtype = initial.dtype;
-    // Not `slice`, which is no copy of a Node Buffer.
-    this.#host = dtypes[this.dtype].allocate(initial.data.length);
-    this.#host.set(initial.data);
+    this.#host = copied(initial.data, initial.dtype);
   }
 
   get size(): number {
     return sizeOf(this.shape);
   }
 
+  /** A reference that keeps nothing alive, as a list of slots. */
+  get itself(): readonly WeakRef<Slot>[] {
+    this.#itself ??= [new WeakRef(this)];
+    return this.#itself;
+  }
+
   /** The slot's value as an expression; after `assign`, the assigned one. */
   get value(): Tensor {
-    const assigned = currentScope().assigned.get(this);
-    return assigned && assigned !== this.#replaced ? assigned : this.held;
+    return currentScope().assigned.get(this)?.value ?? this.held;
   }
 
   /** The value that the slot holds, as an expression, whatever has been assigned since. */
@@ -113,7 +124,7 @@ export class Slot {
       'dtype',
       () => `assign: slot ${this.name} is ${this.dtype}, the value ${value.dtype}; convert with .cast('${this.dtype}')`,
     );
-    currentScope().assigned.set(this, value);
+    currentScope().assigned.set(this, { slot: this, value, done: false });
   }
 
   /** As that of its value, a tensor: `slot + 1` is an error. */
@@ -138,18 +149,14 @@ export class Slot {
       'argument',
       () => `set: slot ${this.name} cannot be set inside a compiled function; use assign, or an argument`,
     );
-    const copy = dtypes[this.dtype].allocate(data.length);
-    copy.set(elementsOf(data, `set: slot ${this.name}`, this.dtype));
-    const replaced = scope.assigned.get(this) ?? null;
-    this.#replaced = replaced;
+    const copy = elementsOf(data, `set: slot ${this.name}`, this.dtype);
+    scope.assigned.delete(this);
     const version = this.#newVersion();
     this.#coming++;
     void inTurn(() => {
       this.#coming--;
       this.version = version;
-      if (scope.assigned.get(this) === replaced) scope.assigned.delete(this);
-      if (this.#replaced === replaced) this.#replaced = null;
-      if (this.#disposed) return;
+      this.given = null;
       this.#freeDevice();
       this.#host = copy;
     });
@@ -174,7 +181,7 @@ export class Slot {
   }
 
   async toHost(): Promise<HostArray> {
-    return { dtype: this.dtype, shape: this.shape, data: await this.data() };
+    return { dtype: this.dtype, shape: [...this.shape], data: await this.data() };
   }
 
   /** The slot's memory on a backend; moves it there if it is elsewhere. Called by the runtime, in its turn. */
@@ -200,16 +207,19 @@ export class Slot {
   }
 
   /** Expressions built before no longer mean the slot's value. Called by the runtime after a plan that wrote the slot. */
-  updated(): void {
+  updated(value?: Node): void {
+    this.given = value ? new WeakRef(value) : null;
     // What has been built since a `set` means the value that is to come, and holds.
     this.version = this.#coming > 0 ? ++this.#updates : this.#newVersion();
   }
 
-  /** Gives the memory back; reading the slot afterwards is an error. */
+  /** Gives the memory back, after what has been asked for before; reading the slot afterwards is an error. */
   dispose(): void {
     this.#disposed = true;
-    this.#freeDevice();
-    this.#host = null;
+    void inTurn(() => {
+      this.#freeDevice();
+      this.#host = null;
+    });
   }
 
   #freeDevice(): void {

@@ -27,6 +27,10 @@ export type Nested = number | Nested[];
  * Bytes count as i32 in arithmetic, and integers wrap at 2³¹, as NumPy's int32 does: −(−2³¹) is −2³¹. What is not closed in integers
  * (division, powers, roots, exponentials, means, norms) converts them to f32 first.
  * A plain number takes the type of the tensor beside it, or, if that does not hold it, i32 or else f32: so x.less(0.5) of integers compares in f32.
+ *
+ * What is read keeps its history, for gradients; what several reads compute on their way is kept too, unless it is larger than what it is
+ * made of (and than 1 MiB), up to 256 MiB in all. Where the history behind a read grows beyond 128 MiB (of 64 reads at least), or beyond 512
+ * nodes behind what is realised or given to a compiled function, values on the way let go of theirs: a gradient through them is an error.
  */
 export class Tensor {
   static {
@@ -43,8 +47,9 @@ export class Tensor {
     return new Tensor(new Node(op, inputs, attributes, shape, dtype));
   }
 
+  /** The number of entries along each axis, in an array of the caller's own. */
   get shape(): Shape {
-    return this.node.shape;
+    return this.node.shape.slice();
   }
   get dtype(): DType {
     return this.node.dtype;

@@ -79,7 +79,7 @@ export function pair(value: Pair, name: string, least: number): readonly [number
     'argument',
     () => `${name} must be a whole number ≥ ${least}, or two of them, got ${JSON.stringify(value)}`,
   );
-  return both;
+  return [both[0], both[1]];
 }
 
 export interface ConvolutionOptions {

@@ -41,8 +41,8 @@ function unreachable(op: string): never {
 }
 
 /**
- * A tensor of numbers. Nested arrays give their own shape and are f32 unless `dtype` says otherwise; a typed array keeps its type and is
- * not copied (do not change it afterwards); its shape is `options.shape`, or one axis. Of the typed arrays that have no type here, and of
+ * A tensor of numbers, copied: what becomes of `data` later does not matter. Nested arrays give their own shape and are f32 unless `dtype`
+ * says otherwise; a typed array keeps its type; its shape is `options.shape`, or one axis. Of the typed arrays that have no type here, and of
  * arrays of typed arrays, the values are taken: Float16Array as f32, Uint8ClampedArray as u8, the other integers as i32, if all fit.
  * @throws TensegrityError `shape` for ragged nesting, or data that does not fill the shape; `dtype` for a number that the type does not have.
  */

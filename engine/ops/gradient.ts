@@ -26,19 +26,20 @@ export const customGradientRule: Rule<'customGradient'> = {
 export function customGradient(value: Tensor, inputs: readonly Tensor[], vjp: (g: Tensor) => readonly (Tensor | null)[]): Tensor {
   checkList('customGradient: the inputs', inputs);
   check(typeof vjp === 'function', 'argument', () => `customGradient: the derivative is a function, got ${shown(vjp)}`);
-  return apply('customGradient', [value, ...inputs], {
+  const own = [...inputs];
+  return apply('customGradient', [value, ...own], {
     vjp: (g) => {
       const cotangents = vjp(g);
       check(
-        cotangents.length === inputs.length,
+        cotangents.length === own.length,
         'shape',
-        () => `customGradient: ${inputs.length} inputs need as many cotangents, got ${cotangents.length}`,
+        () => `customGradient: ${own.length} inputs need as many cotangents, got ${cotangents.length}`,
       );
       cotangents.forEach((cotangent, i) => {
         check(
-          cotangent === null || sameShape(cotangent.shape, inputs[i]!.shape),
+          cotangent === null || sameShape(cotangent.shape, own[i]!.shape),
           'shape',
-          () => `customGradient: input ${i} has shape ${show(inputs[i]!.shape)}, its cotangent ${show(cotangent!.shape)}`,
+          () => `customGradient: input ${i} has shape ${show(own[i]!.shape)}, its cotangent ${show(cotangent!.shape)}`,
         );
       });
       return cotangents;

@@ -92,7 +92,7 @@ export const expandRule: Rule<'expand'> = {
 /** Repeats `x` along new axes at the left and along axes of size 1, without copying. */
 export function expand(x: Tensor, shape: Shape): Tensor {
   checkShape(shape, 'expand');
-  return sameShape(x.shape, shape) ? x : apply('expand', [x], { shape });
+  return sameShape(x.node.shape, shape) ? x : apply('expand', [x], { shape });
 }
 
 /** Both tensors, or all of them, at their common broadcast shape. */

@@ -156,12 +156,12 @@ export interface VarianceOptions extends SumOptions {
 export function variance(of: Tensor, axes?: Axes, given: VarianceOptions = {}): Tensor {
   const { correction, ...rest } = options('variance', given, { keepdims: false, correction: 1, dtype: undefined });
   const [x, keepdims] = summand('variance', of, rest, true);
-  const divisor = Math.max(0, countOf(x, axes) - correction);
-  const centred = x.sub(mean(x, axes, true));
-  const squares = sum(centred.square(), axes, true).div(divisor);
-  // d var = 2/divisor·Σ(x−μ)(dx−dμ) = 2/divisor·Σ(x−μ)dx, because Σ(x−μ) = 0: no gradient need go through the mean.
-  const result = customGradient(squares, [x], (g) => [x.sub(mean(x, axes, true)).mul(g.mul(2 / divisor))]);
   const folded = normalizeAxes(axes, x.rank, 'variance');
+  const divisor = Math.max(0, countOf(x, folded) - correction);
+  const centred = x.sub(mean(x, folded, true));
+  const squares = sum(centred.square(), folded, true).div(divisor);
+  // d var = 2/divisor·Σ(x−μ)(dx−dμ) = 2/divisor·Σ(x−μ)dx, because Σ(x−μ) = 0: no gradient need go through the mean.
+  const result = customGradient(squares, [x], (g) => [x.sub(mean(x, folded, true)).mul(g.mul(2 / divisor))]);
   return keepdims ? result : result.reshape(x.shape.filter((_, axis) => !folded.includes(axis)));
 }
 

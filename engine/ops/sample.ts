@@ -1,5 +1,5 @@
 import { checkChoice, checkList, options } from '../arguments.ts';
-import { vjp } from '../autodiff.ts';
+import { partials } from '../autodiff.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import { show } from '../shape.ts';
@@ -32,7 +32,7 @@ export const gridSampleRule: Rule<'gridSample'> = {
     return { shape: [x!.shape[0]!, x!.shape[1]!, grid!.shape[1]!, grid!.shape[2]!], dtype: x!.dtype };
   },
   // The kernel is a fast form of `sampleByGather`, whose derivatives of every order come from gather and arithmetic.
-  vjp: ({ g, inputs: [x, grid], attributes }) => vjp(sampleByGather(x!, grid!, attributes), [x!, grid!], g),
+  vjp: ({ g, inputs: [x, grid], attributes }) => partials(sampleByGather(x!, grid!, attributes), [x!, grid!], g),
 };
 
 /**

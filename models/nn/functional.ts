@@ -92,8 +92,9 @@ export interface Standardized {
 }
 
 /** x less its mean, over its standard deviation (biased, ε inside the root), over `axes`: the core of batch and layer normalisation. */
-export function standardize(x: Tensor, axes: number | readonly number[], epsilon: number): Standardized {
+export function standardize(x: Tensor, named: number | readonly number[], epsilon: number): Standardized {
   checkTensors('standardize', x);
+  const axes = normalizeAxes(named, x.rank, 'standardize');
   const mean = x.mean(axes, true);
   const centred = x.sub(mean);
   const variance = centred.square().mean(axes, true);

@@ -59,7 +59,12 @@ export class Conv2d extends Module {
       () => `Conv2d: ${inputs} and ${outputs} channels do not divide into ${groups} groups`,
     );
     ({ weight: this.weight, bias: this.bias } = weightAndBias([outputs, inputs / groups, rows, columns], own));
-    this.options = { stride, padding, dilation, groups };
+    this.options = {
+      stride: pair(stride, 'Conv2d: stride', 1),
+      padding: pair(padding, 'Conv2d: padding', 0),
+      dilation: pair(dilation, 'Conv2d: dilation', 1),
+      groups,
+    };
   }
 
   override forward(x: Tensor): Tensor {

@@ -52,10 +52,11 @@ export function orthogonal(seed: number, d: number): Tensor {
   return f64(rows);
 }
 
-/** Reads several tensors that one plan computes. */
+/** Reads several tensors that one plan computes. They keep their histories, for gradients. */
 export async function values(...tensors: readonly Tensor[]): Promise<Float64Array[]> {
-  await realize(...tensors);
-  return Promise.all(tensors.map(async (x) => Float64Array.from(await x.data())));
+  const copies = tensors.map((x) => x.stopGradient());
+  await realize(...copies);
+  return Promise.all(copies.map(async (x) => Float64Array.from(await x.data())));
 }
 
 /** max |a − b| / max(|b|, floor). */

@@ -152,7 +152,7 @@ class CpuBackend implements Backend {
         }
         for (const kernel of kernels) {
           if (kernel.kind === 'copy' && kernel.fill !== null) buffers[kernel.outputs[0]!.buffer]!.fill(kernel.fill);
-          inMemory(() => runKernel(kernel, buffers));
+          inMemory(() => runKernel(kernel, buffers), false);
         }
         return plan.outputs.map((number) => buffers[number]!);
       },
@@ -192,13 +192,21 @@ class CpuBackend implements Backend {
   }
 }
 
-/** @throws TensegrityError `backend` where what it allocates is larger than memory, which JavaScript calls a RangeError. */
-function inMemory<T>(action: () => T): T {
+/**
+ * @param exhausted whether it may be done again, if some memory can be had back.
+ * @throws TensegrityError `backend` where what it allocates is larger than memory, which JavaScript calls a RangeError.
+ */
+function inMemory<T>(action: () => T, exhausted = true): T {
   try {
     return action();
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    throw new TensegrityError('backend', `backend cpu has too little memory for this (${cause.message}); use smaller batches`, {}, cause);
+    throw new TensegrityError(
+      'backend',
+      `backend cpu has too little memory for this (${cause.message}); use smaller batches`,
+      { exhausted },
+      cause,
+    );
   }
 }
 

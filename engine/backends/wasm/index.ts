@@ -9,6 +9,7 @@ import type { Plan } from '../../compiler/plan.ts';
 import { workOf } from '../../compiler/print.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
+import { rest } from '../../turn.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer } from '../storage.ts';
 import { encodePlan, extraBuffers } from './encode.ts';
@@ -212,10 +213,19 @@ class WasmBackend implements Backend {
 
   prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
     // Preparing may move the arena, which threads may be running on.
-    return this.#inTurn(() => this.#prepare(plan, constants));
+    return this.#inTurn(async () => {
+      const owned: number[] = [];
+      try {
+        return await this.#prepare(plan, constants, owned);
+      } catch (error) {
+        this.#giveBack(owned);
+        throw error;
+      }
+    });
   }
 
-  async #prepare(given: Plan, constants: readonly Storage[]): Promise<Executable> {
+  /** @param owned to be filled with the addresses that the executable gives back. */
+  async #prepare(given: Plan, constants: readonly Storage[], owned: number[]): Promise<Executable> {
     this.#open();
     const plan = await checkedPlan(given);
     this.#open();
@@ -243,25 +253,23 @@ class WasmBackend implements Backend {
     this.#workspace = this.#atLeast(this.#workspace, workspaceStride * (team ? this.threads : 1));
 
     // Commands, then the table of base addresses.
-    const commands = this.#memory.allocate(4 * (words.length + buffers.length + extraBuffers));
+    const allocate = (bytes: number): number => {
+      const address = this.#memory.allocate(bytes);
+      owned.push(address);
+      return address;
+    };
+    const commands = allocate(4 * (words.length + buffers.length + extraBuffers));
     const end = commands + 4 * words.length;
     this.#memory.words.set(words, commands / 4);
     this.#memory.words.fill(0, end / 4, end / 4 + buffers.length + extraBuffers);
     const bind = (number: number, address: number): void => {
       this.#memory.words[end / 4 + number] = address;
     };
-    const own = [commands];
-    try {
-      for (const [k, number] of plan.constants.entries()) {
-        const address = this.#memory.allocate(bytesOf(number));
-        own.push(address);
-        this.#copyIn(constants[k]!, address, number, plan);
-        bind(number, address);
-      }
-    } catch (error) {
-      this.#giveBack(own);
-      throw error;
-    }
+    plan.constants.forEach((number, k) => {
+      const address = allocate(bytesOf(number));
+      this.#copyIn(constants[k]!, address, number, plan);
+      bind(number, address);
+    });
     const outputs = plan.outputs.map((number) => ({ number, ...buffers[number]! }));
 
     let arena = -1;
@@ -292,7 +300,7 @@ class WasmBackend implements Backend {
       dispose: () => {
         if (disposed) return;
         disposed = true;
-        this.#giveBack(own);
+        this.#giveBack(owned);
       },
     };
   }
@@ -307,14 +315,7 @@ class WasmBackend implements Backend {
   /** Lets the page's thread see to its interface, if plans have kept it for long: a loop that awaits one plan after the other never does. */
   async #breathe(): Promise<void> {
     if (performance.now() - this.#breathed < BREATH) return;
-    await new Promise<void>((resolve) => {
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => {
-        port1.close();
-        resolve();
-      };
-      port2.postMessage(null);
-    });
+    await rest();
     this.#breathed = performance.now();
   }
 
@@ -330,7 +331,13 @@ class WasmBackend implements Backend {
   #atLeast(region: { address: number; bytes: number }, bytes: number): { address: number; bytes: number } {
     if (bytes <= region.bytes) return region;
     this.#memory.free(region.address);
-    return { address: this.#memory.allocate(bytes), bytes };
+    try {
+      return { address: this.#memory.allocate(bytes), bytes };
+    } catch (error) {
+      // Those that it was large enough for must find it.
+      if (region.bytes > 0) region.address = this.#memory.allocate(region.bytes);
+      throw error;
+    }
   }
 
   /** Where the elements of a storage are: where they live here, or in the copy at `address`. */

@@ -81,7 +81,7 @@ export class LinearMemory {
       throw new TensegrityError(
         'backend',
         `the wasm backend holds ${this.bytes} bytes and cannot get ${size} more; use a smaller batch, or dispose of tensors and plans that are not needed`,
-        { held: this.bytes, requested: size },
+        { held: this.bytes, requested: size, exhausted: true },
         cause,
       );
     }

@@ -149,9 +149,10 @@ interface Guarded {
 
 /**
  * Awaits `work`, and throws what WebGPU reports, apart from it, about what it did before its first wait.
+ * @param exhausted whether it may be done again, if memory ran out and some can be had back.
  * @throws TensegrityError `backend` saying that `what` failed.
  */
-export async function guarded<T>(host: Guarded, what: string, work: () => Promise<T>): Promise<T> {
+export async function guarded<T>(host: Guarded, what: string, work: () => Promise<T>, exhausted = true): Promise<T> {
   const { device } = host;
   device.pushErrorScope('out-of-memory');
   device.pushErrorScope('validation');
@@ -164,6 +165,7 @@ export async function guarded<T>(host: Guarded, what: string, work: () => Promis
     throw new TensegrityError(
       'backend',
       `${what} took more memory than the GPU has (${outOfMemory.message}); use smaller batches, and let go of what is not needed`,
+      { exhausted },
     );
   if (invalid) throw new TensegrityError('backend', `${what} failed on the GPU: ${invalid.message}`);
   if (settled.status === 'rejected') throw await host.failure(what, settled.reason);

@@ -148,10 +148,12 @@ class WebGpuExecutable implements Executable {
       this.#checkUsable();
       for (const [k, number] of outputNumbers.entries()) this.#place(number, places[k]!);
       if (this.#groups !== null) return await this.#submit(this.#groups, places);
-      return await guarded(this.#host, 'running a plan', async () => {
+      const run = async (): Promise<Storage[]> => {
         this.#groups = this.#ready.map((ready) => this.#bindGroup(ready));
         return this.#submit(this.#groups, places);
-      });
+      };
+      // What has been submitted may have changed slots.
+      return await guarded(this.#host, 'running a plan', run, false);
     } catch (error) {
       // What is not valid must not be replayed, and nobody gets the results.
       this.#groups = null;
