@@ -146,18 +146,26 @@ export function fileBytes(what: string, value: unknown): Uint8Array {
   );
 }
 
+const MARK = Symbol.for('tensegrity');
+
 /** Marks a class, so that an object of another copy of this package, which `instanceof` does not know, is told from anything else. */
 export function mark(type: { readonly prototype: object }, name: string): void {
-  Object.defineProperty(type.prototype, Symbol.for('tensegrity'), { value: { name, by: mark } });
+  Object.defineProperty(type.prototype, MARK, { value: { name, by: mark } });
 }
 
 function markOf(value: unknown): { readonly name: string; readonly by: unknown } | undefined {
-  return Reflect.get(Object(value), Symbol.for('tensegrity'));
+  return Reflect.get(Object(value), MARK);
 }
 
 /** Whether it is an object of a class of this package, of whichever copy. */
 export function isMarked(value: unknown): boolean {
   return markOf(value) !== undefined;
+}
+
+/** Whether it is of the class of this copy that was marked with that name: what `instanceof` says, without the class. */
+export function isOwn(value: unknown, name: string): boolean {
+  const found = markOf(value);
+  return found?.name === name && found.by === mark;
 }
 
 /** Whether it is one of another copy. */

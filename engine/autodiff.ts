@@ -5,7 +5,7 @@ import { type Node, OFTEN, type OpName, topologicalOrder } from './graph.ts';
 import { full } from './ops/create.ts';
 import { customGradient } from './ops/gradient.ts';
 import { checkTensors, type Rule } from './ops/rule.ts';
-import { ruleOf } from './ops/rules.ts';
+import { rules } from './ops/rules.ts';
 import { sameShape, show } from './shape.ts';
 import { Slot } from './slot.ts';
 import { Tensor } from './tensor.ts';
@@ -41,7 +41,7 @@ export function vjp(output: Tensor, variables: readonly Variable[], cotangent: T
 }
 
 /** The same with respect to `inputs` as they are, whatever they were made of: partial derivatives, for rules that compose. */
-export function partials(output: Tensor, inputs: readonly Tensor[], cotangent: Tensor): Tensor[] {
+function partials(output: Tensor, inputs: readonly Tensor[], cotangent: Tensor): Tensor[] {
   return pullBack(output, inputs, cotangent, inputs);
 }
 
@@ -136,6 +136,7 @@ function propagate(
       inputs: node.inputs.map((input) => new Tensor(input)),
       output: new Tensor(node),
       attributes: node.attributes,
+      through: partials,
     });
     node.inputs.forEach((input, i) => {
       const contribution = contributions[i];
@@ -149,7 +150,7 @@ function propagate(
 
 function vjpOf(node: Node): Rule<OpName>['vjp'] {
   // The table's type ties each rule to its op's attributes; here node and rule are of the same op.
-  return ruleOf(node.op).vjp as Rule<OpName>['vjp'];
+  return rules[node.op].vjp as Rule<OpName>['vjp'];
 }
 
 /**

@@ -20,8 +20,9 @@ import {
   settle,
   storageOn,
 } from './runtime.ts';
+import { newScope, withScope } from './scope.ts';
 import { show } from './shape.ts';
-import { newScope, type Slot, withScope } from './slot.ts';
+import type { Slot } from './slot.ts';
 import { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
 

@@ -9,8 +9,9 @@ import type { TypedArray } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { type Node, topologicalOrder } from './graph.ts';
 import { automatic, keep, known, letGo, reachOf, worthKeeping } from './keep.ts';
+import { currentScope, type Scope, type Update } from './scope.ts';
 import { show, sizeOf } from './shape.ts';
-import { currentScope, type Scope, type Slot, type Update } from './slot.ts';
+import type { Slot } from './slot.ts';
 import type { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
 

@@ -2,8 +2,7 @@
 import { mark } from './arguments.ts';
 import { type DType, type HostArray, isFloat, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
-import type { Attributes, OpName } from './graph.ts';
-import { Node } from './graph.ts';
+import type { Node } from './graph.ts';
 import * as conv from './ops/conv.ts';
 import { cast, logical, scalar, shift } from './ops/elementwise.ts';
 import { stopGradient } from './ops/gradient.ts';
@@ -42,12 +41,11 @@ export class Tensor {
     this.node = node;
   }
 
-  /** A tensor of a new node. */
-  static of<Op extends OpName>(op: Op, inputs: readonly Node[], attributes: Attributes[Op], shape: Shape, dtype: DType): Tensor {
-    return new Tensor(new Node(op, inputs, attributes, shape, dtype));
+  /** A tensor of another node: how ops, which do not know this class, make theirs. */
+  of(node: Node): Tensor {
+    return new Tensor(node);
   }
 
-  /** The number of entries along each axis, in an array of the caller's own. */
   get shape(): Shape {
     return this.node.shape.slice();
   }

@@ -1,10 +1,9 @@
 import { checkList, options } from '../arguments.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
-import type { ConvolutionAttributes } from '../graph.ts';
+import { type ConvolutionAttributes, leafNode } from '../graph.ts';
 import { type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { tensor } from './create.ts';
 import { take } from './indexing.ts';
 import { pad } from './movement.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
@@ -14,30 +13,33 @@ import { apply, checkTensors, type Rule } from './rule.ts';
 // Each one's derivatives are therefore the other two.
 
 export const conv2dRule: Rule<'conv2d'> = {
+  op: 'conv2d',
   infer: ([x, w], attributes) => ({ shape: outputShape(x!.shape, w!.shape, attributes), dtype: x!.dtype }),
   vjp: ({ g, inputs: [x, w], attributes }) => [inputGradient(g, w!, x!.shape, attributes), weightGradient(x!, g, w!.shape, attributes)],
 };
 
 export const conv2dInputRule: Rule<'conv2dInput'> = {
+  op: 'conv2dInput',
   infer: ([y, w], { groups, size }) => ({ shape: [y!.shape[0]!, w!.shape[1]! * groups, ...size], dtype: y!.dtype }),
   vjp: ({ g, inputs: [y, w], attributes }) => [convolve(g, w!, attributes), weightGradient(g, y!, w!.shape, attributes)],
 };
 
 export const conv2dWeightRule: Rule<'conv2dWeight'> = {
+  op: 'conv2dWeight',
   infer: ([x, y], { groups, size }) => ({ shape: [y!.shape[1]!, x!.shape[1]! / groups, ...size], dtype: x!.dtype }),
   vjp: ({ g, inputs: [x, y], attributes }) => [inputGradient(y!, g, x!.shape, attributes), convolve(x!, g, attributes)],
 };
 
 function convolve(x: Tensor, w: Tensor, { stride, padding, dilation, groups }: ConvolutionAttributes): Tensor {
-  return apply('conv2d', [x, w], { stride, padding, dilation, groups });
+  return apply(conv2dRule, [x, w], { stride, padding, dilation, groups });
 }
 
 function inputGradient(y: Tensor, w: Tensor, shape: Shape, { stride, padding, dilation, groups }: ConvolutionAttributes): Tensor {
-  return apply('conv2dInput', [y, w], { stride, padding, dilation, groups, size: [shape[2]!, shape[3]!] });
+  return apply(conv2dInputRule, [y, w], { stride, padding, dilation, groups, size: [shape[2]!, shape[3]!] });
 }
 
 function weightGradient(x: Tensor, y: Tensor, shape: Shape, { stride, padding, dilation, groups }: ConvolutionAttributes): Tensor {
-  return apply('conv2dWeight', [x, y], { stride, padding, dilation, groups, size: [shape[2]!, shape[3]!] });
+  return apply(conv2dWeightRule, [x, y], { stride, padding, dilation, groups, size: [shape[2]!, shape[3]!] });
 }
 
 function outputShape(x: Shape, w: Shape, { stride, padding, dilation, groups }: ConvolutionAttributes): Shape {
@@ -148,7 +150,7 @@ function withoutGaps(x: Tensor, w: Tensor, given: ConvolutionAttributes): Tensor
       // What is outside is the 0 behind the last pixel.
       return place >= 0 && place < pixels ? place : pixels;
     });
-    seen = take(pad(seen, [0, 0, 0, 0], [0, 0, 1 - axis, axis]), tensor(places), axis + 2);
+    seen = take(pad(seen, [0, 0, 0, 0], [0, 0, 1 - axis, axis]), x.of(leafNode(places, [places.length], 'i32')), axis + 2);
     [stride[axis], padding[axis], dilation[axis]] = [taps, 0, 1];
   }
   return convolve(seen, w, { ...given, stride, padding, dilation });

@@ -12,11 +12,11 @@ import {
   promote,
   readTypeOf,
 } from '../dtype.ts';
-import { check, TensegrityError } from '../errors.ts';
+import { check } from '../errors.ts';
 import { leafNode } from '../graph.ts';
-import { checkPositions, checkShape, type Shape, sizeOf } from '../shape.ts';
+import { type Shape, sizeOf } from '../shape.ts';
 import { Tensor } from '../tensor.ts';
-import type { Rule } from './rule.ts';
+import { arangeNode, fullNode } from './source.ts';
 
 /** Numbers, nested to any depth; the innermost arrays may be typed ones. */
 export type NestedArray = number | boolean | NumericArray | readonly NestedArray[];
@@ -25,19 +25,6 @@ export interface TensorOptions {
   readonly dtype?: DType;
   /** For flat data: its shape. */
   readonly shape?: Shape;
-}
-
-export const leafRule: Rule<'leaf'> = { infer: () => unreachable('leaf'), vjp: null };
-export const slotRule: Rule<'slot'> = {
-  infer: (_inputs, { slot }) => ({ shape: slot.shape, dtype: slot.dtype }),
-  vjp: null,
-};
-export const placeholderRule: Rule<'placeholder'> = { infer: () => unreachable('placeholder'), vjp: null };
-export const fullRule: Rule<'full'> = { infer: () => unreachable('full'), vjp: null };
-export const arangeRule: Rule<'arange'> = { infer: () => unreachable('arange'), vjp: null };
-
-function unreachable(op: string): never {
-  throw new TensegrityError('argument', `${op}: nodes of this kind are not built by a rule`);
 }
 
 /**
@@ -115,34 +102,21 @@ function isList(level: unknown): level is readonly NestedArray[] | NumericArray 
 
 /** A tensor whose every element is `value`; it takes no memory until it must. */
 export function full(shape: Shape, value: number, dtype: DType = 'f32'): Tensor {
-  return filled('full', shape, value, dtype);
-}
-
-function filled(op: string, shape: Shape, value: number, dtype: DType): Tensor {
-  checkShape(shape, op);
-  checkDType(dtype, op);
-  check(
-    typeof value === 'number' && dtypes[dtype].holds(value),
-    'argument',
-    () => `${op}: ${shown(value)} is not a value of ${dtype}${typeof value === 'number' ? '; name another dtype' : ''}`,
-  );
-  return Tensor.of('full', [], { value: dtypes[dtype].round(value) }, shape, dtype);
+  return new Tensor(fullNode('full', shape, value, dtype));
 }
 
 export function zeros(shape: Shape, dtype: DType = 'f32'): Tensor {
-  return filled('zeros', shape, 0, dtype);
+  return new Tensor(fullNode('zeros', shape, 0, dtype));
 }
 
 export function ones(shape: Shape, dtype: DType = 'f32'): Tensor {
-  return filled('ones', shape, 1, dtype);
+  return new Tensor(fullNode('ones', shape, 1, dtype));
 }
 
 /** 0, 1, … `length − 1`, as i32 (or `dtype`); at most 2^31 − 1 of them. */
 export function arange(length: number, dtype: DType = 'i32'): Tensor {
-  checkShape([length], 'arange');
-  checkPositions(length, 'arange');
   checkDType(dtype, 'arange');
-  return Tensor.of('arange', [], {}, [length], 'i32').cast(dtype);
+  return new Tensor(arangeNode(length)).cast(dtype);
 }
 
 /** The identity matrix [n, n]. */

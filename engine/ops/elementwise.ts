@@ -5,10 +5,10 @@ import { TensegrityError } from '../errors.ts';
 import type { Node } from '../graph.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
 import { broadcastShapes } from '../shape.ts';
-import { Tensor } from '../tensor.ts';
-import { full } from './create.ts';
+import type { Tensor } from '../tensor.ts';
 import { expand } from './movement.ts';
-import { apply, type Rule } from './rule.ts';
+import { apply, isTensor, type Rule } from './rule.ts';
+import { fullNode } from './source.ts';
 
 /** The type that operands are brought to (`null`: left as they are), and the type of the result. */
 const typings: { readonly [T in ScalarTyping]: (operands: DType) => { readonly operand: DType; readonly result: DType } } = {
@@ -31,6 +31,7 @@ function floating(dtype: DType): DType {
 
 /** Elementwise ops, all of them rows of the scalar table: operands have one shape (broadcasting is an `expand` before). */
 export const scalarRule: Rule<'scalar'> = {
+  op: 'scalar',
   infer: (inputs, { fn }) => {
     const row = scalarRow(fn);
     const valued = row.typing === 'select' ? inputs.slice(1) : inputs;
@@ -95,6 +96,7 @@ function settled(g: Tensor, cotangent: Tensor): Tensor {
 
 /** Conversions are scalar ops whose result type is not implied by their operand's: they carry it. */
 export const castRule: Rule<'cast'> = {
+  op: 'cast',
   infer: (inputs, { dtype }) => ({ shape: inputs[0]!.shape, dtype }),
   vjp: ({ g, inputs }) => [isFloat(inputs[0]!.dtype) && isFloat(g.dtype) ? cast(g, inputs[0]!.dtype) : null],
 };
@@ -110,26 +112,32 @@ export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]
   const valued = row.typing === 'select' ? operands.slice(1) : operands;
   const { operand: dtype } = typings[row.typing](commonType(valued));
   if (row.typing === 'bits') requireIntegers(fn, operands);
+  // There is one, since every caller is a method of a tensor.
+  const [some] = operands.filter(isTensor) as [Tensor];
   const tensors = operands.map((operand, i) => {
     if (row.typing === 'select' && i === 0)
-      return typeof operand === 'number' ? full([], operand, 'i32') : isFloat(operand.dtype) ? operand.notEqual(0) : operand;
+      return typeof operand === 'number' ? number(some, operand, 'i32') : isFloat(operand.dtype) ? operand.notEqual(0) : operand;
     if (typeof operand !== 'number') return cast(operand, dtype);
-    return full([], row.typing === 'bits' ? operand | 0 : operand, dtype);
+    return number(some, row.typing === 'bits' ? operand | 0 : operand, dtype);
   });
   const shape = broadcastShapes(
     tensors.map((tensor) => tensor.shape),
     fn,
   );
   return apply(
-    'scalar',
+    scalarRule,
     tensors.map((tensor) => expand(tensor, shape)),
     { fn },
   );
 }
 
+function number(beside: Tensor, value: number, dtype: DType): Tensor {
+  return beside.of(fullNode('a number', [], value, dtype));
+}
+
 function checkOperands(name: string, operands: readonly unknown[]): void {
   for (const operand of operands) {
-    if (!(operand instanceof Tensor) && typeof operand !== 'number')
+    if (!isTensor(operand) && typeof operand !== 'number')
       throw new TensegrityError('argument', `${name}: takes tensors and numbers, got ${shown(operand)}; make a tensor of it with tensor()`);
   }
 }
@@ -139,7 +147,7 @@ const connectives = { logicalAnd: 'bitwiseAnd', logicalOr: 'bitwiseOr', logicalX
 /** Of truth values, as a mask: what is not 0 is true. Of masks it is a bitwise operation and no more. */
 export function logical(name: keyof typeof connectives, x: Tensor, y: Tensor | number): Tensor {
   checkOperands(name, [x, y]);
-  return apply('cast', [scalar(connectives[name], truth(x), truth(y))], { dtype: 'u8' });
+  return apply(castRule, [scalar(connectives[name], truth(x), truth(y))], { dtype: 'u8' });
 }
 
 function truth(x: Tensor | number): Tensor | number {
@@ -160,7 +168,7 @@ function isMask(node: Node): boolean {
 export function shift(name: 'bitwiseLeftShift' | 'bitwiseRightShift', x: Tensor, by: Tensor | number): Tensor {
   checkOperands(name, [x, by]);
   requireIntegers(name, [x, by]);
-  const count = typeof by === 'number' ? full([], by | 0, 'i32') : by;
+  const count = typeof by === 'number' ? number(x, by | 0, 'i32') : by;
   const inside = count.greaterEqual(0).logicalAnd(count.less(32));
   if (name === 'bitwiseLeftShift') return inside.where(scalar('shiftLeft', x, count), 0);
   // The table moves zeros in: that is what is wanted of x ≥ 0, and of ~x where x < 0.
@@ -169,7 +177,7 @@ export function shift(name: 'bitwiseLeftShift' | 'bitwiseRightShift', x: Tensor,
 }
 
 function commonType(operands: readonly (Tensor | number)[]): DType {
-  const tensors = operands.filter((operand): operand is Tensor => operand instanceof Tensor);
+  const tensors = operands.filter(isTensor);
   const numbers = operands.filter((operand): operand is number => typeof operand === 'number');
   const dtype = tensors.length > 0 ? tensors.map((tensor) => tensor.dtype).reduce(promote) : 'f32';
   // Numbers take the tensors' type if it has them; else the next that does.
@@ -182,7 +190,7 @@ function requireIntegers(fn: string, operands: readonly (Tensor | number)[]): vo
     // Words may be given with or without a sign.
     if (typeof operand === 'number' && operand !== (operand | 0) && operand !== operand >>> 0)
       throw new TensegrityError('argument', `${fn}: takes whole numbers of 32 bits, got ${operand}`);
-    if (operand instanceof Tensor && isFloat(operand.dtype)) {
+    if (isTensor(operand) && isFloat(operand.dtype)) {
       throw new TensegrityError('dtype', `${fn}: takes integers (i32 or u8), got ${operand.dtype}; convert with .cast('i32')`, {
         dtype: operand.dtype,
       });
@@ -195,5 +203,5 @@ export function cast(x: Tensor, dtype: DType): Tensor {
   if (x.dtype === dtype) return x;
   checkDType(dtype, 'cast');
   const inRange = dtype === 'u8' && x.dtype !== 'u8' ? scalar('minimum', scalar('maximum', x, 0), 255) : x;
-  return apply('cast', [inRange], { dtype });
+  return apply(castRule, [inRange], { dtype });
 }

@@ -5,16 +5,18 @@ import type { Tensor } from '../tensor.ts';
 import { apply, type Rule } from './rule.ts';
 
 export const stopGradientRule: Rule<'stopGradient'> = {
+  op: 'stopGradient',
   infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
   vjp: null,
 };
 
 /** `x`, with a gradient of zero. */
 export function stopGradient(x: Tensor): Tensor {
-  return apply('stopGradient', [x], {});
+  return apply(stopGradientRule, [x], {});
 }
 
 export const customGradientRule: Rule<'customGradient'> = {
+  op: 'customGradient',
   infer: ([value]) => ({ shape: value!.shape, dtype: value!.dtype }),
   vjp: ({ g, attributes: { vjp } }) => [null, ...vjp(g)],
 };
@@ -27,7 +29,7 @@ export function customGradient(value: Tensor, inputs: readonly Tensor[], vjp: (g
   checkList('customGradient: the inputs', inputs);
   check(typeof vjp === 'function', 'argument', () => `customGradient: the derivative is a function, got ${shown(vjp)}`);
   const own = [...inputs];
-  return apply('customGradient', [value, ...own], {
+  return apply(customGradientRule, [value, ...own], {
     vjp: (g) => {
       const cotangents = vjp(g);
       check(

@@ -6,9 +6,9 @@ import type { Node } from '../graph.ts';
 import { castValue } from '../scalar.ts';
 import { checkPositions, checkShape, normalizeAxis, sameShape, show, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { arange } from './create.ts';
 import { narrow } from './movement.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
+import { arangeNode } from './source.ts';
 
 // One rule for every position that is given: negative ones count from the end, −1 being the last. One outside is an error where it is known while the
 // graph is built; where only a plan finds it, what depends on it is NaN. Integers have no NaN, and get what each op says.
@@ -16,11 +16,13 @@ import { apply, checkTensors, type Rule } from './rule.ts';
 // gather and scatterAdd are each other's transpose: ⟨gather(x, i), g⟩ = ⟨x, scatterAdd(g, i)⟩, where scatterAdd drops what gather finds nowhere.
 
 export const gatherRule: Rule<'gather'> = {
+  op: 'gather',
   infer: ([x, index]) => ({ shape: index!.shape, dtype: x!.dtype }),
-  vjp: ({ g, inputs: [x, index], attributes: { axis } }) => [apply('scatterAdd', [g, index!], { axis, size: x!.shape[axis]! }), null],
+  vjp: ({ g, inputs: [x, index], attributes: { axis } }) => [apply(scatterAddRule, [g, index!], { axis, size: x!.shape[axis]! }), null],
 };
 
 export const scatterAddRule: Rule<'scatterAdd'> = {
+  op: 'scatterAdd',
   infer: ([updates], { axis, size }) => {
     const shape = updates!.shape.map((dimension, i) => (i === axis ? size : dimension));
     checkShape(shape, 'scatterAdd');
@@ -28,7 +30,7 @@ export const scatterAddRule: Rule<'scatterAdd'> = {
   },
   // An update that is dropped has no influence, where gather would give NaN.
   vjp: ({ g, inputs: [, index], attributes: { axis, size } }) => {
-    const gathered = apply('gather', [g, index!], { axis });
+    const gathered = apply(gatherRule, [g, index!], { axis });
     const allInside = firstKnown(index!, (value) => outside(value, size)) === null;
     return [allInside ? gathered : inside(index!, size).where(gathered, 0), null];
   },
@@ -49,7 +51,7 @@ export function takeAlongAxis(x: Tensor, index: Tensor, axis: number): Tensor {
     'shape',
     () => `takeAlongAxis: index ${show(index.shape)} and tensor ${show(x.shape)} may differ only along axis ${at}`,
   );
-  return apply('gather', [x, index.cast('i32')], { axis: at });
+  return apply(gatherRule, [x, index.cast('i32')], { axis: at });
 }
 
 /**
@@ -66,7 +68,7 @@ export function take(x: Tensor, index: Tensor, axis = 0): Tensor {
     .cast('i32')
     .reshape([index.size, ...after.map(() => 1)])
     .expand([...before, index.size, ...after]);
-  return apply('gather', [x, spread], { axis: at }).reshape([...before, ...index.shape, ...after]);
+  return apply(gatherRule, [x, spread], { axis: at }).reshape([...before, ...index.shape, ...after]);
 }
 
 /**
@@ -85,7 +87,7 @@ export function scatterAdd(updates: Tensor, index: Tensor, axis: number, size: n
     'shape',
     () => `scatterAdd: index ${show(index.shape)} and updates ${show(updates.shape)} must have one shape`,
   );
-  const sums = apply('scatterAdd', [updates, index.cast('i32')], { axis: at, size });
+  const sums = apply(scatterAddRule, [updates, index.cast('i32')], { axis: at, size });
   if (allInside || !isFloat(updates.dtype)) return sums;
   return sums.add(inside(index, size).min(at, true).where(0, Number.NaN));
 }
@@ -104,7 +106,11 @@ export function oneHot(labels: Tensor, classes: number): Tensor {
   );
   const allInside = checkIndex(labels, 'oneHot', classes, labels.rank);
   const at = labels.unsqueeze(-1);
-  const hot = at.less(0).where(at.add(classes), at).equal(arange(classes)).cast('f32');
+  const hot = at
+    .less(0)
+    .where(at.add(classes), at)
+    .equal(labels.of(arangeNode(classes)))
+    .cast('f32');
   return allInside ? hot : inside(at, classes).where(hot, Number.NaN);
 }
 
@@ -173,6 +179,7 @@ function knownValues(node: Node, ordered = false, far = FAR): ArrayLike<number> 
 }
 
 export const argsortRule: Rule<'argsort'> = {
+  op: 'argsort',
   infer: ([x]) => ({ shape: x!.shape, dtype: 'i32' }),
   vjp: null,
 };
@@ -189,8 +196,8 @@ export function argsort(x: Tensor, given: SortOptions = {}): Tensor {
   const at = normalizeAxis(axis, x.rank, 'argsort');
   const last = x.rank - 1;
   checkPositions(x.shape[at]!, 'argsort');
-  if (at === last) return apply('argsort', [x], { descending });
-  return apply('argsort', [x.transpose(at, last)], { descending }).transpose(at, last);
+  if (at === last) return apply(argsortRule, [x], { descending });
+  return apply(argsortRule, [x.transpose(at, last)], { descending }).transpose(at, last);
 }
 
 /** `x` sorted along an axis, and the positions it came from. The values carry gradients. */

@@ -27,6 +27,7 @@ export function lowerTriangle(x: Tensor, strict = false): Tensor {
 }
 
 export const choleskyRule: Rule<'cholesky'> = {
+  op: 'cholesky',
   infer: ([x]) => {
     checkSquare(x!, 'cholesky');
     return { shape: x!.shape, dtype: x!.dtype };
@@ -46,10 +47,11 @@ export const choleskyRule: Rule<'cholesky'> = {
  * A matrix that is not positive definite gives NaN throughout: add ε·I to one that is merely singular.
  */
 export function cholesky(x: Tensor): Tensor {
-  return apply('cholesky', [x], {});
+  return apply(choleskyRule, [x], {});
 }
 
 export const triangularSolveRule: Rule<'triangularSolve'> = {
+  op: 'triangularSolve',
   infer: ([a, b]) => {
     checkSquare(a!, 'triangularSolve');
     const fits = b!.shape.length === a!.shape.length && b!.shape.slice(0, -1).every((dimension, axis) => dimension === a!.shape[axis]);
@@ -79,10 +81,11 @@ export interface TriangularSolveOptions {
 /** The x with a·x = b, for triangular a [..., d, d] and b [..., d, m]; the batch axes are equal. */
 export function triangularSolve(a: Tensor, b: Tensor, given: TriangularSolveOptions = {}): Tensor {
   const { lower, transpose } = options('triangularSolve', given, { lower: true, transpose: false });
-  return apply('triangularSolve', [a, b], { lower, transpose });
+  return apply(triangularSolveRule, [a, b], { lower, transpose });
 }
 
 export const eighRule: Rule<'eigh'> = {
+  op: 'eigh',
   infer: ([x]) => {
     checkSquare(x!, 'eigh');
     const d = x!.shape.at(-1)!;
@@ -116,7 +119,7 @@ function unpack(packed: Tensor): { values: Tensor; vectors: Tensor } {
  * equal eigenvalues do not exist; what would be infinite is 0.
  */
 export function eigh(x: Tensor): { values: Tensor; vectors: Tensor } {
-  return unpack(apply('eigh', [x], {}));
+  return unpack(apply(eighRule, [x], {}));
 }
 
 /** The trace of [..., n, n]. */

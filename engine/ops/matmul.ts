@@ -6,6 +6,7 @@ import { apply, checkTensors, type Rule } from './rule.ts';
 
 /** Batched matrix product [..., M, K] · [..., K, N] → [..., M, N]; the batch axes are equal. */
 export const matmulRule: Rule<'matmul'> = {
+  op: 'matmul',
   infer: ([a, b]) => {
     const batch = a!.shape.slice(0, -2);
     const [m, k] = a!.shape.slice(-2);
@@ -51,7 +52,10 @@ function multiply(left: Tensor, right: Tensor, batch: readonly number[]): Tensor
   if (right.rank === 2 && left.rank > 2) {
     const rows = left.size === 0 ? 0 : left.size / left.shape.at(-1)!;
     if (left.size > 0)
-      return apply('matmul', [left.reshape([rows, left.shape.at(-1)!]), right], {}).reshape([...left.shape.slice(0, -1), right.shape[1]!]);
+      return apply(matmulRule, [left.reshape([rows, left.shape.at(-1)!]), right], {}).reshape([
+        ...left.shape.slice(0, -1),
+        right.shape[1]!,
+      ]);
   }
-  return apply('matmul', [left.expand([...batch, ...left.shape.slice(-2)]), right.expand([...batch, ...right.shape.slice(-2)])], {});
+  return apply(matmulRule, [left.expand([...batch, ...left.shape.slice(-2)]), right.expand([...batch, ...right.shape.slice(-2)])], {});
 }

@@ -8,6 +8,7 @@ import { apply, checkAll, checkTensors, type Rule } from './rule.ts';
 // The transpose (in the sense of linear maps) of each movement is another movement.
 
 export const reshapeRule: Rule<'reshape'> = {
+  op: 'reshape',
   infer: ([x], { shape }) => {
     checkShape(shape, 'reshape');
     check(
@@ -37,10 +38,11 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     'shape',
     () => `reshape: ${x.size} elements of ${show(x.shape)} do not divide into ${show(shape)}`,
   );
-  return sameShape(resolved, x.shape) ? x : apply('reshape', [x], { shape: resolved });
+  return sameShape(resolved, x.shape) ? x : apply(reshapeRule, [x], { shape: resolved });
 }
 
 export const permuteRule: Rule<'permute'> = {
+  op: 'permute',
   infer: ([x], { axes }) => ({ shape: axes.map((axis) => x!.shape[axis]!), dtype: x!.dtype }),
   vjp: ({ g, attributes: { axes } }) => [g.permute(axes.map((_, axis) => axes.indexOf(axis)))],
 };
@@ -54,7 +56,7 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
     'argument',
     () => `permute: ${show(axes)} must name each of the ${x.rank} axes of ${show(x.shape)} once`,
   );
-  return normalized.every((axis, i) => axis === i) ? x : apply('permute', [x], { axes: normalized });
+  return normalized.every((axis, i) => axis === i) ? x : apply(permuteRule, [x], { axes: normalized });
 }
 
 /** Exchanges two axes; by default the last two. */
@@ -69,6 +71,7 @@ export function transpose(x: Tensor, first: number, second: number): Tensor {
 }
 
 export const expandRule: Rule<'expand'> = {
+  op: 'expand',
   infer: ([x], { shape }) => {
     checkShape(shape, 'expand');
     const fits =
@@ -92,7 +95,7 @@ export const expandRule: Rule<'expand'> = {
 /** Repeats `x` along new axes at the left and along axes of size 1, without copying. */
 export function expand(x: Tensor, shape: Shape): Tensor {
   checkShape(shape, 'expand');
-  return sameShape(x.node.shape, shape) ? x : apply('expand', [x], { shape });
+  return sameShape(x.node.shape, shape) ? x : apply(expandRule, [x], { shape });
 }
 
 /** Both tensors, or all of them, at their common broadcast shape. */
@@ -106,6 +109,7 @@ export function broadcast(...tensors: readonly Tensor[]): Tensor[] {
 }
 
 export const sliceRule: Rule<'slice'> = {
+  op: 'slice',
   infer: ([x], { length }) => ({ shape: length, dtype: x!.dtype }),
   // The cotangent goes back to where it was read, with zeros between (a step) and around it.
   vjp: ({ g, inputs: [x], attributes: { start, length, step } }) => {
@@ -154,7 +158,7 @@ export function slice(x: Tensor, ...indices: readonly SliceIndex[]): Tensor {
     step: ranges.map((range) => range.step),
   };
   const whole = ranges.every((range, axis) => range.start === 0 && range.step === 1 && range.length === x.shape[axis]);
-  const part = flip(whole ? x : apply('slice', [x], attributes), flipped);
+  const part = flip(whole ? x : apply(sliceRule, [x], attributes), flipped);
   return reshape(
     part,
     part.shape.filter((_, axis) => typeof indices[axis] !== 'number'),
@@ -218,6 +222,7 @@ export function narrow(x: Tensor, axis: number, start: number, length: number): 
 }
 
 export const flipRule: Rule<'flip'> = {
+  op: 'flip',
   infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
   vjp: ({ g, attributes: { axes } }) => [flip(g, axes)],
 };
@@ -225,10 +230,11 @@ export const flipRule: Rule<'flip'> = {
 /** Reverses the order along `axes` (all, if none are named). */
 export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
   const normalized = normalizeAxes(axes, x.rank, 'flip');
-  return normalized.length === 0 ? x : apply('flip', [x], { axes: normalized });
+  return normalized.length === 0 ? x : apply(flipRule, [x], { axes: normalized });
 }
 
 export const padRule: Rule<'pad'> = {
+  op: 'pad',
   infer: ([x], { before, after }) => {
     const shape = x!.shape.map((dimension, axis) => before[axis]! + dimension + after[axis]!);
     checkShape(shape, 'pad');
@@ -263,10 +269,11 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
   );
   const grow = (counts: readonly number[]): number[] => counts.map((count) => Math.max(0, count));
   if ([...before, ...after].every((count) => count <= 0)) return cut;
-  return apply('pad', [cut], { before: grow(before), after: grow(after), value });
+  return apply(padRule, [cut], { before: grow(before), after: grow(after), value });
 }
 
 export const concatRule: Rule<'concat'> = {
+  op: 'concat',
   infer: (inputs, { axis }) => {
     const first = inputs[0]!;
     for (const input of inputs) {
@@ -295,7 +302,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
   if (!first) throw new TensegrityError('argument', 'concat: needs at least one tensor');
   const dtype = tensors.map((x) => x.dtype).reduce(promote);
   return apply(
-    'concat',
+    concatRule,
     tensors.map((x) => x.cast(dtype)),
     { axis: normalizeAxis(axis, first.rank, 'concat') },
   );

@@ -6,28 +6,29 @@ import { checkPositions, type Shape, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { outputSize, type Pair, pair } from './conv.ts';
 import { ones, tensor } from './create.ts';
-import { take, takeAlongAxis } from './indexing.ts';
+import { scatterAddRule, take, takeAlongAxis } from './indexing.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
 
 type PoolAttributes = Attributes['pool'];
 
 export const poolRule: Rule<'pool'> = {
+  op: 'pool',
   infer: ([x], attributes) => ({ shape: pooledShape(x!.shape, attributes), dtype: attributes.mode === 'argmax' ? 'i32' : x!.dtype }),
   vjp: ({ g, inputs: [x], attributes }) => {
     const [n, c, h, w] = x!.shape;
     switch (attributes.mode) {
       // Sums of windows are linear: the derivative is the transpose.
       case 'sum':
-        return [apply('pool', [g], { ...attributes, mode: 'sumTranspose', size: [h!, w!] })];
+        return [apply(poolRule, [g], { ...attributes, mode: 'sumTranspose', size: [h!, w!] })];
       case 'sumTranspose': {
         const { size: _size, ...window } = attributes;
-        return [apply('pool', [g], { ...window, mode: 'sum' })];
+        return [apply(poolRule, [g], { ...window, mode: 'sum' })];
       }
       // max(window) = x[argmax(window)]; a cotangent goes where the maximum came from.
       case 'max': {
-        const index = apply('pool', [x!], { ...attributes, mode: 'argmax' });
+        const index = apply(poolRule, [x!], { ...attributes, mode: 'argmax' });
         const flat = [n!, c!, index.size / Math.max(1, n! * c!)];
-        return [apply('scatterAdd', [g.reshape(flat), index.reshape(flat)], { axis: 2, size: h! * w! }).reshape(x!.shape)];
+        return [apply(scatterAddRule, [g.reshape(flat), index.reshape(flat)], { axis: 2, size: h! * w! }).reshape(x!.shape)];
       }
       case 'argmax':
         return [null];
@@ -93,12 +94,12 @@ function nearest(x: Tensor, { kernel, stride, padding }: Omit<PoolAttributes, 'm
 export function maxPool2d(x: Tensor, kernel: Pair, given: PoolOptions = {}): Tensor {
   const window = windowOf('maxPool2d', x, kernel, given);
   // Higher derivatives need the maximum as a gather; the first one needs only where it is.
-  return apply('pool', [x], { ...nearest(x, window), mode: 'max' });
+  return apply(poolRule, [x], { ...nearest(x, window), mode: 'max' });
 }
 
 /** As {@link maxPool2d}, with where each maximum is: `h·W + w`, i32. */
 export function maxPool2dWithIndices(x: Tensor, kernel: Pair, given: PoolOptions = {}): { values: Tensor; indices: Tensor } {
-  const indices = apply('pool', [x], { ...nearest(x, windowOf('maxPool2dWithIndices', x, kernel, given)), mode: 'argmax' });
+  const indices = apply(poolRule, [x], { ...nearest(x, windowOf('maxPool2dWithIndices', x, kernel, given)), mode: 'argmax' });
   const [n, c, h, w] = x.shape;
   checkPositions(h! * w!, 'maxPool2dWithIndices');
   const flat = indices.reshape([n!, c!, indices.shape[2]! * indices.shape[3]!]);
@@ -115,9 +116,9 @@ export function averagePool2d(x: Tensor, kernel: Pair, given: AveragePoolOptions
   const { countIncludePad, ...rest } = options('averagePool2d', given, { stride: undefined, padding: undefined, countIncludePad: true });
   const { kernel: size, ...around } = windowOf('averagePool2d', x, kernel, rest);
   const window = nearest(x, { kernel: size, ...around });
-  const sums = apply('pool', [x], { ...window, mode: 'sum' });
+  const sums = apply(poolRule, [x], { ...window, mode: 'sum' });
   if (countIncludePad) return sums.div(size[0] * size[1]);
-  const counts = apply('pool', [ones([1, 1, x.shape[2]!, x.shape[3]!], x.dtype)], { ...window, mode: 'sum' });
+  const counts = apply(poolRule, [ones([1, 1, x.shape[2]!, x.shape[3]!], x.dtype)], { ...window, mode: 'sum' });
   return sums.div(counts);
 }
 

@@ -4,15 +4,16 @@ import { type DType, isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import { checkPositions, normalizeAxes, normalizeAxis, show } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { arange } from './create.ts';
 import { customGradient } from './gradient.ts';
 import { apply, type Rule } from './rule.ts';
+import { arangeNode } from './source.ts';
 
 export type Axes = number | readonly number[] | undefined;
 
 const positions: ReadonlySet<Reduction> = new Set<Reduction>(['argmax', 'argmin']);
 
 export const reduceRule: Rule<'reduce'> = {
+  op: 'reduce',
   infer: ([x], { fn, axes }) => ({
     shape: x!.shape.filter((_, axis) => !axes.includes(axis)),
     dtype: positions.has(fn) || !isFloat(x!.dtype) ? 'i32' : x!.dtype,
@@ -58,7 +59,8 @@ function productOfOthers(x: Tensor, axes: readonly number[]): Tensor {
     .permute(order)
     .reshape([...outer, 1, n])
     .expand([...outer, n, n]);
-  const same = arange(n).reshape([n, 1]).equal(arange(n));
+  const i = x.of(arangeNode(n));
+  const same = i.reshape([n, 1]).equal(i);
   const products = same.where(1, rows).prod(-1);
   return products.reshape(order.map((axis) => x.shape[axis]!)).permute(order.map((_, axis) => order.indexOf(axis)));
 }
@@ -66,7 +68,7 @@ function productOfOthers(x: Tensor, axes: readonly number[]): Tensor {
 function fold(fn: Reduction, x: Tensor, axes: Axes, keepdims: boolean): Tensor {
   const normalized = normalizeAxes(axes, x.rank, fn);
   const operand = isFloat(x.dtype) ? x : x.cast('i32');
-  const folded = normalized.length === 0 && !positions.has(fn) ? operand : apply('reduce', [operand], { fn, axes: normalized });
+  const folded = normalized.length === 0 && !positions.has(fn) ? operand : apply(reduceRule, [operand], { fn, axes: normalized });
   return keepdims ? keepAxes(folded, x, normalized) : folded;
 }
 

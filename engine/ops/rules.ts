@@ -1,6 +1,5 @@
 import type { OpName } from '../graph.ts';
 import { conv2dInputRule, conv2dRule, conv2dWeightRule } from './conv.ts';
-import { arangeRule, fullRule, leafRule, placeholderRule, slotRule } from './create.ts';
 import { castRule, scalarRule } from './elementwise.ts';
 import { customGradientRule, stopGradientRule } from './gradient.ts';
 import { argsortRule, gatherRule, scatterAddRule } from './indexing.ts';
@@ -11,11 +10,10 @@ import { poolRule } from './pool.ts';
 import { reduceRule } from './reduce.ts';
 import type { Rule } from './rule.ts';
 import { gridSampleRule } from './sample.ts';
+import { arangeRule, fullRule, leafRule, placeholderRule, slotRule } from './source.ts';
 
-type Rules = { readonly [Op in OpName]: Rule<Op> };
-
-/** Every primitive has its rule; the type checker proves it. A function, because the ops' files import each other. */
-const table = (): Rules => ({
+/** Every primitive has its rule; the type checker proves it. */
+export const rules: { readonly [Op in OpName]: Rule<Op> } = {
   leaf: leafRule,
   slot: slotRule,
   placeholder: placeholderRule,
@@ -45,12 +43,4 @@ const table = (): Rules => ({
   argsort: argsortRule,
   stopGradient: stopGradientRule,
   customGradient: customGradientRule,
-});
-
-let rules: Rules | null = null;
-
-/** The rule of an op. */
-export function ruleOf<Op extends OpName>(op: Op): Rules[Op] {
-  rules ??= table();
-  return rules[op];
-}
+};

@@ -1,5 +1,4 @@
 import { checkChoice, checkList, options } from '../arguments.ts';
-import { partials } from '../autodiff.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import { show } from '../shape.ts';
@@ -17,6 +16,7 @@ export interface GridSampleOptions {
 }
 
 export const gridSampleRule: Rule<'gridSample'> = {
+  op: 'gridSample',
   infer: ([x, grid]) => {
     const fits = x!.shape.length === 4 && grid!.shape.length === 4 && grid!.shape[3] === 2 && grid!.shape[0] === x!.shape[0];
     check(
@@ -32,7 +32,7 @@ export const gridSampleRule: Rule<'gridSample'> = {
     return { shape: [x!.shape[0]!, x!.shape[1]!, grid!.shape[1]!, grid!.shape[2]!], dtype: x!.dtype };
   },
   // The kernel is a fast form of `sampleByGather`, whose derivatives of every order come from gather and arithmetic.
-  vjp: ({ g, inputs: [x, grid], attributes }) => partials(sampleByGather(x!, grid!, attributes), [x!, grid!], g),
+  vjp: ({ g, inputs: [x, grid], attributes, through }) => through(sampleByGather(x!, grid!, attributes), [x!, grid!], g),
 };
 
 /**
@@ -42,7 +42,7 @@ export const gridSampleRule: Rule<'gridSample'> = {
 export function gridSample(x: Tensor, grid: Tensor, given: GridSampleOptions = {}): Tensor {
   const { padding, alignCorners } = options('gridSample', given, { padding: 'zeros', alignCorners: false });
   checkChoice('gridSample: padding', padding, ['zeros', 'border']);
-  return apply('gridSample', [x, grid], { padding, alignCorners });
+  return apply(gridSampleRule, [x, grid], { padding, alignCorners });
 }
 
 /** The same function composed of gather and arithmetic: Σ over the four neighbours of weight × pixel. */
