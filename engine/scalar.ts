@@ -209,7 +209,8 @@ export const scalars = {
   // Towards zero; NaN becomes 0, and values outside 32 bits become the nearest end, as WASM's saturating conversion does.
   toInt: row(39, 1, 'toInt', 1, (a) => (Number.isNaN(a) ? 0 : Math.min(2147483647, Math.max(-2147483648, Math.trunc(a)))), null),
 
-  // d(a mod b) = da − ⌊a/b⌋·db; the quotient is had from the result, since ⌊a/b⌋ of a rounded a/b may be the next whole number.
+  // d(a mod b) = da − ⌊a/b⌋·db; the quotient is had from the result, since ⌊a/b⌋ of a rounded a/b may be the next whole number. It is −1 where
+  // the result is b: by rounding, or where b is infinite and has the other sign.
   // (40 to 55 are the fused forms of `wasm/opcode.ts`.)
   remainder: row(
     56,
@@ -217,7 +218,7 @@ export const scalars = {
     'same',
     12,
     floatRemainder,
-    (g, y, a, b) => [g, g.mul(y.sub(a).div(b).round())],
+    (g, y, a, b) => [g, g.mul(y.equal(b).where(1, y.sub(a).div(b).round()))],
     (a, b) => (b === 0 ? 0 : ((a % b) + b) % b),
   ),
 } as const satisfies Record<string, ScalarRow>;

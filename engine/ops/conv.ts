@@ -128,6 +128,7 @@ export function conv2d(x: Tensor, w: Tensor, given: ConvolutionOptions = {}): Te
 const MOST_SPREAD = 4;
 const FEW_PIXELS = 64;
 const FEW_TAPS = 4;
+const MOST_PLACES = 2 ** 28;
 
 /**
  * Kernels cost what a padded image and each phase of a stride do. Along an axis on which they would find next to nothing there, what the windows see is laid
@@ -145,11 +146,14 @@ function withoutGaps(x: Tensor, w: Tensor, given: ConvolutionAttributes): Tensor
     const spanned = windows * step + taps * apart;
     if (spanned <= MOST_SPREAD * (pixels + taps + windows + FEW_PIXELS) && Math.min(step, pixels) <= MOST_SPREAD * (taps + FEW_TAPS))
       continue;
-    const places = Int32Array.from({ length: windows * taps }, (_, k) => {
+    // What no result could hold is left to the kernels, which say so.
+    if (windows * taps > MOST_PLACES) continue;
+    const places = new Int32Array(windows * taps);
+    for (let k = 0; k < places.length; k++) {
       const place = Math.floor(k / taps) * step - before + (k % taps) * apart;
       // What is outside is the 0 behind the last pixel.
-      return place >= 0 && place < pixels ? place : pixels;
-    });
+      places[k] = place >= 0 && place < pixels ? place : pixels;
+    }
     seen = take(pad(seen, [0, 0, 0, 0], [0, 0, 1 - axis, axis]), x.of(leafNode(places, [places.length], 'i32')), axis + 2);
     [stride[axis], padding[axis], dilation[axis]] = [taps, 0, 1];
   }

@@ -1,5 +1,5 @@
 import { checkList, shown } from '../arguments.ts';
-import { promote } from '../dtype.ts';
+import { dtypes, promote } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import { broadcastShapes, checkShape, normalizeAxes, normalizeAxis, type Shape, sameShape, show, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
@@ -250,7 +250,11 @@ export function pad(x: Tensor, before: readonly number[], after: readonly number
   checkTensors('pad', x);
   checkList('pad: counts before', before);
   checkList('pad: counts after', after);
-  check(typeof value === 'number', 'argument', () => `pad: the value must be a number, got ${shown(value)}`);
+  check(
+    typeof value === 'number' && dtypes[x.dtype].holds(value),
+    'argument',
+    () => `pad: the value must be a number that ${x.dtype} has, got ${shown(value)}`,
+  );
   check(
     before.length === x.rank && after.length === x.rank,
     'argument',

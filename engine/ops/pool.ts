@@ -1,5 +1,5 @@
 import { options } from '../arguments.ts';
-import { type DType, isFloat } from '../dtype.ts';
+import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import type { Attributes } from '../graph.ts';
 import { checkPositions, type Shape, show } from '../shape.ts';
@@ -122,46 +122,53 @@ export function averagePool2d(x: Tensor, kernel: Pair, given: AveragePoolOptions
   return sums.div(counts);
 }
 
-/** Means over a grid of `size` cells, [N, C, H, W] → [N, C, OH, OW], as PyTorch's `adaptive_avg_pool2d`: cell i spans ⌊iH/OH⌋ to ⌈(i+1)H/OH⌉. */
+/**
+ * Means over a grid of `size` cells, [N, C, H, W] → [N, C, OH, OW], as PyTorch's `adaptive_avg_pool2d`: cell i spans ⌊iH/OH⌋ to ⌈(i+1)H/OH⌉.
+ * @throws TensegrityError `shape` for images without pixels, which have no mean, and for a grid of more cells than can be listed.
+ */
 export function adaptiveAveragePool2d(x: Tensor, size: Pair): Tensor {
   checkTensors('adaptiveAveragePool2d', x);
-  check(x.rank === 4, 'shape', () => `adaptiveAveragePool2d: takes images [N, C, H, W], got ${show(x.shape)}`);
   const [rows, columns] = pair(size, 'adaptiveAveragePool2d: size', 1);
   const [height, width] = [x.shape[2]!, x.shape[3]!];
+  check(
+    x.rank === 4 && height > 0 && width > 0,
+    'shape',
+    () => `adaptiveAveragePool2d: takes images [N, C, H > 0, W > 0], got ${show(x.shape)}`,
+  );
   if (rows === 1 && columns === 1) return x.mean([2, 3], true);
   if (height % rows === 0 && width % columns === 0) return averagePool2d(x, [height / rows, width / columns]);
-  // Cells that overlap: a matrix of averaging weights on each side, unless it would be far larger than what it averages.
-  if (rows * height + columns * width > MOST_WEIGHTS) return averageAlong(averageAlong(x, 2, rows), 3, columns);
-  return averagingMatrix(rows, height, x.dtype)
-    .matmul(x)
-    .matmul(averagingMatrix(columns, width, x.dtype).transpose());
+  check(isFloat(x.dtype), 'dtype', () => `adaptiveAveragePool2d: takes floats, got ${x.dtype}; convert with .cast('f32')`);
+  return averageAlong(averageAlong(x, 2, rows), 3, columns);
 }
 
-const MOST_WEIGHTS = 2 ** 18;
+/** More entries are not listed: they would take gigabytes, as would their means. */
+const MOST_LISTED = 2 ** 28;
 
-/** Means over cells along an axis, which are about as long as each other: of a table of their entries, where shorter ones have their last again, of no weight. */
+/** Means over cells along an axis, which overlap and are about as long as each other: of a table of their entries, 0 where a shorter one has none. */
 function averageAlong(x: Tensor, axis: number, cells: number): Tensor {
   const length = x.shape[axis]!;
-  const bounds = Array.from({ length: cells }, (_, cell) => cellAt(cell, cells, length));
-  const longest = bounds.reduce((most, [start, stop]) => Math.max(most, stop - start), 0);
-  const steps = Array.from({ length: longest }, (_, step) => step);
-  const index = bounds.flatMap(([start, stop]) => steps.map((step) => Math.min(start + step, stop - 1)));
-  const weights = bounds.flatMap(([start, stop]) => steps.map((step) => (step < stop - start ? 1 / (stop - start) : 0)));
-  const shape = [cells, longest];
-  const table = take(x, tensor(Int32Array.from(index), { shape }), axis);
-  const along = tensor(Float64Array.from(weights), { dtype: x.dtype, shape: [...shape, ...x.shape.slice(axis + 1).map(() => 1)] });
-  return table.mul(along).sum(axis + 1);
-}
-
-/** The entries of a cell of `cells` of an axis: from the first on, up to the second. */
-function cellAt(cell: number, cells: number, length: number): readonly [start: number, stop: number] {
-  return [Math.floor((cell * length) / cells), Math.ceil(((cell + 1) * length) / cells)];
-}
-
-function averagingMatrix(cells: number, length: number, dtype: DType): Tensor {
-  const rows = Array.from({ length: cells }, (_, cell) => {
-    const [start, stop] = cellAt(cell, cells, length);
-    return Array.from({ length }, (_entry, i) => (i >= start && i < stop ? 1 / (stop - start) : 0));
-  });
-  return tensor(rows, { dtype });
+  const longest = Math.ceil(length / cells) + Math.min(1, length % cells);
+  check(
+    cells * longest <= MOST_LISTED,
+    'shape',
+    () => `adaptiveAveragePool2d: ${cells} cells of ${show(x.shape)} along axis ${axis} are more than can be listed; use fewer`,
+  );
+  const index = new Int32Array(cells * longest);
+  const inside = new Uint8Array(index.length);
+  const counts = new Float64Array(cells);
+  for (let cell = 0; cell < cells; cell++) {
+    const start = Math.floor((cell * length) / cells);
+    const count = Math.ceil(((cell + 1) * length) / cells) - start;
+    counts[cell] = count;
+    for (let step = 0; step < count; step++) {
+      index[cell * longest + step] = start + step;
+      inside[cell * longest + step] = 1;
+    }
+  }
+  const around = x.shape.slice(axis + 1).map(() => 1);
+  const table = take(x, tensor(index, { shape: [cells, longest] }), axis);
+  const sums = tensor(inside, { shape: [cells, longest, ...around] })
+    .where(table, 0)
+    .sum(axis + 1);
+  return sums.div(tensor(counts, { dtype: x.dtype, shape: [cells, ...around] }));
 }

@@ -104,6 +104,11 @@ export interface RandomOptions {
 export function uniform(shape: Shape, given: RandomOptions & { readonly low?: number; readonly high?: number }): Tensor {
   const { key: from, low, high, dtype } = options('uniform', given, { key: undefined, low: 0, high: 1, dtype: 'f32' });
   checkFloat(dtype, 'uniform');
+  check(
+    Number.isFinite(dtypes[dtype].round(high - low)),
+    'argument',
+    () => `uniform: low and high must be no further apart than ${dtype} reaches, got ${low} and ${high}`,
+  );
   const unit = scalar('shiftRight', randomBits(from, shape), 8)
     .cast(dtype)
     .mul(2 ** -24);

@@ -153,7 +153,7 @@ export interface VarianceOptions extends SumOptions {
 
 /**
  * The variance over `axes`, in two passes (mean, then squared deviations), so that a large mean costs no accuracy.
- * NaN where the count does not exceed `correction`, as PyTorch has it. Integers are converted to f32 (or `dtype`, a float) first.
+ * Where the count does not exceed `correction` the divisor is 0, as PyTorch has it: NaN where all elements are equal, else ∞. Integers are converted to f32 (or `dtype`, a float) first.
  */
 export function variance(of: Tensor, axes?: Axes, given: VarianceOptions = {}): Tensor {
   const { correction, ...rest } = options('variance', given, { keepdims: false, correction: 1, dtype: undefined });

@@ -14,6 +14,7 @@ import {
   grad,
   maxPool2d,
   maxPool2dWithIndices,
+  TensegrityError,
   type Tensor,
   tensor,
   uniform,
@@ -236,6 +237,24 @@ describe.each(backends.map((backend) => [backend.name, backend] as const))('on %
     expect(relativeError(await pooled.data(), expected, 1)).toBeLessThanOrEqual(within);
     const [gradient] = grad(pooled.sum(), [x]);
     expect(total([...(await gradient!.data())])).toBeCloseTo(cells, 2);
+  });
+
+  it('adaptive pools of what is no number spoil the cells that have it, and no others', async () => {
+    const x = tensor([[[[NaN, 1, 2, 3, Infinity]]]], { dtype });
+    const expected = [NaN, 2, Infinity];
+    expect(await adaptiveAveragePool2d(x, [1, 3]).array()).toEqual([[[expected]]]);
+    expect(await adaptiveAveragePool2d(x.transpose(), [3, 2]).array()).toEqual([[expected.map((value) => [value, value])]]);
+    const columns = adaptiveAveragePool2d(x, [1, 3]).mul(tensor([1, 10, 100], { dtype }));
+    expect(relativeError(await grad(columns.sum(), [x])[0]!.data(), [1 / 2, 1 / 2 + 10 / 3, 10 / 3, 10 / 3 + 50, 50], 1)).toBeLessThan(
+      within,
+    );
+  });
+
+  it('windows that no result could hold are refused when they are asked for, not listed', async () => {
+    const x = tensor([[[[1, 2, 3]]]], { dtype });
+    const w = tensor([[[[1, 1]]]], { dtype });
+    for (const padding of [3e9, 1e15])
+      await expect(conv2d(x, w, { padding: [0, padding], stride: [1, 5] }).data()).rejects.toThrow(TensegrityError);
   });
 });
 
