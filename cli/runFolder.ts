@@ -138,14 +138,17 @@ export class RunFolder {
     this.#log = null;
   }
 
-  /** The trained encoder, with what is needed to use it: its architecture, and how images were normalised. */
-  async saveEncoder({ encoder, config }: Trainer, { mean, deviation }: Pick<ImageDataset, 'mean' | 'deviation'>): Promise<void> {
-    await writeSafetensors(this.file('encoder.safetensors'), await encoder.stateDict(), [
-      ['encoder', config.encoder],
-      ['stem', config.stem],
-      ['mean', mean.join(',')],
-      ['deviation', deviation.join(',')],
-    ]);
+  /** The trained encoders, each with what is needed to use it: its architecture, and how images were normalised. */
+  async saveEncoders({ encoders, config }: Trainer, { mean, deviation }: Pick<ImageDataset, 'mean' | 'deviation'>): Promise<void> {
+    for (const { name, encoder, architecture } of encoders) {
+      const file = name === null ? 'encoder.safetensors' : `encoder-${name}.safetensors`;
+      await writeSafetensors(this.file(file), await encoder.stateDict(), [
+        ['encoder', architecture],
+        ['stem', config.stem],
+        ['mean', mean.join(',')],
+        ['deviation', deviation.join(',')],
+      ]);
+    }
   }
 }
 

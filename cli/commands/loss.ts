@@ -4,7 +4,7 @@ import { check, TensegrityError } from '../../engine/errors.ts';
 import { grad, type Tensor, tensor } from '../../engine/index.ts';
 import { type Shape, show } from '../../engine/shape.ts';
 import { ensureFolder, readArray, writeArray } from '../../models/io/node.ts';
-import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
+import { methodNamed, pairLosses } from '../../models/methods/index.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, chosen, type OptionTable } from '../options.ts';
@@ -19,7 +19,7 @@ const options: OptionTable = {
 
 export const loss: Command = {
   summary: 'Compute a loss and its gradients from embeddings that any framework wrote',
-  usage: `${Object.keys(methods).join('|')} ZA.npy ZB.npy [options]`,
+  usage: `${pairLosses.join('|')} ZA.npy ZB.npy [options]`,
   positionals: [3, 3],
   options,
   examples: [
@@ -30,8 +30,10 @@ export const loss: Command = {
   ],
   run: async (input) => {
     const [word, pathA, pathB] = input.positionals as [string, string, string];
-    const name = chosen('the method', word, Object.keys(methods) as MethodName[]);
-    const compute = asUsage(() => methodNamed(name).configure(readMethodOptions(input, name)));
+    const name = chosen('the method', word, pairLosses);
+    const { title, configure } = methodNamed(name);
+    // Those of `pairLosses` have one.
+    const compute = asUsage(() => configure!(readMethodOptions(input, name)));
     const seed = input.whole('seed') ?? 0;
     const backend = await startBackend(input);
     const doubles = backend.dtypes.includes('f64');
@@ -46,7 +48,7 @@ export const loss: Command = {
       lost.length === 0,
       'data',
       () =>
-        `${methodNamed(name).title} of these finite embeddings is not finite in ${doubles ? 'f64' : 'f32'}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; their values or their covariance may be out of range${doubles ? '' : ' (--backend cpu computes f64 files in f64)'}`,
+        `${title} of these finite embeddings is not finite in ${doubles ? 'f64' : 'f32'}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; their values or their covariance may be out of range${doubles ? '' : ' (--backend cpu computes f64 files in f64)'}`,
     );
     const folder = input.text('grad');
     if (folder !== undefined) {
