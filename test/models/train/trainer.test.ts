@@ -207,7 +207,7 @@ describe('what the optimiser is told', () => {
   it('leaves biases and the scales of norms without decay, on request, and clips', async () => {
     const dataset = stripedDataset();
     const settings = { optimizer: 'sgd', momentum: 0, learningRate: 0.05, weightDecay: 0.5, epochs: 1 } as const;
-    const after = async (more: Partial<TrainingConfig>): Promise<ReadonlyMap<string, HostArray>> => {
+    const trained = async (more: Partial<TrainingConfig>): Promise<ReadonlyMap<string, HostArray>> => {
       const trainer = new Trainer(smallConfig({ ...settings, ...more }), dataset);
       await take(trainer, 1);
       const { tensors } = await trainer.state();
@@ -215,10 +215,10 @@ describe('what the optimiser is told', () => {
       return tensors;
     };
     const [all, weights, none, clipped] = [
-      await after({ decay: 'all' }),
-      await after({ decay: 'weights' }),
-      await after({ weightDecay: 0 }),
-      await after({ weightDecay: 0, clip: 1e-6 }),
+      await trained({ decay: 'all' }),
+      await trained({ decay: 'weights' }),
+      await trained({ weightDecay: 0 }),
+      await trained({ weightDecay: 0, clip: 1e-6 }),
     ];
     const [scale, weight] = ['encoder.0.1.weight', 'encoder.0.0.weight'];
     expect(weights.get(scale)!.data).toEqual(none.get(scale)!.data);
