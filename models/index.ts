@@ -41,6 +41,7 @@ export { type BarlowTwinsLoss, type BarlowTwinsOptions, barlowTwins } from './me
 export { byol } from './methods/byol.ts';
 export { type MethodName, methodNamed, methods } from './methods/index.ts';
 export {
+  type Advice,
   type Course,
   type LearnedGroup,
   Learner,
@@ -52,7 +53,6 @@ export {
   ofEmbeddings,
   type Setting,
   type Step,
-  type Watch,
 } from './methods/learner.ts';
 export {
   type ChoiceOption,

@@ -44,10 +44,12 @@ export const barlowTwinsMethod = ofEmbeddings({
   },
   training: {},
   widths: [256, 256, 256],
-  watch: {
+  advice: {
     // The loss sees each dimension divided by its deviation.
-    collapse: 'normalizedDeviation',
-    advice: { collapsed: 'lower --lr, or take a larger --batch', redundant: 'raise the weight of the off-diagonal part (--off-diagonal)' },
+    watched: 'normalizedDeviation',
+    collapsed: 'lower --lr, or lengthen --warmup',
+    redundant: 'raise the weight of the off-diagonal part (--off-diagonal)',
+    failed: null,
   },
   head: (inputs, widths, options) => new Expander(inputs, widths, { ...options, bias: false }),
   loss: barlowTwins,

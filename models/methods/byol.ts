@@ -77,9 +77,11 @@ export const byolMethod = method({
   options,
   training: {},
   widths: [512, 128],
-  watch: {
-    collapse: 'normalizedDeviation',
-    advice: { collapsed: 'slow the teacher (--teacher-momentum nearer to 1), or lower --lr', redundant: null },
+  advice: {
+    watched: 'normalizedDeviation',
+    collapsed: 'slow the teacher (--teacher-momentum nearer to 1), or lower --lr',
+    redundant: null,
+    failed: null,
   },
   // τ = 1 − (1 − τ₀)·(cos(πk/K) + 1)/2 (§3.3)
   schedules: ({ teacherMomentum: start = 0.99 }, { steps }) => ({ teacherMomentum: (step) => targetMomentum(step, { start, steps }) }),

@@ -91,15 +91,19 @@ export interface Course {
   readonly stepsPerEpoch: number;
 }
 
-/** How to tell that an embedding has collapsed, and what to do about it. */
-export interface Watch {
+/** Words for a person who trains with a method. */
+export interface Advice {
   /**
-   * Which deviation falls to 0: that of the embedding where the loss asks for a scale, that of its directions (times √d, so that 1 is healthy
-   * whatever the dimension) where it does not.
+   * What tells a collapse: the deviation of the embedding where the loss asks for a scale; that of its directions (times √d, so that 1 is
+   * healthy whatever the dimension) where it does not; the correlation of its dimensions where a norm at the end keeps the deviation at 1.
    */
-  readonly collapse: 'deviation' | 'normalizedDeviation';
-  /** What helps, in words that end the sentence; null where dimensions may repeat each other. */
-  readonly advice: { readonly collapsed: string; readonly redundant: string | null };
+  readonly watched: 'deviation' | 'normalizedDeviation' | 'correlation';
+  /** What helps an embedding that has collapsed. */
+  readonly collapsed: string;
+  /** And one whose dimensions repeat each other; null where the loss does not see that. */
+  readonly redundant: string | null;
+  /** And a loss that is no number for a reason of this method's; null where there is none. */
+  readonly failed: string | null;
 }
 
 /** A loss of two views' embeddings [n, d]: `loss` and its named parts, each a scalar. `key` feeds the methods that draw at random. */
@@ -120,7 +124,8 @@ export interface Method {
   readonly training: Readonly<Record<string, number | string>>;
   /** Widths of the head after the encoder's, at small scale. */
   readonly widths: readonly number[];
-  readonly watch: Watch;
+  /** What is watched of its embedding, and what helps when that is ill. */
+  readonly advice: Advice;
   /** @throws TensegrityError `argument` naming the option that is unknown or out of its range, and what would be right. */
   readonly checkOptions: (options: Given) => void;
   /** Its views, given those of the configuration: these, unless it says otherwise. */

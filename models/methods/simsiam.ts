@@ -71,12 +71,12 @@ export const simsiamMethod = method({
   options,
   training: {},
   widths: [256, 256, 256],
-  watch: {
-    collapse: 'normalizedDeviation',
-    advice: {
-      collapsed: 'leave the stop-gradient on (--stop-gradient on), and lower --lr, or narrow the predictor (--bottleneck)',
-      redundant: null,
-    },
+  advice: {
+    // The projector's last norm keeps every dimension's deviation at 1: what collapses becomes copies of one dimension.
+    watched: 'correlation',
+    collapsed: 'leave the stop-gradient on (--stop-gradient on), narrow the predictor (--bottleneck), or lower --lr',
+    redundant: null,
+    failed: null,
   },
   // The predictor's rate stays as it began: it is to follow the latest embedding. (§4.2; --fix-pred-lr)
   schedules: (_options, { learningRate }) => ({ predictor: () => learningRate }),

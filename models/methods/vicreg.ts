@@ -89,12 +89,11 @@ export const vicregMethod = ofEmbeddings({
   },
   training: {},
   widths: [256, 256, 256],
-  watch: {
-    collapse: 'deviation',
-    advice: {
-      collapsed: 'raise the weight of the variance term (--variance)',
-      redundant: 'raise the weight of the covariance term (--covariance)',
-    },
+  advice: {
+    watched: 'deviation',
+    collapsed: 'raise the weight of the variance term (--variance)',
+    redundant: 'raise the weight of the covariance term (--covariance)',
+    failed: null,
   },
   head: (inputs, widths, options) => new Expander(inputs, widths, options),
   loss: (za, zb, { branches: _branches, secondEncoder: _secondEncoder, ...options }) => vicreg(za, zb, options),

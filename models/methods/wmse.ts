@@ -104,10 +104,13 @@ export const wmseMethod = ofEmbeddings({
   },
   training: { subBatch: 128 },
   widths: [1024, 32],
-  watch: {
+  advice: {
     // What is compared is whitened: the embedding itself may have any scale, and its dimensions any correlation.
-    collapse: 'normalizedDeviation',
-    advice: { collapsed: 'keep its covariance regular with --epsilon 1e-4', redundant: null },
+    watched: 'normalizedDeviation',
+    collapsed: 'lower --lr, or lengthen --warmup',
+    redundant: null,
+    failed:
+      'a dimension that is constant, or follows from others, cannot be whitened: --epsilon 1e-4 allows it (if it is that already, more)',
   },
   head: (inputs, widths, options) => new MLP([inputs, ...widths], { ...options, normalize: true }),
   loss: (za, zb, options, key = 0) => wmse(za, zb, { ...options, key }),
