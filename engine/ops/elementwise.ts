@@ -1,5 +1,5 @@
 import { shown } from '../arguments.ts';
-import { isMovement } from '../compiler/layout.ts';
+import { isMovement } from '../compiler/locate.ts';
 import { checkDType, type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
 import type { Node } from '../graph.ts';
