@@ -47,22 +47,11 @@ export {
   Learner,
   type Method,
   type MethodLoss,
-  type MethodRow,
-  method,
   type Outcome,
-  ofEmbeddings,
   type Setting,
   type Step,
 } from './methods/learner.ts';
-export {
-  type ChoiceOption,
-  choice,
-  type MethodOption,
-  type NumberOption,
-  number,
-  type OptionTable,
-  type OptionValues,
-} from './methods/options.ts';
+export type { ChoiceOption, MethodOption, NumberOption, OptionTable, OptionValues } from './methods/options.ts';
 export { simsiam } from './methods/simsiam.ts';
 export { type VICRegDialect, type VICRegLoss, type VICRegOptions, vicreg, vicregDialects } from './methods/vicreg.ts';
 export { type WMSEDistance, type WMSELoss, type WMSEOptions, wmse } from './methods/wmse.ts';

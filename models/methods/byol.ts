@@ -1,9 +1,9 @@
-import type { Tensor } from '../../engine/index.ts';
-import { cosineSimilarity } from '../nn/functional.ts';
+import { checkList } from '../../engine/arguments.ts';
+import { stopGradient, type Tensor } from '../../engine/index.ts';
 import { type Encoder, MLP } from '../nn/networks.ts';
 import { moveAverage } from '../optim/ema.ts';
 import { targetMomentum } from '../optim/schedule.ts';
-import { checkViews } from '../regularizers/statistics.ts';
+import { crossCosine, type Pair } from './crossCosine.ts';
 import { type LearnedGroup, Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
 import { number, type OptionValues } from './options.ts';
 
@@ -13,12 +13,10 @@ import { number, type OptionValues } from './options.ts';
  * (J.-B. Grill et al., NeurIPS 2020, Eq. 2; google-deepmind/deepmind-research:byol/byol_experiment.py)
  * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples.
  */
-export function byol(predictions: readonly [Tensor, Tensor], projections: readonly [Tensor, Tensor]): { readonly loss: Tensor } {
-  checkViews(...predictions, 'byol');
-  checkViews(...projections, 'byol');
-  const distance = (p: Tensor, z: Tensor): Tensor => cosineSimilarity(p, z.stopGradient()).mean().mul(-2).add(2);
-  const [[p1, p2], [z1, z2]] = [predictions, projections];
-  return { loss: distance(p1, z2).add(distance(p2, z1)) };
+export function byol(predictions: Pair, projections: Pair): { readonly loss: Tensor } {
+  checkList('byol: two views', projections);
+  const targets = projections.map((z) => stopGradient(z)) as unknown as Pair;
+  return { loss: crossCosine('byol', predictions, targets).mul(-2).add(4) };
 }
 
 const options = {

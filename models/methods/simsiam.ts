@@ -1,35 +1,35 @@
-import type { Tensor } from '../../engine/index.ts';
-import { cosineSimilarity } from '../nn/functional.ts';
+import { checkList, options } from '../../engine/arguments.ts';
+import { stopGradient as constant, type Tensor } from '../../engine/index.ts';
 import { BatchNorm1d } from '../nn/layers.ts';
 import { Sequential } from '../nn/module.ts';
 import { type Encoder, MLP } from '../nn/networks.ts';
-import { checkViews } from '../regularizers/statistics.ts';
+import { crossCosine, type Pair } from './crossCosine.ts';
 import { type LearnedGroup, Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
 import { choice, number, type OptionValues } from './options.ts';
+
+export interface SimSiamOptions {
+  /** Whether the targets are constants; true, unless given. */
+  readonly stopGradient?: boolean;
+}
 
 /**
  * SimSiam of two views' predictions p and projections z, all [n, d]: −½(cos(p₁, sg z₂) + cos(p₂, sg z₁)), mean over samples; in [−1, 1]. The
  * targets are constants (sg): `stopGradient: false` lets the gradient through, and what is learned collapses.
  * (X. Chen & K. He, CVPR 2021, Eq. 1–4; facebookresearch/simsiam:main_simsiam.py)
- * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples.
+ * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for an option that is unknown.
  */
-export function simsiam(
-  predictions: readonly [Tensor, Tensor],
-  projections: readonly [Tensor, Tensor],
-  { stopGradient = true }: { readonly stopGradient?: boolean } = {},
-): { readonly loss: Tensor } {
-  checkViews(...predictions, 'simsiam');
-  checkViews(...projections, 'simsiam');
-  const distance = (p: Tensor, z: Tensor): Tensor => cosineSimilarity(p, stopGradient ? z.stopGradient() : z).mean();
-  const [[p1, p2], [z1, z2]] = [predictions, projections];
-  return { loss: distance(p1, z2).add(distance(p2, z1)).mul(-0.5) };
+export function simsiam(predictions: Pair, projections: Pair, given: SimSiamOptions = {}): { readonly loss: Tensor } {
+  const { stopGradient } = options('simsiam', given, { stopGradient: true });
+  checkList('simsiam: two views', projections);
+  const targets = stopGradient ? (projections.map((z) => constant(z)) as unknown as Pair) : projections;
+  return { loss: crossCosine('simsiam', predictions, targets).mul(-0.5) };
 }
 
-const options = {
+const table = {
   bottleneck: number(null, "width of the predictor's hidden layer; a quarter of the embedding's, unless given", { least: 1, whole: true }),
   stopGradient: choice(['on', 'off'], 'on', 'whether the target is a constant; without that it collapses'),
 };
-type Options = OptionValues<typeof options>;
+type Options = OptionValues<typeof table>;
 
 class SimSiamLearner extends Learner {
   override readonly encoder: Encoder;
@@ -68,7 +68,7 @@ export const simsiamMethod = method({
   title: 'SimSiam',
   source: 'X. Chen, K. He, CVPR 2021; facebookresearch/simsiam',
   parts: [],
-  options,
+  options: table,
   training: {},
   widths: [256, 256, 256],
   advice: {

@@ -139,8 +139,10 @@ export class Optimizer<Hyper> {
    * @throws TensegrityError `shape` for a gradient that does not fit, `argument` for a wrong number of them.
    */
   step(gradients: readonly Tensor[], rates: Operand | Readonly<Record<string, Operand>> = this.#learningRate): void {
+    const one = typeof rates === 'number' || rates instanceof Tensor ? rates : null;
+    if (one === null) checkRecord('step: the rates', rates);
     const rateOf = (name: string): Operand => {
-      const rate = typeof rates === 'number' || rates instanceof Tensor ? rates : rates[name];
+      const rate = one ?? (rates as Readonly<Record<string, Operand>>)[name];
       if (typeof rate === 'number') checkRate(`step: ${name}`, rate);
       else checkTensors(`step: ${name}`, rate);
       // It has just been checked.
