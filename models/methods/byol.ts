@@ -68,20 +68,21 @@ class ByolLearner extends Learner {
   }
 }
 
-export const byolMethod = method({
-  title: 'BYOL',
-  source: 'J.-B. Grill et al., NeurIPS 2020; google-deepmind/deepmind-research',
-  parts: [],
-  options,
-  training: {},
-  widths: [512, 128],
-  advice: {
-    watched: 'normalizedDeviation',
-    collapsed: 'slow the teacher (--teacher-momentum nearer to 1), or lower --lr',
-    redundant: null,
-    epsilon: 0,
-  },
-  // τ = 1 − (1 − τ₀)·(cos(πk/K) + 1)/2 (§3.3)
-  schedules: ({ teacherMomentum: start = 0.99 }, { steps }) => ({ teacherMomentum: (step) => targetMomentum(step, { start, steps }) }),
-  learner: (setting) => new ByolLearner(setting),
-});
+export const byolMethod = () =>
+  method({
+    title: 'BYOL',
+    source: 'J.-B. Grill et al., NeurIPS 2020; google-deepmind/deepmind-research',
+    parts: [],
+    options,
+    training: {},
+    widths: [512, 128],
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'slow the teacher (--teacher-momentum nearer to 1), or lower --lr',
+      redundant: null,
+      epsilon: 0,
+    },
+    // τ = 1 − (1 − τ₀)·(cos(πk/K) + 1)/2 (§3.3)
+    schedules: ({ teacherMomentum: start = 0.99 }, { steps }) => ({ teacherMomentum: (step) => targetMomentum(step, { start, steps }) }),
+    learner: (setting) => new ByolLearner(setting),
+  });

@@ -7,13 +7,16 @@ import { simsiamMethod } from './simsiam.ts';
 import { vicregMethod } from './vicreg.ts';
 import { wmseMethod } from './wmse.ts';
 
-/** The methods by the name that the command and run folders use. A new method is one more file, and one more row. */
+/**
+ * The methods by the name that the command and run folders use. A new method is one more file, and one more row. The files give functions, so that
+ * who takes a loss alone does not load what its method is trained with.
+ */
 export const methods = {
-  vicreg: vicregMethod,
-  'barlow-twins': barlowTwinsMethod,
-  'w-mse': wmseMethod,
-  simsiam: simsiamMethod,
-  byol: byolMethod,
+  vicreg: vicregMethod(),
+  'barlow-twins': barlowTwinsMethod(),
+  'w-mse': wmseMethod(),
+  simsiam: simsiamMethod(),
+  byol: byolMethod(),
 } as const satisfies Readonly<Record<string, Method>>;
 
 export type MethodName = keyof typeof methods;

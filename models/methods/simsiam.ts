@@ -64,21 +64,22 @@ class SimSiamLearner extends Learner {
   }
 }
 
-export const simsiamMethod = method({
-  title: 'SimSiam',
-  source: 'X. Chen, K. He, CVPR 2021; facebookresearch/simsiam',
-  parts: [],
-  options: table,
-  training: {},
-  widths: [256, 256, 256],
-  advice: {
-    // The projector's last norm keeps every dimension's deviation at 1: what collapses becomes copies of one dimension.
-    watched: 'correlation',
-    collapsed: 'leave the stop-gradient on (--stop-gradient on), narrow the predictor (--bottleneck), or lower --lr',
-    redundant: null,
-    epsilon: 0,
-  },
-  // The predictor's rate stays as it began: it is to follow the latest embedding. (§4.2; --fix-pred-lr)
-  schedules: (_options, { learningRate }) => ({ predictor: () => learningRate }),
-  learner: (setting) => new SimSiamLearner(setting),
-});
+export const simsiamMethod = () =>
+  method({
+    title: 'SimSiam',
+    source: 'X. Chen, K. He, CVPR 2021; facebookresearch/simsiam',
+    parts: [],
+    options: table,
+    training: {},
+    widths: [256, 256, 256],
+    advice: {
+      // The projector's last norm keeps every dimension's deviation at 1: what collapses becomes copies of one dimension.
+      watched: 'correlation',
+      collapsed: 'leave the stop-gradient on (--stop-gradient on), narrow the predictor (--bottleneck), or lower --lr',
+      redundant: null,
+      epsilon: 0,
+    },
+    // The predictor's rate stays as it began: it is to follow the latest embedding. (§4.2; --fix-pred-lr)
+    schedules: (_options, { learningRate }) => ({ predictor: () => learningRate }),
+    learner: (setting) => new SimSiamLearner(setting),
+  });

@@ -249,6 +249,26 @@ describe('collapse', () => {
     expect(healthy.records.map(diagnose).some((warning) => warning?.kind === 'collapsed')).toBe(false);
   });
 
+  it('of SimSiam comes without the stop-gradient: its dimensions become copies, and the monitor says so', async () => {
+    const simsiam = (stopGradient: 'on' | 'off'): ReturnType<typeof whole> =>
+      whole(
+        trainingConfig({
+          method: 'simsiam',
+          methodOptions: { stopGradient },
+          epochs: 5,
+          batchSize: 32,
+          widths: [64, 64],
+          learningRate: 3e-3,
+        }),
+        dataset,
+      );
+    const [without, healthy] = [await simsiam('off'), await simsiam('on')];
+    const said = (records: readonly StepRecord[]): (string | undefined)[] =>
+      records.map((record) => diagnose({ ...record, method: 'simsiam' })?.message);
+    expect(said(without.records).at(-1)).toMatch(/has collapsed: all dimensions are copies of nearly one .*; leave the stop-gradient on/);
+    expect(said(healthy.records).every((message) => message === undefined)).toBe(true);
+  });
+
   it('of dimensions onto each other comes without the covariance term', async () => {
     const [without, healthy] = [await run({ covariance: 0 }), await run({})];
     expect(without.records.at(-1)!.correlation).toBeGreaterThan(healthy.records.at(-1)!.correlation + 0.1);
