@@ -99,9 +99,9 @@ const fields: Readonly<Record<keyof TrainingConfig, 0>> = {
 /** Settings that runs of version 0.1.0 did not name, as they were then. */
 const unnamed = { decay: 'all', momentum: 0.9, clip: null } as const;
 
-/** A configuration as a run wrote it, with what its version did not name yet. */
+/** A configuration as a run wrote it, in its order, and what its version did not name yet. */
 export function completed(config: TrainingConfig): TrainingConfig {
-  return { ...unnamed, ...config };
+  return { ...config, ...unnamed, ...config };
 }
 
 /** A configuration with the reference recipe's values for what is not named: see docs/models.md. */
