@@ -153,7 +153,7 @@ describe('a training run', () => {
     expectError(() => trainingConfig({ widths: [] }), 'argument', /widths must be whole numbers ≥ 1/);
     expectError(() => trainingConfig({ methodOptions: { variance: 'much' } }), 'argument', /variance must be a number/);
     expectError(() => trainingConfig({ methodOptions: { temperature: 1 } }), 'argument', /no option 'temperature'/);
-    expectError(() => trainingConfig({ method: 'simclr' as MethodName }), 'argument', /no method 'simclr'/);
+    expectError(() => trainingConfig({ method: 'no-such-method' as MethodName }), 'argument', /no method 'no-such-method'/);
     expectError(() => new Trainer(smallConfig({ batchSize: 97 }), dataset), 'argument', /96 images do not fill a batch of 97/);
   });
 });
