@@ -1,7 +1,12 @@
 import { checkChoice, checkNumber, options } from '../../engine/arguments.ts';
 import { concat, eye, type Tensor } from '../../engine/index.ts';
 import { normalize } from '../nn/functional.ts';
+import { BatchNorm1d } from '../nn/layers.ts';
+import { Sequential } from '../nn/module.ts';
+import { MLP } from '../nn/networks.ts';
 import { checkViews, gram } from '../regularizers/statistics.ts';
+import { ofEmbeddings } from './learner.ts';
+import { choice, number } from './options.ts';
 
 /**
  * What each dialect makes of the mean over the 2n rows.
@@ -46,3 +51,31 @@ export function simclr(za: Tensor, zb: Tensor, given: SimCLROptions = {}): SimCL
   const positives = a.mul(b).sum(-1).div(temperature);
   return { loss: others.logsumexp(-1).mean().sub(positives.mean()).mul(dialects[dialect]) };
 }
+
+export const simclrMethod = () =>
+  ofEmbeddings({
+    title: 'SimCLR',
+    source: 'T. Chen et al., ICML 2020; google-research/simclr',
+    parts: [],
+    options: {
+      temperature: number(0.5, 'what cosines are divided by, τ', { least: LEAST_TEMPERATURE }),
+      dialect: choice(simclrDialects, 'mean', "the mean over both views' rows, or the sum of both directions, twice that"),
+    },
+    training: {},
+    widths: [256, 128],
+    advice: {
+      // The head's last norm keeps every dimension's deviation at 1: what collapses becomes copies of one dimension, as it does where the
+      // temperature is so high that near negatives count no more than far ones.
+      watched: 'correlation',
+      collapsed: 'lower the temperature (--temperature), or lower --lr',
+      redundant: null,
+      epsilon: 0,
+    },
+    // Every layer is normalised, the last one too. (google-research/simclr:model_util.py, projection_head)
+    head: (inputs, widths, { key, dtype = 'f32' }) =>
+      new Sequential([
+        new MLP([inputs, ...widths], { key, dtype, normalize: true, bias: false, outputBias: false }),
+        new BatchNorm1d(widths.at(-1)!, { dtype }),
+      ]),
+    loss: simclr,
+  });

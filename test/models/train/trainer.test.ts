@@ -269,6 +269,26 @@ describe('collapse', () => {
     expect(said(healthy.records).every((message) => message === undefined)).toBe(true);
   });
 
+  it('of SimCLR comes at a temperature that tells no negative from another, and the monitor says so', async () => {
+    const simclr = (temperature: number): ReturnType<typeof whole> =>
+      whole(
+        trainingConfig({
+          method: 'simclr',
+          methodOptions: { temperature },
+          epochs: 5,
+          batchSize: 32,
+          widths: [64, 64],
+          learningRate: 3e-3,
+        }),
+        dataset,
+      );
+    const [hot, healthy] = [await simclr(50), await simclr(0.5)];
+    const said = (records: readonly StepRecord[]): (string | undefined)[] =>
+      records.map((record) => diagnose({ ...record, method: 'simclr' })?.message);
+    expect(said(hot.records).at(-1)).toMatch(/has collapsed: all dimensions are copies of nearly one .*; lower the temperature/);
+    expect(said(healthy.records).every((message) => message === undefined)).toBe(true);
+  });
+
   it('of dimensions onto each other comes without the covariance term', async () => {
     const [without, healthy] = [await run({ covariance: 0 }), await run({})];
     expect(without.records.at(-1)!.correlation).toBeGreaterThan(healthy.records.at(-1)!.correlation + 0.1);
