@@ -64,7 +64,7 @@ export const simclrMethod = () =>
     training: {},
     widths: [256, 128],
     advice: {
-      // The head's last norm keeps every dimension's deviation at 1: what collapses becomes copies of one dimension, as it does where the
+      // The head's last norm keeps every dimension's deviation near 1: what collapses becomes copies of one dimension, as it does where the
       // temperature is so high that near negatives count no more than far ones.
       watched: 'correlation',
       collapsed: 'lower the temperature (--temperature), or lower --lr',
