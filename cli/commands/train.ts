@@ -29,12 +29,19 @@ const PROFILED_STEPS = 20;
 
 const names = <Name extends string>(table: Readonly<Record<Name, unknown>>): Name[] => Object.keys(table) as Name[];
 
+/** The methods' widths: vicreg's, and those of each method that has others, as 'w-mse: 1024-32'. */
+function defaultWidths(): string {
+  const usual = methods.vicreg.widths.join('-');
+  const own = Object.entries(methods).map(([name, { widths }]) => [name, widths.join('-')] as const);
+  return [usual, ...own.filter(([, widths]) => widths !== usual).map(([name, widths]) => `${name}: ${widths}`)].join('; ');
+}
+
 const runOptions: OptionTable = {
   ...datasetOptions,
   method: { type: 'string', value: names(methods).join('|'), help: 'the loss to train with (vicreg)' },
   encoder: { type: 'string', value: names(encoders).join('|'), help: 'the network to train (small-conv)' },
   stem: { type: 'string', value: 'cifar|imagenet', help: 'first layer of a ResNet (cifar)' },
-  expander: { type: 'string', value: 'N-N-…', help: "widths of the head's layers (256-256-256; w-mse: 1024-32)" },
+  expander: { type: 'string', value: 'N-N-…', help: `widths of the head's layers (${defaultWidths()})` },
   augment: { type: 'string', value: names(augmentations).join('|'), help: 'how views are made (reference)' },
   epochs: { type: 'string', value: 'N', help: 'how often every image is seen (5; embedded data: 10)' },
   batch: { type: 'string', value: 'N', help: 'images in a step (256)' },

@@ -3,6 +3,7 @@ import { TensegrityError } from '../../engine/errors.ts';
 import { barlowTwinsMethod } from './barlowTwins.ts';
 import { byolMethod } from './byol.ts';
 import type { Method } from './learner.ts';
+import { simclrMethod } from './simclr.ts';
 import { simsiamMethod } from './simsiam.ts';
 import { vicregMethod } from './vicreg.ts';
 import { wmseMethod } from './wmse.ts';
@@ -17,6 +18,7 @@ export const methods = {
   'w-mse': wmseMethod(),
   simsiam: simsiamMethod(),
   byol: byolMethod(),
+  simclr: simclrMethod(),
 } as const satisfies Readonly<Record<string, Method>>;
 
 export type MethodName = keyof typeof methods;

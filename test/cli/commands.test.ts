@@ -2,9 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { GpuReport } from '../../cli/gpu.ts';
+import { kebab } from '../../cli/methodOptions.ts';
 import type { HostArray } from '../../engine/index.ts';
 import { channelStatistics } from '../../models/data/images.ts';
 import { readArray, writeArray, writeSafetensors } from '../../models/io/node.ts';
+import { methods } from '../../models/methods/index.ts';
+import type { MethodOption } from '../../models/methods/options.ts';
 import { encoders, ResNet } from '../../models/nn/networks.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { gaussian, relativeError } from '../models/support.ts';
@@ -38,6 +41,17 @@ describe('tensegrity', () => {
       for (const part of [`usage: tensegrity ${names[i]}`, 'options:', '--json', 'examples:', `  tensegrity ${names[i]}`])
         expect(stdout).toContain(part);
     }
+  });
+
+  it('lists the options of every method, with all that each may choose from', async () => {
+    const { stdout } = await succeeds(['train', '--help']);
+    for (const [name, { options }] of Object.entries(methods))
+      for (const [option, row] of Object.entries<MethodOption>(options)) {
+        const [, listed = '', owners = ''] =
+          new RegExp(`^  --${kebab(option)} (\\S+)\\s+([^]*?)(?=^  --)`, 'm').exec(stdout) ?? expect.fail(`no --${kebab(option)}`);
+        expect(owners).toMatch(new RegExp(`\\b${name}\\b`));
+        if (row.kind === 'choice') for (const choice of row.choices) expect(listed.split('|')).toContain(choice);
+      }
   });
 
   it('gives its version', async () => {
@@ -109,6 +123,12 @@ describe('tensegrity loss', () => {
     expect(await json('loss', 'barlow-twins', za, zb)).toMatchObject({ loss: number, onDiagonal: number, offDiagonal: number });
     const { loss } = await json<{ loss: number }>('loss', 'w-mse', za, zb, '--sub-batch', '12');
     expect(loss >= 0 && loss <= 4).toBe(true);
+    const [mean, google] = await Promise.all(
+      ['mean', 'google'].map((dialect) =>
+        json<{ loss: number }>('loss', 'simclr', za, zb, '--temperature', '0.1', '--dialect', dialect, '--backend=cpu'),
+      ),
+    );
+    expect(google!.loss).toBe(2 * mean!.loss);
   });
 
   it('refuses what is not finite, in embeddings, loss or gradient, and writes nothing', async () => {

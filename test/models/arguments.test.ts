@@ -38,6 +38,7 @@ const takers: Readonly<Record<string, readonly [(more: Options) => unknown, numb
   vicreg: [(more) => models.vicreg(z, z, more), 'variance'],
   barlowTwins: [(more) => models.barlowTwins(z, z, more), 'scale'],
   wmse: [(more) => models.wmse(z, z, more), 'epsilon'],
+  simclr: [(more) => models.simclr(z, z, more), 'temperature'],
   simsiam: [(more) => models.simsiam([z, z], [z, z], more), 'stopGradient'],
   crossCorrelation: [(more) => models.crossCorrelation(z, z, more), 'epsilon'],
   variance: [(more) => models.variance(z, more), 'gamma'],
@@ -151,6 +152,7 @@ describe('plain JavaScript', () => {
     vicreg: [z, z, {}],
     barlowTwins: [z, z, {}],
     wmse: [z, z, {}],
+    simclr: [z, z, {}],
     simsiam: [[z, z], [z, z], {}],
     byol: [
       [z, z],

@@ -9,6 +9,7 @@ import {
   rankMe,
   SmallConvNet,
   type Step,
+  simclr,
   vicreg,
   wmse,
 } from '../../../models/index.ts';
@@ -97,8 +98,9 @@ it('has the published defaults, in the table and in the functions', async () => 
     vicreg: [vicreg(za, zb), vicreg(za, zb, { invariance: 25, variance: 25, covariance: 1, gamma: 1, epsilon: 1e-4, dialect: 'official' })],
     'barlow-twins': [barlowTwins(za, zb), barlowTwins(za, zb, { offDiagonal: 0.0051, scale: 1, epsilon: 1e-5 })],
     'w-mse': [wmse(za, zb), wmse(za, zb, { subBatch: 12, iterations: 1, distance: 'normalized', epsilon: 0, whitening: 'cholesky' })],
+    simclr: [simclr(za, zb), simclr(za, zb, { temperature: 0.5, dialect: 'mean' })],
   };
-  for (const name of ['vicreg', 'barlow-twins', 'w-mse'] as const) {
+  for (const name of ['vicreg', 'barlow-twins', 'w-mse', 'simclr'] as const) {
     for (const { loss } of published[name]) await expectClose(methods[name].configure()(za, zb).loss, loss, 1e-14);
   }
   expect(rankMe(await za.toHost())).toBe(rankMe(await za.toHost(), { epsilon: 1e-7, centred: false }));
@@ -114,7 +116,11 @@ it('passes options on', async () => {
     methods['w-mse'].configure({ subBatch: 6, distance: 'mse' })(za, zb, 7).loss,
     wmse(za, zb, { subBatch: 6, distance: 'mse', key: 7 }).loss,
   );
+  await expectClose(
+    methods.simclr.configure({ temperature: 0.1, dialect: 'google' })(za, zb).loss,
+    simclr(za, zb, { temperature: 0.1, dialect: 'google' }).loss,
+  );
   expectError(() => methods.vicreg.configure({ dialect: 'lightly' }), 'argument', /official, paper, solo-learn, vicregl, got lightly/);
   expectError(() => methods['w-mse'].configure({ subBatch: 2.5 }), 'argument', /whole number ≥ 2/);
-  expectError(() => methodNamed('simclr'), 'argument', /vicreg, barlow-twins, w-mse/);
+  expectError(() => methodNamed('no-such-method'), 'argument', /vicreg, barlow-twins, w-mse/);
 });

@@ -153,7 +153,7 @@ describe('a training run', () => {
     expectError(() => trainingConfig({ widths: [] }), 'argument', /widths must be whole numbers ≥ 1/);
     expectError(() => trainingConfig({ methodOptions: { variance: 'much' } }), 'argument', /variance must be a number/);
     expectError(() => trainingConfig({ methodOptions: { temperature: 1 } }), 'argument', /no option 'temperature'/);
-    expectError(() => trainingConfig({ method: 'simclr' as MethodName }), 'argument', /no method 'simclr'/);
+    expectError(() => trainingConfig({ method: 'no-such-method' as MethodName }), 'argument', /no method 'no-such-method'/);
     expectError(() => new Trainer(smallConfig({ batchSize: 97 }), dataset), 'argument', /96 images do not fill a batch of 97/);
   });
 });
@@ -266,6 +266,26 @@ describe('collapse', () => {
     const said = (records: readonly StepRecord[]): (string | undefined)[] =>
       records.map((record) => diagnose({ ...record, method: 'simsiam' })?.message);
     expect(said(without.records).at(-1)).toMatch(/has collapsed: all dimensions are copies of nearly one .*; leave the stop-gradient on/);
+    expect(said(healthy.records).every((message) => message === undefined)).toBe(true);
+  });
+
+  it('of SimCLR comes at a temperature that tells no negative from another, and the monitor says so', async () => {
+    const simclr = (temperature: number): ReturnType<typeof whole> =>
+      whole(
+        trainingConfig({
+          method: 'simclr',
+          methodOptions: { temperature },
+          epochs: 5,
+          batchSize: 32,
+          widths: [64, 64],
+          learningRate: 3e-3,
+        }),
+        dataset,
+      );
+    const [hot, healthy] = [await simclr(50), await simclr(0.5)];
+    const said = (records: readonly StepRecord[]): (string | undefined)[] =>
+      records.map((record) => diagnose({ ...record, method: 'simclr' })?.message);
+    expect(said(hot.records).at(-1)).toMatch(/has collapsed: all dimensions are copies of nearly one .*; lower the temperature/);
     expect(said(healthy.records).every((message) => message === undefined)).toBe(true);
   });
 
