@@ -5,7 +5,7 @@ import { check } from '../engine/errors.ts';
 import type { Checkpoint } from '../models/io/node.ts';
 import type { BackendChoice } from './backend.ts';
 import type { DataIdentity } from './dataset.ts';
-import { checkRunConfig, type RunConfig, type RunFolder } from './runFolder.ts';
+import { type RunConfig, type RunFolder, readRunConfig } from './runFolder.ts';
 
 /** What a checkpoint says of its run. */
 export interface SavedRun {
@@ -17,8 +17,7 @@ export interface SavedRun {
 /** @throws TensegrityError `argument`, `format` for a checkpoint of something else than a run. */
 function savedRun(checkpoint: Checkpoint): SavedRun {
   const { identity = null, ...config } = checkpoint.config;
-  checkRunConfig(config);
-  return { config, identity: identity === null ? null : checkedIdentity(identity) };
+  return { config: readRunConfig(config), identity: identity === null ? null : checkedIdentity(identity) };
 }
 
 function checkedIdentity(identity: unknown): DataIdentity {

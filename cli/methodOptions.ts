@@ -1,4 +1,5 @@
 import { methodNamed, methods } from '../models/methods/index.ts';
+import type { MethodOption } from '../models/methods/options.ts';
 import { type Input, type OptionTable, UsageError } from './options.ts';
 
 /** `subBatch` as `sub-batch`. */
@@ -6,18 +7,20 @@ export function kebab(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** The options of all methods, from their own tables. */
+/** The options of all methods, from their own tables. Methods may mean different things by one name: each thing is said, and every choice listed. */
 export const methodOptionTable: OptionTable = Object.fromEntries(
   [...new Set(Object.values(methods).flatMap(({ options }) => Object.keys(options)))].map((name) => {
     const owners = Object.entries(methods).flatMap(([method, { options }]) => {
-      const option = (options as Readonly<Record<string, (typeof options)[keyof typeof options]>>)[name];
-      return option
-        ? [{ method, option: option as { kind: string; description: string; default: unknown; choices?: readonly string[] } }]
-        : [];
+      const option = (options as Readonly<Record<string, MethodOption>>)[name];
+      return option ? [{ method, option }] : [];
     });
-    const { option } = owners[0]!;
-    const help = `${owners.map(({ method }) => method).join(', ')}: ${option.description}${option.default === null ? '' : ` (${owners.map((owner) => owner.option.default).join(', ')})`}`;
-    return [kebab(name), { type: 'string', value: option.kind === 'choice' ? (option.choices ?? []).join('|') : 'X', help }] as const;
+    const meanings = [...new Set(owners.map(({ option }) => option.description))].map((description) => {
+      const alike = owners.filter(({ option }) => option.description === description);
+      const defaults = alike.flatMap(({ option }) => option.default ?? []);
+      return `${alike.map(({ method }) => method).join(', ')}: ${description}${defaults.length === 0 ? '' : ` (${defaults.join(', ')})`}`;
+    });
+    const choices = new Set(owners.flatMap(({ option }) => (option.kind === 'choice' ? option.choices : ['X'])));
+    return [kebab(name), { type: 'string', value: [...choices].join('|'), help: meanings.join('; ') }] as const;
   }),
 );
 

@@ -14,7 +14,7 @@ import {
   writeFileAtomically,
   writeSafetensors,
 } from '../models/io/node.ts';
-import { checkConfig, type TrainingConfig } from '../models/train/config.ts';
+import { checkConfig, completed, type TrainingConfig } from '../models/train/config.ts';
 import type { StepRecord, Trainer } from '../models/train/trainer.ts';
 import { type BackendChoice, backendNames } from './backend.ts';
 import type { DataIdentity, DataSource } from './dataset.ts';
@@ -96,8 +96,7 @@ export class RunFolder {
     const text = await this.#textOf('config.json', 2 ** 20);
     try {
       const config: unknown = JSON.parse(text);
-      checkRunConfig(config);
-      return config;
+      return readRunConfig(config);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new TensegrityError(
@@ -162,14 +161,17 @@ export class RunFolder {
     this.#log = null;
   }
 
-  /** The trained encoder, with what is needed to use it: its architecture, and how images were normalised. */
-  async saveEncoder({ encoder, config }: Trainer, { mean, deviation }: Pick<ImageDataset, 'mean' | 'deviation'>): Promise<void> {
-    await writeSafetensors(this.file('encoder.safetensors'), await encoder.stateDict(), [
-      ['encoder', config.encoder],
-      ['stem', config.stem],
-      ['mean', mean.join(',')],
-      ['deviation', deviation.join(',')],
-    ]);
+  /** The trained encoders, each with what is needed to use it: its architecture, and how images were normalised. */
+  async saveEncoders({ encoders, config }: Trainer, { mean, deviation }: Pick<ImageDataset, 'mean' | 'deviation'>): Promise<void> {
+    for (const { name, encoder, architecture } of encoders) {
+      const file = name === null ? 'encoder.safetensors' : `encoder-${name}.safetensors`;
+      await writeSafetensors(this.file(file), await encoder.stateDict(), [
+        ['encoder', architecture],
+        ['stem', config.stem],
+        ['mean', mean.join(',')],
+        ['deviation', deviation.join(',')],
+      ]);
+    }
   }
 }
 
@@ -216,8 +218,8 @@ function isLine(value: unknown): value is MetricsLine {
   );
 }
 
-/** @throws TensegrityError naming what is no value of its kind. */
-export function checkRunConfig(config: unknown): asserts config is RunConfig {
+/** A configuration from a file, with what its version did not name yet. @throws TensegrityError naming what is no value of its kind. */
+export function readRunConfig(config: unknown): RunConfig {
   checkNames('it', config, { training: 0, source: 0, backend: 0, before: 0 });
   // Of any type until each is checked here.
   const { training, source, backend, before = [] } = config as Readonly<Record<keyof RunConfig, unknown>>;
@@ -226,13 +228,16 @@ export function checkRunConfig(config: unknown): asserts config is RunConfig {
   for (const [name, path] of Object.entries(source as DataSource))
     check(typeof path === 'string', 'format', () => `source: ${name} must be a path, got ${shown(path)}`);
   checkRecord('training', training);
-  checkConfig(training as TrainingConfig);
+  const whole = completed(training as TrainingConfig);
+  checkConfig(whole);
   checkBackend('backend', backend, {});
   checkList('before', before);
   for (const past of before) {
     checkBackend('before', past, { until: 0 });
     checkNumber('before: until', (past as { readonly until?: unknown }).until, 0);
   }
+  // All of it has been checked.
+  return { ...(config as RunConfig), training: whole };
 }
 
 function checkBackend(what: string, backend: unknown, more: object): void {

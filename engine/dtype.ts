@@ -30,6 +30,8 @@ interface DTypeRow {
   /** The nearest float; of an integer, the low bits. */
   readonly round: (value: number) => number;
   readonly allocate: (length: number) => TypedArray;
+  /** Of the same numbers, anew. */
+  readonly copy: (data: TypedArray) => TypedArray;
   readonly over: (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray;
 }
 
@@ -44,6 +46,7 @@ export const dtypes: { readonly [D in DType]: DTypeRow } = {
     holds: wholeFrom(0, 255),
     round: (value) => value & 255,
     allocate: (n) => new Uint8Array(n),
+    copy: (data) => new Uint8Array(data),
     over: (b, o, n) => new Uint8Array(b, o, n),
   },
   i32: {
@@ -53,6 +56,7 @@ export const dtypes: { readonly [D in DType]: DTypeRow } = {
     holds: wholeFrom(-(2 ** 31), 2 ** 31 - 1),
     round: (value) => value | 0,
     allocate: (n) => new Int32Array(n),
+    copy: (data) => new Int32Array(data),
     over: (b, o, n) => new Int32Array(b, o, n),
   },
   f32: {
@@ -62,6 +66,7 @@ export const dtypes: { readonly [D in DType]: DTypeRow } = {
     holds: anyNumber,
     round: Math.fround,
     allocate: (n) => new Float32Array(n),
+    copy: (data) => new Float32Array(data),
     over: (b, o, n) => new Float32Array(b, o, n),
   },
   f64: {
@@ -71,6 +76,7 @@ export const dtypes: { readonly [D in DType]: DTypeRow } = {
     holds: anyNumber,
     round: (value) => value,
     allocate: (n) => new Float64Array(n),
+    copy: (data) => new Float64Array(data),
     over: (b, o, n) => new Float64Array(b, o, n),
   },
 };
@@ -144,9 +150,7 @@ export function element(value: number | bigint, dtype: DType, op: string, at: nu
 
 /** The elements as an array of `dtype` that is nobody else's. (`slice` of Node's Buffers is a view.) */
 export function copied(data: TypedArray, dtype: DType): TypedArray {
-  const copy = dtypes[dtype].allocate(data.length);
-  copy.set(data);
-  return copy;
+  return dtypes[dtype].copy(data);
 }
 
 /** @throws TensegrityError `shape` unless the elements fill the shape, `dtype` unless they are of the type named. */

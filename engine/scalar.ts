@@ -2,11 +2,10 @@
  * The scalar-op table: one row per elementwise operation.
  *
  * A row says how many operands an op takes, which element types it accepts and gives, its number in encoded
- * programs, what it costs, its reference in double precision, and its derivative as graph. Tensor methods, the
- * reference interpreter, the WASM block interpreter and the WGSL emitter are all driven by it.
+ * programs, what it costs, and its reference in double precision; its derivative, which speaks of tensors, is a column of its own in
+ * ops/derivatives.ts. Tensor methods, the reference interpreter, the WASM block interpreter and the WGSL emitter are all driven by it.
  */
 import { type DType, dtypes, isFloat } from './dtype.ts';
-import type { Tensor } from './tensor.ts';
 
 /**
  * What element types an op takes and gives.
@@ -19,12 +18,6 @@ import type { Tensor } from './tensor.ts';
  */
 export type ScalarTyping = 'same' | 'float' | 'compare' | 'bits' | 'select' | 'toFloat' | 'toInt';
 
-/**
- * Cotangents of the operands, given the cotangent `g` of the result `y` at operands `a`, `b`, `c`.
- * `null` where the op is constant almost everywhere in that operand.
- */
-type Derivative = (g: Tensor, y: Tensor, a: Tensor, b: Tensor, c: Tensor) => readonly (Tensor | null)[];
-
 export interface ScalarRow {
   readonly opcode: number;
   readonly arity: 0 | 1 | 2 | 3;
@@ -35,192 +28,72 @@ export interface ScalarRow {
   readonly reference: (a: number, b: number, c: number) => number;
   /** The value on 32-bit integers where rounding the `reference` would not give it. */
   readonly integer?: (a: number, b: number, c: number) => number;
-  readonly derivative: Derivative | null;
 }
 
-function row(
-  opcode: number,
-  arity: ScalarRow['arity'],
-  typing: ScalarTyping,
-  cost: number,
-  reference: ScalarRow['reference'],
-  derivative: Derivative | null,
-  integer?: NonNullable<ScalarRow['integer']>,
-): ScalarRow {
-  return { opcode, arity, typing, cost, reference, derivative, ...(integer && { integer }) };
-}
-
-const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI);
+export const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI);
 
 export const scalars = {
   // The linear index of the element in the kernel's iteration space; only programs use it (see `arange`, `randomBits`).
-  index: row(0, 0, 'bits', 1, () => 0, null),
-
-  // d(a+b) = da + db
-  add: row(
-    1,
-    2,
-    'same',
-    1,
-    (a, b) => a + b,
-    (g) => [g, g],
-  ),
-  // d(a−b) = da − db
-  sub: row(
-    2,
-    2,
-    'same',
-    1,
-    (a, b) => a - b,
-    (g) => [g, g.neg()],
-  ),
-  // d(ab) = b·da + a·db
-  mul: row(
-    3,
-    2,
-    'same',
-    1,
-    (a, b) => a * b,
-    (g, _y, a, b) => [g.mul(b), g.mul(a)],
-    (a, b) => Math.imul(a, b),
-  ),
-  // d(a/b) = da/b − (a/b)/b·db
-  div: row(
-    4,
-    2,
-    'float',
-    3,
-    (a, b) => a / b,
-    (g, y, _a, b) => [g.div(b), g.mul(y).div(b).neg()],
-  ),
-  // d(a^b) = b·a^(b−1)·da + ln a·a^b·db; the first term is 0 at b = 0, the second at a = 0, its limit for b > 0. The branch that is not
-  // taken is kept finite, for the sake of higher derivatives.
-  pow: row(5, 2, 'float', 20, powReference, (g, y, a, b) => {
-    const [flat, zero] = [b.equal(0), a.equal(0)];
-    const exponent = flat.where(1, b);
-    return [g.mul(flat.where(0, exponent.mul(a.pow(exponent.sub(1))))), g.mul(zero.where(0, zero.where(1, a).log()).mul(y))];
-  }),
-  // d max(a,b) = [a>b]·da + [a<b]·db, halves at a tie; NaN in either operand gives NaN
-  maximum: row(
-    6,
-    2,
-    'same',
-    1,
-    (a, b) => Math.max(a, b),
-    (g, _y, a, b) => pickDerivative(g, a.greater(b), a.equal(b), b.greater(a)),
-  ),
-  minimum: row(
-    7,
-    2,
-    'same',
-    1,
-    (a, b) => Math.min(a, b),
-    (g, _y, a, b) => pickDerivative(g, a.less(b), a.equal(b), b.less(a)),
-  ),
-
-  // d(−a) = −da
-  neg: row(
-    8,
-    1,
-    'same',
-    1,
-    (a) => -a,
-    (g) => [g.neg()],
-  ),
-  // d|a| = sign(a)·da
-  abs: row(9, 1, 'same', 1, Math.abs, (g, _y, a) => [g.mul(a.sign())]),
-  sign: row(10, 1, 'same', 2, Math.sign, null),
-  floor: row(11, 1, 'float', 1, Math.floor, null),
-  ceil: row(12, 1, 'float', 1, Math.ceil, null),
+  index: { opcode: 0, arity: 0, typing: 'bits', cost: 1, reference: () => 0 },
+  add: { opcode: 1, arity: 2, typing: 'same', cost: 1, reference: (a, b) => a + b },
+  sub: { opcode: 2, arity: 2, typing: 'same', cost: 1, reference: (a, b) => a - b },
+  mul: { opcode: 3, arity: 2, typing: 'same', cost: 1, reference: (a, b) => a * b, integer: (a, b) => Math.imul(a, b) },
+  div: { opcode: 4, arity: 2, typing: 'float', cost: 3, reference: (a, b) => a / b },
+  pow: { opcode: 5, arity: 2, typing: 'float', cost: 20, reference: powReference },
+  maximum: { opcode: 6, arity: 2, typing: 'same', cost: 1, reference: (a, b) => Math.max(a, b) },
+  minimum: { opcode: 7, arity: 2, typing: 'same', cost: 1, reference: (a, b) => Math.min(a, b) },
+  neg: { opcode: 8, arity: 1, typing: 'same', cost: 1, reference: (a) => -a },
+  abs: { opcode: 9, arity: 1, typing: 'same', cost: 1, reference: Math.abs },
+  sign: { opcode: 10, arity: 1, typing: 'same', cost: 2, reference: Math.sign },
+  floor: { opcode: 11, arity: 1, typing: 'float', cost: 1, reference: Math.floor },
+  ceil: { opcode: 12, arity: 1, typing: 'float', cost: 1, reference: Math.ceil },
   // Ties go to the even neighbour, as IEEE 754, NumPy and PyTorch have it.
-  round: row(13, 1, 'float', 1, roundHalfToEven, null),
-  trunc: row(14, 1, 'float', 1, Math.trunc, null),
-  // d√a = da/(2√a)
-  sqrt: row(15, 1, 'float', 3, Math.sqrt, (g, y) => [g.div(y.mul(2))]),
-  // d eᵃ = eᵃ·da
-  exp: row(16, 1, 'float', 12, Math.exp, (g, y) => [g.mul(y)]),
-  // d(eᵃ−1) = eᵃ·da
-  expm1: row(17, 1, 'float', 14, Math.expm1, (g, _y, a) => [g.mul(a.exp())]),
-  // d ln a = da/a
-  log: row(18, 1, 'float', 12, Math.log, (g, _y, a) => [g.div(a)]),
-  // d ln(1+a) = da/(1+a)
-  log1p: row(19, 1, 'float', 14, Math.log1p, (g, _y, a) => [g.div(a.add(1))]),
-  // d sin a = cos a·da
-  sin: row(20, 1, 'float', 16, Math.sin, (g, _y, a) => [g.mul(a.cos())]),
-  // d cos a = −sin a·da
-  cos: row(21, 1, 'float', 16, Math.cos, (g, _y, a) => [g.mul(a.sin()).neg()]),
-  // d tanh a = (1−tanh²a)·da
-  tanh: row(22, 1, 'float', 16, Math.tanh, (g, y) => [g.mul(y.square().neg().add(1))]),
-  // σ' = σ(1−σ), which stays finite where eᵃ does not
-  sigmoid: row(
-    23,
-    1,
-    'float',
-    16,
-    (a) => 1 / (1 + Math.exp(-a)),
-    (g, y) => [g.mul(y).mul(y.neg().add(1))],
-  ),
-  // d erf a = 2/√π·e^(−a²)·da
-  erf: row(24, 1, 'float', 20, erfReference, (g, _y, a) => [g.mul(a.square().neg().exp()).mul(TWO_OVER_SQRT_PI)]),
-  // d erf⁻¹ a = √π/2·e^(y²)·da
-  erfInverse: row(25, 1, 'float', 24, erfInverseReference, (g, y) => [g.mul(y.square().exp()).div(TWO_OVER_SQRT_PI)]),
-  // relu' = [a>0]; 0 at the kink, as PyTorch has it
-  relu: row(
-    26,
-    1,
-    'same',
-    1,
-    (a) => (a < 0 ? 0 : a),
-    (g, y) => [y.greater(0).where(g, 0)],
-  ),
-
-  equal: row(27, 2, 'compare', 1, (a, b) => +(a === b), null),
-  notEqual: row(28, 2, 'compare', 1, (a, b) => +(a !== b), null),
-  less: row(29, 2, 'compare', 1, (a, b) => +(a < b), null),
-  lessEqual: row(30, 2, 'compare', 1, (a, b) => +(a <= b), null),
-  // The branch not taken gets an exact 0, so a NaN there does not leak.
-  where: row(
-    31,
-    3,
-    'select',
-    1,
-    (a, b, c) => (a !== 0 ? b : c),
-    (g, _y, a) => [null, a.where(g, 0), a.where(0, g)],
-  ),
-
-  bitwiseAnd: row(32, 2, 'bits', 1, (a, b) => a & b, null),
-  bitwiseOr: row(33, 2, 'bits', 1, (a, b) => a | b, null),
-  bitwiseXor: row(34, 2, 'bits', 1, (a, b) => a ^ b, null),
+  round: { opcode: 13, arity: 1, typing: 'float', cost: 1, reference: roundHalfToEven },
+  trunc: { opcode: 14, arity: 1, typing: 'float', cost: 1, reference: Math.trunc },
+  sqrt: { opcode: 15, arity: 1, typing: 'float', cost: 3, reference: Math.sqrt },
+  exp: { opcode: 16, arity: 1, typing: 'float', cost: 12, reference: Math.exp },
+  expm1: { opcode: 17, arity: 1, typing: 'float', cost: 14, reference: Math.expm1 },
+  log: { opcode: 18, arity: 1, typing: 'float', cost: 12, reference: Math.log },
+  log1p: { opcode: 19, arity: 1, typing: 'float', cost: 14, reference: Math.log1p },
+  sin: { opcode: 20, arity: 1, typing: 'float', cost: 16, reference: Math.sin },
+  cos: { opcode: 21, arity: 1, typing: 'float', cost: 16, reference: Math.cos },
+  tanh: { opcode: 22, arity: 1, typing: 'float', cost: 16, reference: Math.tanh },
+  sigmoid: { opcode: 23, arity: 1, typing: 'float', cost: 16, reference: (a) => 1 / (1 + Math.exp(-a)) },
+  erf: { opcode: 24, arity: 1, typing: 'float', cost: 20, reference: erfReference },
+  erfInverse: { opcode: 25, arity: 1, typing: 'float', cost: 24, reference: erfInverseReference },
+  relu: { opcode: 26, arity: 1, typing: 'same', cost: 1, reference: (a) => (a < 0 ? 0 : a) },
+  equal: { opcode: 27, arity: 2, typing: 'compare', cost: 1, reference: (a, b) => +(a === b) },
+  notEqual: { opcode: 28, arity: 2, typing: 'compare', cost: 1, reference: (a, b) => +(a !== b) },
+  less: { opcode: 29, arity: 2, typing: 'compare', cost: 1, reference: (a, b) => +(a < b) },
+  lessEqual: { opcode: 30, arity: 2, typing: 'compare', cost: 1, reference: (a, b) => +(a <= b) },
+  where: { opcode: 31, arity: 3, typing: 'select', cost: 1, reference: (a, b, c) => (a !== 0 ? b : c) },
+  bitwiseAnd: { opcode: 32, arity: 2, typing: 'bits', cost: 1, reference: (a, b) => a & b },
+  bitwiseOr: { opcode: 33, arity: 2, typing: 'bits', cost: 1, reference: (a, b) => a | b },
+  bitwiseXor: { opcode: 34, arity: 2, typing: 'bits', cost: 1, reference: (a, b) => a ^ b },
   // The shift count is taken modulo 32.
-  shiftLeft: row(35, 2, 'bits', 2, (a, b) => a << b, null),
+  shiftLeft: { opcode: 35, arity: 2, typing: 'bits', cost: 2, reference: (a, b) => a << b },
   // Zeros move in from the left.
-  shiftRight: row(36, 2, 'bits', 2, (a, b) => (a >>> b) | 0, null),
+  shiftRight: { opcode: 36, arity: 2, typing: 'bits', cost: 2, reference: (a, b) => (a >>> b) | 0 },
   // Threefry-2x32-20 of counter (0, c) under key (a, b); its two words combined by xor, as JAX's partitionable bits are.
-  threefry: row(37, 3, 'bits', 120, (a, b, c) => threefryBits(a, b, c), null),
-
-  toFloat: row(
-    38,
-    1,
-    'toFloat',
-    1,
-    (a) => a,
-    (g) => [g],
-  ),
+  threefry: { opcode: 37, arity: 3, typing: 'bits', cost: 120, reference: (a, b, c) => threefryBits(a, b, c) },
+  toFloat: { opcode: 38, arity: 1, typing: 'toFloat', cost: 1, reference: (a) => a },
   // Towards zero; NaN becomes 0, and values outside 32 bits become the nearest end, as WASM's saturating conversion does.
-  toInt: row(39, 1, 'toInt', 1, (a) => (Number.isNaN(a) ? 0 : Math.min(2147483647, Math.max(-2147483648, Math.trunc(a)))), null),
-
-  // d(a mod b) = da − ⌊a/b⌋·db; the quotient is had from the result, since ⌊a/b⌋ of a rounded a/b may be the next whole number. It is −1 where
-  // the result is b: by rounding, or where b is infinite and has the other sign.
+  toInt: {
+    opcode: 39,
+    arity: 1,
+    typing: 'toInt',
+    cost: 1,
+    reference: (a) => (Number.isNaN(a) ? 0 : Math.min(2147483647, Math.max(-2147483648, Math.trunc(a)))),
+  },
   // (40 to 55 are the fused forms of `wasm/opcode.ts`.)
-  remainder: row(
-    56,
-    2,
-    'same',
-    12,
-    floatRemainder,
-    (g, y, a, b) => [g, g.mul(y.equal(b).where(1, y.sub(a).div(b).round()))],
-    (a, b) => (b === 0 ? 0 : ((a % b) + b) % b),
-  ),
+  remainder: {
+    opcode: 56,
+    arity: 2,
+    typing: 'same',
+    cost: 12,
+    reference: floatRemainder,
+    integer: (a, b) => (b === 0 ? 0 : ((a % b) + b) % b),
+  },
 } as const satisfies Record<string, ScalarRow>;
 
 export type ScalarName = keyof typeof scalars;
@@ -233,11 +106,6 @@ export function scalarRow(name: ScalarName): ScalarRow {
 /** What a cast to another element type makes of a value. */
 export function castValue(value: number, dtype: DType): number {
   return dtypes[dtype].round(scalarRow(isFloat(dtype) ? 'toFloat' : 'toInt').reference(value, 0, 0));
-}
-
-function pickDerivative(g: Tensor, first: Tensor, tie: Tensor, second: Tensor): Tensor[] {
-  const half = tie.where(g.mul(0.5), 0);
-  return [first.where(g, half), second.where(g, half)];
 }
 
 /** IEEE 754 pow as C has it: unlike `**`, 1^NaN and (−1)^±∞ are 1. */

@@ -38,8 +38,22 @@ export {
 export { parseNpy, serializeNpy } from './io/npy.ts';
 export { parseSafetensors, type Safetensors, serializeSafetensors } from './io/safetensors.ts';
 export { type BarlowTwinsLoss, type BarlowTwinsOptions, barlowTwins } from './methods/barlowTwins.ts';
-export { type Method, type MethodLoss, type MethodName, methodNamed, methods } from './methods/index.ts';
-export type { ChoiceOption, MethodOption, NumberOption } from './methods/options.ts';
+export { byol } from './methods/byol.ts';
+export { type MethodName, methodNamed, methods } from './methods/index.ts';
+export {
+  type Advice,
+  type Course,
+  type LearnedGroup,
+  Learner,
+  type Method,
+  type MethodLoss,
+  type Outcome,
+  type Setting,
+  type Step,
+} from './methods/learner.ts';
+export type { ChoiceOption, MethodOption, NumberOption, OptionTable, OptionValues } from './methods/options.ts';
+export { type SimCLRDialect, type SimCLRLoss, type SimCLROptions, simclr, simclrDialects } from './methods/simclr.ts';
+export { simsiam } from './methods/simsiam.ts';
 export { type VICRegDialect, type VICRegLoss, type VICRegOptions, vicreg, vicregDialects } from './methods/vicreg.ts';
 export { type WMSEDistance, type WMSELoss, type WMSEOptions, wmse } from './methods/wmse.ts';
 export * as functional from './nn/functional.ts';
@@ -60,6 +74,7 @@ export {
   SmallConvNet,
 } from './nn/networks.ts';
 export { type LoadOptions, prefixesOf, readSlots, type StateDict, writeSlots } from './nn/state.ts';
+export { clipByNorm } from './optim/clip.ts';
 export { moveAverage } from './optim/ema.ts';
 export { Optimizer, type ParameterGroup, type UpdateContext, type UpdateRule } from './optim/optimizer.ts';
 export { Adam, type AdamHyper, AdamW, LARS, type LARSHyper, type OptimizerOptions, SGD, type SGDHyper } from './optim/rules.ts';

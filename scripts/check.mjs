@@ -20,6 +20,7 @@ const steps = [
   { name: 'types', command: () => tool('typescript/bin/tsc') },
   { name: 'lint and format', command: () => tool('@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '--colors=off') },
   { name: 'boundaries', command: () => script('boundaries.mjs') },
+  { name: 'circles', command: () => script('circles.mjs') },
   { name: 'hygiene', command: () => script('hygiene.mjs') },
   { name: 'unused code', command: () => tool('knip/bin/knip.js') },
   { name: 'pack', command: () => ['npm', 'pack', '--ignore-scripts', '--pack-destination', packed] },

@@ -34,11 +34,11 @@ function edgesOf(file) {
       kind: type || !hasValue(clause) ? 'type' : 'value',
     })),
     ...[...text.matchAll(bare)].map(([, , path]) => ({ to: to(path), kind: 'value' })),
-    ...[...text.matchAll(dynamic)].map(([match, , path], _i) => ({ to: to(path), kind: isTypeQuery(text, match) ? 'type' : 'dynamic' })),
+    ...[...text.matchAll(dynamic)].map(([match, , path]) => ({ to: to(path), kind: isTypeQuery(text, match) ? 'type' : 'dynamic' })),
   ];
 }
 
-/** `typeof import('…')` and `import('…').Name` in a type are types; a call is awaited or chained. */
+/** `typeof import('…')` is a type. */
 function isTypeQuery(text, match) {
   const at = text.indexOf(match);
   return /typeof\s*$/.test(text.slice(Math.max(0, at - 10), at));

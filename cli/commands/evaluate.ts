@@ -1,9 +1,15 @@
 import { named } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
-import type { Encoder } from '../../models/nn/networks.ts';
-import { lackingLabels, scoreEncoder, scorePixels, unseenLabels } from '../../models/train/evaluate.ts';
-import { initialEncoder } from '../../models/train/trainer.ts';
+import {
+  type FeatureScores,
+  lackingLabels,
+  type ScoreOptions,
+  scoreEncoder,
+  scorePixels,
+  unseenLabels,
+} from '../../models/train/evaluate.ts';
+import { initialEncoder, learnerOf, type TrainedEncoder } from '../../models/train/trainer.ts';
 import { checkAgreement, dataChanges } from '../agreement.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
@@ -18,7 +24,7 @@ interface Finish {
   readonly folder: RunFolder;
   readonly config: RunConfig;
   readonly dataset: ImageDataset;
-  readonly encoder: Encoder;
+  readonly encoders: readonly TrainedEncoder[];
   readonly lines: readonly MetricsLine[];
   readonly evaluate: boolean;
   readonly json: boolean;
@@ -26,8 +32,20 @@ interface Finish {
   readonly pause: () => Promise<void>;
 }
 
-/** Scores the run's encoder beside an untrained one and the pixels, prints the table, and writes results and report into the folder. */
-export async function finishRun({ folder, config, dataset, encoder, lines, evaluate: scored, json, say, pause }: Finish): Promise<void> {
+/** The scores of each encoder, by what `title` calls it. */
+async function scoresOf(
+  encoders: readonly Pick<TrainedEncoder, 'name' | 'encoder'>[],
+  title: (name: string | null) => string,
+  dataset: ImageDataset,
+  options: ScoreOptions,
+): Promise<Results> {
+  const scores: [string, FeatureScores][] = [];
+  for (const { name, encoder } of encoders) scores.push([title(name), await scoreEncoder(encoder, dataset, options)]);
+  return Object.fromEntries(scores);
+}
+
+/** Scores the run's encoders beside an untrained one and the pixels, prints the table, and writes results and report into the folder. */
+export async function finishRun({ folder, config, dataset, encoders, lines, evaluate: scored, json, say, pause }: Finish): Promise<void> {
   let results: Results | null = null;
   if (scored) {
     say('scoring the frozen features …');
@@ -35,7 +53,12 @@ export async function finishRun({ folder, config, dataset, encoder, lines, evalu
     const random = initialEncoder(config.training, dataset.train.images.shape[1]!);
     const pixels = await scorePixels(dataset, options);
     results = {
-      [`trained (${config.training.method})`]: await scoreEncoder(encoder, dataset, options),
+      ...(await scoresOf(
+        encoders,
+        (name) => `trained (${config.training.method}${name === null ? '' : `, ${name} encoder`})`,
+        dataset,
+        options,
+      )),
       'random encoder': await scoreEncoder(random, dataset, options),
       ...(pixels && { 'raw pixels': pixels }),
     };
@@ -67,7 +90,7 @@ export const evaluate: Command = {
       throw new UsageError('eval needs either --run FOLDER or --weights FILE.safetensors');
     const seed = input.whole('seed') ?? 0;
     await startBackend(input);
-    const { encoder, dataset } = run === undefined ? await fromWeights(input, weights!) : await fromRun(input, run);
+    const { encoders, dataset } = run === undefined ? await fromWeights(input, weights!) : await fromRun(input, run);
     const lacking = lackingLabels(dataset);
     check(
       lacking === null,
@@ -76,13 +99,13 @@ export const evaluate: Command = {
     );
     const unseen = unseenLabels(dataset);
     if (unseen !== null) complain(`warning: ${named(dataset.name)}: ${unseen}`);
-    const results: Results = { encoder: await scoreEncoder(encoder, dataset, { seed }) };
+    const results = await scoresOf(encoders, (name) => (name === null ? 'encoder' : `${name} encoder`), dataset, { seed });
     print(input.flag('json') ? jsonOf(results) : table(scoreHeader, scoreRows(results)));
   },
 };
 
 interface Subject {
-  readonly encoder: Encoder;
+  readonly encoders: readonly Pick<TrainedEncoder, 'name' | 'encoder'>[];
   readonly dataset: ImageDataset;
 }
 
@@ -90,7 +113,10 @@ async function fromWeights(input: Input, path: string): Promise<Subject> {
   const loaded = await loadEncoder(input, path);
   const dataset = await openDataset(dataSource(input));
   checkChannels(loaded, dataset, path);
-  return { encoder: loaded.encoder, dataset: { ...dataset, ...scaleOf(input, loaded.metadata, dataset, path) } };
+  return {
+    encoders: [{ name: null, encoder: loaded.encoder }],
+    dataset: { ...dataset, ...scaleOf(input, loaded.metadata, dataset, path) },
+  };
 }
 
 async function fromRun(input: Input, path: string): Promise<Subject> {
@@ -112,7 +138,8 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   // Other images are normalised as those were that the encoder has seen.
   const { mean, deviation } = other && opened.train.images.dtype === 'u8' ? (saved.identity ?? (await openDataset(source))) : opened;
   const dataset = { ...opened, mean, deviation };
-  const encoder = initialEncoder(training, dataset.train.images.shape[1]!);
-  encoder.loadStateDict(checkpoint.tensors, { prefix: 'encoder.' });
-  return { encoder, dataset };
+  const [count, channels] = dataset.train.images.shape as [number, number];
+  const { learner, encoders } = learnerOf(training, { channels, count });
+  learner.loadStateDict(checkpoint.tensors, { ignore: ['optimizer.'] });
+  return { encoders, dataset };
 }

@@ -5,7 +5,7 @@ import { check, TensegrityError } from '../../engine/errors.ts';
 import { grad, type Tensor, tensor } from '../../engine/index.ts';
 import { type Shape, show } from '../../engine/shape.ts';
 import { ensureFolder, readArray, writeArray } from '../../models/io/node.ts';
-import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
+import { methodNamed, pairLosses } from '../../models/methods/index.ts';
 import { epsilonAdvice } from '../../models/train/monitor.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
@@ -23,7 +23,7 @@ const options: OptionTable = {
 
 export const loss: Command = {
   summary: 'Compute a loss and its gradients from embeddings that any framework wrote',
-  usage: `${Object.keys(methods).join('|')} ZA.npy ZB.npy [options]`,
+  usage: `${pairLosses.join('|')} ZA.npy ZB.npy [options]`,
   positionals: [3, 3],
   options,
   examples: [
@@ -34,9 +34,11 @@ export const loss: Command = {
   ],
   run: async (input) => {
     const [word, pathA, pathB] = input.positionals as [string, string, string];
-    const name = chosen('the method', word, Object.keys(methods) as MethodName[]);
+    const name = chosen('the method', word, pairLosses);
+    const { title, configure } = methodNamed(name);
     const given = readMethodOptions(input, name);
-    const compute = asUsage(() => methodNamed(name).configure(given));
+    // Those of `pairLosses` have one.
+    const compute = asUsage(() => configure!(given));
     const advice = epsilonAdvice(name, given);
     const seed = input.whole('seed') ?? 0;
     const folder = input.text('grad');
@@ -55,7 +57,7 @@ export const loss: Command = {
       lost.length === 0,
       'data',
       () =>
-        `${methodNamed(name).title} of these finite embeddings is not finite in ${za.dtype}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; ${advice ?? 'their values or their covariance may be out of range'}${za.dtype === 'f64' ? '' : ' (--backend cpu computes f64 files in f64)'}`,
+        `${title} of these finite embeddings is not finite in ${za.dtype}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; ${advice ?? 'their values or their covariance may be out of range'}${za.dtype === 'f64' ? '' : ' (--backend cpu computes f64 files in f64)'}`,
     );
     if (folder !== undefined) {
       const arrays = await Promise.all(gradients.map((gradient) => gradient.toHost()));

@@ -29,18 +29,28 @@ const PROFILED_STEPS = 20;
 
 const names = <Name extends string>(table: Readonly<Record<Name, unknown>>): Name[] => Object.keys(table) as Name[];
 
+/** The methods' widths: vicreg's, and those of each method that has others, as 'w-mse: 1024-32'. */
+function defaultWidths(): string {
+  const usual = methods.vicreg.widths.join('-');
+  const own = Object.entries(methods).map(([name, { widths }]) => [name, widths.join('-')] as const);
+  return [usual, ...own.filter(([, widths]) => widths !== usual).map(([name, widths]) => `${name}: ${widths}`)].join('; ');
+}
+
 const runOptions: OptionTable = {
   ...datasetOptions,
   method: { type: 'string', value: names(methods).join('|'), help: 'the loss to train with (vicreg)' },
   encoder: { type: 'string', value: names(encoders).join('|'), help: 'the network to train (small-conv)' },
   stem: { type: 'string', value: 'cifar|imagenet', help: 'first layer of a ResNet (cifar)' },
-  expander: { type: 'string', value: 'N-N-…', help: "widths of the head's layers (256-256-256; w-mse: 1024-32)" },
+  expander: { type: 'string', value: 'N-N-…', help: `widths of the head's layers (${defaultWidths()})` },
   augment: { type: 'string', value: names(augmentations).join('|'), help: 'how views are made (reference)' },
   epochs: { type: 'string', value: 'N', help: 'how often every image is seen (5; embedded data: 10)' },
   batch: { type: 'string', value: 'N', help: 'images in a step (256)' },
   optimizer: { type: 'string', value: names(optimizers).join('|'), help: 'how gradients move the weights (adam)' },
   lr: { type: 'string', value: 'X', help: 'learning rate after the warm-up (1e-3)' },
   'weight-decay': { type: 'string', value: 'X', help: 'pull of the weights towards 0 (1e-6)' },
+  decay: { type: 'string', value: 'all|weights', help: 'what weight decay pulls: weights alone, without biases and norms (all)' },
+  momentum: { type: 'string', value: 'X', help: 'of sgd and lars (.9)' },
+  clip: { type: 'string', value: 'X', help: 'norm that all gradients together are scaled down to (none)' },
   warmup: { type: 'string', value: 'X', help: 'part of all steps in which the learning rate rises (.1); then half a cosine' },
   seed: { type: 'string', value: 'N', help: 'everything random is drawn from it (0)' },
   ...methodOptionTable,
@@ -77,6 +87,7 @@ export const train: Command = {
       ['metrics.jsonl', 'what was shown, a line a step'],
       ['checkpoint.safetensors', 'where it stands, for --resume and eval --run'],
       ['encoder.safetensors', 'at the end: the trained encoder, for embed, eval --weights, and PyTorch'],
+      ['encoder-second.safetensors', "the second view's, where it has one of its own"],
       ['lock', 'while a process trains it: no other may'],
       ['results.json, report.html', 'at the end: scores and curves'],
     ],
@@ -163,12 +174,12 @@ export const train: Command = {
 
     try {
       await trainLoop({ trainer, dataset, identity, folder, config, lines, progress, checkpointEvery, interruption });
-      await folder.saveEncoder(trainer, dataset);
+      await folder.saveEncoders(trainer, dataset);
       await finishRun({
         folder,
         config,
         dataset,
-        encoder: trainer.encoder,
+        encoders: trainer.encoders,
         lines,
         evaluate: scored,
         json,
@@ -281,6 +292,9 @@ function readConfig(input: Input): RunConfig {
     optimizer: input.choice<OptimizerName>('optimizer', names(optimizers)),
     learningRate: input.number('lr'),
     weightDecay: input.number('weight-decay'),
+    decay: input.choice('decay', ['all', 'weights']),
+    momentum: input.number('momentum'),
+    clip: input.number('clip'),
     warmup: input.number('warmup'),
     seed: input.number('seed'),
   };
@@ -310,12 +324,12 @@ function defaultFolder({ method }: TrainingConfig): string {
 }
 
 function opening({ training, source }: RunConfig, { train: split }: ImageDataset, trainer: Trainer, backend: string, path: string): string {
-  const parameters = (slots: readonly { size: number }[]): string => {
-    const count = slots.reduce((sum, { size }) => sum + size, 0);
-    return count < 1e6 ? `${Math.round(count / 1e3)}K` : `${(count / 1e6).toFixed(1)}M`;
-  };
+  const sizeOf = (slots: readonly { size: number }[]): number => slots.reduce((sum, { size }) => sum + size, 0);
+  const shownCount = (count: number): string => (count < 1e6 ? `${Math.round(count / 1e3)}K` : `${(count / 1e6).toFixed(1)}M`);
+  const own = sizeOf(trainer.encoder.parameters());
+  const learned = sizeOf(trainer.learner.learned().flatMap(({ parameters }) => parameters));
   return [
     `${methods[training.method].title} on ${named(source.data)}: ${split.images.shape[0]} images of ${split.images.shape.slice(1).join('×')}, ${training.epochs} epochs of ${trainer.stepsPerEpoch} steps, batch ${training.batchSize}`,
-    `${training.encoder} (${parameters(trainer.encoder.parameters())} parameters) + head ${training.widths.join('-')} (${parameters(trainer.head.parameters())}), ${training.optimizer} ${training.learningRate}, backend ${backend}; run folder ${named(path)}`,
+    `${training.encoder} (${shownCount(own)} parameters) + head ${training.widths.join('-')} (${shownCount(learned - own)}), ${training.optimizer} ${training.learningRate}, backend ${backend}; run folder ${named(path)}`,
   ].join('\n');
 }

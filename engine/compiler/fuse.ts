@@ -1,7 +1,8 @@
 import { type Node, type OpName, topologicalOrder } from '../graph.ts';
 import { sameShape, sizeOf } from '../shape.ts';
 import { append, Heap, Reach } from './collections.ts';
-import { isContiguous, isMovement, type Layout, type Located } from './layout.ts';
+import { isContiguous, type Layout } from './layout.ts';
+import { isMovement, type Located } from './locate.ts';
 import { costOf } from './program.ts';
 
 /** A kernel to be. */

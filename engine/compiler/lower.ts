@@ -1,6 +1,7 @@
 import type { Node, OpName } from '../graph.ts';
 import { type Draft, isElementwise, isPosition, leafKey } from './fuse.ts';
-import { contiguous, isMovement, type Layout, type Located } from './layout.ts';
+import { contiguous, type Layout } from './layout.ts';
+import { isMovement, type Located } from './locate.ts';
 import type { ConvKernel, GemmKernel, Kernel, MapKernel, Program, Reduction, View } from './plan.ts';
 import { ProgramBuilder, scalarOf, type Value } from './program.ts';
 

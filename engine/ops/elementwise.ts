@@ -1,11 +1,12 @@
 import { shown } from '../arguments.ts';
-import { isMovement } from '../compiler/layout.ts';
+import { isMovement } from '../compiler/locate.ts';
 import { checkDType, type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
 import type { Node } from '../graph.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
 import { broadcastShapes } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
+import { derivatives } from './derivatives.ts';
 import { expand } from './movement.ts';
 import { apply, isTensor, type Rule } from './rule.ts';
 import { fullNode } from './source.ts';
@@ -39,14 +40,14 @@ export const scalarRule: Rule<'scalar'> = {
     return { shape: inputs[0]!.shape, dtype: typings[row.typing](dtype).result };
   },
   vjp: ({ g, inputs, output, attributes: { fn } }) => {
-    const { derivative, arity } = scalarRow(fn);
+    const derivative = derivatives[fn];
     if (!derivative) return inputs.map(() => null);
     const [a, b, c] = inputs;
     const guard = maySettle(fn, output.node.inputs) ? settled : (_: Tensor, cotangent: Tensor): Tensor => cotangent;
     const cotangents = derivative(g, output, a!, b ?? a!, c ?? a!);
     // A cotangent has its operand's type: this is where a cast's derivative casts back.
     return cotangents
-      .slice(0, arity)
+      .slice(0, scalarRow(fn).arity)
       .map((cotangent, i) => (isFloat(inputs[i]!.dtype) && cotangent ? cast(guard(g, cotangent), inputs[i]!.dtype) : null));
   },
 };

@@ -1,5 +1,6 @@
 import { options, shown } from '../arguments.ts';
-import { contiguous, moved } from '../compiler/layout.ts';
+import { contiguous } from '../compiler/layout.ts';
+import { moved } from '../compiler/locate.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import type { Node } from '../graph.ts';

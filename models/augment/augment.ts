@@ -12,6 +12,8 @@ type Range = readonly [low: number, high: number];
 export interface Augmentation {
   /** Random resized crop: the window's part of the area, and its width over its height (drawn evenly in logarithm). */
   readonly crop?: { readonly scale: Range; readonly ratio?: Range };
+  /** The view's height and width; the image's, unless given. Small views beside large ones are SwAV's and DINO's multi-crop. */
+  readonly size?: readonly [height: number, width: number];
   /** Probability that left and right are exchanged. */
   readonly flip?: number;
   /** With probability p: factors from 1 ± brightness, contrast and saturation, and turns of the hue within ± hue, in this order. */
@@ -30,7 +32,7 @@ export interface Augmentation {
   readonly solarise?: { readonly p: number; readonly threshold?: number };
 }
 
-/** Images [N, C, H, W] in [0, 1] → the same shape and range; the same key gives the same views. */
+/** Images [N, C, H, W] in [0, 1] → the same range, and the same shape unless the view has a size; the same key gives the same views. */
 export type Augment = (images: Tensor, key: Key) => Tensor;
 
 /** `count` independent draws from [0, 1) for each of `n` images, each of shape [n, 1, 1, 1]. */
@@ -72,8 +74,8 @@ const RATIO: Range = [3 / 4, 4 / 3];
 
 /** What is done, in this order. A step that the configuration does not ask for is null, and costs nothing. */
 const steps: { readonly [Name in string]: (config: Augmentation) => Augment | null } = {
-  cropAndFlip: ({ crop: cropping, flip = 0 }) => {
-    if (!cropping && flip === 0) return null;
+  cropAndFlip: ({ crop: cropping, flip = 0, size }) => {
+    if (!cropping && flip === 0 && !size) return null;
     const { scale = WHOLE, ratio = cropping ? RATIO : WHOLE } = cropping ?? {};
     return (images, key) => {
       const [area, aspect, x, y, flipped] = draws(images.shape[0]!, 5, key).map((draw) => draw.flatten()) as [
@@ -88,7 +90,8 @@ const steps: { readonly [Name in string]: (config: Augmentation) => Augment | nu
       const width = surface.mul(widthOverHeight).sqrt().minimum(1);
       const height = surface.div(widthOverHeight).sqrt().minimum(1);
       const centre = (draw: Tensor, extent: Tensor): Tensor => within(draw, [-1, 1]).mul(extent.neg().add(1));
-      return crop(images, { width, height, x: centre(x, width), y: centre(y, height), flip: flipped.less(flip) });
+      const window = { width, height, x: centre(x, width), y: centre(y, height), flip: flipped.less(flip) };
+      return crop(images, window, size ?? [images.shape[2]!, images.shape[3]!]);
     };
   },
   jitter: ({ jitter }) => {
@@ -164,7 +167,9 @@ const range = (name: string, most = Infinity): Setting => ({ name, range: true, 
 
 /** The settings that each step has; some steps are a probability alone. */
 const settings: {
-  readonly [Name in keyof Augmentation]-?: Setting | { readonly [Part in keyof Extract<Augmentation[Name], object>]-?: Setting };
+  readonly [Name in Exclude<keyof Augmentation, 'size'>]-?:
+    | Setting
+    | { readonly [Part in keyof Extract<Augmentation[Name], object>]-?: Setting };
 } = {
   crop: { scale: { ...range('crop scale', 1), required }, ratio: range('crop ratio') },
   flip: probability('flip'),
@@ -181,7 +186,12 @@ const settings: {
 };
 
 function checkAugmentation(config: Augmentation): void {
-  checkNames('augmentation', config, settings);
+  checkNames('augmentation', config, { ...settings, size: 0 });
+  if (config.size !== undefined) {
+    const whole =
+      Array.isArray(config.size) && config.size.length === 2 && config.size.every((side) => Number.isSafeInteger(side) && side >= 1);
+    check(whole, 'argument', () => `augmentation: size must be [height, width], whole numbers ≥ 1, got ${JSON.stringify(config.size)}`);
+  }
   for (const [step, known] of Object.entries(settings)) {
     const given: unknown = config[step as keyof Augmentation];
     if (given === undefined) continue;
@@ -217,9 +227,9 @@ const imagenet = {
 
 const SIGMA: Range = [0.1, 2];
 
-/** The two views' augmentations, by the name that the command and run folders use. */
+/** The views' augmentations, by the name that the command and run folders use. */
 export const augmentations = {
-  /** ssl-methods.md §7: for small grey images. */
+  /** For small grey images. */
   reference: repeated({ crop: { scale: [0.3, 1] }, flip: 0.5, jitter: { brightness: 0.4, contrast: 0.4, p: 0.8 } }),
   /** VICReg's code (facebookresearch/vicreg:augmentations.py): the first view is always blurred, the second is sometimes solarised. */
   vicreg: [
@@ -228,7 +238,7 @@ export const augmentations = {
   ],
   /** VICReg's paper, appendix C.1: both views alike. */
   symmetric: repeated({ ...imagenet, blur: { sigma: SIGMA, p: 0.5 }, solarise: { p: 0.1 } }),
-} as const satisfies Record<string, readonly [Augmentation, Augmentation]>;
+} as const satisfies Record<string, readonly Augmentation[]>;
 
 function repeated(config: Augmentation): readonly [Augmentation, Augmentation] {
   return [config, config];

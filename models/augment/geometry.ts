@@ -12,12 +12,12 @@ export interface Window {
   readonly flip: Tensor;
 }
 
-/** The windows of images [N, C, H, W], enlarged to the images' size, bilinearly: crop, resize and flip in one sampling. */
-export function crop(images: Tensor, { width, height, x, y, flip }: Window): Tensor {
-  const [n, , rows, columns] = images.shape;
+/** The windows of images [N, C, H, W], brought to `size` [rows, columns], bilinearly: crop, resize and flip in one sampling. */
+export function crop(images: Tensor, { width, height, x, y, flip }: Window, size: readonly [number, number]): Tensor {
+  const n = images.shape[0];
   const none = zeros([n!]);
   const theta = stack([stack([flip.where(width.neg(), width), none, x], -1), stack([none, height, y], -1)], 1);
-  return gridSample(images, affineGrid(theta, [rows!, columns!]), { padding: 'border' });
+  return gridSample(images, affineGrid(theta, size), { padding: 'border' });
 }
 
 /**

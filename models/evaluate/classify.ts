@@ -132,7 +132,7 @@ export interface LinearProbeOptions {
 
 /**
  * The linear probe: a linear classifier trained on frozen features, standardised by the training set's mean and deviation, with Adam and
- * cross-entropy. The network never sees the labels. (ssl-methods.md §4 and §7; Z. Zhang et al., ICML 2016, introduced probes)
+ * cross-entropy. The network never sees the labels. (see docs/models.md; Z. Zhang et al., ICML 2016, introduced probes)
  * @returns accuracy and predictions on the test set.
  * @throws TensegrityError `shape`, `dtype`, `argument` for features and labels that do not fit.
  */

@@ -1,7 +1,10 @@
 import { options } from '../../engine/arguments.ts';
 import { diagonal, type Tensor } from '../../engine/index.ts';
+import { Expander } from '../nn/networks.ts';
 import { crossCorrelation } from '../regularizers/crossCorrelation.ts';
 import { offDiagonal } from '../regularizers/statistics.ts';
+import { ofEmbeddings } from './learner.ts';
+import { number } from './options.ts';
 
 export interface BarlowTwinsOptions {
   /** Weight λ of the off-diagonal part; .0051, unless given (solo-learn: .005). */
@@ -29,3 +32,26 @@ export function barlowTwins(za: Tensor, zb: Tensor, given: BarlowTwinsOptions = 
   };
   return { loss: parts.onDiagonal.add(parts.offDiagonal.mul(lambda)).mul(scale), ...parts };
 }
+
+export const barlowTwinsMethod = () =>
+  ofEmbeddings({
+    title: 'Barlow Twins',
+    source: 'J. Zbontar et al., ICML 2021; facebookresearch/barlowtwins',
+    parts: ['onDiagonal', 'offDiagonal'],
+    options: {
+      offDiagonal: number(0.0051, 'weight of the off-diagonal part'),
+      scale: number(1, 'factor of the whole loss'),
+      epsilon: number(1e-5, 'added to the variance inside the root'),
+    },
+    training: {},
+    widths: [256, 256, 256],
+    advice: {
+      // The loss sees each dimension divided by its deviation.
+      watched: 'normalizedDeviation',
+      collapsed: 'lower --lr, or lengthen --warmup',
+      redundant: 'raise the weight of the off-diagonal part (--off-diagonal)',
+      epsilon: 1e-5,
+    },
+    head: (inputs, widths, options) => new Expander(inputs, widths, { ...options, bias: false }),
+    loss: barlowTwins,
+  });

@@ -20,9 +20,10 @@ export interface ChoiceOption<Choice extends string = string> {
 }
 
 export type MethodOption = NumberOption | ChoiceOption;
+export type OptionTable = Readonly<Record<string, MethodOption>>;
 
 /** The values that a table of options stands for; an option without default may be absent. */
-export type OptionValues<Table extends Readonly<Record<string, MethodOption>>> = {
+export type OptionValues<Table extends OptionTable> = {
   readonly [Name in keyof Table]?: Table[Name] extends ChoiceOption<infer Choice> ? Choice : number;
 };
 
@@ -46,7 +47,7 @@ export function choice<Choice extends string>(
  * Values checked against a table, its defaults filled in.
  * @throws TensegrityError `argument` naming an unknown option, or a value outside its range and what would be right.
  */
-export function resolveOptions<Table extends Readonly<Record<string, MethodOption>>>(
+export function resolveOptions<Table extends OptionTable>(
   table: Table,
   given: Readonly<Record<string, unknown>>,
   what: string,

@@ -1,7 +1,11 @@
 import { checkChoice, options } from '../../engine/arguments.ts';
+import { check } from '../../engine/errors.ts';
 import type { Tensor } from '../../engine/index.ts';
+import { type EncoderName, Expander, encoders } from '../nn/networks.ts';
 import { covariance, invariance, type VarianceHinge, variance } from '../regularizers/information.ts';
 import { checkViews } from '../regularizers/statistics.ts';
+import { ofEmbeddings } from './learner.ts';
+import { choice, number } from './options.ts';
 
 /**
  * What each dialect makes of the invariance (mean over samples and dimensions) and of the sums over both views of variance and covariance term.
@@ -64,3 +68,43 @@ export function vicreg(za: Tensor, zb: Tensor, given: VICRegOptions = {}): VICRe
   };
   return { loss: parts.invariance.mul(lambda).add(parts.variance.mul(mu)).add(parts.covariance.mul(nu)), ...parts };
 }
+
+export const vicregMethod = () =>
+  ofEmbeddings({
+    title: 'VICReg',
+    source: 'A. Bardes, J. Ponce, Y. LeCun, ICLR 2022; facebookresearch/vicreg',
+    parts: ['invariance', 'variance', 'covariance'],
+    options: {
+      invariance: number(25, 'weight of the invariance term'),
+      variance: number(25, 'weight of the variance term'),
+      covariance: number(1, 'weight of the covariance term'),
+      gamma: number(1, 'standard deviation that each dimension must reach'),
+      epsilon: number(1e-4, 'added to the variance inside the root'),
+      dialect: choice(vicregDialects, 'official', 'whose loss of this name'),
+      branches: choice(['shared', 'separate'], 'shared', 'whether both views have one encoder and expander, or each its own'),
+      secondEncoder: choice(
+        ['same', ...(Object.keys(encoders) as EncoderName[])] as const,
+        'same',
+        "architecture of the second view's encoder, with --branches separate",
+      ),
+    },
+    training: {},
+    widths: [256, 256, 256],
+    advice: {
+      watched: 'deviation',
+      collapsed: 'raise the weight of the variance term (--variance)',
+      redundant: 'raise the weight of the covariance term (--covariance)',
+      epsilon: 1e-4,
+    },
+    head: (inputs, widths, options) => new Expander(inputs, widths, options),
+    loss: (za, zb, { branches: _branches, secondEncoder: _secondEncoder, ...options }) => vicreg(za, zb, options),
+    // Nothing in the loss needs the branches to share weights, or an architecture. (§3, "Method", of the paper)
+    second: ({ options: { branches = 'shared', secondEncoder = 'same' }, encoder, key }) => {
+      check(
+        branches === 'separate' || secondEncoder === 'same',
+        'argument',
+        () => `VICReg: a second encoder '${secondEncoder}' needs branches of their own; set branches to separate`,
+      );
+      return branches === 'shared' ? null : encoder({ key: key(2), name: secondEncoder === 'same' ? undefined : secondEncoder });
+    },
+  });

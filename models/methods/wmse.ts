@@ -4,8 +4,11 @@ import { type Key, permutation, split, stack, type Tensor } from '../../engine/i
 import { checkTensors } from '../../engine/ops/rule.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 import { cosineSimilarity, meanSquaredError } from '../nn/functional.ts';
+import { MLP } from '../nn/networks.ts';
 import { checkViews } from '../regularizers/statistics.ts';
 import { type WhiteningName, whitenings } from '../regularizers/whitening.ts';
+import { ofEmbeddings } from './learner.ts';
+import { choice, number } from './options.ts';
 
 /** Distances of whitened pairs: 2 − 2·cos, in [0, 4], or the mean squared error where the norm is off. */
 const distances = {
@@ -87,3 +90,28 @@ export function wmse(za: Tensor, zb: Tensor, given: WMSEOptions = {}): WMSELoss 
     whitenings[whitening]((order ? z.take(order) : z).reshape([n / subBatch, subBatch, d]), { epsilon }).reshape([n, d]);
   return { loss: stack(orders.map((order) => distances[distance](whiten(za, order), whiten(zb, order)))).mean() };
 }
+
+export const wmseMethod = () =>
+  ofEmbeddings({
+    title: 'W-MSE',
+    source: 'A. Ermolov et al., ICML 2021; htdt/self-supervised',
+    parts: [],
+    options: {
+      subBatch: number(null, 'samples that are whitened together; the whole batch, unless given', { least: 2, whole: true }),
+      iterations: number(1, 'how often the batch is divided anew', { least: 1, whole: true }),
+      distance: choice(wmseDistances, 'normalized', 'of whitened pairs: 2 − 2·cos, or the mean squared error'),
+      epsilon: number(0, 'share of the identity in the covariance', { most: 1 }),
+      whitening: choice(whiteningNames, 'cholesky', 'how'),
+    },
+    training: { subBatch: 128 },
+    widths: [1024, 32],
+    advice: {
+      // What is compared is whitened: the embedding itself may have any scale, and its dimensions any correlation.
+      watched: 'normalizedDeviation',
+      collapsed: 'lower --lr, or lengthen --warmup',
+      redundant: null,
+      epsilon: 1e-4,
+    },
+    head: (inputs, widths, options) => new MLP([inputs, ...widths], { ...options, normalize: true }),
+    loss: (za, zb, options, key = 0) => wmse(za, zb, { ...options, key }),
+  });

@@ -1,6 +1,6 @@
 import { checkList, checkNames, checkRecord, filled, isMarked, shown } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
-import { type HostArray, type Operand, Slot, slot, type Tensor } from '../../engine/index.ts';
+import { type HostArray, type Operand, Slot, slot, Tensor } from '../../engine/index.ts';
 import { checkTensors } from '../../engine/ops/rule.ts';
 import { sameShape, show } from '../../engine/shape.ts';
 import { constant } from '../nn/initialize.ts';
@@ -35,6 +35,8 @@ export type ParameterGroup<Hyper> = Partial<Hyper> & {
   readonly parameters: readonly Slot[];
   /** Factor of the learning rate for this group; 1, unless given. */
   readonly learningRateScale?: number;
+  /** Which of the rates that `step` is given is this group's; `learningRate`, unless given. */
+  readonly rate?: string;
 };
 
 interface Entry<Hyper> {
@@ -42,6 +44,7 @@ interface Entry<Hyper> {
   readonly moments: Readonly<Record<string, Slot>>;
   readonly hyper: Required<Hyper>;
   readonly scale: number;
+  readonly rate: string;
 }
 
 /**
@@ -95,8 +98,9 @@ export class Optimizer<Hyper> {
         'argument',
         () => `${what}: takes parameters and groups { parameters }, got ${shown(group)}`,
       );
-      if (!(group instanceof Slot)) checkNames(`${what}: a group`, group, { parameters: 0, learningRateScale: 0, ...rule.defaults });
-      const { parameters, learningRateScale = 1, ...own } = group instanceof Slot ? { parameters: [group] } : group;
+      if (!(group instanceof Slot))
+        checkNames(`${what}: a group`, group, { parameters: 0, learningRateScale: 0, rate: 0, ...rule.defaults });
+      const { parameters, learningRateScale = 1, rate = 'learningRate', ...own } = group instanceof Slot ? { parameters: [group] } : group;
       checkList(`${what}: the parameters of a group`, parameters);
       checkRate(`${what}: learningRateScale`, learningRateScale);
       const hyper = over(`${what}: a group`, own, shared);
@@ -107,6 +111,7 @@ export class Optimizer<Hyper> {
           parameter,
           hyper,
           scale: learningRateScale,
+          rate,
           moments: Object.fromEntries(rule.moments(hyper).map((name) => [name, moment(name)])),
         };
       });
@@ -129,12 +134,20 @@ export class Optimizer<Hyper> {
   /**
    * Assigns every parameter and moment its next value, which takes effect with the plan that runs.
    * @param gradients one for each of `parameters`, of its shape.
-   * @param learningRate a number, or a tensor of shape [], so that a schedule does not compile anew.
+   * @param rates the learning rate, a number, or a tensor of shape [], so that a schedule does not compile anew; or a record of them by the
+   * groups' `rate`.
    * @throws TensegrityError `shape` for a gradient that does not fit, `argument` for a wrong number of them.
    */
-  step(gradients: readonly Tensor[], learningRate: Operand = this.#learningRate): void {
-    if (typeof learningRate === 'number') checkRate('step: learningRate', learningRate);
-    else checkTensors('step: learningRate', learningRate);
+  step(gradients: readonly Tensor[], rates: Operand | Readonly<Record<string, Operand>> = this.#learningRate): void {
+    const one = typeof rates === 'number' || rates instanceof Tensor ? rates : null;
+    if (one === null) checkRecord('step: the rates', rates);
+    const rateOf = (name: string): Operand => {
+      const rate = one ?? (rates as Readonly<Record<string, Operand>>)[name];
+      if (typeof rate === 'number') checkRate(`step: ${name}`, rate);
+      else checkTensors(`step: ${name}`, rate);
+      // It has just been checked.
+      return rate as Operand;
+    };
     checkList('step: the gradients', gradients);
     checkTensors('step', ...gradients);
     check(
@@ -144,7 +157,7 @@ export class Optimizer<Hyper> {
         `step: ${this.#entries.length} parameters need as many gradients, got ${gradients.length}; they are those of \`optimizer.parameters\`, each once`,
     );
     for (const counter of this.#counters.values()) counter.assign(counter.value.add(1));
-    this.#entries.forEach(({ parameter, moments, hyper, scale }, i) => {
+    this.#entries.forEach(({ parameter, moments, hyper, scale, rate }, i) => {
       const gradient = gradients[i]!;
       check(
         sameShape(gradient.shape, parameter.shape),
@@ -156,7 +169,7 @@ export class Optimizer<Hyper> {
         gradient: gradient.cast(parameter.dtype),
         moments: Object.fromEntries(Object.entries(moments).map(([name, moment]) => [name, moment.value])),
         step: this.#counters.get(parameter.dtype)!.value,
-        learningRate: scaled(learningRate, scale, parameter),
+        learningRate: scaled(rateOf(rate), scale, parameter),
         hyper,
       });
       parameter.assign(next.parameter);

@@ -39,7 +39,7 @@ export function centre(z: Tensor): Tensor {
 }
 
 /** The Gram matrix X·Xᵀ [..., n, n] of the rows of x [..., n, d]. */
-function gram(x: Tensor): Tensor {
+export function gram(x: Tensor): Tensor {
   // dK = dX·Xᵀ + X·dXᵀ, so X̄ = (G + Gᵀ)·X: one product where the two of a general one would be told apart.
   return customGradient(x.matmul(x.transpose()), [x], (g) => [g.add(g.transpose()).matmul(x)]);
 }

@@ -1,10 +1,10 @@
-import { checkNames, checkRecord, named, shown } from '../../engine/arguments.ts';
+import { checkNames, checkNumber, checkRecord, named, shown } from '../../engine/arguments.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
-import type { Slot } from '../../engine/slot.ts';
 import { type AugmentationName, augmentations } from '../augment/index.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';
+import type { LearnedGroup } from '../methods/learner.ts';
 import { type EncoderName, encoders, type ResNetOptions } from '../nn/networks.ts';
-import type { Optimizer } from '../optim/optimizer.ts';
+import type { Optimizer, ParameterGroup } from '../optim/optimizer.ts';
 import { Adam, AdamW, LARS, SGD } from '../optim/rules.ts';
 
 /** Everything that a training run is a function of, as plain data: it is written into the run's folder. */
@@ -22,22 +22,58 @@ export interface TrainingConfig {
   readonly optimizer: OptimizerName;
   readonly learningRate: number;
   readonly weightDecay: number;
+  /** What weight decay pulls at: everything, or weights alone: not biases, nor the scales of norms. */
+  readonly decay: 'all' | 'weights';
+  /** Of `sgd` and `lars`. */
+  readonly momentum: number;
+  /** The norm that the gradients are scaled down to, all together; null: they are left as they are. */
+  readonly clip: number | null;
   /** The part of all steps during which the learning rate rises. */
   readonly warmup: number;
   readonly seed: number;
 }
 
-type Build = (parameters: readonly Slot[], options: { readonly learningRate: number; readonly weightDecay: number }) => Stepper;
+interface OptimizerSettings {
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly momentum: number;
+}
+
+type Groups = readonly ParameterGroup<{ readonly weightDecay: number }>[];
+
 /** What the trainer needs of an optimiser, whatever its hyperparameters. */
 export type Stepper = Pick<Optimizer<unknown>, 'step' | 'namedSlots' | 'parameters' | 'dispose'>;
 
 /** The optimisers by the name that the command uses. */
 export const optimizers = {
-  adam: (parameters, options) => new Adam(parameters, options),
-  adamw: (parameters, options) => new AdamW(parameters, options),
-  sgd: (parameters, options) => new SGD(parameters, { momentum: 0.9, ...options }),
-  lars: (parameters, options) => new LARS(parameters, options),
-} as const satisfies Record<string, Build>;
+  adam: (groups, { momentum: _momentum, ...options }) => new Adam(groups, options),
+  adamw: (groups, { momentum: _momentum, ...options }) => new AdamW(groups, options),
+  sgd: (groups, options) => new SGD(groups, options),
+  lars: (groups, options) => new LARS(groups, options),
+} as const satisfies Record<string, (groups: Groups, settings: OptimizerSettings) => Stepper>;
+
+/** The configuration's optimiser of what a learner learns. */
+export function optimizerOf(config: TrainingConfig, learned: readonly LearnedGroup[]): Stepper {
+  const { learningRate, weightDecay, momentum, decay } = config;
+  // A vector is a bias, or the scale of a norm.
+  const groups = learned.flatMap(({ parameters, rate }) => {
+    const group = (part: typeof parameters, own: number): Groups[number] => ({
+      parameters: part,
+      weightDecay: own,
+      ...(rate !== undefined && { rate }),
+    });
+    if (decay === 'all') return [group(parameters, weightDecay)];
+    const isWeight = ({ shape }: { readonly shape: readonly number[] }): boolean => shape.length > 1;
+    return [
+      group(parameters.filter(isWeight), weightDecay),
+      group(
+        parameters.filter((parameter) => !isWeight(parameter)),
+        0,
+      ),
+    ];
+  });
+  return optimizers[config.optimizer](groups, { learningRate, weightDecay, momentum });
+}
 
 export type OptimizerName = keyof typeof optimizers;
 
@@ -53,11 +89,22 @@ const fields: Readonly<Record<keyof TrainingConfig, 0>> = {
   optimizer: 0,
   learningRate: 0,
   weightDecay: 0,
+  decay: 0,
+  momentum: 0,
+  clip: 0,
   warmup: 0,
   seed: 0,
 };
 
-/** The recipe of ssl-methods.md §7: what is not named is as there. */
+/** Settings that runs of version 0.1.0 did not name, as they were then. */
+const unnamed = { decay: 'all', momentum: 0.9, clip: null } as const;
+
+/** A configuration as a run wrote it, in its order, and what its version did not name yet. */
+export function completed(config: TrainingConfig): TrainingConfig {
+  return { ...config, ...unnamed, ...config };
+}
+
+/** A configuration with the reference recipe's values for what is not named: see docs/models.md. */
 export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingConfig {
   checkNames('trainingConfig', given, fields);
   const method = methodNamed(given.method ?? 'vicreg');
@@ -72,6 +119,7 @@ export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingCon
     optimizer: 'adam',
     learningRate: 1e-3,
     weightDecay: 1e-6,
+    ...unnamed,
     warmup: 0.1,
     seed: 0,
     ...given,
@@ -85,7 +133,7 @@ export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingCon
 export function checkConfig(config: TrainingConfig): void {
   checkNames('training', config, fields);
   checkRecord('methodOptions', config.methodOptions);
-  methodNamed(config.method).configure(config.methodOptions);
+  methodNamed(config.method).checkOptions(config.methodOptions);
   oneOf('encoder', config.encoder, encoders);
   oneOf('stem', config.stem, { imagenet: 0, cifar: 0 } satisfies Record<TrainingConfig['stem'], 0>);
   oneOf('optimizer', config.optimizer, optimizers);
@@ -111,6 +159,9 @@ export function checkConfig(config: TrainingConfig): void {
     'argument',
     () => `widths must be whole numbers ≥ 1, as 256-256-256; got ${Array.isArray(widths) ? named(JSON.stringify(widths)) : shown(widths)}`,
   );
+  oneOf('decay', config.decay, { all: 0, weights: 0 } satisfies Record<TrainingConfig['decay'], 0>);
+  checkNumber('momentum', config.momentum, 0, 1);
+  if (config.clip !== null) checkNumber('clip', config.clip, 0);
 }
 
 function oneOf(field: string, name: unknown, table: object): void {

@@ -1,5 +1,6 @@
 import { checkList, checkRecord } from '../../engine/arguments.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';
+import type { Advice } from '../methods/learner.ts';
 import type { TrainingConfig } from './config.ts';
 import type { StepRecord } from './trainer.ts';
 
@@ -7,6 +8,28 @@ import type { StepRecord } from './trainer.ts';
 const COLLAPSED = 0.1;
 /** Mean |correlation| of different dimensions above which they say mostly the same. */
 const REDUNDANT = 0.5;
+/** And above which there is but one left. */
+const ONE_LEFT = 0.65;
+
+interface Sign {
+  readonly fails: (value: number) => boolean;
+  readonly words: (value: number) => string;
+}
+
+const nearlyOnePoint = (what: string): Sign => ({
+  fails: (value) => value < COLLAPSED,
+  words: (value) => `every image maps to nearly the same point (${what} ${value.toFixed(3)}, below ${COLLAPSED})`,
+});
+
+/** How each measurement tells a collapse. */
+const signs: { readonly [Watched in Advice['watched']]: Sign } = {
+  deviation: nearlyOnePoint('mean deviation'),
+  normalizedDeviation: nearlyOnePoint('mean deviation of directions'),
+  correlation: {
+    fails: (value) => value > ONE_LEFT,
+    words: (value) => `all dimensions are copies of nearly one (mean |correlation| ${value.toFixed(2)}, above ${ONE_LEFT})`,
+  },
+};
 
 export interface Warning {
   readonly kind: 'collapsed' | 'redundant' | 'diverged';
@@ -39,16 +62,12 @@ export function diagnose(
   checkList('diagnose: pixels', pixels);
   const { watched, collapsed, redundant } = methodNamed(method).advice;
   const { loss, correlation, step } = record;
-  const deviation = record[watched];
   if (!Number.isFinite(loss))
     return { kind: 'diverged', message: `the loss is ${loss}: ${divergence(pixels, epsilonAdvice(method, methodOptions), step)}` };
-  if (deviation !== undefined && deviation < COLLAPSED) {
-    const what = watched === 'deviation' ? 'mean deviation' : 'mean deviation of directions';
-    return {
-      kind: 'collapsed',
-      message: `the embedding has collapsed: every image maps to nearly the same point (${what} ${deviation.toFixed(3)}, below ${COLLAPSED}); ${collapsed}`,
-    };
-  }
+  const value = record[watched];
+  const sign = signs[watched];
+  if (value !== undefined && sign.fails(value))
+    return { kind: 'collapsed', message: `the embedding has collapsed: ${sign.words(value)}; ${collapsed}` };
   if (correlation > REDUNDANT && redundant !== null) {
     return {
       kind: 'redundant',
@@ -59,7 +78,7 @@ export function diagnose(
 }
 
 /** What helps where a loss or its gradient is no number for want of an epsilon; null where that is not at fault. */
-export function epsilonAdvice(method: MethodName, options: TrainingConfig['methodOptions'] = {}): string | null {
+export function epsilonAdvice(method: string, options: TrainingConfig['methodOptions'] = {}): string | null {
   const { options: table, advice } = methodNamed(method);
   if (Number(options['epsilon'] ?? table['epsilon']?.default) >= advice.epsilon) return null;
   return `a dimension that is constant, or follows from others, needs --epsilon ${advice.epsilon.toExponential()}`;

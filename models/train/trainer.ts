@@ -19,12 +19,13 @@ import { checkDataset, type ImageDataset } from '../data/images.ts';
 import { batches, batchesPerEpoch } from '../data/loader.ts';
 import { embeddingDeviation, meanOffDiagonalCorrelation, normalizedDeviation } from '../evaluate/collapse.ts';
 import { methodNamed } from '../methods/index.ts';
+import type { Learner } from '../methods/learner.ts';
 import { deriveKey } from '../nn/initialize.ts';
-import type { Module } from '../nn/module.ts';
-import { type Encoder, encoders } from '../nn/networks.ts';
+import { type Encoder, type EncoderName, encoders } from '../nn/networks.ts';
 import { readSlots, type StateDict, writeSlots } from '../nn/state.ts';
+import { clipByNorm } from '../optim/clip.ts';
 import { warmupCosine } from '../optim/schedule.ts';
-import { checkConfig, optimizers, type Stepper, type TrainingConfig } from './config.ts';
+import { checkConfig, optimizerOf, type Stepper, type TrainingConfig } from './config.ts';
 
 /** What one step measured. */
 export interface StepRecord {
@@ -56,6 +57,42 @@ export function initialEncoder({ encoder, stem, seed }: Pick<TrainingConfig, 'en
   return encoders[encoder]({ key: deriveKey(seed, 0), inputs: channels, stem });
 }
 
+/** An encoder of a run. */
+export interface TrainedEncoder {
+  /** How it is told from the run's first encoder, which has none. */
+  readonly name: string | null;
+  readonly encoder: Encoder;
+  readonly architecture: EncoderName;
+}
+
+/** The learner of a configuration as it is before training, and its encoders, for images of so many channels. */
+export function learnerOf(
+  config: TrainingConfig,
+  { channels, count }: { readonly channels: number; readonly count: number },
+): { readonly learner: Learner; readonly encoders: readonly TrainedEncoder[] } {
+  const { methodOptions, seed, stem, widths, batchSize } = config;
+  const architectures = new Map<Encoder, EncoderName>();
+  const learner = methodNamed(config.method).learner({
+    options: methodOptions,
+    encoder: ({ name = config.encoder, key: own } = {}) => {
+      const encoder =
+        own === undefined ? initialEncoder({ ...config, encoder: name }, channels) : encoders[name]({ key: own, inputs: channels, stem });
+      architectures.set(encoder, name);
+      return encoder;
+    },
+    widths,
+    // 0 is the encoder's, 2 the draws' of the steps.
+    key: (part) => deriveKey(seed, part === 0 ? 1 : part + 2),
+    batchSize,
+    images: count,
+  });
+  const all = [[null, learner.encoder] as const, ...Object.entries(learner.others())];
+  return {
+    learner,
+    encoders: all.map(([name, encoder]) => ({ name, encoder, architecture: architectures.get(encoder) ?? config.encoder })),
+  };
+}
+
 /** Images as they are stored, [N, C, H, W]: u8 to [0, 1], floats as they are. */
 export function toUnit(images: Tensor): Tensor {
   return images.dtype === 'u8' ? images.cast('f32').div(255) : images;
@@ -79,14 +116,15 @@ function unitRange({ dtype, data }: HostArray): readonly [low: number, high: num
 }
 
 /**
- * A self-supervised training run: two views of each image, the method's loss, its gradient, and the optimiser's step, in one compiled plan.
- * Everything is a function of the configuration and the data: the order of the images, the views and the initial weights are drawn from the
- * seed, so a run that is stopped and continued has the bits of one that was not.
+ * A self-supervised training run: views of each image, the method's loss, its gradient, the optimiser's step, and what the method does after
+ * it, in one compiled plan. Everything is a function of the configuration and the data: the order of the images, the views and the initial
+ * weights are drawn from the seed, so a run that is stopped and continued has the bits of one that was not.
  */
 export class Trainer {
   readonly config: TrainingConfig;
-  readonly encoder: Encoder;
-  readonly head: Module;
+  readonly learner: Learner;
+  /** What is saved and scored: the learner's encoder first. */
+  readonly encoders: readonly TrainedEncoder[];
   /** All steps of the run. */
   readonly steps: number;
   readonly stepsPerEpoch: number;
@@ -95,8 +133,12 @@ export class Trainer {
   readonly #dataset: ImageDataset;
   readonly #optimizer: Stepper;
   readonly #parts: readonly string[];
+  /** The numbers of a step, by name: the learning rate, and the method's own. */
+  readonly #schedules: Readonly<Record<string, (step: number) => number>>;
   readonly #compiled: ReturnType<Trainer['_compile']>;
   #step = 0;
+  /** The last epoch that the learner has been told of. */
+  #begun = -1;
 
   /** @throws TensegrityError `argument` for a configuration that makes no sense, or a batch larger than the data. */
   constructor(config: TrainingConfig, dataset: ImageDataset) {
@@ -106,42 +148,56 @@ export class Trainer {
     this.#dataset = dataset;
     this.pixels = unitRange(dataset.train.images);
     const [count, channels] = dataset.train.images.shape as [number, number];
-    this.stepsPerEpoch = batchesPerEpoch(count, { batchSize: config.batchSize });
+    const { batchSize, learningRate, methodOptions, warmup } = config;
+    this.stepsPerEpoch = batchesPerEpoch(count, { batchSize });
     this.steps = this.stepsPerEpoch * config.epochs;
+    const { steps, stepsPerEpoch } = this;
     const method = methodNamed(config.method);
-    this.encoder = initialEncoder(config, channels);
-    this.head = method.head(this.encoder.width, config.widths, { key: deriveKey(config.seed, 1) });
-    const parameters = [...this.encoder.parameters(), ...this.head.parameters()];
-    const { learningRate, weightDecay } = config;
-    this.#optimizer = optimizers[config.optimizer](parameters, { learningRate, weightDecay });
+    const { learner, encoders } = learnerOf(config, { channels, count });
+    this.learner = learner;
+    this.encoders = encoders;
+    this.#schedules = {
+      learningRate: (step) => warmupCosine(step, { base: learningRate, steps, warmup: warmup * steps }),
+      ...method.schedules(methodOptions, { learningRate, steps, stepsPerEpoch }),
+    };
+    this.#optimizer = optimizerOf(config, this.learner.learned());
     for (const [name, slot] of this.namedSlots()) slot.name = name;
     this.#parts = method.parts;
     this.#compiled = this._compile();
   }
 
+  /** What is trained, and saved. */
+  get encoder(): Encoder {
+    return this.learner.encoder;
+  }
+
   /** @internal */
   _compile() {
-    const { config, encoder, head } = this;
-    const loss = methodNamed(config.method).configure(config.methodOptions);
-    const [first, second] = augmentations[config.augmentation].map((settings) => augmentation(settings)) as [
-      ReturnType<typeof augmentation>,
-      ReturnType<typeof augmentation>,
-    ];
+    const { config, learner } = this;
+    const { clip, method, methodOptions } = config;
+    const views = methodNamed(method).views(augmentations[config.augmentation], methodOptions).map(augmentation);
     const [low, high] = this.pixels;
     const extent = high - low;
-    return compile((images: Tensor, step: Tensor, learningRate: Tensor) => {
+    const names = Object.keys(this.#schedules);
+    return compile((images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor) => {
       const draws = foldIn(foldIn(key(config.seed), 2), step);
-      const embed = (augment: typeof first, i: number): Tensor => {
-        const view = augment(toUnit(images).sub(low).div(extent), foldIn(draws, i)).mul(extent).add(low);
-        return head.forward(encoder.forward(standardizeChannels(view, this.#dataset), { train: true }), { train: true });
-      };
-      const [za, zb] = [embed(first, 0), embed(second, 1)];
-      const parts = loss(za, zb, foldIn(draws, 2));
-      this.#optimizer.step(grad(parts.loss, this.#optimizer.parameters), learningRate);
-      const z = za.stopGradient();
+      const at = Object.fromEntries(names.map((name, i) => [name, numbers.slice(i)]));
+      const unit = toUnit(images).sub(low).div(extent);
+      const outcome = learner.step({
+        views: views.map((augment, i) => standardizeChannels(augment(unit, foldIn(draws, i)).mul(extent).add(low), this.#dataset)),
+        indices,
+        at,
+        key: foldIn(draws, views.length),
+      });
+      const { parameters } = this.#optimizer;
+      const own = grad(outcome.loss, parameters);
+      const chosen = own.map((gradient, i) => outcome.gradients?.(gradient, parameters[i]!) ?? gradient);
+      this.#optimizer.step(clip === null ? chosen : clipByNorm(chosen, clip), at);
+      outcome.after?.();
+      const z = outcome.embedding.stopGradient();
       const health = [embeddingDeviation(z), normalizedDeviation(z), meanOffDiagonalCorrelation(z)];
       // One tensor, so that a step's numbers are read at once.
-      return stack([parts.loss, ...health, ...this.#parts.map((name) => parts[name]!)]);
+      return stack([outcome.loss, ...health, ...this.#parts.map((name) => outcome.parts[name]!)]);
     });
   }
 
@@ -150,10 +206,9 @@ export class Trainer {
     return this.#step;
   }
 
-  /** Every slot, by name: `encoder.…`, `head.…`, `optimizer.…`. */
+  /** Every slot, by name: `encoder.…`, `head.…` and whatever else the learner has, and `optimizer.…`. */
   *namedSlots(): Generator<[name: string, slot: Slot]> {
-    yield* this.encoder.namedSlots('encoder.');
-    yield* this.head.namedSlots('head.');
+    yield* this.learner.namedSlots();
     for (const [name, slot] of this.#optimizer.namedSlots()) yield [`optimizer.${name}`, slot];
   }
 
@@ -162,23 +217,25 @@ export class Trainer {
     const { batchSize, seed } = this.config;
     while (this.#step < this.steps) {
       const epoch = Math.floor(this.#step / this.stepsPerEpoch);
-      for (const batch of batches(this.#dataset.train, { batchSize, seed }, epoch, this.#step % this.stepsPerEpoch)) {
-        yield await this.#advance(tensor(batch.images), epoch);
-      }
+      // What a learner makes of its data then is state: a run that goes on in the middle of an epoch has it already.
+      const begins = this.#step % this.stepsPerEpoch === 0 && this.#begun !== epoch;
+      if (begins) await this.learner.beforeEpoch(epoch);
+      this.#begun = epoch;
+      for (const { images, indices } of batches(this.#dataset.train, { batchSize, seed }, epoch, this.#step % this.stepsPerEpoch))
+        yield await this.#advance(tensor(images), tensor(indices), epoch);
     }
   }
 
-  async #advance(images: Tensor, epoch: number): Promise<StepRecord> {
-    const { config, steps } = this;
-    const learningRate = warmupCosine(this.#step, { base: config.learningRate, steps, warmup: config.warmup * steps });
-    using measured = await this.#compiled(images, scalarOf(this.#step, 'i32'), scalarOf(learningRate, 'f32'));
+  async #advance(images: Tensor, indices: Tensor, epoch: number): Promise<StepRecord> {
+    const numbers = Object.values(this.#schedules).map((schedule) => schedule(this.#step));
+    using measured = await this.#compiled(images, indices, scalarOf(this.#step, 'i32'), tensor(numbers));
     this.#step++;
     const [loss, deviation, normalizedDeviation, correlation, ...values] = (await measured.data()) as Float32Array;
     const parts = Object.fromEntries(this.#parts.map((name, i) => [name, values[i]!]));
     return {
       step: this.#step,
       epoch,
-      learningRate,
+      learningRate: numbers[0]!,
       loss: loss!,
       parts,
       deviation: deviation!,
@@ -198,7 +255,7 @@ export class Trainer {
   }
 
   /** Arguments of the shapes that every step has. */
-  #example(): [images: Tensor, step: Tensor, learningRate: Tensor] {
+  #example(): [images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor] {
     const { images } = this.#dataset.train;
     const [, ...image] = images.shape;
     const batch = {
@@ -206,7 +263,8 @@ export class Trainer {
       shape: [this.config.batchSize, ...image],
       data: images.data.subarray(0, this.config.batchSize * sizeOf(image)),
     };
-    return [tensor(batch), scalarOf(0, 'i32'), scalarOf(0, 'f32')];
+    const numbers = tensor(new Float32Array(Object.keys(this.#schedules).length));
+    return [tensor(batch), tensor(new Int32Array(this.config.batchSize)), scalarOf(0, 'i32'), numbers];
   }
 
   /** Where the run stands; between steps only. */
@@ -228,13 +286,13 @@ export class Trainer {
     check(step <= this.steps, 'format', () => `the state is at step ${step}, and the run has only ${this.steps}`);
     writeSlots(this.namedSlots(), tensors, 'checkpoint');
     this.#step = step;
+    this.#begun = -1;
   }
 
   /** Gives all memory back. */
   dispose(): void {
     this.#compiled.dispose();
-    this.encoder.dispose();
-    this.head.dispose();
+    this.learner.dispose();
     this.#optimizer.dispose();
   }
 }

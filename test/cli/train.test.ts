@@ -300,6 +300,7 @@ describe('tensegrity train', () => {
   it.each([
     ['barlow-twins', ['--off-diagonal', '0.01']],
     ['w-mse', ['--sub-batch', '16', '--whitening', 'zca', '--expander', '24-8']],
+    ['simclr', ['--temperature', '0.2', '--dialect', 'google']],
   ])('trains %s with its own options', async (method, options) => {
     const run = join(folder, method);
     await succeeds(['train', ...data, ...smallRun, '--epochs', '1', '--method', method, ...options, '--no-eval', '--out', run]);
@@ -409,8 +410,8 @@ describe('tensegrity train', () => {
       [
         'a configuration of an unknown method',
         'config.json',
-        (path) => writeFileSync(path, readFileSync(path, 'utf8').replace('"vicreg"', '"simclr"')),
-        /no method 'simclr'/,
+        (path) => writeFileSync(path, readFileSync(path, 'utf8').replace('"vicreg"', '"no-such-method"')),
+        /no method 'no-such-method'/,
       ],
       [
         'a checkpoint of another configuration',

@@ -38,6 +38,8 @@ const takers: Readonly<Record<string, readonly [(more: Options) => unknown, numb
   vicreg: [(more) => models.vicreg(z, z, more), 'variance'],
   barlowTwins: [(more) => models.barlowTwins(z, z, more), 'scale'],
   wmse: [(more) => models.wmse(z, z, more), 'epsilon'],
+  simclr: [(more) => models.simclr(z, z, more), 'temperature'],
+  simsiam: [(more) => models.simsiam([z, z], [z, z], more), 'stopGradient'],
   crossCorrelation: [(more) => models.crossCorrelation(z, z, more), 'epsilon'],
   variance: [(more) => models.variance(z, more), 'gamma'],
   choleskyWhitening: [(more) => models.choleskyWhitening(z, more), 'epsilon'],
@@ -150,6 +152,13 @@ describe('plain JavaScript', () => {
     vicreg: [z, z, {}],
     barlowTwins: [z, z, {}],
     wmse: [z, z, {}],
+    simclr: [z, z, {}],
+    simsiam: [[z, z], [z, z], {}],
+    byol: [
+      [z, z],
+      [z, z],
+    ],
+    clipByNorm: [[z], 1],
     moveAverage: [[], [], 0.5],
     warmupCosine: [1, { base: 1, steps: 9 }],
     targetMomentum: [1, { start: 0.5, steps: 9 }],
@@ -250,7 +259,7 @@ describe('plain JavaScript', () => {
     Trainer: [models.trainingConfig({ batchSize: 2, widths: [2] }), dataset],
   };
   /** Those to be extended; and one that takes a second to make, whose name and options others try. */
-  const elsewhere = ['Encoder', 'Module', 'ResNet'];
+  const elsewhere = ['Encoder', 'Learner', 'Module', 'ResNet'];
   it.each(Object.entries(classes))('makes a %s', (name, right) => {
     const Target = (models as unknown as Record<string, new (...args: readonly unknown[]) => unknown>)[name]!;
     return expectTyped(name, (args) => new Target(...args), right);

@@ -533,7 +533,7 @@ def cbr(i, o, s):
 
 
 class SmallConvNet(nn.Sequential):
-    """The encoder of ssl-methods §7, named as the recipe names it: 0.0.weight, 0.1.weight, …"""
+    """The reference encoder (docs/models.md), named as PyTorch names it: 0.0.weight, 0.1.weight, …"""
     def __init__(self):
         super().__init__(cbr(1, 32, 2), cbr(32, 64, 2), cbr(64, 128, 1))
 

@@ -6,7 +6,7 @@ import { canShare, loadModule } from '#wasm-module';
 import { checkChoice, options } from '../../arguments.ts';
 import { partsOf } from '../../compiler/epilogue.ts';
 import type { Plan } from '../../compiler/plan.ts';
-import { workOf } from '../../compiler/print.ts';
+import { workOf } from '../../compiler/work.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import { rest } from '../../turn.ts';

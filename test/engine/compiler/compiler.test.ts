@@ -5,10 +5,11 @@ import { createCpuBackend } from '../../../engine/backends/cpu/index.ts';
 import { buildPlan } from '../../../engine/compiler/compiler.ts';
 import { mostAliveBytes } from '../../../engine/compiler/memory.ts';
 import type { Plan } from '../../../engine/compiler/plan.ts';
-import { printPlan, workOf } from '../../../engine/compiler/print.ts';
+import { printPlan } from '../../../engine/compiler/print.ts';
 import { peakOf, schedule, type Task } from '../../../engine/compiler/schedule.ts';
 import { simplify } from '../../../engine/compiler/simplify.ts';
 import { planFaults } from '../../../engine/compiler/validate.ts';
+import { workOf } from '../../../engine/compiler/work.ts';
 import type { Node } from '../../../engine/graph.ts';
 import {
   arange,

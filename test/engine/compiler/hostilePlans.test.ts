@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BufferSpec, Kernel, Plan, View } from '../../../engine/compiler/plan.ts';
-import { workOf } from '../../../engine/compiler/print.ts';
 import { planFaults, validatePlan } from '../../../engine/compiler/validate.ts';
+import { workOf } from '../../../engine/compiler/work.ts';
 import { dtypes, type TypedArray } from '../../../engine/dtype.ts';
 import { TensegrityError } from '../../../engine/errors.ts';
 import { sizeOf } from '../../../engine/shape.ts';

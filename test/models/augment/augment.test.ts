@@ -85,6 +85,19 @@ function distance(a: readonly number[], b: readonly number[]): number {
 }
 
 describe('an augmentation', () => {
+  it('gives a view of the size that is asked for: of a whole image, the image at another resolution', async () => {
+    const images = imagesOf({ seed: 3, n: 2, channels: 3, rows: 8, columns: 8 });
+    const half = await augmentation({ size: [4, 4] })(images, 1);
+    expect(half.shape).toEqual([2, 3, 4, 4]);
+    // Halved bilinearly, with pixels as areas: each is the mean of four.
+    const means = images.reshape([2, 3, 4, 2, 4, 2]).mean([3, 5]);
+    expect(await largestDifference(half, means)).toBeLessThan(1e-6);
+    const crops = augmentation({ crop: { scale: [0.05, 0.3] }, flip: 0.5, size: [3, 5], blur: { sigma: [0.1, 2], p: 1 } });
+    expect(crops(images, 1).shape).toEqual([2, 3, 3, 5]);
+    expectError(() => augmentation({ size: [0, 4] }), 'argument', /size must be \[height, width\], whole numbers ≥ 1/);
+    expectError(() => augmentation({ size: 4 as unknown as [number, number] }), 'argument', /size must be/);
+  });
+
   it('keeps the shape and stays within [0, 1], for every preset and for both views', () =>
     property([others, presets], async (batch, name) => {
       for (const config of augmentations[name]) {

@@ -1,37 +1,95 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { grad, realize, useBackend } from '../../../engine/index.ts';
-import { barlowTwins, methodNamed, methods, rankMe, vicreg, wmse } from '../../../models/index.ts';
+import { arange, grad, key, realize, tensor, uniform, useBackend } from '../../../engine/index.ts';
+import {
+  barlowTwins,
+  type Learner,
+  type Method,
+  methodNamed,
+  methods,
+  rankMe,
+  SmallConvNet,
+  type Step,
+  simclr,
+  vicreg,
+  wmse,
+} from '../../../models/index.ts';
+import { pairLosses } from '../../../models/methods/index.ts';
 import { expectClose, expectError, normalMatrix } from '../support.ts';
 
 beforeAll(async () => {
   await useBackend('cpu');
 });
 
+/** A learner of 6×6 images, with weights of its own. */
+function learnerOf(method: Method, options: Readonly<Record<string, unknown>> = {}): Learner {
+  return method.learner({
+    options,
+    encoder: ({ key = 1 } = {}) => new SmallConvNet({ key }),
+    widths: [16, 16, 8],
+    key: (part) => 100 + part,
+    batchSize: 16,
+    images: 64,
+  });
+}
+
+/** What a step at the schedules' first values is given. */
+function stepOf(method: Method, options: Readonly<Record<string, unknown>> = {}): Step {
+  const schedules = method.schedules(options, { learningRate: 0.1, steps: 10, stepsPerEpoch: 5 });
+  return {
+    views: [1, 2].map((seed) => uniform([16, 1, 6, 6], { key: seed })),
+    indices: arange(16),
+    at: Object.fromEntries(Object.entries(schedules).map(([name, schedule]) => [name, tensor(schedule(0))])),
+    key: key(3),
+  };
+}
+
 describe.each(Object.entries(methods))('%s', (name, method) => {
-  it('has a head that gives its loss gradients, and the parts it names', async () => {
-    const head = method.head(12, [16, 16, 8], { key: 1, dtype: 'f64' });
-    const loss = method.configure();
-    const [za, zb] = [1, 2].map((seed) => head.forward(normalMatrix(seed, 32, 12), { train: true }));
-    const parts = loss(za!, zb!, 0);
-    expect(Object.keys(parts)).toEqual(['loss', ...method.parts]);
-    const gradients = grad(parts.loss, head.parameters());
-    await realize(parts.loss, ...gradients);
-    expect(await parts.loss.item()).toBeGreaterThan(0);
-    expect(Math.hypot(...(await gradients.at(-1)!.data()))).toBeGreaterThan(0);
+  it('learns from a step: the parts it names, and gradients for all that it learns', async () => {
+    const learner = learnerOf(method, method.training['subBatch'] ? { subBatch: 16 } : {});
+    const { loss, parts, embedding } = learner.step(stepOf(method));
+    expect(Object.keys(parts)).toEqual([...method.parts]);
+    expect(embedding.shape).toEqual([16, 8]);
+    const learned = learner.learned().flatMap(({ parameters }) => parameters);
+    expect(new Set(learned).size).toBe(learned.length);
+    const gradients = grad(loss, learned);
+    await realize(loss, ...gradients);
+    expect(Number.isFinite(await loss.item())).toBe(true);
+    const lengths = await Promise.all(gradients.map(async (gradient) => Math.hypot(...(await gradient.data()))));
+    expect(lengths.every(Number.isFinite)).toBe(true);
+    expect(lengths.filter((length) => length > 0).length).toBeGreaterThan(learned.length / 2);
+    learner.dispose();
+  });
+
+  it('names a rate for each group that has one of its own', () => {
+    const learner = learnerOf(method);
+    const known = Object.keys(method.schedules({}, { learningRate: 0.1, steps: 10, stepsPerEpoch: 5 }));
+    for (const { rate } of learner.learned()) if (rate !== undefined) expect(known).toContain(rate);
+    learner.dispose();
   });
 
   it('refuses options that it does not have, or out of their range', () => {
     expectError(
-      () => method.configure({ lambda: 1 }),
+      () => method.checkOptions({ lambda: 1 }),
       'argument',
       new RegExp(`no option 'lambda'; there are ${Object.keys(method.options)[0]}`),
     );
-    expectError(() => method.configure({ epsilon: -1 }), 'argument', /epsilon must be a number ≥ 0/);
-    expectError(() => method.configure({ epsilon: '1' }), 'argument', /got 1/);
-    expectError(() => method.configure({ epsilon: NaN }), 'argument', /got NaN/);
+    for (const [option, { kind }] of Object.entries(method.options)) {
+      const wrong = kind === 'number' ? [-1, '1', NaN] : ['no such thing', 1];
+      for (const value of wrong) expectError(() => method.checkOptions({ [option]: value }), 'argument', new RegExp(option));
+    }
     expect(methodNamed(name)).toBe(method);
-    method.configure(method.training);
+    method.checkOptions(method.training);
   });
+});
+
+it('whose loss is one of two embeddings gives it of arrays', async () => {
+  const [za, zb] = [normalMatrix(1, 12, 3), normalMatrix(2, 12, 3)];
+  for (const name of pairLosses) {
+    const method = methodNamed(name);
+    const { loss, ...parts } = method.configure!()(za, zb, 0);
+    expect(Object.keys(parts)).toEqual([...method.parts]);
+    expect(Number.isFinite(await loss.item())).toBe(true);
+  }
 });
 
 it('has the published defaults, in the table and in the functions', async () => {
@@ -40,8 +98,9 @@ it('has the published defaults, in the table and in the functions', async () => 
     vicreg: [vicreg(za, zb), vicreg(za, zb, { invariance: 25, variance: 25, covariance: 1, gamma: 1, epsilon: 1e-4, dialect: 'official' })],
     'barlow-twins': [barlowTwins(za, zb), barlowTwins(za, zb, { offDiagonal: 0.0051, scale: 1, epsilon: 1e-5 })],
     'w-mse': [wmse(za, zb), wmse(za, zb, { subBatch: 12, iterations: 1, distance: 'normalized', epsilon: 0, whitening: 'cholesky' })],
+    simclr: [simclr(za, zb), simclr(za, zb, { temperature: 0.5, dialect: 'mean' })],
   };
-  for (const name of ['vicreg', 'barlow-twins', 'w-mse'] as const) {
+  for (const name of ['vicreg', 'barlow-twins', 'w-mse', 'simclr'] as const) {
     for (const { loss } of published[name]) await expectClose(methods[name].configure()(za, zb).loss, loss, 1e-14);
   }
   expect(rankMe(await za.toHost())).toBe(rankMe(await za.toHost(), { epsilon: 1e-7, centred: false }));
@@ -57,7 +116,11 @@ it('passes options on', async () => {
     methods['w-mse'].configure({ subBatch: 6, distance: 'mse' })(za, zb, 7).loss,
     wmse(za, zb, { subBatch: 6, distance: 'mse', key: 7 }).loss,
   );
+  await expectClose(
+    methods.simclr.configure({ temperature: 0.1, dialect: 'google' })(za, zb).loss,
+    simclr(za, zb, { temperature: 0.1, dialect: 'google' }).loss,
+  );
   expectError(() => methods.vicreg.configure({ dialect: 'lightly' }), 'argument', /official, paper, solo-learn, vicregl, got lightly/);
   expectError(() => methods['w-mse'].configure({ subBatch: 2.5 }), 'argument', /whole number ≥ 2/);
-  expectError(() => methodNamed('simclr'), 'argument', /vicreg, barlow-twins, w-mse/);
+  expectError(() => methodNamed('no-such-method'), 'argument', /vicreg, barlow-twins, w-mse/);
 });

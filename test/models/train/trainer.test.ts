@@ -153,8 +153,81 @@ describe('a training run', () => {
     expectError(() => trainingConfig({ widths: [] }), 'argument', /widths must be whole numbers ≥ 1/);
     expectError(() => trainingConfig({ methodOptions: { variance: 'much' } }), 'argument', /variance must be a number/);
     expectError(() => trainingConfig({ methodOptions: { temperature: 1 } }), 'argument', /no option 'temperature'/);
-    expectError(() => trainingConfig({ method: 'simclr' as MethodName }), 'argument', /no method 'simclr'/);
+    expectError(() => trainingConfig({ method: 'no-such-method' as MethodName }), 'argument', /no method 'no-such-method'/);
     expectError(() => new Trainer(smallConfig({ batchSize: 97 }), dataset), 'argument', /96 images do not fill a batch of 97/);
+  });
+});
+
+describe('branches of their own', () => {
+  const dataset = stripedDataset();
+
+  it('train two encoders of different architecture together, both saved and scored, and go on to the bit', async () => {
+    const config = smallConfig({ batchSize: 32, methodOptions: { branches: 'separate', secondEncoder: 'small-conv' } });
+    const { records, bits } = await whole(config, dataset);
+    const [stopped, other] = [new Trainer(config, dataset), new Trainer(config, dataset)];
+    await take(stopped, 2);
+    other.restore(await stopped.state());
+    expect(await take(other)).toEqual(records.slice(2));
+    const { tensors } = await other.state();
+    expect(fingerprint(tensors)).toBe(bits);
+    const [first, second] = other.encoders;
+    expect([first!.name, second!.name]).toEqual([null, 'second']);
+    // Weights of their own from the start, and other gradients after it.
+    expect(tensors.get('encoder.0.0.weight')!.data).not.toEqual(tensors.get('second_encoder.0.0.weight')!.data);
+    for (const { encoder } of other.encoders) expect((await scoreEncoder(encoder, dataset)).linear).toBeGreaterThan(0.4);
+    stopped.dispose();
+    other.dispose();
+  });
+
+  it('may have another architecture each', async () => {
+    const images = stripedDataset(16, { size: 8 });
+    const config = smallConfig({
+      batchSize: 8,
+      widths: [8, 8],
+      epochs: 1,
+      methodOptions: { branches: 'separate', secondEncoder: 'resnet18' },
+    });
+    const trainer = new Trainer(config, images);
+    expect(trainer.encoders.map(({ architecture, encoder }) => [architecture, encoder.width])).toEqual([
+      ['small-conv', 128],
+      ['resnet18', 512],
+    ]);
+    const [record] = await take(trainer, 1);
+    expect(Number.isFinite(record!.loss)).toBe(true);
+    trainer.dispose();
+    expectError(
+      () => new Trainer(smallConfig({ methodOptions: { secondEncoder: 'resnet18' } }), dataset),
+      'argument',
+      /branches to separate/,
+    );
+  });
+});
+
+describe('what the optimiser is told', () => {
+  it('leaves biases and the scales of norms without decay, on request, and clips', async () => {
+    const dataset = stripedDataset();
+    const settings = { optimizer: 'sgd', momentum: 0, learningRate: 0.05, weightDecay: 0.5, epochs: 1 } as const;
+    const trained = async (more: Partial<TrainingConfig>): Promise<ReadonlyMap<string, HostArray>> => {
+      const trainer = new Trainer(smallConfig({ ...settings, ...more }), dataset);
+      await take(trainer, 1);
+      const { tensors } = await trainer.state();
+      trainer.dispose();
+      return tensors;
+    };
+    const [all, weights, none, clipped] = [
+      await trained({ decay: 'all' }),
+      await trained({ decay: 'weights' }),
+      await trained({ weightDecay: 0 }),
+      await trained({ weightDecay: 0, clip: 1e-6 }),
+    ];
+    const [scale, weight] = ['encoder.0.1.weight', 'encoder.0.0.weight'];
+    expect(weights.get(scale)!.data).toEqual(none.get(scale)!.data);
+    expect(weights.get(weight)!.data).toEqual(all.get(weight)!.data);
+    expect(all.get(scale)!.data).not.toEqual(none.get(scale)!.data);
+    expect(all.get(weight)!.data).not.toEqual(none.get(weight)!.data);
+    const start = await initialEncoder(smallConfig(), 1).stateDict();
+    const moved = Math.hypot(...[...start.get('0.0.weight')!.data].map((value, i) => value - clipped.get(weight)!.data[i]!));
+    expect(moved).toBeLessThan(1e-7);
   });
 });
 
@@ -174,6 +247,46 @@ describe('collapse', () => {
     });
     expect(healthy.records.at(-1)!.deviation).toBeGreaterThan(0.4);
     expect(healthy.records.map(diagnose).some((warning) => warning?.kind === 'collapsed')).toBe(false);
+  });
+
+  it('of SimSiam comes without the stop-gradient: its dimensions become copies, and the monitor says so', async () => {
+    const simsiam = (stopGradient: 'on' | 'off'): ReturnType<typeof whole> =>
+      whole(
+        trainingConfig({
+          method: 'simsiam',
+          methodOptions: { stopGradient },
+          epochs: 5,
+          batchSize: 32,
+          widths: [64, 64],
+          learningRate: 3e-3,
+        }),
+        dataset,
+      );
+    const [without, healthy] = [await simsiam('off'), await simsiam('on')];
+    const said = (records: readonly StepRecord[]): (string | undefined)[] =>
+      records.map((record) => diagnose({ ...record, method: 'simsiam' })?.message);
+    expect(said(without.records).at(-1)).toMatch(/has collapsed: all dimensions are copies of nearly one .*; leave the stop-gradient on/);
+    expect(said(healthy.records).every((message) => message === undefined)).toBe(true);
+  });
+
+  it('of SimCLR comes at a temperature that tells no negative from another, and the monitor says so', async () => {
+    const simclr = (temperature: number): ReturnType<typeof whole> =>
+      whole(
+        trainingConfig({
+          method: 'simclr',
+          methodOptions: { temperature },
+          epochs: 5,
+          batchSize: 32,
+          widths: [64, 64],
+          learningRate: 3e-3,
+        }),
+        dataset,
+      );
+    const [hot, healthy] = [await simclr(50), await simclr(0.5)];
+    const said = (records: readonly StepRecord[]): (string | undefined)[] =>
+      records.map((record) => diagnose({ ...record, method: 'simclr' })?.message);
+    expect(said(hot.records).at(-1)).toMatch(/has collapsed: all dimensions are copies of nearly one .*; lower the temperature/);
+    expect(said(healthy.records).every((message) => message === undefined)).toBe(true);
   });
 
   it('of dimensions onto each other comes without the covariance term', async () => {

@@ -1,0 +1,228 @@
+import type { Key, Slot, Tensor } from '../../engine/index.ts';
+import type { Augmentation } from '../augment/index.ts';
+import type { HostKey, InitializeOptions } from '../nn/initialize.ts';
+import { type Mode, Module, type Parameter } from '../nn/module.ts';
+import type { Encoder, EncoderName } from '../nn/networks.ts';
+import { type OptionTable, type OptionValues, resolveOptions } from './options.ts';
+
+/** What a learner is made from. */
+export interface Setting<Options> {
+  readonly options: Options;
+  /**
+   * A new encoder, with the same weights each time, so that a teacher begins as its student does; `other` has weights of its own, and may be
+   * of another architecture.
+   */
+  readonly encoder: (other?: { readonly key?: HostKey; readonly name?: EncoderName | undefined }) => Encoder;
+  /** Widths of the head's layers after the encoder. */
+  readonly widths: readonly number[];
+  /** What each part beside the encoder draws its weights from: part 0 is the head. */
+  readonly key: (part: number) => HostKey;
+  readonly batchSize: number;
+  /** How many images there are to train on. */
+  readonly images: number;
+}
+
+/** One step of training, as a trace sees it. */
+export interface Step {
+  /** Normalised images [n, C, H, W], one for each of the method's views; their sizes may differ. */
+  readonly views: readonly Tensor[];
+  /** Which rows of the data they are: i32 [n]. */
+  readonly indices: Tensor;
+  /** What the method's `schedules` say of this step: scalars, f32. */
+  readonly at: Readonly<Record<string, Tensor>>;
+  /** What the method draws from. */
+  readonly key: Tensor;
+}
+
+/** What a step came to. */
+export interface Outcome {
+  readonly loss: Tensor;
+  /** The loss's parts before their weights, by the names that the method gives; scalars. */
+  readonly parts: Readonly<Record<string, Tensor>>;
+  /** [n, d], watched for collapse. */
+  readonly embedding: Tensor;
+  /** Another gradient in place of a slot's own: of prototypes that are frozen for a while, say. */
+  readonly gradients?: (gradient: Tensor, of: Slot) => Tensor;
+  /** Runs when the optimiser has assigned the new weights: moves teachers, queues, centres. */
+  readonly after?: () => void;
+}
+
+/** Parameters that learn alike. */
+export interface LearnedGroup {
+  readonly parameters: readonly Parameter[];
+  /** The schedule that is their learning rate, where it is not the run's. */
+  readonly rate?: string;
+}
+
+/**
+ * A method at work: a module whose slots are all its state (weights, teachers, queues, prototypes, running statistics), and a function from a
+ * traced step to a loss. A checkpoint to the bit, and one plan for a step, need no more.
+ */
+export abstract class Learner extends Module {
+  /** What is saved, and scored. */
+  abstract readonly encoder: Encoder;
+
+  /** What the optimiser moves: every parameter, unless said otherwise. */
+  learned(): readonly LearnedGroup[] {
+    return [{ parameters: this.parameters() }];
+  }
+
+  /** Builds the graph of a step. It must not depend on values, since it is traced once. */
+  abstract step(step: Step): Outcome;
+
+  /** Further encoders that are saved and scored, by name. */
+  others(): Readonly<Record<string, Encoder>> {
+    return {};
+  }
+
+  /** Runs before each epoch, from 0, outside of the plan. */
+  async beforeEpoch(_epoch: number): Promise<void> {}
+
+  /** Images [N, C, H, W] → the encoder's features. */
+  override forward(x: Tensor, mode?: Mode): Tensor {
+    return this.encoder.forward(x, mode);
+  }
+}
+
+/** What the numbers of a run are on the host, for schedules. */
+export interface Course {
+  readonly learningRate: number;
+  readonly steps: number;
+  readonly stepsPerEpoch: number;
+}
+
+/** Words for a person who trains with a method. */
+export interface Advice {
+  /**
+   * What tells a collapse: the deviation of the embedding where the loss asks for a scale; that of its directions (times √d, so that 1 is
+   * healthy whatever the dimension) where it does not; the correlation of its dimensions where a norm at the end keeps the deviation at 1.
+   */
+  readonly watched: 'deviation' | 'normalizedDeviation' | 'correlation';
+  /** What helps an embedding that has collapsed. */
+  readonly collapsed: string;
+  /** And one whose dimensions repeat each other; null where the loss does not see that. */
+  readonly redundant: string | null;
+  /** With at least this epsilon, a dimension that is constant or follows from others does no harm; 0 where it never does. */
+  readonly epsilon: number;
+}
+
+/** A loss of two views' embeddings [n, d]: `loss` and its named parts, each a scalar. `key` feeds the methods that draw at random. */
+export type MethodLoss = (za: Tensor, zb: Tensor, key?: Key) => { readonly loss: Tensor } & Readonly<Record<string, Tensor>>;
+
+type Given = Readonly<Record<string, unknown>>;
+
+/** A self-supervised method, as the trainer and the command use it. */
+export interface Method {
+  readonly title: string;
+  /** The paper and the code that it follows. */
+  readonly source: string;
+  /** Names of the loss's parts, in the order in which they are shown. */
+  readonly parts: readonly string[];
+  /** Its options, each with its range and the official default. */
+  readonly options: OptionTable;
+  /** Options that training at small scale sets otherwise. */
+  readonly training: Readonly<Record<string, number | string>>;
+  /** Widths of the head after the encoder's, at small scale. */
+  readonly widths: readonly number[];
+  /** What is watched of its embedding, and what helps when that is ill. */
+  readonly advice: Advice;
+  /** @throws TensegrityError `argument` naming the option that is unknown or out of its range, and what would be right. */
+  readonly checkOptions: (options: Given) => void;
+  /** Its views, given those of the configuration: these, unless it says otherwise. */
+  readonly views: (chosen: readonly Augmentation[], options: Given) => readonly Augmentation[];
+  /** Numbers that change from step to step, by name: computed on the host, so that nothing compiles anew. */
+  readonly schedules: (options: Given, course: Course) => Readonly<Record<string, (step: number) => number>>;
+  readonly learner: (setting: Setting<Given>) => Learner;
+  /** The loss of arrays that files hold, with options checked, where it is one of two views' embeddings. */
+  readonly configure?: (options?: Given) => MethodLoss;
+}
+
+/** A method's row as it is written: its functions take exactly the options of its table. */
+export interface MethodRow<Table extends OptionTable>
+  extends Omit<Method, 'options' | 'checkOptions' | 'views' | 'schedules' | 'learner' | 'configure'> {
+  readonly options: Table;
+  readonly views?: (chosen: readonly Augmentation[], options: OptionValues<Table>) => readonly Augmentation[];
+  readonly schedules?: (options: OptionValues<Table>, course: Course) => Readonly<Record<string, (step: number) => number>>;
+  readonly learner: (setting: Setting<OptionValues<Table>>) => Learner;
+}
+
+/** A row of `methods`, with its options checked wherever they are given. */
+export function method<const Table extends OptionTable>(
+  row: MethodRow<Table>,
+): Omit<MethodRow<Table>, 'views' | 'schedules' | 'learner'> & Method {
+  const { views, schedules, learner } = row;
+  const resolve = (given: Given): OptionValues<Table> => resolveOptions(row.options, given, row.title);
+  return {
+    ...row,
+    checkOptions: resolve,
+    views: (chosen, options) => views?.(chosen, resolve(options)) ?? chosen,
+    schedules: (options, course) => schedules?.(resolve(options), course) ?? {},
+    learner: (setting) => learner({ ...setting, options: resolve(setting.options) }),
+  };
+}
+
+/** What {@link ofEmbeddings} takes in the place of a learner. */
+interface EmbeddingRow<Table extends OptionTable> extends Omit<MethodRow<Table>, 'learner'> {
+  /** The network between the encoder's features and the loss. */
+  readonly head: (inputs: number, widths: readonly number[], options: InitializeOptions) => Module;
+  readonly loss: (za: Tensor, zb: Tensor, options: OptionValues<Table>, key?: Key) => ReturnType<MethodLoss>;
+  /** The second view's encoder, where it is not the first's; its head is its own then, too. */
+  readonly second?: (setting: Setting<OptionValues<Table>>) => Encoder | null;
+}
+
+/** A method that is a loss of two views' embeddings, each made by an encoder and a head. */
+export function ofEmbeddings<const Table extends OptionTable>(
+  row: EmbeddingRow<Table>,
+): ReturnType<typeof method<Table>> & Required<Pick<Method, 'configure'>> {
+  const { head, loss, second, ...rest } = row;
+  return {
+    ...method({
+      ...rest,
+      learner: (setting) =>
+        new EmbeddingLearner(setting, head, (za, zb, key) => loss(za, zb, setting.options, key), second?.(setting) ?? null),
+    }),
+    configure: (given = {}) => {
+      const options = resolveOptions(row.options, given, row.title);
+      return (za, zb, key) => loss(za, zb, options, key);
+    },
+  };
+}
+
+class EmbeddingLearner extends Learner {
+  override readonly encoder: Encoder;
+  readonly head: Module;
+  readonly secondEncoder: Encoder | null;
+  readonly secondHead: Module | null;
+  readonly #loss: MethodLoss;
+
+  constructor(
+    { encoder, widths, key }: Setting<unknown>,
+    head: EmbeddingRow<OptionTable>['head'],
+    loss: MethodLoss,
+    second: Encoder | null,
+  ) {
+    super();
+    this.encoder = encoder();
+    this.head = head(this.encoder.width, widths, { key: key(0) });
+    this.secondEncoder = second;
+    this.secondHead = second && head(second.width, widths, { key: key(1) });
+    this.#loss = loss;
+  }
+
+  override others(): Readonly<Record<string, Encoder>> {
+    return this.secondEncoder ? { second: this.secondEncoder } : {};
+  }
+
+  override step({ views, key }: Step): Outcome {
+    const branches = [
+      [this.encoder, this.head],
+      [this.secondEncoder ?? this.encoder, this.secondHead ?? this.head],
+    ] as const;
+    const [za, zb] = branches.map(([encoder, head], i) => head.forward(encoder.forward(views[i]!, TRAIN), TRAIN));
+    const { loss, ...parts } = this.#loss(za!, zb!, key);
+    return { loss, parts, embedding: za! };
+  }
+}
+
+/** How learners run their networks. */
+export const TRAIN: Mode = { train: true };

@@ -1,0 +1,85 @@
+import { checkList, options } from '../../engine/arguments.ts';
+import { stopGradient as constant, type Tensor } from '../../engine/index.ts';
+import { BatchNorm1d } from '../nn/layers.ts';
+import { Sequential } from '../nn/module.ts';
+import { type Encoder, MLP } from '../nn/networks.ts';
+import { crossCosine, type Pair } from './crossCosine.ts';
+import { type LearnedGroup, Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
+import { choice, number, type OptionValues } from './options.ts';
+
+export interface SimSiamOptions {
+  /** Whether the targets are constants; true, unless given. */
+  readonly stopGradient?: boolean;
+}
+
+/**
+ * SimSiam of two views' predictions p and projections z, all [n, d]: −½(cos(p₁, sg z₂) + cos(p₂, sg z₁)), mean over samples; in [−1, 1]. The
+ * targets are constants (sg): `stopGradient: false` lets the gradient through, and what is learned collapses.
+ * (X. Chen & K. He, CVPR 2021, Eq. 1–4; facebookresearch/simsiam:main_simsiam.py)
+ * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for an option that is unknown.
+ */
+export function simsiam(predictions: Pair, projections: Pair, given: SimSiamOptions = {}): { readonly loss: Tensor } {
+  const { stopGradient } = options('simsiam', given, { stopGradient: true });
+  checkList('simsiam: two views', projections);
+  const targets = stopGradient ? (projections.map((z) => constant(z)) as unknown as Pair) : projections;
+  return { loss: crossCosine('simsiam', predictions, targets).mul(-0.5) };
+}
+
+const table = {
+  bottleneck: number(null, "width of the predictor's hidden layer; a quarter of the embedding's, unless given", { least: 1, whole: true }),
+  stopGradient: choice(['on', 'off'], 'on', 'whether the target is a constant; without that it collapses'),
+};
+type Options = OptionValues<typeof table>;
+
+class SimSiamLearner extends Learner {
+  override readonly encoder: Encoder;
+  readonly head: Sequential;
+  readonly predictor: MLP;
+  readonly #stopGradient: boolean;
+
+  constructor({ encoder, widths, key, options: { bottleneck, stopGradient } }: Setting<Options>) {
+    super();
+    this.encoder = encoder();
+    const width = widths.at(-1)!;
+    // The projector ends in a batch norm without scale and shift; the predictor does not. (§4.4)
+    this.head = new Sequential([
+      new MLP([this.encoder.width, ...widths], { key: key(0), normalize: true, bias: false, outputBias: false }),
+      new BatchNorm1d(width, { affine: false }),
+    ]);
+    const hidden = bottleneck ?? Math.max(1, Math.floor(width / 4));
+    this.predictor = new MLP([width, hidden, width], { key: key(1), normalize: true, bias: false });
+    this.#stopGradient = stopGradient !== 'off';
+  }
+
+  override learned(): readonly LearnedGroup[] {
+    const base = [...this.encoder.parameters(), ...this.head.parameters()];
+    return [{ parameters: base }, { parameters: this.predictor.parameters(), rate: 'predictor' }];
+  }
+
+  override step({ views }: Step): Outcome {
+    const [z1, z2] = views.map((view) => this.head.forward(this.encoder.forward(view, TRAIN), TRAIN)) as [Tensor, Tensor];
+    const [p1, p2] = [z1, z2].map((z) => this.predictor.forward(z, TRAIN)) as [Tensor, Tensor];
+    const { loss } = simsiam([p1, p2], [z1, z2], { stopGradient: this.#stopGradient });
+    return { loss, parts: {}, embedding: z1 };
+  }
+}
+
+export const simsiamMethod = () =>
+  method({
+    title: 'SimSiam',
+    source: 'X. Chen, K. He, CVPR 2021; facebookresearch/simsiam',
+    parts: [],
+    options: table,
+    training: {},
+    widths: [256, 256, 256],
+    advice: {
+      // The projector's last norm keeps every dimension's deviation at 1: what collapses becomes copies of one dimension.
+      watched: 'correlation',
+      collapsed: 'leave the stop-gradient on (--stop-gradient on), narrow the predictor (--bottleneck), or lower --lr',
+      redundant: null,
+      epsilon: 0,
+    },
+    // The predictor's rate stays as it began: it is to follow the latest embedding. (§4.2; --fix-pred-lr)
+    schedules: (_options, { learningRate }) => ({ predictor: () => learningRate }),
+    learner: (setting) => new SimSiamLearner(setting),
+  });
