@@ -136,9 +136,21 @@ export function adaptiveAveragePool2d(x: Tensor, size: Pair): Tensor {
     () => `adaptiveAveragePool2d: takes images [N, C, H > 0, W > 0], got ${show(x.shape)}`,
   );
   if (rows === 1 && columns === 1) return x.mean([2, 3], true);
-  if (height % rows === 0 && width % columns === 0) return averagePool2d(x, [height / rows, width / columns]);
+  const [down, across] = [evenWindows(height, rows), evenWindows(width, columns)];
+  if (down && across) return averagePool2d(x, [down.size, across.size], { stride: [down.stride, across.stride] });
   check(isFloat(x.dtype), 'dtype', () => `adaptiveAveragePool2d: takes floats, got ${x.dtype}; convert with .cast('f32')`);
   return averageAlong(averageAlong(x, 2, rows), 3, columns);
+}
+
+/** Cells of one size, evenly apart, are windows of a pool: all that divide the length, and some that overlap, as 2 or 3 of 7. */
+function evenWindows(length: number, cells: number): { readonly size: number; readonly stride: number } | null {
+  const [size, stride] = [Math.ceil(length / cells), Math.floor(length / cells)];
+  if (stride === 0) return null;
+  for (let cell = 1; cell < cells; cell++) {
+    const start = Math.floor((cell * length) / cells);
+    if (start !== cell * stride || Math.ceil(((cell + 1) * length) / cells) - start !== size) return null;
+  }
+  return { size, stride };
 }
 
 /** More entries are not listed: they would take gigabytes, as would their means. */

@@ -160,7 +160,7 @@ describe('plain JavaScript', () => {
     expect([...Object.keys(functions), ...others].sort()).toEqual(exported.sort());
     const own = Object.getOwnPropertyDescriptors(Tensor.prototype);
     const names = Object.entries(own).flatMap(([name, { value }]) => (typeof value === 'function' && name !== 'constructor' ? [name] : []));
-    expect(names.filter((name) => !(name in methods)).sort()).toEqual(['dispose']);
+    expect(names.filter((name) => !(name in methods)).sort()).toEqual(['dispose', 'of']);
   });
 
   it.each(Object.entries(functions))('calls %s', (name, right) => {
