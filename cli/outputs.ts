@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { named } from '../engine/arguments.ts';
 import { UsageError } from './options.ts';
 
 const statusOf = (path: string): Promise<BigIntStats | undefined> => stat(path, { bigint: true }).catch(() => undefined);
@@ -22,14 +23,15 @@ export async function checkOutputs(inputs: readonly string[], outputs: readonly 
     const inside = await readdir(input).catch(() => null);
     for (const path of inside?.map((name) => join(input, name)) ?? [input]) {
       const file = await fileAt(path);
-      if (file !== undefined) taken.set(file, `${path}, which is read`);
+      if (file !== undefined) taken.set(file, `${named(path)}, which is read`);
     }
   }
   for (const output of outputs) {
     const file = await fileAt(output);
     if (file === undefined) continue;
     const other = taken.get(file);
-    if (other !== undefined) throw new UsageError(`${output} is the same file as ${other}; write to another path, so that it is kept`);
-    taken.set(file, `${output}, which is written too`);
+    if (other !== undefined)
+      throw new UsageError(`${named(output)} is the same file as ${other}; write to another path, so that it is kept`);
+    taken.set(file, `${named(output)}, which is written too`);
   }
 }

@@ -224,7 +224,7 @@ export function checkRunConfig(config: unknown): asserts config is RunConfig {
   checkNames('source', source ?? {}, { data: 0, folder: 0, labels: 0, testImages: 0, testLabels: 0 });
   check(typeof (source as DataSource | undefined)?.data === 'string', 'format', () => 'it does not say what data to train on');
   for (const [name, path] of Object.entries(source as DataSource))
-    check(typeof path === 'string', 'format', () => `source: ${name} must be a path, got ${shown(path)}`);
+    check(typeof path === 'string' && path !== '', 'format', () => `source: ${name} must be a path, got ${shown(path)}`);
   checkRecord('training', training);
   checkConfig(training as TrainingConfig);
   checkBackend('backend', backend, {});

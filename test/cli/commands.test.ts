@@ -8,6 +8,7 @@ import { readArray, writeArray, writeSafetensors } from '../../models/io/node.ts
 import { encoders, ResNet } from '../../models/nn/networks.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { gaussian, relativeError } from '../models/support.ts';
+import { stripes } from '../models/train/support.ts';
 import { capability } from '../support/capabilities.ts';
 import { fails, smallData, smallRun, succeeds, temporaryFolder, tensegrity } from './support.ts';
 
@@ -235,6 +236,22 @@ describe('labels', () => {
       1,
       /test image 1 has label -1; labels are whole numbers from 0/,
     );
+  });
+
+  it('of a single test image are scored, in the end of a run as in eval; what is said of them is JSON where a program reads', async () => {
+    const data = await smallData(folder);
+    const run = path('single');
+    const single = [
+      '--test-images',
+      await write('single.npy', stripes(1, { stream: 7 }).images),
+      '--test-labels',
+      await write('single-label.npy', { dtype: 'i32', shape: [1], data: Int32Array.of(77) }),
+    ];
+    await succeeds(['train', ...data.slice(0, -4), ...single, ...smallRun, '--epochs=1', '--out', run, '--quiet']);
+    const { stdout, stderr } = await succeeds(['eval', '--run', run, '--json']);
+    expect(JSON.parse(stdout)).toEqual({ encoder: { linear: 0, linear2x2: 0, nearest: 0, collapse: null } });
+    const { message } = JSON.parse(stderr) as { readonly message: string };
+    expect(message).toMatch(/1 of 1 test images have labels that no training image has \(77\)/);
   });
 });
 
