@@ -72,6 +72,13 @@ describe('a file that is read', () => {
       2,
       /zb\.npy is the same file as .*za\.npy, which is written too/,
     );
+    mkdirSync(path('links'));
+    symlinkSync('zb.npy', path('links/za.npy'));
+    await fails(
+      ['loss', 'vicreg', path('za.npy'), path('zb.npy'), '--grad', path('links')],
+      2,
+      /links\/zb\.npy is the same file as .*links\/za\.npy, which is written too/,
+    );
     expect((await readArray(path('za.npy'))).data).toEqual(z.data);
     await succeeds(['loss', 'vicreg', path('za.npy'), path('zb.npy'), '--grad', path('new')]);
   }, 60_000);
