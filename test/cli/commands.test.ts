@@ -143,6 +143,25 @@ describe('tensegrity loss', () => {
     ]);
   });
 
+  it('refuses embeddings whose variance is out of range, where each method would make something of 0 of them, and divided they do', async () => {
+    const scaled = async (name: string, factor: number, dtype: 'f32' | 'f64'): Promise<string> => {
+      const { shape, data } = gaussian(3, [12, 3]);
+      const values = Array.from(data, (value) => value * factor);
+      return write(name, { dtype, shape, data: dtype === 'f32' ? Float32Array.from(values) : Float64Array.from(values) });
+    };
+    const [large, vast, fit] = [
+      await scaled('e25.npy', 1e25, 'f32'),
+      await scaled('e200.npy', 1e200, 'f64'),
+      await scaled('fit.npy', 1, 'f32'),
+    ];
+    const remedy = /squares of dimension 0 add up to more than f(32|64) holds; divide both files by the same number/;
+    for (const method of ['barlow-twins', 'w-mse']) {
+      await fails(['loss', method, large, large], 1, remedy);
+      await fails(['loss', method, vast, vast, '--backend', 'cpu'], 1, remedy);
+      await succeeds(['loss', method, fit, fit]);
+    }
+  });
+
   it('says what does not fit', async () => {
     const short = await write('short.npy', floats(5, [3, 5]));
     const one = await write('one.npy', floats(6, [1, 5]));
