@@ -64,14 +64,15 @@ export class RunFolder {
     return RunLock.take(this.path);
   }
 
-  /** Begins a new run. @throws TensegrityError `storage` if there is one in the folder already, or what is left of one. */
+  /** Begins a new run. @throws TensegrityError `storage` if there is one in the folder already, what is left of one, or a file that it would replace. */
   async begin(config: RunConfig): Promise<void> {
     const { path } = this;
-    for (const name of ['config.json', 'checkpoint.safetensors', 'metrics.jsonl']) {
-      if (!(await present(this.file(name)))) continue;
-      const goOn = name === 'config.json' ? `go on with --resume ${shellWord(path)}` : `remove its ${name}`;
-      throw new TensegrityError('storage', `${named(path)} holds a run already; ${goOn}, or choose another --out`);
-    }
+    const there = await Promise.all(RunFolder.files.map(async (name) => ((await present(this.file(name))) ? [name] : [])));
+    const files = there.flat();
+    const why = files.includes('config.json')
+      ? `a run already; go on with --resume ${shellWord(path)}`
+      : `${files.join(', ')}, which a run would replace; move that elsewhere`;
+    if (files.length > 0) throw new TensegrityError('storage', `${named(path)} holds ${why}, or choose another --out`);
     await this.write('config.json', JSON.stringify(config, null, 2));
   }
 

@@ -473,8 +473,15 @@ describe('train --resume', () => {
     await fails(
       ['train', ...data, ...smallRun, '--out', run],
       1,
-      /holds a run already; remove its checkpoint\.safetensors, or choose another --out/,
+      /holds metrics\.jsonl, checkpoint\.safetensors, .*, which a run would replace; move that elsewhere, or choose another --out/,
     );
+  });
+
+  it('replaces no file of another', async () => {
+    const own = mkdtempSync(path('own-'));
+    writeFileSync(join(own, 'report.html'), 'mine');
+    await fails(['train', ...data, ...smallRun, '--out', own], 1, /holds report\.html, which a run would replace; move that elsewhere/);
+    expect(readFileSync(join(own, 'report.html'), 'utf8')).toBe('mine');
   });
 });
 
