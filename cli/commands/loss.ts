@@ -91,7 +91,7 @@ function beyondRange({ data, shape }: HostArray, dtype: 'f32' | 'f64', path: str
     for (let i = 0; i < n; i++) mean += data[i * d + j]! / n;
     for (let i = 0; i < n; i++) squares += (data[i * d + j]! - mean) ** 2;
     if (!Number.isFinite(dtype === 'f32' ? Math.fround(squares) : squares))
-      return `${named(path)}: the squares of dimension ${j} add up to more than ${dtype} holds; divide both files by the same number, as numpy.abs(z).max()${dtype === 'f64' ? '' : ', or take f64 files and --backend cpu'}`;
+      return `${named(path)}: the squares of dimension ${j} add up to more than ${dtype} holds; divide both files by the same number, as numpy.abs(z).max()`;
   }
   return null;
 }
