@@ -6,7 +6,7 @@ import { show } from '../engine/shape.ts';
 import type { ImageDataset } from '../models/data/images.ts';
 import { datasetNames, loadDataset } from '../models/data/node.ts';
 import type { Input, OptionTable } from './options.ts';
-import { complain } from './text.ts';
+import { remark } from './text.ts';
 
 export const datasetOptions: OptionTable = {
   data: {
@@ -68,5 +68,5 @@ export function identityOf({ train, test, mean, deviation }: ImageDataset): Data
 }
 
 export function openDataset({ data, ...options }: DataSource): Promise<ImageDataset> {
-  return loadDataset(data, { ...options, onDownload: (address, path) => complain(`downloading ${address} to ${named(path)}`) });
+  return loadDataset(data, { ...options, onDownload: (address, path) => remark(`downloading ${address} to ${named(path)}`) });
 }

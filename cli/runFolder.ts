@@ -64,14 +64,15 @@ export class RunFolder {
     return RunLock.take(this.path);
   }
 
-  /** Begins a new run. @throws TensegrityError `storage` if there is one in the folder already, or what is left of one. */
+  /** Begins a new run. @throws TensegrityError `storage` if there is one in the folder already, what is left of one, or a file that it would replace. */
   async begin(config: RunConfig): Promise<void> {
     const { path } = this;
-    for (const name of ['config.json', 'checkpoint.safetensors', 'metrics.jsonl']) {
-      if (!(await present(this.file(name)))) continue;
-      const goOn = name === 'config.json' ? `go on with --resume ${shellWord(path)}` : `remove its ${name}`;
-      throw new TensegrityError('storage', `${named(path)} holds a run already; ${goOn}, or choose another --out`);
-    }
+    const there = await Promise.all(RunFolder.files.map(async (name) => ((await present(this.file(name))) ? [name] : [])));
+    const files = there.flat();
+    const why = files.includes('config.json')
+      ? `a run already; go on with --resume ${shellWord(path)}`
+      : `${files.join(', ')}, which a run would replace; move that elsewhere`;
+    if (files.length > 0) throw new TensegrityError('storage', `${named(path)} holds ${why}, or choose another --out`);
     await this.write('config.json', JSON.stringify(config, null, 2));
   }
 
@@ -226,7 +227,7 @@ export function readRunConfig(config: unknown): RunConfig {
   checkNames('source', source ?? {}, { data: 0, folder: 0, labels: 0, testImages: 0, testLabels: 0 });
   check(typeof (source as DataSource | undefined)?.data === 'string', 'format', () => 'it does not say what data to train on');
   for (const [name, path] of Object.entries(source as DataSource))
-    check(typeof path === 'string', 'format', () => `source: ${name} must be a path, got ${shown(path)}`);
+    check(typeof path === 'string' && path !== '', 'format', () => `source: ${name} must be a path, got ${shown(path)}`);
   checkRecord('training', training);
   const whole = completed(training as TrainingConfig);
   checkConfig(whole);

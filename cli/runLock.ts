@@ -140,7 +140,13 @@ function stepsIn(folder: string, name: string): LockSteps {
     holder: (entry) => {
       const path = join(folder, entry);
       // Opened so that neither a pipe makes it wait nor a link leads elsewhere.
-      const file = ignoring(['ENOENT', 'ENOTDIR'], () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW));
+      let file: number | undefined;
+      try {
+        file = ignoring(['ENOENT', 'ENOTDIR'], () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW));
+      } catch (error) {
+        // A link, a socket.
+        throw ['ELOOP', 'ENXIO'].includes(String(codeOf(error))) ? foreign(path) : error;
+      }
       if (file === undefined) return null;
       try {
         const status = fstatSync(file);

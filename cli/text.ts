@@ -10,6 +10,11 @@ export function complain(text: string): void {
   console.error(visible(text));
 }
 
+/** Says on standard error what concerns the results and is none of them: where a program reads, as the messages of `train --json`. */
+export function remark(message: string): void {
+  complain(process.argv.includes('--json') ? jsonOf({ event: 'message', message }) : message);
+}
+
 /** JSON without what a terminal takes for more than text: as it is all within strings, escapes say the same. */
 export function jsonOf(value: unknown): string {
   return JSON.stringify(value).replace(/[\p{C}\u2028\u2029]/gu, (character) =>

@@ -12,7 +12,7 @@ import { features } from '../../models/train/evaluate.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { type Command, decimal, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
-import { complain, jsonOf, print } from '../text.ts';
+import { jsonOf, print, remark, shellWord } from '../text.ts';
 
 export const encoderOptions: OptionTable = {
   weights: {
@@ -90,7 +90,7 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
       fitting.length <= 1,
       'format',
       () =>
-        `${named(path)} holds ${fitting.map((prefix) => named(prefix)).join(' and ')}, each with a ${name}; say which with --prefix ${named(only)}`,
+        `${named(path)} holds ${fitting.map((prefix) => named(prefix)).join(' and ')}, each with a ${name}; say which with --prefix ${shellWord(only)}`,
     );
     if (only !== shortest) chosen = made(only);
   }
@@ -103,15 +103,24 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
     chosen.encoder.loadStateDict(tensors, { ignore: ['fc.', ...others], prefix });
   } catch (cause) {
     if (!(cause instanceof TensegrityError)) throw cause;
+    const { missing, leftOver } = cause.details as { readonly missing?: readonly string[]; readonly leftOver?: readonly string[] };
+    const more = missing?.length === 0 && leftOver && leftOver.length > 0;
+    const remedies = [
+      ...prefixesOf(tensors, names).flatMap((found) =>
+        found === prefix || found === '' ? [] : [`name others with --prefix ${shellWord(found)}`],
+      ),
+      ...(more ? ['take what is left over out of the file'] : []),
+      'choose its architecture with --encoder',
+    ];
     throw new TensegrityError(
       cause.code,
-      `${named(path)} does not hold a ${name}: ${cause.message}; choose its architecture with --encoder`,
+      `${named(path)} does not hold a ${name}: ${cause.message}; ${remedies.join(', or ')}`,
       cause.details,
       cause,
     );
   }
   const without = others.length === 0 ? '' : `, without ${named([...new Set(others.map(part))].join(', '))}`;
-  if (prefix !== '') complain(`${named(path)}: the weights are those of ${named(prefix)}*${without}`);
+  if (prefix !== '') remark(`${named(path)}: the weights are those of ${named(prefix)}*${without}`);
   return { ...chosen, metadata };
 }
 

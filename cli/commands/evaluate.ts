@@ -17,7 +17,7 @@ import { type Command, type Input, UsageError } from '../options.ts';
 import { type Results, reportPage, scoreHeader, scoreRows } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
-import { complain, jsonOf, print, shellWord } from '../text.ts';
+import { jsonOf, print, remark, shellWord } from '../text.ts';
 import { checkChannels, encoderOptions, loadEncoder, scaleOf } from './embed.ts';
 
 interface Finish {
@@ -98,7 +98,7 @@ export const evaluate: Command = {
       () => `${named(dataset.name)} has no ${lacking}, which probes need; name them with --labels, --test-images and --test-labels`,
     );
     const unseen = unseenLabels(dataset);
-    if (unseen !== null) complain(`warning: ${named(dataset.name)}: ${unseen}`);
+    if (unseen !== null) remark(`warning: ${named(dataset.name)}: ${unseen}`);
     const results = await scoresOf(encoders, (name) => (name === null ? 'encoder' : `${name} encoder`), dataset, { seed });
     print(input.flag('json') ? jsonOf(results) : table(scoreHeader, scoreRows(results)));
   },
@@ -134,7 +134,7 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   const other = input.text('data') !== undefined;
   const opened = await openDataset(other ? given : { ...source, ...given, data: source.data });
   const changes = other ? null : dataChanges(identityOf(opened), config, saved);
-  if (changes !== null && Object.keys(given).length === 1) complain(changes);
+  if (changes !== null && Object.keys(given).length === 1) remark(changes);
   // Other images are normalised as those were that the encoder has seen.
   const { mean, deviation } = other && opened.train.images.dtype === 'u8' ? (saved.identity ?? (await openDataset(source))) : opened;
   const dataset = { ...opened, mean, deviation };

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { named } from '../../engine/arguments.ts';
-import type { TypedArray } from '../../engine/dtype.ts';
+import type { HostArray, TypedArray } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { grad, type Tensor, tensor } from '../../engine/index.ts';
 import { type Shape, show } from '../../engine/shape.ts';
@@ -46,7 +46,11 @@ export const loss: Command = {
     await checkOutputs([pathA, pathB], results);
     const backend = await startBackend(input);
     const doubles = backend.dtypes.includes('f64');
-    const [za, zb] = [await readEmbedding(pathA, doubles), await readEmbedding(pathB, doubles)];
+    const [{ z: za, beyond: beyondA }, { z: zb, beyond: beyondB }] = [
+      await readEmbedding(pathA, doubles),
+      await readEmbedding(pathB, doubles),
+    ];
+    const beyond = beyondA ?? beyondB;
     const { loss: total, ...parts } = compute(za, zb, seed);
     const gradients = grad(total, [za, zb]);
     const values = Object.fromEntries(
@@ -57,8 +61,10 @@ export const loss: Command = {
       lost.length === 0,
       'data',
       () =>
-        `${title} of these finite embeddings is not finite in ${za.dtype}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; ${advice ?? 'their values or their covariance may be out of range'}${za.dtype === 'f64' ? '' : ' (--backend cpu computes f64 files in f64)'}`,
+        `${title} of these finite embeddings is not finite in ${za.dtype}: ${lost.map(([part, value]) => `${part} is ${value}`).join(', ')}; ${beyond ?? advice ?? 'their values or their covariance may be out of range'}${za.dtype === 'f64' ? '' : ' (--backend cpu computes f64 files in f64)'}`,
     );
+    // Over an infinite deviation all is 0, which looks like a result.
+    check(beyond === null, 'data', () => beyond ?? '');
     if (folder !== undefined) {
       const arrays = await Promise.all(gradients.map((gradient) => gradient.toHost()));
       for (const [i, { data, shape }] of arrays.entries()) checkFinite(data, shape, `the gradient of ${i === 0 ? pathA : pathB}`, advice);
@@ -70,13 +76,26 @@ export const loss: Command = {
 };
 
 /** Embeddings as floats: f64 stays where the backend computes with it. @throws TensegrityError `shape`, and `data` unless all are finite. */
-async function readEmbedding(path: string, doubles: boolean): Promise<Tensor> {
+async function readEmbedding(path: string, doubles: boolean): Promise<{ readonly z: Tensor; readonly beyond: string | null }> {
   const z = await readArray(path);
   check(z.shape.length === 2, 'shape', () => `${named(path)}: embeddings must be [n, d], got ${show(z.shape)}`);
   const dtype = z.dtype === 'f64' && doubles ? 'f64' : 'f32';
   // What f32 cannot hold becomes infinite in it.
   checkFinite(dtype === 'f32' && z.dtype === 'f64' ? Float32Array.from(z.data) : z.data, z.shape, path);
-  return tensor(z, { dtype });
+  return { z: tensor(z, { dtype }), beyond: beyondRange(z, dtype, path) };
+}
+
+/** What to say of embeddings whose variance the element type cannot hold; null of all others. */
+function beyondRange({ data, shape }: HostArray, dtype: 'f32' | 'f64', path: string): string | null {
+  const [n = 0, d = 0] = shape;
+  for (let j = 0; j < d; j++) {
+    let [mean, squares] = [0, 0];
+    for (let i = 0; i < n; i++) mean += data[i * d + j]! / n;
+    for (let i = 0; i < n; i++) squares += (data[i * d + j]! - mean) ** 2;
+    if (!Number.isFinite(dtype === 'f32' ? Math.fround(squares) : squares))
+      return `${named(path)}: the squares of dimension ${j} add up to more than ${dtype} holds; divide both files by the same number, as numpy.abs(z).max()`;
+  }
+  return null;
 }
 
 function checkFinite(data: TypedArray, shape: Shape, what: string, advice: string | null = null): void {

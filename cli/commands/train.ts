@@ -18,7 +18,7 @@ import { checkOutputs } from '../outputs.ts';
 import { Progress } from '../progress.ts';
 import { reportPage } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
-import { print, shellWord } from '../text.ts';
+import { jsonOf, print, shellWord } from '../text.ts';
 import { finishRun } from './evaluate.ts';
 
 /** Epochs, unless given: the embedded subset is a sixth of the whole, and gets more. */
@@ -124,12 +124,14 @@ export const train: Command = {
     const changes = saved && dataChanges(identity, config, saved);
     const trainer = new Trainer(config.training, dataset);
     if (plan) {
-      print(await trainer.explain());
+      const listing = await trainer.explain();
+      print(json ? jsonOf({ event: 'plan', plan: listing }) : listing);
       return;
     }
     if (profile) {
       for await (const { step } of trainer.run()) if (step >= PROFILED_STEPS) break;
-      print(await trainer.explain({ times: true }));
+      const listing = await trainer.explain({ times: true });
+      print(json ? jsonOf({ event: 'plan', plan: listing }) : listing);
       backend.dispose();
       return;
     }

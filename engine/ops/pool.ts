@@ -136,9 +136,9 @@ export function adaptiveAveragePool2d(x: Tensor, size: Pair): Tensor {
     () => `adaptiveAveragePool2d: takes images [N, C, H > 0, W > 0], got ${show(x.shape)}`,
   );
   if (rows === 1 && columns === 1) return x.mean([2, 3], true);
+  check(isFloat(x.dtype), 'dtype', () => `adaptiveAveragePool2d: takes floats, got ${x.dtype}; convert with .cast('f32')`);
   const [down, across] = [evenWindows(height, rows), evenWindows(width, columns)];
   if (down && across) return averagePool2d(x, [down.size, across.size], { stride: [down.stride, across.stride] });
-  check(isFloat(x.dtype), 'dtype', () => `adaptiveAveragePool2d: takes floats, got ${x.dtype}; convert with .cast('f32')`);
   return averageAlong(averageAlong(x, 2, rows), 3, columns);
 }
 

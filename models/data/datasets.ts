@@ -6,6 +6,7 @@ import { checkNames, named, shown } from '../../engine/arguments.ts';
 import { type HostArray, isFloat } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
+import { LABEL_NUMBERS } from '../io/elements.ts';
 import { readArray, readBytes, refuseLinkToNothing, withStorageErrors } from '../io/files.ts';
 import { parseCifar } from './cifar.ts';
 import { checkMd5, downloadBytes, downloadFiles } from './download.ts';
@@ -166,11 +167,16 @@ const MOST_CLASSES = 65_536;
 
 function asLabels({ shape, data, dtype }: HostArray, what: string): HostArray {
   if (shape.length !== 1 || (dtype !== 'u8' && dtype !== 'i32')) {
-    throw new TensegrityError(
-      'data',
-      `${what} labels must be whole numbers [count], not ${dtype} ${show(shape)}${isFloat(dtype) ? '; in NumPy, np.unique(labels, return_inverse=True)[1] numbers any classes' : ''}`,
-      { shape, dtype },
-    );
+    const remedies = [
+      [shape.length === 2 && shape.includes(1), 'labels.ravel() has a single axis'],
+      [shape.length === 2 && !shape.includes(1), 'labels.argmax(1) is the place of the largest in each row'],
+      [shape.length === 1 && isFloat(dtype), `labels.astype('<i4') has whole numbers, and ${LABEL_NUMBERS} numbers any classes`],
+    ] as const;
+    const remedy = remedies.flatMap(([fits, words]) => (fits ? [`; in NumPy, ${words}`] : [])).join('');
+    throw new TensegrityError('data', `${what} labels must be whole numbers [count], not ${dtype} ${show(shape)}${remedy}`, {
+      shape,
+      dtype,
+    });
   }
   return { dtype: 'i32', shape, data: Int32Array.from(data) };
 }
@@ -189,7 +195,7 @@ function checkSplit({ images, labels }: ImageSplit, classes: number | undefined,
   if (wrong >= 0)
     throw new TensegrityError(
       'data',
-      `${what} image ${wrong} has label ${labels.data[wrong]}; labels are ${classes === undefined ? 'whole numbers from 0' : `0 … ${classes - 1}`}`,
+      `${what} image ${wrong} has label ${labels.data[wrong]}; labels are ${classes === undefined ? `whole numbers from 0; leave images without a class out, or number the labels anew: ${LABEL_NUMBERS}` : `0 … ${classes - 1}`}`,
       { index: wrong, label: labels.data[wrong] },
     );
 }
@@ -206,13 +212,13 @@ function assemble(
     if (test.images.dtype !== train.images.dtype || show(test.images.shape.slice(1)) !== show(train.images.shape.slice(1))) {
       throw new TensegrityError(
         'data',
-        `${name}: test images are ${test.images.dtype} ${show(test.images.shape)}, training images ${train.images.dtype} ${show(train.images.shape)}; all but the count must agree`,
+        `${named(name)}: test images are ${test.images.dtype} ${show(test.images.shape)}, training images ${train.images.dtype} ${show(train.images.shape)}; all but the count must agree`,
       );
     }
   }
   const classes = knownClasses ?? labelsIn(name, ...[train, test].flatMap((split) => split?.labels ?? [])).map(String);
   if (classes.length > MOST_CLASSES)
-    throw new TensegrityError('data', `${name} has ${classes.length} different labels; classes are at most ${MOST_CLASSES}`, {
+    throw new TensegrityError('data', `${named(name)} has ${classes.length} different labels; classes are at most ${MOST_CLASSES}`, {
       classes: classes.length,
     });
   return { name, ...splits, classes, ...channelStatistics(train.images) };
@@ -295,14 +301,14 @@ async function loadNamed(name: string, source: Source, options: DatasetOptions):
     ...source.remedies,
     ...(published === undefined
       ? []
-      : [`connect to the network and run this again: the files are downloaded from ${published.address} into ${target}`]),
+      : [`connect to the network and run this again: the files are downloaded from ${published.address} into ${named(target)}`]),
     ...(source.folderNames.length === 0
       ? []
       : [`put ${layout.files.join(', ')} (each as it is, or as .gz) into a folder and name it with --data-dir or TENSEGRITY_DATA`]),
   ];
   throw new TensegrityError(
     'data',
-    `the data set ${name} is not here${reason instanceof Error ? `, and downloading it failed: ${reason.message}` : ''}. Any one of these brings it:\n${ways.map((way, index) => `  ${index + 1}. ${way}`).join('\n')}\nLooked in ${looked.join(', ')}`,
+    `the data set ${name} is not here${reason instanceof Error ? `, and downloading it failed: ${reason.message}` : ''}. Any one of these brings it:\n${ways.map((way, index) => `  ${index + 1}. ${way}`).join('\n')}\nLooked in ${looked.map((folder) => named(folder)).join(', ')}`,
     { name, looked },
     reason,
   );
@@ -367,7 +373,7 @@ function channelsLastToFirst(data: ArrayLike<number>, count: number, height: num
 
 async function npySplit(imagesPath: string, labelsPath: string | undefined): Promise<ImageSplit> {
   const images = asImages(await readArray(imagesPath), imagesPath);
-  return labelsPath === undefined ? { images } : { images, labels: asLabels(await readArray(labelsPath), `${labelsPath}:`) };
+  return labelsPath === undefined ? { images } : { images, labels: asLabels(await readArray(labelsPath), `${named(labelsPath)}:`) };
 }
 
 async function loadArrays(path: string, { labels, testImages, testLabels }: DatasetOptions): Promise<ImageDataset> {

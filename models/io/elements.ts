@@ -15,6 +15,9 @@ interface Element {
 
 const INT32 = [-0x80000000, 0x7fffffff] as const;
 
+/** How labels that are no whole numbers from 0 become some. Of all files at once: each by itself might give one class two numbers. */
+export const LABEL_NUMBERS = 'numpy.unique(numpy.concatenate([labels, test_labels]), return_inverse=True)[1]';
+
 const float32Word = new DataView(new ArrayBuffer(4));
 
 /** A bfloat16 is the upper half of a float32. */
@@ -120,7 +123,7 @@ export function decodeElements(name: ElementName, bytes: Uint8Array, littleEndia
     if (value < lowest || value > highest) {
       throw new TensegrityError(
         'format',
-        `${what}: element ${index} is ${value}, but ${name} values here must lie within ${lowest} … ${highest}; save ${name === 'bool' ? "bytes as 'u1' (NumPy: array.view('u1'))" : "whole numbers beyond as f64, which has those up to 2^53 (NumPy: array.astype('f8'); PyTorch: tensor.double())"}`,
+        `${what}: element ${index} is ${value}, but ${name} values here must lie within ${lowest} … ${highest}; save ${name === 'bool' ? "bytes as 'u1' (NumPy: array.view('u1'))" : `whole numbers beyond as f64, which has those up to 2^53 (NumPy: array.astype('f8'); PyTorch: tensor.double()); labels, by what ${LABEL_NUMBERS} gives`}`,
         { index, value: Number(value) },
       );
     }

@@ -2,7 +2,16 @@ import { type FileBytes, fileBytes } from '../../engine/arguments.ts';
 import { checkHostArray, type DType, dtypes, type HostArray, type TypedArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { contiguousStrides } from '../../engine/shape.ts';
-import { checkExtent, decodeElements, type ElementName, elements, hostIsLittleEndian, littleEndianBytes, viewOf } from './elements.ts';
+import {
+  checkExtent,
+  decodeElements,
+  type ElementName,
+  elements,
+  hostIsLittleEndian,
+  LABEL_NUMBERS,
+  littleEndianBytes,
+  viewOf,
+} from './elements.ts';
 import { Scanner } from './scanner.ts';
 
 const WHAT = '.npy file';
@@ -63,8 +72,8 @@ const REMEDY_OF: Readonly<Record<string, string>> = {
   M: "array.astype('i8') counts its units; scaled, as floats, .astype('<f8')",
   m: "array.astype('i8') counts its units; scaled, as floats, .astype('<f8')",
   O: "numpy.stack(array.tolist()).astype('<f4')",
-  S: "numpy.unique(array, return_inverse=True)[1].astype('<i4')",
-  U: "numpy.unique(array, return_inverse=True)[1].astype('<i4')",
+  S: LABEL_NUMBERS,
+  U: LABEL_NUMBERS,
   V: "array.astype('<f4') where it was made, as of bfloat16",
 };
 

@@ -18,7 +18,7 @@ export interface FeatureScores {
   /** Of the features pooled to 2×2; null for features without a map. */
   readonly linear2x2: number | null;
   readonly nearest: number | null;
-  /** Null for pixels, which nothing has trained. */
+  /** Null for pixels, which nothing has trained, and for a single image. */
   readonly collapse: CollapseMetrics | null;
 }
 
@@ -98,7 +98,8 @@ export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, give
   checkDataset('scoreEncoder', dataset);
   const shown = await features(encoder, dataset.test?.images ?? rows(dataset.train.images, 0, 10_000), dataset, { pause });
   // A decomposition takes about 16·min(n, d)³ operations: wide features are judged by as many images as take seconds.
-  const collapse = await collapseMetrics(rows(shown.pooled, 0, encoder.width <= 512 ? Infinity : 1024));
+  const judged = rows(shown.pooled, 0, encoder.width <= 512 ? Infinity : 1024);
+  const collapse = judged.shape[0] === 1 ? null : await collapseMetrics(judged);
   const labels = labelsOf(dataset);
   if (!labels) return { linear: null, linear2x2: null, nearest: null, collapse };
   const bank = await features(encoder, dataset.train.images, dataset, { pause });

@@ -11,6 +11,7 @@ import type { MethodOption } from '../../models/methods/options.ts';
 import { encoders, ResNet } from '../../models/nn/networks.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { gaussian, relativeError } from '../models/support.ts';
+import { stripes } from '../models/train/support.ts';
 import { capability } from '../support/capabilities.ts';
 import { fails, smallData, smallRun, succeeds, temporaryFolder, tensegrity } from './support.ts';
 
@@ -161,6 +162,25 @@ describe('tensegrity loss', () => {
     ]);
   });
 
+  it('refuses embeddings whose variance is out of range, where each method would make something of 0 of them, and divided they do', async () => {
+    const scaled = async (name: string, factor: number, dtype: 'f32' | 'f64'): Promise<string> => {
+      const { shape, data } = gaussian(3, [12, 3]);
+      const values = Array.from(data, (value) => value * factor);
+      return write(name, { dtype, shape, data: dtype === 'f32' ? Float32Array.from(values) : Float64Array.from(values) });
+    };
+    const [large, vast, fit] = [
+      await scaled('e25.npy', 1e25, 'f32'),
+      await scaled('e200.npy', 1e200, 'f64'),
+      await scaled('fit.npy', 1, 'f32'),
+    ];
+    const remedy = /squares of dimension 0 add up to more than f(32|64) holds; divide both files by the same number/;
+    for (const method of ['barlow-twins', 'w-mse']) {
+      await fails(['loss', method, large, large], 1, remedy);
+      await fails(['loss', method, vast, vast, '--backend', 'cpu'], 1, remedy);
+      await succeeds(['loss', method, fit, fit]);
+    }
+  });
+
   it('says what does not fit', async () => {
     const short = await write('short.npy', floats(5, [3, 5]));
     const one = await write('one.npy', floats(6, [1, 5]));
@@ -254,6 +274,22 @@ describe('labels', () => {
       1,
       /test image 1 has label -1; labels are whole numbers from 0/,
     );
+  });
+
+  it('of a single test image are scored, in the end of a run as in eval; what is said of them is JSON where a program reads', async () => {
+    const data = await smallData(folder);
+    const run = path('single');
+    const single = [
+      '--test-images',
+      await write('single.npy', stripes(1, { stream: 7 }).images),
+      '--test-labels',
+      await write('single-label.npy', { dtype: 'i32', shape: [1], data: Int32Array.of(77) }),
+    ];
+    await succeeds(['train', ...data.slice(0, -4), ...single, ...smallRun, '--epochs=1', '--out', run, '--quiet']);
+    const { stdout, stderr } = await succeeds(['eval', '--run', run, '--json']);
+    expect(JSON.parse(stdout)).toEqual({ encoder: { linear: 0, linear2x2: 0, nearest: 0, collapse: null } });
+    const { message } = JSON.parse(stderr) as { readonly message: string };
+    expect(message).toMatch(/1 of 1 test images have labels that no training image has \(77\)/);
   });
 });
 

@@ -72,6 +72,13 @@ describe('a file that is read', () => {
       2,
       /zb\.npy is the same file as .*za\.npy, which is written too/,
     );
+    mkdirSync(path('links'));
+    symlinkSync('zb.npy', path('links/za.npy'));
+    await fails(
+      ['loss', 'vicreg', path('za.npy'), path('zb.npy'), '--grad', path('links')],
+      2,
+      /links\/zb\.npy is the same file as .*links\/za\.npy, which is written too/,
+    );
     expect((await readArray(path('za.npy'))).data).toEqual(z.data);
     await succeeds(['loss', 'vicreg', path('za.npy'), path('zb.npy'), '--grad', path('new')]);
   }, 60_000);
@@ -131,6 +138,32 @@ describe('weights under a prefix', () => {
       ['embed', '--weights', path('moco.safetensors'), path('x.npy'), '--out', path('out.npy'), '--prefix', 'encoder'],
       1,
       /missing: 0\.0\.weight.*all are there with the prefix 'module\.encoder_q\.' or 'module\.encoder_k\.'/,
+    );
+  }, 60_000);
+
+  it('that others follow without a prefix are refused, with words that help', async () => {
+    const [plain, average] = [await encoder(2), await encoder(3)];
+    await writeSafetensors(path('average.safetensors'), average);
+    const { z: expected } = await embedded('average.safetensors');
+    const embed = ['embed', path('x.npy'), '--out', path('out.npy'), '--weights'];
+    await writeSafetensors(path('both.safetensors'), [...plain, ...under('ema.', average)]);
+    await fails(
+      [...embed, path('both.safetensors')],
+      1,
+      /left over: ema\..*; name others with --prefix ema\., or take what is left over out/,
+    );
+    expect((await embedded('both.safetensors', '--prefix', 'ema.')).z).toEqual(expected);
+    await writeSafetensors(path('head.safetensors'), [...average, ['head.weight', one]]);
+    await fails([...embed, path('head.safetensors')], 1, /left over: head\.weight; take what is left over out of the file/);
+  }, 60_000);
+
+  it('are named in words of a shell', async () => {
+    const [a, b] = ['a\x1b[31m.', "b\n'forged."];
+    await writeSafetensors(path('strange.safetensors'), [...under(a, await encoder(2)), ...under(b, await encoder(3))]);
+    await fails(
+      ['embed', '--weights', path('strange.safetensors'), path('x.npy'), '--out', path('out.npy')],
+      1,
+      /holds a\\u\{1b\}\[31m\. and b\\n'forged\., .* --prefix \$'a\\x1b\[31m\.'/,
     );
   }, 60_000);
 });

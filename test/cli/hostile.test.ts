@@ -120,6 +120,14 @@ describe('names from files', () => {
       failsHarmlessly(['x\x1b\n'], /no command 'x\\u\{1b\}\\n'/),
       failsHarmlessly(['loss', 'vicreg\x1b', images, images], /got 'vicreg\\u\{1b\}'/),
     ]);
+    // Half a character cannot be in a file's name.
+    const strange = path(`${name.replaceAll('\ud800', '')}.npy`);
+    await writeArray(strange, { dtype: 'f32', shape: [1], data: new Float32Array(1) });
+    await failsHarmlessly(
+      ['embed', strange, '--out', strange, '--weights', path('raw.safetensors')],
+      /\\u\{1b\}.*is the same file as.*which is read/,
+    );
+    await failsHarmlessly(['train', ...data.slice(0, 2), '--labels', strange], /\\u\{1b\}.*: labels must be whole numbers/);
     const broken = copied();
     writeFileSync(join(broken, 'config.json'), `${name}{`);
     await failsHarmlessly(['train', '--resume', broken], /not the configuration of a run .*\\u\{1b\}/);
@@ -465,8 +473,15 @@ describe('train --resume', () => {
     await fails(
       ['train', ...data, ...smallRun, '--out', run],
       1,
-      /holds a run already; remove its checkpoint\.safetensors, or choose another --out/,
+      /holds metrics\.jsonl, checkpoint\.safetensors, .*, which a run would replace; move that elsewhere, or choose another --out/,
     );
+  });
+
+  it('replaces no file of another', async () => {
+    const own = mkdtempSync(path('own-'));
+    writeFileSync(join(own, 'report.html'), 'mine');
+    await fails(['train', ...data, ...smallRun, '--out', own], 1, /holds report\.html, which a run would replace; move that elsewhere/);
+    expect(readFileSync(join(own, 'report.html'), 'utf8')).toBe('mine');
   });
 });
 

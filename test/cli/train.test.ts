@@ -315,6 +315,8 @@ describe('tensegrity train', () => {
     const { stdout } = await succeeds(['train', ...data, ...smallRun, '--plan', '--out', join(folder, 'planned')]);
     expect(stdout).toMatch(/conv/);
     expect(existsSync(join(folder, 'planned'))).toBe(false);
+    const { stdout: asJson } = await succeeds(['train', ...data, ...smallRun, '--plan', '--json']);
+    expect(JSON.parse(asJson)).toEqual({ event: 'plan', plan: stdout.slice(0, -1) });
   });
 
   describe('refuses', () => {

@@ -204,10 +204,15 @@ describe('a .npy of images', () => {
 
   it.each<[string, HostArray, string]>([
     ['too few', { dtype: 'i32', shape: [1], data: new Int32Array(1) }, '2 training images, but 1 labels'],
-    ['negative', { dtype: 'i32', shape: [2], data: Int32Array.of(0, -1) }, 'image 1 has label -1'],
-    ['fractional', { dtype: 'f32', shape: [2], data: Float32Array.of(0, 0.5) }, 'return_inverse=True'],
+    [
+      'negative',
+      { dtype: 'i32', shape: [2], data: Int32Array.of(0, -1) },
+      'image 1 has label -1; labels are whole numbers from 0; leave images without a class out, or number the labels anew',
+    ],
+    ['fractional', { dtype: 'f32', shape: [2], data: Float32Array.of(0, 0.5) }, 'numpy.concatenate.*return_inverse=True'],
     ['NaN', { dtype: 'f64', shape: [2], data: Float64Array.of(0, Number.NaN) }, 'whole numbers'],
-    ['of rank 2', { dtype: 'i32', shape: [2, 1], data: new Int32Array(2) }, 'whole numbers'],
+    ['of rank 2', { dtype: 'i32', shape: [2, 1], data: new Int32Array(2) }, 'labels.ravel'],
+    ['a column for each class', { dtype: 'f32', shape: [2, 3], data: new Float32Array(6) }, 'labels.argmax'],
   ])('with labels that are %s is refused', async (_, labels, words) => {
     const images = await saved('images.npy', u8([2, 1, 4, 4]));
     await expect(saved('labels.npy', labels).then((path) => loadDataset(images, { ...offline, labels: path }))).rejects.toEqual(

@@ -142,7 +142,7 @@ describe('what cannot be read', () => {
     ["'|O'", /'\|O'.*tolist/],
     ["'<U3'", /'<U3'.*unique/],
     ["'|V2'", /'\|V2'.*bfloat16/],
-    ["[('a', '<f4'), ('b', '<i4')]", /structured array.*numpy\.save\('x\.npy', array\['x'\]\)/],
+    ["[('a', '<f4'), ('b', '<i4')]", /elements are structured.*numpy\.save\('x\.npy', array\['x'\]\)/],
   ])('of .npy: %s is refused with a remedy', (description, message) => {
     expectError(() => parseNpy(npy(description, '(1,)', new Uint8Array(8))), 'format', message);
   });
