@@ -101,6 +101,17 @@ export interface ReduceKernel extends KernelBase {
 }
 
 /**
+ * Running sums or products: x [A, N, B] → `out[a, n, b] = x[a, 0, b] ∘ x[a, 1, b] ∘ … ∘ x[a, n, b]`. Integers wrap as in a fold.
+ * Of f32 no error grows with n as such. cpu and wasm carry doubles, so an element errs by its own rounding and n·2⁻⁵³ of Σ|x| (a product: of itself).
+ * webgpu carries f32 along a tree: by at most 63·2⁻²⁴ of Σ|x| (of itself), and 21·2⁻²⁴ along the first 1024. What is carried may be beyond f32,
+ * also where the result is not; sums may be ±∞ or NaN then, products are right as long as doubles would hold them.
+ */
+export interface ScanKernel extends KernelBase {
+  readonly kind: 'scan';
+  readonly fn: 'sum' | 'prod';
+}
+
+/**
  * A kernel that may be followed by a map in place on what it makes, as long as that is in cache: its `epilogue`, said here instead of in a kernel of its
  * own (`partsOf` in epilogue.ts tells them apart). The inputs beyond the product's two are the map's, in any shape of as many elements as the output,
  * which is contiguous; those on the output's buffer are the product as it lies.
@@ -207,6 +218,7 @@ export interface CopyKernel extends KernelBase {
 export type Kernel =
   | MapKernel
   | ReduceKernel
+  | ScanKernel
   | GemmKernel
   | ConvKernel
   | PoolKernel

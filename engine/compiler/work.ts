@@ -51,6 +51,8 @@ function flopsOf(kernel: Kernel): number {
       return sizeOf(out.shape) * out.shape[1]!;
     case 'eigh':
       return 9 * kernel.inputs[0]!.shape[0]! * kernel.inputs[0]!.shape[2]! ** 3;
+    case 'scan':
+      return sizeOf(out.shape);
     case 'scatterAdd':
       return sizeOf(kernel.inputs[1]!.shape);
     case 'gather':
