@@ -40,9 +40,19 @@ function scanAs<T, Total, Operation>(neutral: Total, command: usize, bases: usiz
   for (let i = share(shape(x, 1) * blocks, thread, threads); i < end; i++) {
     const a = i / blocks;
     const first = i % blocks * LINES;
-    const last = totals + (<usize>min(LINES, inner - first) << 3);
+    const lines = min(LINES, inner - first);
     let source = pointer(x, bases) + <usize>(a * stride(x, 1) * size + first * across);
     let target = pointer(out, bases) + <usize>(a * stride(out, 1) * size + first * outAcross);
+    if (lines == 1) {
+      // In a register: what one addition waits for is the one before it, and nothing else.
+      let total = neutral;
+      for (let n = 0; n < length; n++, source += <usize>step, target += <usize>outStep) {
+        total = operation.of<Total>(total, <Total>load<T>(source));
+        store<T>(target, <T>total);
+      }
+      continue;
+    }
+    const last = totals + (<usize>lines << 3);
     for (let at = totals; at < last; at += 8) store<Total>(at, neutral);
     for (let n = 0; n < length; n++, source += <usize>step, target += <usize>outStep) {
       let from = source, to = target;

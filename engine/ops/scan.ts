@@ -35,8 +35,8 @@ function sumsAhead(x: Tensor, g: Tensor, axis: number): Tensor {
   let [sums, products] = [g, narrow(x, axis, 1, n - 1)];
   for (let m = 1; m < n; m *= 2) {
     sums = sums.add(shifted(products.mul(narrow(sums, axis, m, n - m)), axis, -m, 0));
-    const left = Math.max(0, n - 2 * m);
-    products = narrow(products, axis, 0, left).mul(narrow(products, axis, m, left));
+    const left = n - 2 * m;
+    if (left > 0) products = narrow(products, axis, 0, left).mul(narrow(products, axis, m, left));
   }
   return sums;
 }

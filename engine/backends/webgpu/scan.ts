@@ -108,11 +108,14 @@ function scanned(running: Running, source: Source, target: Target, context: Cont
   const elements: Target['elements'] = (total) => running.fields.map(({ path }) => `${total}${path}`);
 
   const teams = THREADS / team;
-  const [member, own, step] = together > 1 ? [`thread / ${teams}`, `thread % ${teams}`, teams] : [`thread % ${team}`, `thread / ${team}`, 1];
+  const [member, own, step] =
+    together > 1 ? [`thread / ${teams}`, `thread % ${teams}`, teams] : [`thread % ${team}`, `thread / ${team}`, 1];
   const load = (views: Views, { views: from, total }: Source, at: string): string =>
     total(from.map((view) => views.load(view, placeOf(view, ['a', at, 'b']))));
   const store = (views: Views, { views: to, elements: of }: Target, at: string): string =>
-    of('total').map((value, k) => views.store(to[k]!, placeOf(to[k]!, ['a', at, 'b']), value)).join('\n');
+    of('total')
+      .map((value, k) => views.store(to[k]!, placeOf(to[k]!, ['a', at, 'b']), value))
+      .join('\n');
   /** Leaves in `totals` what the runs up to each come to, and in `total` that of this thread; then does what `finish` says of a line that there is. */
   const shader = (name: string, views: Views, finish: string): Shader =>
     views.shader({
