@@ -101,10 +101,11 @@ export interface ReduceKernel extends KernelBase {
 }
 
 /**
- * Running sums or products: x [A, N, B] → `out[a, n, b] = x[a, 0, b] ∘ x[a, 1, b] ∘ … ∘ x[a, n, b]`. Integers wrap as in a fold.
- * Of f32 no error grows with n as such. cpu and wasm carry doubles, so an element errs by its own rounding and n·2⁻⁵³ of Σ|x| (a product: of itself).
- * webgpu carries f32 along a tree: by at most 63·2⁻²⁴ of Σ|x| (of itself), and 21·2⁻²⁴ along the first 1024. What is carried may be beyond f32,
- * also where the result is not; sums may be ±∞ or NaN then, products are right as long as doubles would hold them.
+ * Running sums or products of floats or i32: x [A, N, B] → `out[a, n, b] = x[a, 0, b] ∘ x[a, 1, b] ∘ … ∘ x[a, n, b]`. Integers wrap as in a fold.
+ * In f32 sums do not err as adding in turn does, by n·2⁻²⁴ of Σ|x|. cpu and wasm carry doubles: by a rounding of the element itself, and n·2⁻⁵³ of Σ|x|.
+ * webgpu carries f32 along a tree: by at most 100·2⁻²⁴ of Σ|x|, whatever n, and never other bits. Products there err by n·2⁻²⁴ of themselves at most, as any in f32.
+ * What f32 does not hold (an element that is ±∞, or a product that is 0) may come back where the line goes on, since what is carried has more range;
+ * only webgpu's sums have not: where Σ|x| is beyond f32 they may be ±∞ or NaN.
  */
 export interface ScanKernel extends KernelBase {
   readonly kind: 'scan';

@@ -104,6 +104,7 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
   },
   *scan(kernel) {
     yield* signatureFaults(kernel, 'T A N B → T A N B');
+    if (kernel.inputs[0]?.dtype === 'u8') yield 'it takes bytes, and they are scanned as i32';
   },
   *gemm(kernel) {
     yield* signatureFaults(kernel, 'F B M K, F B K N → F B M N');

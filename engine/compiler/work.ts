@@ -52,9 +52,8 @@ function flopsOf(kernel: Kernel): number {
     case 'eigh':
       return 9 * kernel.inputs[0]!.shape[0]! * kernel.inputs[0]!.shape[2]! ** 3;
     case 'scan':
-      return sizeOf(out.shape);
     case 'scatterAdd':
-      return sizeOf(kernel.inputs[1]!.shape);
+      return sizeOf(kernel.inputs.at(-1)!.shape);
     case 'gather':
     case 'sort':
     case 'copy':

@@ -1,56 +1,51 @@
 import { options } from '../arguments.ts';
 import { isFloat } from '../dtype.ts';
-import { check } from '../errors.ts';
 import type { Attributes } from '../graph.ts';
-import { normalizeAxis, show } from '../shape.ts';
+import { normalizeAxis } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { narrow } from './movement.ts';
 import { type SumOptions, summand } from './reduce.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
 
 export const scanRule: Rule<'scan'> = {
   op: 'scan',
   infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
-  vjp: ({ g, inputs: [x], output, attributes: { fn, axis } }) => {
-    // yᵢ = Σ over j ≤ i of xⱼ, so ∂xⱼ = Σ over i ≥ j of ∂yᵢ.
-    if (fn === 'sum') return [apply(scanRule, [g.flip([axis])], { fn, axis }).flip([axis])];
-    // yᵢ = yⱼ₋₁·xⱼ·xⱼ₊₁⋯xᵢ for j ≤ i, so ∂xⱼ = yⱼ₋₁ · Σ over i ≥ j of xⱼ₊₁⋯xᵢ·∂yᵢ, where no zero divides.
-    const n = x!.shape[axis]!;
-    return n === 0 ? [g] : [shifted(narrow(output, axis, 0, n - 1), axis, 1, 1).mul(sumsAhead(x!, g, axis))];
-  },
+  // yᵢ = Σ over j ≤ i of xⱼ, so ∂xⱼ = Σ over i ≥ j of ∂yᵢ.
+  vjp: ({ g, inputs: [x], output, attributes: { fn, axis } }) => [
+    fn === 'sum' ? g.flip(axis).cumsum(axis).flip(axis) : factorGradient(x!, output, g, axis),
+  ],
 };
 
-/** Along an axis, `count` elements of this value before the others, or after them if it is negative. */
-function shifted(x: Tensor, axis: number, count: number, value: number): Tensor {
-  const beside = (size: number): number[] => x.shape.map((_, i) => (i === axis ? Math.max(0, size) : 0));
-  return x.pad(beside(count), beside(-count), value);
-}
-
 /**
- * Sⱼ = Σ over i ≥ j of xⱼ₊₁⋯xᵢ·gᵢ, by doubling: from the sums of the next m terms, and the products of the next m factors, those of the next 2m,
- * `S ← Sⱼ + pⱼ·Sⱼ₊ₘ` and `p ← pⱼ·pⱼ₊ₘ`, as far as any terms are left. log₂ n steps of n each, in the place of n² products of the others.
+ * yᵢ = yⱼ₋₁·xⱼ·xⱼ₊₁⋯xᵢ for j ≤ i, so ∂xⱼ = yⱼ₋₁·Sⱼ with Sⱼ = Σ over i ≥ j of xⱼ₊₁⋯xᵢ·gᵢ: no zero divides. S comes by doubling: of the m terms that there are,
+ * and pⱼ = xⱼ⋯xⱼ₊ₘ₋₁, 2m terms are `Sⱼ + pⱼ₊₁·Sⱼ₊ₘ`, and `pⱼ·pⱼ₊ₘ` of twice as many factors. So log₂ n steps of n, in the place of n² products of the others.
  */
-function sumsAhead(x: Tensor, g: Tensor, axis: number): Tensor {
+function factorGradient(x: Tensor, y: Tensor, g: Tensor, axis: number): Tensor {
   const n = x.shape[axis]!;
-  let [sums, products] = [g, narrow(x, axis, 1, n - 1)];
+  const along = (count: number): number[] => x.shape.map((_, i) => (i === axis ? count : 0));
+  let [sums, products] = [g, x];
   for (let m = 1; m < n; m *= 2) {
-    sums = sums.add(shifted(products.mul(narrow(sums, axis, m, n - m)), axis, -m, 0));
-    const left = n - 2 * m;
-    if (left > 0) products = narrow(products, axis, 0, left).mul(narrow(products, axis, m, left));
+    const left = n - m;
+    if (m > 1) products = products.narrow(axis, 0, left + 1).mul(products.narrow(axis, m / 2, left + 1));
+    sums = sums.add(
+      products
+        .narrow(axis, 1, left)
+        .mul(sums.narrow(axis, m, left))
+        .pad(along(0), along(m)),
+    );
   }
-  return sums;
+  return y.pad(along(1), along(0), 1).narrow(axis, 0, n).mul(sums);
 }
 
 export type ScanOptions = Pick<SumOptions, 'dtype'>;
 
-/** @throws TensegrityError `argument` for no axis where there are several, or one outside; `dtype`. */
 function scan(fn: Attributes['scan']['fn'], x: Tensor, axis: number | undefined, given: ScanOptions): Tensor {
   const op = `cum${fn}`;
   checkTensors(op, x);
-  check(axis !== undefined || x.rank <= 1, 'argument', () => `${op}: name an axis of ${show(x.shape)}, one of ${-x.rank} to ${x.rank - 1}`);
   const [terms] = summand(op, x, options(op, given, { dtype: undefined }), false);
-  const scanned = isFloat(terms.dtype) ? terms : terms.cast('i32');
-  return x.rank === 0 && axis === undefined ? scanned : apply(scanRule, [scanned], { fn, axis: normalizeAxis(axis ?? 0, x.rank, op) });
+  const operand = isFloat(terms.dtype) ? terms : terms.cast('i32');
+  if (axis === undefined && x.rank === 0) return operand;
+  // No axis is none of several.
+  return apply(scanRule, [operand], { fn, axis: normalizeAxis(axis ?? (x.rank === 1 ? 0 : Number.NaN), x.rank, op) });
 }
 
 /**

@@ -149,7 +149,7 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
     await fc.assert(
       fc.asyncProperty(
         extents,
-        types,
+        fc.constantFrom<DType>('f32', 'i32'),
         fc.constantFrom('sum' as const, 'prod' as const),
         layouts(3, true),
         layouts(3, false),
