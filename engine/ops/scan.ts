@@ -38,7 +38,7 @@ function factorGradient(x: Tensor, y: Tensor, g: Tensor, axis: number): Tensor {
 
 export type ScanOptions = Pick<SumOptions, 'dtype'>;
 
-function scan(fn: Attributes['scan']['fn'], x: Tensor, axis: number | undefined, given: ScanOptions): Tensor {
+function scan(fn: Attributes['scan']['fn'], x: Tensor, axis: number | undefined, given: ScanOptions = {}): Tensor {
   const op = `cum${fn}`;
   checkTensors(op, x);
   const [terms] = summand(op, x, options(op, given, { dtype: undefined }), false);
@@ -53,11 +53,11 @@ function scan(fn: Attributes['scan']['fn'], x: Tensor, axis: number | undefined,
  * The axis may be left out of a tensor of rank 0 or 1. Of integers it is i32 and wraps at 2³¹, as `sum`; `{ dtype }` converts before anything is added.
  * After a NaN all is NaN. In f32 the error does not grow with the length as that of adding in turn does.
  */
-export function cumsum(x: Tensor, axis?: number, given: ScanOptions = {}): Tensor {
+export function cumsum(x: Tensor, axis?: number, given?: ScanOptions): Tensor {
   return scan('sum', x, axis, given);
 }
 
 /** Running products along `axis`, likewise. After a 0 all are 0 (after that and ±∞, NaN); the gradient is exact there too, since nothing is divided. */
-export function cumprod(x: Tensor, axis?: number, given: ScanOptions = {}): Tensor {
+export function cumprod(x: Tensor, axis?: number, given?: ScanOptions): Tensor {
   return scan('prod', x, axis, given);
 }
