@@ -186,6 +186,13 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
     }
   });
 
+  it('scan: more lines than one axis of a grid has workgroups for', async () => {
+    const shape = [2 ** 22 + 100, 1, 1];
+    const data = Float32Array.from({ length: shape[0]! }, (_, i) => i);
+    const [out] = await runKernel(gpu, { kind: 'scan', fn: 'sum' }, [host('f32', shape, data)], [slab('f32', ...shape)]);
+    expect(Buffer.from(out!.buffer, out!.byteOffset, out!.byteLength).equals(Buffer.from(data.buffer))).toBe(true);
+  });
+
   it('scan: products that f32 cannot hold on the way in the order of a tree', async () => {
     const line = [0, ...Array<number>(40).fill(1e30)];
     const [zeros] = await runKernel(gpu, { kind: 'scan', fn: 'prod' }, [host('f32', [1, 41, 1], line)], [slab('f32', 1, 41, 1)]);
