@@ -1,5 +1,5 @@
 import type { Storage } from './backends/backend.ts';
-import type { PoolKernel, Reduction } from './compiler/plan.ts';
+import type { PoolKernel, Reduction, ScanKernel } from './compiler/plan.ts';
 import type { DType, TypedArray } from './dtype.ts';
 import type { Leads, Past } from './history.ts';
 import type { ScalarName } from './scalar.ts';
@@ -29,6 +29,8 @@ export interface Attributes {
   readonly cast: { readonly dtype: DType };
   /** The folded axes are dropped. */
   readonly reduce: { readonly fn: Reduction; readonly axes: readonly number[] };
+  /** What the axis holds up to each element, itself with it. */
+  readonly scan: { readonly fn: ScanKernel['fn']; readonly axis: number };
   readonly reshape: { readonly shape: Shape };
   readonly permute: { readonly axes: readonly number[] };
   readonly expand: { readonly shape: Shape };

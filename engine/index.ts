@@ -36,6 +36,7 @@ export {
 } from './ops/random.ts';
 export type { SumOptions, VarianceOptions } from './ops/reduce.ts';
 export { affineGrid, type GridSampleOptions, gridSample } from './ops/sample.ts';
+export { cumprod, cumsum, type ScanOptions } from './ops/scan.ts';
 export { realize } from './realize.ts';
 export { type BackendName, type BackendOptions, backend, memoryBytes, useBackend } from './runtime.ts';
 export type { Shape } from './shape.ts';

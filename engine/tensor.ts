@@ -11,6 +11,7 @@ import { matmul } from './ops/matmul.ts';
 import * as movement from './ops/movement.ts';
 import type { Axes } from './ops/reduce.ts';
 import * as reduce from './ops/reduce.ts';
+import { cumprod, cumsum, type ScanOptions } from './ops/scan.ts';
 import { read, release } from './runtime.ts';
 import { type Shape, show, sizeOf } from './shape.ts';
 
@@ -324,6 +325,15 @@ export class Tensor {
   }
   norm(axes?: Axes, keepdims?: boolean): Tensor {
     return reduce.norm(this, axes, keepdims);
+  }
+
+  /** The sums of what is along `axis` up to each element, itself with it; the axis may be left out where there is one at most. Of integers i32, as {@link sum}. */
+  cumsum(axis?: number, options?: ScanOptions): Tensor {
+    return cumsum(this, axis, options);
+  }
+  /** The products, likewise. */
+  cumprod(axis?: number, options?: ScanOptions): Tensor {
+    return cumprod(this, axis, options);
   }
 
   // Movement

@@ -29,3 +29,4 @@ export const WINOGRAD_FILTERS = 14;
 export const WINOGRAD = 15;
 export const WINOGRAD_WEIGHT = 16;
 export const WINOGRAD_FILTER_GRADIENT = 17;
+export const SCAN = 18;

@@ -11,6 +11,7 @@ import { gridSample } from './gridSample';
 import { map } from './map';
 import { pool } from './pool';
 import { reduce } from './reduce';
+import { scan } from './scan';
 import { scatterAdd } from './scatterAdd';
 import { sort } from './sort';
 import { triangularSolve } from './triangularSolve';
@@ -30,6 +31,7 @@ export function run(commands: usize, end: usize, bases: usize, workspace: usize,
     switch (load<i32>(at)) {
       case kind.MAP: map(command, bases, workspace, thread, threads); break;
       case kind.REDUCE: reduce(command, bases, workspace, thread, threads); break;
+      case kind.SCAN: scan(command, bases, workspace, thread, threads); break;
       case kind.GEMM: gemm(command, bases, workspace, thread, threads); break;
       case kind.CONV: conv(command, bases, workspace, thread, threads); break;
       case kind.POOL: pool(command, bases, workspace, thread, threads); break;

@@ -55,6 +55,7 @@ interface Operands {
 
 /** Ops with a kernel of their own. */
 const lowerings: { readonly [Op in OpName]?: (node: Node<Op>, operands: Operands) => Kernel } = {
+  scan: ({ attributes: { fn } }, { inputs, output }) => ({ kind: 'scan', fn, inputs, outputs: [output] }),
   matmul: (_node, { inputs, output }) => ({ kind: 'gemm', epilogue: null, inputs, outputs: [output] }),
   conv2d: (node, operands) => convolution(node, 'forward', operands),
   conv2dInput: (node, operands) => convolution(node, 'input', operands),

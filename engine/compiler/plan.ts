@@ -101,6 +101,18 @@ export interface ReduceKernel extends KernelBase {
 }
 
 /**
+ * Running sums or products of floats or i32: x [A, N, B] → `out[a, n, b] = x[a, 0, b] ∘ x[a, 1, b] ∘ … ∘ x[a, n, b]`. Integers wrap as in a fold.
+ * In f32 sums do not err as adding in turn does, by n·2⁻²⁴ of Σ|x|. cpu and wasm carry doubles: by a rounding of the element itself, and n·2⁻⁵³ of Σ|x|.
+ * webgpu carries f32 along a tree: by at most 100·2⁻²⁴ of Σ|x|, whatever n, and never other bits. Products there err by n·2⁻²⁴ of themselves at most, as any in f32.
+ * What f32 does not hold (an element that is ±∞, or a product that is 0) may come back where the line goes on, since what is carried has more range;
+ * only webgpu's sums have not: where Σ|x| is beyond f32 they may be ±∞ or NaN.
+ */
+export interface ScanKernel extends KernelBase {
+  readonly kind: 'scan';
+  readonly fn: 'sum' | 'prod';
+}
+
+/**
  * A kernel that may be followed by a map in place on what it makes, as long as that is in cache: its `epilogue`, said here instead of in a kernel of its
  * own (`partsOf` in epilogue.ts tells them apart). The inputs beyond the product's two are the map's, in any shape of as many elements as the output,
  * which is contiguous; those on the output's buffer are the product as it lies.
@@ -207,6 +219,7 @@ export interface CopyKernel extends KernelBase {
 export type Kernel =
   | MapKernel
   | ReduceKernel
+  | ScanKernel
   | GemmKernel
   | ConvKernel
   | PoolKernel

@@ -78,6 +78,8 @@ function nameOf(kernel: Kernel): string {
   switch (kernel.kind) {
     case 'reduce':
       return `reduce ${[...new Set(kernel.reductions)].join('+')}`;
+    case 'scan':
+      return `scan ${kernel.fn}`;
     case 'conv':
       return `conv ${kernel.direction}`;
     case 'pool':

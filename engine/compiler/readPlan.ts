@@ -15,6 +15,7 @@ import type {
   PoolKernel,
   Program,
   Reduction,
+  ScanKernel,
   View,
 } from './plan.ts';
 
@@ -181,6 +182,7 @@ const kernels: { readonly [K in KernelKind]: Field<KernelOf<K>> } = {
     program,
     reductions: list(choice<Reduction>({ sum: 1, prod: 1, max: 1, min: 1, argmax: 1, argmin: 1 })),
   }),
+  scan: record({ ...base('scan'), fn: choice<ScanKernel['fn']>({ sum: 1, prod: 1 }) }),
   gemm: record({ ...base('gemm'), ...product }),
   conv: record({
     ...base('conv'),

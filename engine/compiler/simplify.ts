@@ -186,7 +186,7 @@ function beforeExpand(node: Node, make: Make): Node {
   return make('expand', [small], { shape: node.shape }, node.shape, node.dtype);
 }
 
-/** Kernels for contraction, indexing, linear algebra and sorting take one batch axis: reshapes around the node give it. */
+/** Kernels for contraction, scans, indexing, linear algebra and sorting take one batch axis: reshapes around the node give it. */
 function atKernelRank(node: Node, make: Make): Node {
   const inputs = (shapes: readonly Shape[]): Node[] =>
     node.inputs.map((input, i) => make('reshape', [input], { shape: shapes[i]! }, shapes[i]!, input.dtype));
@@ -211,7 +211,7 @@ function atKernelRank(node: Node, make: Make): Node {
     const flat = [sizeOf(shape.slice(0, -1)), last];
     return back(make('argsort', inputs([flat]), node.attributes, flat, node.dtype));
   }
-  if (node.is('gather') || node.is('scatterAdd')) {
+  if (node.is('gather') || node.is('scatterAdd') || node.is('scan')) {
     const { axis } = node.attributes;
     if (shape.length === 3 && axis === 1) return node;
     const around = (full: Shape): Shape => [sizeOf(full.slice(0, axis)), full[axis]!, sizeOf(full.slice(axis + 1))];

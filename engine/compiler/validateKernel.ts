@@ -102,6 +102,10 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
     if (reductions.length !== kernel.outputs.length) yield `${reductions.length} reductions for ${kernel.outputs.length} outputs`;
     yield* programFaults(program, kernel, (lane, k) => (reductions[k]?.startsWith('arg') ? ['i32'] : storable[lane]));
   },
+  *scan(kernel) {
+    yield* signatureFaults(kernel, 'T A N B → T A N B');
+    if (kernel.inputs[0]?.dtype === 'u8') yield 'it takes bytes, and they are scanned as i32';
+  },
   *gemm(kernel) {
     yield* signatureFaults(kernel, 'F B M K, F B K N → F B M N');
   },

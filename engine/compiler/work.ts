@@ -51,8 +51,9 @@ function flopsOf(kernel: Kernel): number {
       return sizeOf(out.shape) * out.shape[1]!;
     case 'eigh':
       return 9 * kernel.inputs[0]!.shape[0]! * kernel.inputs[0]!.shape[2]! ** 3;
+    case 'scan':
     case 'scatterAdd':
-      return sizeOf(kernel.inputs[1]!.shape);
+      return sizeOf(kernel.inputs.at(-1)!.shape);
     case 'gather':
     case 'sort':
     case 'copy':

@@ -80,7 +80,7 @@ export interface SumOptions {
 }
 
 /** The tensor to fold, and whether its axes stay. `keepdims` may be given by itself. @throws TensegrityError `argument`, `dtype`. */
-function summand(fn: string, x: Tensor, given: boolean | SumOptions, floats: boolean): readonly [x: Tensor, keepdims: boolean] {
+export function summand(fn: string, x: Tensor, given: boolean | SumOptions, floats: boolean): readonly [x: Tensor, keepdims: boolean] {
   const { keepdims, dtype } = options(fn, typeof given === 'boolean' ? { keepdims: given } : given, { keepdims: false, dtype: undefined });
   if (dtype === undefined) return [floats ? floating(x) : x, keepdims];
   const types = ['i32', 'f32', 'f64'].slice(floats ? 1 : 0);

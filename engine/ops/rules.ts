@@ -10,6 +10,7 @@ import { poolRule } from './pool.ts';
 import { reduceRule } from './reduce.ts';
 import type { Rule } from './rule.ts';
 import { gridSampleRule } from './sample.ts';
+import { scanRule } from './scan.ts';
 import { arangeRule, fullRule, leafRule, placeholderRule, slotRule } from './source.ts';
 
 /** Every primitive has its rule; the type checker proves it. */
@@ -22,6 +23,7 @@ export const rules: { readonly [Op in OpName]: Rule<Op> } = {
   scalar: scalarRule,
   cast: castRule,
   reduce: reduceRule,
+  scan: scanRule,
   reshape: reshapeRule,
   permute: permuteRule,
   expand: expandRule,

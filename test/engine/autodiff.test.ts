@@ -50,6 +50,15 @@ describe('derivatives as graph', () => {
       }
     }));
 
+  it('of running products, to third order, where some factors are 0', async () => {
+    // y₃ = x₀x₁x₂x₃, and at x₁ = x₂ = 0 only ∂³/∂x₁∂x₂ is left of it: of x₀ it is x₃, of x₃ it is x₀.
+    const x = tensor([2, 0, 0, 3], { dtype: 'f64' });
+    const along = (y: Tensor, i: number): Tensor => grad(y.narrow(0, i, 1).sum(), [x])[0]!;
+    const first = grad(x.cumprod().narrow(0, 3, 1).sum(), [x])[0]!;
+    expect(await along(along(first, 1), 2).data()).toEqual(Float64Array.of(3, 0, 0, 2));
+    expect(await grad(x.cumprod().sum(), [x])[0]!.data()).toEqual(Float64Array.of(1, 2, 0, 0));
+  });
+
   it('multiplies by the Jacobian from either side', () =>
     property([numbers(6), numbers(3), numbers(2)], async (entries, along, against) => {
       // y = tanh(A x) has the Jacobian diag(1 − y²) A.

@@ -203,11 +203,26 @@ describe('refusals', () => {
     ['bytes', () => huge.less(huge.expand([2, 2 ** 33]))],
     ['floats', () => huge.add(huge.expand([2, 2 ** 42])).mul(2)],
     ['pads', () => huge.pad([0, 0], [2 ** 31, 8])],
+    [
+      'running sums',
+      () =>
+        tensor([1])
+          .expand([2 ** 31])
+          .cumsum(),
+    ],
   ];
 
   it.each(beyond.slice(0, 2))('of %s, when a plan is encoded for wasm', (_, compute) => {
     const { plan } = buildPlan({ outputs: [compute().node], updates: [], isConstant: () => false });
     expect(() => encodePlan(plan)).toThrow(expect.objectContaining({ code: 'backend' }));
+  });
+
+  it('of no line of a scan that i32 counts', () => {
+    const sums = tensor([1])
+      .expand([2 ** 31 - 1])
+      .cumsum();
+    const { plan } = buildPlan({ outputs: [sums.node], updates: [], isConstant: () => false });
+    expect(encodePlan(plan).words.length).toBeGreaterThan(0);
   });
 
   const everywhere: readonly Backend[] = [...backends, ...(gpu ? [gpu] : [])];

@@ -73,6 +73,11 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['sum axis twice', () => x.sum([0, -2]), 'argument', 'sum', 'twice'],
   ['sum axis fraction', () => x.sum(0.5), 'argument', 'axis 0.5'],
   ['sum axis NaN', () => x.sum(Number.NaN), 'argument', 'axis NaN'],
+  ['cumsum without an axis', () => x.cumsum(), 'argument', 'cumsum', 'axis NaN', 'rank 2', '-2 to 1'],
+  ['cumprod axis', () => x.cumprod(-3), 'argument', 'cumprod', 'axis -3', '-2 to 1'],
+  ['cumsum of a scalar', () => tensor(1).cumsum(0), 'argument', 'cumsum', 'no axis'],
+  ['cumsum of bytes', () => x.cumsum(0, { dtype: 'u8' as never }), 'dtype', 'cumsum', 'u8', 'i32 or f32 or f64'],
+  ['cumsum option', () => x.cumsum(0, { keepdims: true } as never), 'argument', 'cumsum', "'keepdims'"],
   ['axis of a scalar', () => tensor(1).sum(0), 'argument', 'no axis'],
   ['softmax', () => x.softmax(2), 'argument', 'softmax', 'axis 2'],
   ['argmax of nothing', () => zeros([0, 3]).argmax(0), 'shape', 'argmax', '[0, 3]'],
@@ -281,6 +286,7 @@ describe('bad input', () => {
         (y) =>
           y.variance(axes, { correction }),
     ),
+    cumsum: odd.map((axis) => (y) => y.cumsum(axis)),
     argmax: odd.map((axis) => (y) => y.argmax(axis)),
     softmax: odd.map((axis) => (y) => y.softmax(axis)),
     topK: fc.tuple(odd, odd).map(

@@ -20,6 +20,7 @@ import { gridSample } from './gridSample.ts';
 import { map } from './map.ts';
 import { pool } from './pool.ts';
 import { reduce } from './reduce.ts';
+import { scan } from './scan.ts';
 import { scatterAdd } from './scatterAdd.ts';
 import { sort } from './sort.ts';
 import { triangularSolve } from './triangularSolve.ts';
@@ -36,6 +37,7 @@ const dense =
 const runners: { readonly [K in KernelKind]: (kernel: KernelOf<K>, buffers: readonly TypedArray[]) => void } = {
   map,
   reduce,
+  scan: dense(scan),
   gemm: dense(gemm),
   conv: dense(conv),
   pool: dense(pool),

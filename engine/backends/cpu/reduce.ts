@@ -73,6 +73,12 @@ function extremum(beats: (a: number, b: number) => boolean, result: (best: numbe
   };
 }
 
+/** Integers wrap at 32 bits at each step, since a double could not hold every sum or product whole. */
+export const merges: { readonly [R in 'sum' | 'prod']: (lane: Lane) => (a: number, b: number) => number } = {
+  sum: (lane) => (lane === 'i32' ? (a, b) => (a + b) | 0 : (a, b) => a + b),
+  prod: (lane) => (lane === 'i32' ? Math.imul : (a, b) => a * b),
+};
+
 /** What an empty fold gives: for integers the ends of `i32`, whose low bytes are the ends of `u8`. */
 const lowest: { readonly [L in Lane]: number } = { f32: -Infinity, f64: -Infinity, i32: -2147483648 };
 const highest: { readonly [L in Lane]: number } = { f32: Infinity, f64: Infinity, i32: 2147483647 };
@@ -81,9 +87,8 @@ const larger = (a: number, b: number): boolean => a > b;
 const smaller = (a: number, b: number): boolean => a < b;
 
 const folds: { readonly [R in Reduction]: (lane: Lane) => Fold } = {
-  // Integers wrap at 32 bits at each step, since a double could not hold every sum or product whole.
-  sum: (lane) => accumulation(0, lane === 'i32' ? (sum, value) => (sum + value) | 0 : (sum, value) => sum + value),
-  prod: (lane) => accumulation(1, lane === 'i32' ? Math.imul : (product, value) => product * value),
+  sum: (lane) => accumulation(0, merges.sum(lane)),
+  prod: (lane) => accumulation(1, merges.prod(lane)),
   max: (lane) => extremum(larger, (best) => best ?? lowest[lane]),
   min: (lane) => extremum(smaller, (best) => best ?? highest[lane]),
   argmax: () => extremum(larger, (_, position) => position),

@@ -78,6 +78,7 @@ const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
   map: encodeMap,
   reduce: encodeReduce,
   copy: encodeCopy,
+  scan: fixed(command.SCAN, ({ fn, outputs: [out] }) => [+(fn === 'prod'), elements[out!.dtype]]),
   gemm: fixed(command.GEMM, () => [0]),
   conv: fixed(command.CONV, ({ direction, stride, padding, dilation, groups }) => [
     directions[direction],

@@ -1,9 +1,10 @@
 import type { ConvKernel, Kernel, View } from '../../compiler/plan.ts';
 
-// The layouts of wasm/product.ts and wasm/conv.ts; a test holds the two together.
+// The layouts of wasm/product.ts, wasm/conv.ts and wasm/scan.ts; a test holds the two together.
 const productBytes = 6 * 256 * 4 + 6 * 192 * 16 + 512 * 256 * 4 + 6 * 8 * 4 + 32;
 const tableLength = 2048;
 const slabLength = 131072;
+const scanLines = 16;
 
 /** A table of addresses, with room for a whole tile beyond. */
 const tableBytes = (length: number): number => (length + 8) * 4;
@@ -20,6 +21,8 @@ export function workspaceBytes(kernel: Kernel): number {
       const { kernel: size, stride, padding, inputs, outputs } = kernel;
       return 4 * (Math.max(inputs[0]!.shape[3]!, outputs[0]!.shape[3]!) + 2 * padding[1] + size[1] + 8 * stride[1] + 16);
     }
+    case 'scan':
+      return 8 * scanLines;
     case 'cholesky': {
       const size = kernel.inputs[0]!.shape[1]!;
       const pitch = Math.ceil(size / 32) * 32;

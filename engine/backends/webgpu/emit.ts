@@ -10,6 +10,7 @@ import { gridSample } from './gridSample.ts';
 import { map } from './map.ts';
 import { pool } from './pool.ts';
 import { reduce } from './reduce.ts';
+import { scan } from './scan.ts';
 import { scatterAdd } from './scatterAdd.ts';
 import { type Context, checkCounts, type Emitter, type Gpu, type Shader } from './shader.ts';
 import { sort } from './sort.ts';
@@ -18,6 +19,7 @@ import { triangularSolve } from './triangularSolve.ts';
 const emitters: { readonly [K in KernelKind]: Emitter<K> } = {
   map,
   reduce,
+  scan,
   gemm,
   conv,
   copy,

@@ -591,6 +591,9 @@ describe('the listing of a plan', () => {
     expect(workOf(planOf([leaf(8, 1).add(leaf(8, 4))]).kernels[0]!)).toEqual({ flops: 32, bytes: 4 * (8 + 32 + 32) });
     const conv = planOf([conv2d(leaf(2, 3, 5, 5), leaf(4, 3, 3, 3))]).kernels[0]!;
     expect(workOf(conv).flops).toBe(2 * (2 * 4 * 3 * 3) * (3 * 3 * 3));
+    const running = planOf([leaf(2, 3, 4).cumprod(1)]);
+    expect(workOf(running.kernels[0]!)).toEqual({ flops: 24, bytes: 4 * (24 + 24) });
+    expect(printPlan(running)).toMatch(/scan prod +out0:f32\[2,3,4\] +← in0:f32\[2,3,4\] /);
   });
 
   it('is of plain data', () => {

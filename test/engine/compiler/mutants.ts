@@ -85,6 +85,7 @@ function stepsOfEveryKind(): Plan[] {
       take(rows, index, 1),
       scatterAdd(rows.slice(null, [0, 3]), index.expand([3, 3]), 1, 4),
       argsort(rows, { axis: 1 }),
+      rows.cumsum(0).add(rows.cumprod(1)),
       gridSample(image, grid),
       concat([rows, rows.flip([1]), rows.add(1)], 1),
       rows.transpose().pad([1, 0], [0, 2], 7),
@@ -142,7 +143,22 @@ function placesIn(value: object): Place[] {
 
 const words = [
   ...Object.keys(scalars),
-  ...['map', 'reduce', 'gemm', 'conv', 'pool', 'gather', 'scatterAdd', 'gridSample', 'cholesky', 'triangularSolve', 'eigh', 'sort', 'copy'],
+  ...[
+    'map',
+    'reduce',
+    'scan',
+    'gemm',
+    'conv',
+    'pool',
+    'gather',
+    'scatterAdd',
+    'gridSample',
+    'cholesky',
+    'triangularSolve',
+    'eigh',
+    'sort',
+    'copy',
+  ],
   ...[
     'f32',
     'f64',

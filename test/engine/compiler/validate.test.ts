@@ -99,6 +99,13 @@ describe('kernels', () => {
     }
   });
 
+  it('scans floats and i32', () => {
+    for (const dtype of ['f32', 'f64', 'i32'] as const)
+      expect(one({ kind: 'scan', fn: 'sum' }, [[dtype, [2, 3, 4]]], [[dtype, [2, 3, 4]]])).toBe('');
+    expect(one({ kind: 'scan', fn: 'prod' }, [['u8', [2, 3, 4]]], [['u8', [2, 3, 4]]])).toContain('bytes');
+    expect(one({ kind: 'scan', fn: 'sum' }, [['f32', [2, 3, 4]]], [['f32', [2, 4, 3]]])).toContain('does not fit T A N B');
+  });
+
   it('knows how shapes and types go together', () => {
     expect(
       one(

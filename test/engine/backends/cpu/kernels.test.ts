@@ -199,6 +199,28 @@ describe('pool', () => {
     ));
 });
 
+describe('scan', () => {
+  it('is the fold of each beginning of a line', () =>
+    property([small, small, small, fc.constantFrom('sum' as const, 'prod' as const)], async (a, n, b, fn) => {
+      const x = noise(a * n * b, 1);
+      const totals = await run({ kind: 'scan', fn }, [['f64', [a, n, b], x]], [a, n, b]);
+      for (let i = 0; i < totals.length; i++) {
+        const before = Array.from({ length: (Math.floor(i / b) % n) + 1 }, (_, k) => x[i - k * b]!);
+        expect(totals[i]).toBeCloseTo(
+          before.reduce((one, other) => (fn === 'sum' ? one + other : one * other)),
+          12,
+        );
+      }
+    }));
+
+  it('keeps −0, and what is not finite, as adding and multiplying in turn does', async () => {
+    const scan = (fn: 'sum' | 'prod', values: number[]) =>
+      run({ kind: 'scan', fn }, [['f32', [1, values.length, 1], values]], [1, values.length, 1]);
+    expect(await scan('sum', [-0, -0, Infinity, 1, -Infinity, 1])).toEqual([-0, -0, Infinity, Infinity, NaN, NaN]);
+    expect(await scan('prod', [-1, 0, 3, Infinity, 1])).toEqual([-1, -0, -0, NaN, NaN]);
+  });
+});
+
 describe('gather and scatterAdd', () => {
   it('count negatives from the end; an index outside gives NaN, 0 for integers, and is dropped when scattering', async () => {
     const index: Parameters<typeof host> = ['i32', [1, 6, 1], [1, -1, -2, 2, -3, -(2 ** 31)]];

@@ -89,7 +89,8 @@ function everyKernel(n: number, c: number, size: number, seed: number): Bound {
     .square()
     .mean()
     .add(spectrum.mul(0.01))
-    .add(sort(z, { axis: 0 }).values.slice([0, 1]).sum());
+    .add(sort(z, { axis: 0 }).values.slice([0, 1]).sum())
+    .add(z.cumsum(0).tanh().mean());
   const gradients = grad(loss, [filters, deeper, square, table, images, places]);
   const updates = slots.map((each, i) => ({ slot: each, value: each.value.sub(gradients[i]!.mul(0.01)) }));
   return bound([loss, white, ...gradients], updates, initial);
@@ -159,6 +160,7 @@ describe('threads in any order give the bits of one', () => {
         'map',
         'pool',
         'reduce',
+        'scan',
         'scatterAdd',
         'sort',
         'triangularSolve',

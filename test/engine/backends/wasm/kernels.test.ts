@@ -87,6 +87,38 @@ describe('wasm computes what cpu computes', () => {
       },
     ));
 
+  it('scan, along lines side by side or apart, of any type', () =>
+    property(
+      [
+        fc.tuple(few, fc.oneof(few, fc.integer({ min: 30, max: 300 })), fc.oneof(few, fc.integer({ min: 14, max: 50 }))),
+        fc.constantFrom<DType>('f32', 'i32'),
+        fc.constantFrom('sum' as const, 'prod' as const),
+        layouts(3, true),
+        layouts(3, false),
+        fc.nat(),
+      ],
+      async ([a, n, b], dtype, fn, from, to, seed) => {
+        const slab = { dtype, shape: [a, n, b] };
+        // Both carry doubles, in the line's order.
+        await agree(laidOut({ kind: 'scan', fn }, [slab], [slab], [from, to]), seed);
+      },
+    ));
+
+  it('scan, with the error of one rounding of a million', async () => {
+    const data = Float32Array.from(noise(1e6), (x) => 1.1 + x);
+    const [sums] = await runKernel(
+      wasm,
+      { kind: 'scan', fn: 'sum' },
+      [host('f32', [1, 1e6, 1], data)],
+      [{ dtype: 'f32', shape: [1, 1e6, 1] }],
+    );
+    let exact = 0;
+    for (const [i, x] of data.entries()) {
+      exact += x;
+      if (sums![i] !== Math.fround(exact)) throw new Error(`the first ${i + 1} come to ${exact}, not ${sums![i]}`);
+    }
+  });
+
   it('gridSample, at any place', () =>
     property(
       [

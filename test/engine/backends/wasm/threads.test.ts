@@ -46,12 +46,13 @@ describe('bits do not depend on the number of threads', () => {
       },
     ));
 
-  it('gather, scatterAdd, gridSample, sort and copy', () =>
+  it('scan, gather, scatterAdd, gridSample, sort and copy', () =>
     property(
       [fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 4, maxLength: 4 }), fc.nat()],
       async ([a = 1, n = 1, m = 1, b = 1], seed) => {
         const f32 = (number: number, ...shape: number[]) => slab(number, 'f32', shape);
         const i32 = (number: number, ...shape: number[]) => slab(number, 'i32', shape);
+        await same({ kind: 'scan', fn: m % 2 ? 'sum' : 'prod', inputs: [f32(0, a, n, 3 * b)], outputs: [f32(1, a, n, 3 * b)] }, seed);
         await same({ kind: 'gather', inputs: [f32(0, a, n, b), i32(1, a, m, b)], outputs: [f32(2, a, m, b)] }, seed);
         await same({ kind: 'scatterAdd', inputs: [i32(0, a, m, b), f32(1, a, m, b)], outputs: [f32(2, a, n, b)] }, seed);
         await same(

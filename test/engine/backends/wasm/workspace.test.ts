@@ -144,6 +144,9 @@ const kernels: Readonly<Record<Exclude<KernelKind, 'conv'> | `${'conv' | 'winogr
       outputs: [{ dtype: reduction === 'argmax' ? 'i32' : 'f32', shape: outer ? [k] : [k, n] }],
     })),
   copy: fc.tuple(sizes(70), sizes(900)).map(([n, m]) => ({ body: { kind: 'copy', fill: 1 }, inputs: [f32(n, m)], outputs: [f32(n, m)] })),
+  scan: fc
+    .tuple(sizes(30), sizes(60))
+    .map(([n, b]) => ({ body: { kind: 'scan', fn: 'sum' }, inputs: [f32(2, n, b)], outputs: [f32(2, n, b)] })),
   gather: fc
     .tuple(sizes(30), sizes(30), sizes(300))
     .map(([n, m, b]) => ({ body: { kind: 'gather' }, inputs: [f32(2, n, b), i32(2, m, b)], outputs: [f32(2, m, b)] })),

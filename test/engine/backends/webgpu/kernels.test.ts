@@ -144,6 +144,75 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
     );
   });
 
+  it('scan: any layout and type, lines of threads, of teams, and of chunks', async () => {
+    const extents = fc.tuple(few, fc.oneof(few, fc.integer({ min: 9, max: 130 }), fc.integer({ min: 500, max: 1100 })), few);
+    await fc.assert(
+      fc.asyncProperty(
+        extents,
+        fc.constantFrom<DType>('f32', 'i32'),
+        fc.constantFrom('sum' as const, 'prod' as const),
+        layouts(3, true),
+        layouts(3, false),
+        fc.boolean(),
+        fc.nat(),
+        async ([a, n, b], dtype, fn, from, to, special, seed) => {
+          const plan = laidOut({ kind: 'scan', fn }, [slab(dtype, a, n, b)], slab(dtype, a, n, b), [from, to]);
+          // Products neither vanish nor explode; one in a hundred is unusual.
+          const some = (length: number): TypedArray =>
+            Float32Array.from(noise(length, seed), (x, k) =>
+              special && k % 100 === 99 ? unusual[((k / 100) % 7) | 0]! : fn === 'sum' ? x : 1 + x / 16,
+            );
+          await agree(plan, inputsOf(plan, seed, dtype === 'f32' ? some : null), 2e-5);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('scan: 300 000 in three levels, with an error that does not grow with them, and the same bits each time', async () => {
+    const data = Float32Array.from(noise(300_000), (x) => 1.1 + x);
+    for (const lines of [1, 8]) {
+      const shape = [1, data.length / lines, lines];
+      const run = async () => (await runKernel(gpu, { kind: 'scan', fn: 'sum' }, [host('f32', shape, data)], [slab('f32', ...shape)]))[0]!;
+      const sums = await run();
+      const exact = new Float64Array(lines);
+      let worst = 0;
+      for (const [i, x] of data.entries()) {
+        exact[i % lines]! += x;
+        worst = Math.max(worst, Math.abs(sums[i]! / exact[i % lines]! - 1));
+      }
+      expect(worst).toBeLessThan(66 * 2 ** -24);
+      expect(Buffer.from((await run()).buffer).equals(Buffer.from(sums.buffer))).toBe(true);
+    }
+  });
+
+  it('scan: more lines than one axis of a grid has workgroups for', async () => {
+    const shape = [2 ** 22 + 100, 1, 1];
+    const data = Float32Array.from({ length: shape[0]! }, (_, i) => i);
+    const [out] = await runKernel(gpu, { kind: 'scan', fn: 'sum' }, [host('f32', shape, data)], [slab('f32', ...shape)]);
+    expect(Buffer.from(out!.buffer, out!.byteOffset, out!.byteLength).equals(Buffer.from(data.buffer))).toBe(true);
+  });
+
+  it('scan: products that f32 cannot hold on the way in the order of a tree', async () => {
+    const line = [0, ...Array<number>(40).fill(1e30)];
+    const [zeros] = await runKernel(gpu, { kind: 'scan', fn: 'prod' }, [host('f32', [1, 41, 1], line)], [slab('f32', 1, 41, 1)]);
+    expect([...zeros!]).toEqual(line.map(() => 0));
+    // Beyond f32 and back, as the doubles of the others; far beyond, it is ∞.
+    const back = [1e30, 1e30, 1e-30, 1e-30, ...Array<number>(20).fill(1), -1e30, 1e20];
+    const [products] = await runKernel(gpu, { kind: 'scan', fn: 'prod' }, [host('f32', [1, 26, 1], back)], [slab('f32', 1, 26, 1)]);
+    expect(products![1]).toBe(Infinity);
+    expect(products![3]).toBeCloseTo(1, 5);
+    expect(products![25]).toBe(-Infinity);
+    const [tiny] = await runKernel(
+      gpu,
+      { kind: 'scan', fn: 'prod' },
+      [host('f32', [1, 3, 1], [1e-30, 1e-30, 1e30])],
+      [slab('f32', 1, 3, 1)],
+    );
+    expect(tiny![1]).toBe(0);
+    expect(tiny![2]! / 1e-30).toBeCloseTo(1, 5);
+  });
+
   it('sort: short rows and long, either way, with NaN, ties and any type', async () => {
     await fc.assert(
       fc.asyncProperty(

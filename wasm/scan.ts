@@ -1,0 +1,46 @@
+import { divideUp, parameter, pointer, shape, share, stride, viewAt } from './view';
+
+/** How many lines side by side are walked together, so that no line of cache is read for one of its elements alone. `workspace.ts` has room for so many totals. */
+const LINES = 16;
+
+/**
+ * `[whether products, element type]`; x [A, N, B] → out [A, N, B], elements of 32 bits.
+ *
+ *   for a, for some of B                    of this thread
+ *     for n, for b                          totals[b] ← totals[b] ∘ x, of floats in double
+ */
+export function scan(command: usize, bases: usize, totals: usize, thread: i32, threads: i32): void {
+  const isProduct = parameter(command, 0);
+  const isFloat = parameter(command, 1) == 0;
+  const x = viewAt(command, 2, 0);
+  const out = viewAt(command, 2, 1);
+  const length = shape(x, 2);
+  const inner = shape(x, 3);
+  const across = <usize>(stride(x, 3) << 2);
+  const outAcross = <usize>(stride(out, 3) << 2);
+  const blocks = divideUp(inner, LINES);
+
+  const end = share(shape(x, 1) * blocks, thread + 1, threads);
+  for (let i = share(shape(x, 1) * blocks, thread, threads); i < end; i++) {
+    const a = i / blocks;
+    const first = i % blocks * LINES;
+    const last = totals + (<usize>min(LINES, inner - first) << 3);
+    for (let n = 0; n < length; n++) {
+      let from = pointer(x, bases) + <usize>(a * stride(x, 1) + n * stride(x, 2) << 2) + <usize>first * across;
+      let to = pointer(out, bases) + <usize>(a * stride(out, 1) + n * stride(out, 2) << 2) + <usize>first * outAcross;
+      for (let at = totals; at < last; at += 8, from += across, to += outAcross) {
+        if (isFloat) {
+          const value = <f64>load<f32>(from), total = load<f64>(at);
+          const next = n == 0 ? value : isProduct ? total * value : total + value;
+          store<f64>(at, next);
+          store<f32>(to, <f32>next);
+        } else {
+          const value = load<i32>(from), total = load<i32>(at);
+          const next = n == 0 ? value : isProduct ? total * value : total + value;
+          store<i32>(at, next);
+          store<i32>(to, next);
+        }
+      }
+    }
+  }
+}
