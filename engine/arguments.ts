@@ -41,7 +41,8 @@ export function filled(what: string, given: object, defaults: object): object {
     const list = Array.isArray(complete[name]);
     check(!list || Array.isArray(value), 'argument', () => `${what}: ${name} must be an array, got ${shown(value)}`);
     check([value].flat().every(finite), 'argument', () => `${what}: ${name} must be finite, got ${String(value)}`);
-    complete[name] = value;
+    // What becomes of a list later does not matter.
+    complete[name] = Array.isArray(value) ? [...value] : value;
   }
   return complete;
 }

@@ -17,7 +17,7 @@ import {
   useBackend,
   zeros,
 } from '../../engine/index.ts';
-import { Conv2d } from '../../models/index.ts';
+import { Adam, augmentation, Conv2d, LayerNorm, Sequential } from '../../models/index.ts';
 import { standardize } from '../../models/nn/functional.ts';
 import { gpu } from './backends/webgpu/gpu.ts';
 import { backends, reference } from './support.ts';
@@ -161,6 +161,37 @@ describe('what a tensor is made of', () => {
     const layer = new Conv2d(1, 1, 3, { stride, key: 1 });
     stride.fill(3);
     expect(layer.forward(image()).shape).toEqual([1, 1, 4, 2]);
+
+    const layers = [(each: Tensor) => each.relu()];
+    const chain = new Sequential(layers);
+    layers.push((each) => each.mul(100));
+    expect(await chain.forward(tensor([2])).array()).toEqual([2]);
+
+    const last = [2];
+    const norm = new LayerNorm(last);
+    last.push(2);
+    expect(norm.forward(tensor([[1, 2]])).shape).toEqual([1, 2]);
+
+    const scale: [number, number] = [1, 1];
+    const cropping = augmentation({ crop: { scale, ratio: [1, 1] } });
+    scale[0] = 0.01;
+    const right = augmentation({ crop: { scale: [1, 1], ratio: [1, 1] } });
+    expect(await cropping(image(), 1).data()).toEqual(await right(image(), 1).data());
+  });
+
+  it('keeps the betas of an optimiser', async () => {
+    const moved = async (change: boolean) => {
+      const betas: [number, number] = [0.5, 0.9];
+      const w = slot(host([1], [1], 'f32'));
+      const optimizer = new Adam([w], { learningRate: 0.1, betas });
+      if (change) betas.fill(0.1);
+      for (const g of [1, -2]) {
+        optimizer.step([tensor([g])]);
+        await realize();
+      }
+      return w.data();
+    };
+    expect(await moved(true)).toEqual(await moved(false));
   });
 });
 
