@@ -268,6 +268,27 @@ describe.for(all.map((backend) => [backend.name, backend] as const))('what was a
     expect([...(await w.data())]).toEqual([5]);
   });
 
+  it('is computed outside of a function that asks for it while it is traced, or refused', async () => {
+    const w = slot(host([1], [1], 'f32'));
+    const doubled = compile((x: Tensor) => x.mul(2));
+    const outside = tensor([3]).mul(2);
+    const reads: Promise<unknown>[] = [];
+    const step = compile((x: Tensor) => {
+      w.assign(w.value.add(x));
+      const asked = [x.data(), x.sum().item(), realize(x.mul(2)), doubled(x), w.value.data(), outside.item(), w.data(), realize()];
+      reads.push(...asked.map((read) => read.catch((error: { code?: string }) => error.code)));
+      return w.value;
+    });
+    expect(await (await step(tensor([5]))).array()).toEqual([6]);
+    expect((await Promise.all(reads)).map((read) => (read instanceof Float32Array ? read[0] : read))).toEqual([
+      ...Array(5).fill('stale'),
+      6,
+      6,
+      undefined,
+    ]);
+    expect(await w.data()).toEqual(Float32Array.of(6));
+  });
+
   it('is done before arguments and plans are disposed of', async () => {
     const bytes = await memoryBytes();
     const double = compile((x: Tensor) => x.mul(2));
