@@ -113,7 +113,7 @@ export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]
   const { operand: dtype } = typings[row.typing](commonType(valued));
   if (row.typing === 'bits') requireIntegers(fn, operands);
   // There is one, since every caller is a method of a tensor.
-  const [some] = operands.filter(isTensor) as [Tensor];
+  const some = operands.find((operand) => typeof operand !== 'number') as Tensor;
   const tensors = operands.map((operand, i) => {
     if (row.typing === 'select' && i === 0)
       return typeof operand === 'number' ? number(some, operand, 'i32') : isFloat(operand.dtype) ? operand.notEqual(0) : operand;
@@ -121,7 +121,7 @@ export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]
     return number(some, row.typing === 'bits' ? operand | 0 : operand, dtype);
   });
   const shape = broadcastShapes(
-    tensors.map((tensor) => tensor.shape),
+    tensors.map(({ node }) => node.shape),
     fn,
   );
   return apply(
@@ -177,7 +177,7 @@ export function shift(name: 'bitwiseLeftShift' | 'bitwiseRightShift', x: Tensor,
 }
 
 function commonType(operands: readonly (Tensor | number)[]): DType {
-  const tensors = operands.filter(isTensor);
+  const tensors = operands.filter((operand) => typeof operand !== 'number');
   const numbers = operands.filter((operand): operand is number => typeof operand === 'number');
   const dtype = tensors.length > 0 ? tensors.map((tensor) => tensor.dtype).reduce(promote) : 'f32';
   // Numbers take the tensors' type if it has them; else the next that does.
