@@ -11,11 +11,14 @@ class Line {
   latest = 0;
   /** Slots that were behind, in lists that stand for themselves, with their latest versions. */
   readonly slots: Slots = new Map();
-  readonly leads: Leads = new Map();
+  readonly leads = new Leads();
   #values: WeakRef<Node>[] = [];
+  #most = MANY;
 
   add(value: Node): void {
-    if (isPowerOfTwo(this.#values.push(new WeakRef(value)))) this.#values = this.#values.filter((each) => each.deref());
+    if (this.#values.push(new WeakRef(value)) <= this.#most) return;
+    this.#values = this.#values.filter((each) => each.deref());
+    this.#most = Math.max(MANY, 2 * this.#values.length);
   }
 
   /** Whether nobody holds any of its values. */
@@ -27,7 +30,13 @@ class Line {
 type Slots = Map<readonly WeakRef<Slot>[], readonly number[]>;
 
 /** To which lines something leads that was there up to a time, and since when. */
-export type Leads = Map<Line, Passage>;
+export class Leads extends Map<Line, Passage> {
+  /** How many there are before forgotten ones are looked for. */
+  most = MANY;
+}
+
+/** When to look for what is no more needed: at first, and then whenever there is twice as much, so that it takes no time to speak of. */
+const MANY = 64;
 
 interface Passage {
   readonly upTo: number;
@@ -50,7 +59,7 @@ export class Past {
     // What was made later is behind nothing.
     if (node.id >= value.id) return false;
     const seen = new Map<Line, number>();
-    const open = [{ leads: node.leads ?? new Map(), at: 0 }];
+    const open = [{ leads: node.leads ?? new Leads(), at: 0 }];
     for (const { leads, at } of open) {
       for (const [next, { upTo, since }] of leads) {
         if (at > upTo || since >= (seen.get(next) ?? Infinity)) continue;
@@ -116,7 +125,7 @@ export function remember(values: readonly Node[], { nodes, slots, pasts }: Behin
   for (const [list, versions] of slots) note(line.slots, list, versions);
   const passage = { upTo: Infinity, since: now };
   for (const node of nodes) {
-    node.leads ??= new Map();
+    node.leads ??= new Leads();
     lead(node.leads, line, passage);
   }
   const past = new Past(line, now);
@@ -127,9 +136,10 @@ export function remember(values: readonly Node[], { nodes, slots, pasts }: Behin
 }
 
 function lead(leads: Leads, line: Line, passage: Passage): void {
-  const known = leads.has(line);
   widen(leads, line, passage);
-  if (!known && isPowerOfTwo(leads.size)) leaveOutForgotten(leads);
+  if (leads.size <= leads.most) return;
+  leaveOutForgotten(leads);
+  leads.most = Math.max(MANY, 2 * leads.size);
 }
 
 /** Where it has led there before, but from less, this says too much: but only of values that are older than what they were made of. */
@@ -140,7 +150,7 @@ function widen(leads: Leads, line: Line, { upTo, since }: Passage): void {
 
 /** Leads past lines that nobody holds a value of, to those that they lead to. They may lead in circles: each is passed again only for more. */
 function leaveOutForgotten(leads: Leads): void {
-  const passed: Leads = new Map();
+  const passed = new Leads();
   const open = [...leads];
   for (const [line, { upTo, since }] of open) {
     if (!line.forgotten()) {
@@ -153,11 +163,6 @@ function leaveOutForgotten(leads: Leads): void {
     widen(passed, line, { upTo, since });
     for (const [next, on] of line.leads) if (since <= on.upTo) open.push([next, { upTo, since: on.since }]);
   }
-}
-
-/** When to look for what is no more needed, so that it takes no time to speak of. */
-function isPowerOfTwo(count: number): boolean {
-  return count >= 64 && (count & (count - 1)) === 0;
 }
 
 /** How many nodes may be walked again for each value that is let go of, and for each node that was made since. */
