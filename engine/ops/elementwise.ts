@@ -4,7 +4,7 @@ import { checkDType, type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
 import type { Node } from '../graph.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
-import { broadcastShapes } from '../shape.ts';
+import { broadcastShapes, sameShape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { expand } from './movement.ts';
 import { apply, isTensor, type Rule } from './rule.ts';
@@ -126,7 +126,7 @@ export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]
   );
   return apply(
     scalarRule,
-    tensors.map((tensor) => expand(tensor, shape)),
+    tensors.map((tensor) => (sameShape(tensor.node.shape, shape) ? tensor : expand(tensor, shape))),
     { fn },
   );
 }
