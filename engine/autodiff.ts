@@ -79,13 +79,12 @@ function pullBack(output: Tensor, variables: readonly Variable[], cotangent: Ten
   // Of a slot that the output has with another value only than the one it holds, that one was meant.
   const missed = variables.filter((variable, i) => variable instanceof Slot && !reached.has(targets[i]!.node)) as Slot[];
   const given = new Set(missed.map((slot) => slot.given?.deref()));
+  const led = wanted.filter((target) => target.leads !== null || target.is('slot'));
   const lost = order.filter((node) => {
     if (ends.has(node)) return false;
     if (node.is('slot')) return missed.includes(node.attributes.slot);
     const { past } = node;
-    return (
-      given.has(node) || (past && (wanted.some((target) => past.has(target, node)) || missed.some((slot) => past.versionOf(slot) >= 0)))
-    );
+    return given.has(node) || (past && (led.some((target) => past.has(target, node)) || missed.some((slot) => past.versionOf(slot) >= 0)));
   });
   const cotangents = propagate(order, output, new Set([...wanted, ...lost]), ends, cotangent);
   for (const node of lost) {

@@ -7,7 +7,7 @@ import { type PrintOptions, printPlan } from './compiler/print.ts';
 import { isFloat } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { Node, newId, topologicalOrder } from './graph.ts';
-import { type Behind, behind, behindNearby, type Past, remember } from './history.ts';
+import { type Behind, behind, behindNearby, differentiable, type Past, remember } from './history.ts';
 import {
   backend,
   bindingsOf,
@@ -196,25 +196,52 @@ async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
   };
 }
 
-/** Of results of a trace whose nodes begin at an id. Equal origins are one. */
+/** How often a call may look up what all results come from. */
+const AGAIN = 4;
+
+/**
+ * Of results of a trace whose nodes begin at an id. Equal origins are one; so are the widest, where there are many: a step that gives back
+ * all its parameters, each made of all, would look up each for each.
+ */
 function originsOf(results: readonly Node[], first: number): (Origin | null)[] {
-  const made = new Map<string, Origin>();
-  return results.map((result) => {
-    if (!isFloat(result.dtype)) return null;
-    const { nodes, pasts } = behind([result]);
-    const sources = [...nodes].filter((node) => node.id < first || node.op === 'placeholder' || node.op === 'slot');
-    const key = sources.map(({ id }) => id).join();
-    const slots = sources.flatMap((node) => (node.is('slot') ? node.attributes.slot : []));
-    const origin = made.get(key) ?? {
-      positions: sources.flatMap((node) => (node.is('placeholder') ? node.attributes.position : [])),
-      slots,
-      references: slots.flatMap(({ itself }) => itself),
-      outside: sources.flatMap((node) => (node.id < first ? new WeakRef(node) : [])),
-      pasts,
-    };
-    made.set(key, origin);
-    return origin;
-  });
+  const sources: Node[] = [];
+  // Which sources led to a node, as bits.
+  const masks = new Map<Node, bigint>();
+  for (const node of topologicalOrder(results, ({ id }) => id < first)) {
+    const isSource = node.id < first || node.op === 'placeholder' || node.op === 'slot';
+    const inherited = (): bigint => differentiable(node).reduce((mask, input) => mask | masks.get(input)!, 0n);
+    masks.set(node, isSource ? 1n << BigInt(sources.push(node) - 1) : inherited());
+  }
+  const sourcesOf = (mask: bigint): Node[] => {
+    const bits = [...mask.toString(2)].reverse();
+    return sources.filter((_, k) => bits[k] === '1');
+  };
+  const found = results.map((result) => (isFloat(result.dtype) ? masks.get(result)! : null));
+  const distinct = [...new Set(found)].flatMap((mask) => (mask === null ? [] : [{ mask, own: sourcesOf(mask) }]));
+  const origins = new Map<bigint | null, Origin>();
+  const wide: bigint[] = [];
+  let room = AGAIN * sources.length;
+  for (const { mask, own } of distinct.sort((a, b) => a.own.length - b.own.length)) {
+    room -= own.length;
+    if (room >= 0) origins.set(mask, originIn(own, first));
+    else wide.push(mask);
+  }
+  const widest = originIn(sourcesOf(wide.reduce((all, mask) => all | mask, 0n)), first);
+  for (const mask of wide) origins.set(mask, widest);
+  return found.map((mask) => origins.get(mask) ?? null);
+}
+
+function originIn(sources: readonly Node[], first: number): Origin {
+  const { nodes, pasts } = behind(sources);
+  const all = [...nodes];
+  const slots = all.flatMap((node) => (node.is('slot') ? node.attributes.slot : []));
+  return {
+    positions: all.flatMap((node) => (node.is('placeholder') ? node.attributes.position : [])),
+    slots,
+    references: slots.flatMap(({ itself }) => itself),
+    outside: all.flatMap((node) => (node.id < first ? new WeakRef(node) : [])),
+    pasts,
+  };
 }
 
 /** What is behind a result of a call with these arguments. */

@@ -1,5 +1,5 @@
 import { isFloat } from './dtype.ts';
-import type { Node } from './graph.ts';
+import { type Node, newId } from './graph.ts';
 import type { Slot } from './slot.ts';
 
 /**
@@ -11,24 +11,32 @@ class Line {
   latest = 0;
   /** Slots that were behind, in lists that stand for themselves, with their latest versions. */
   readonly slots: Slots = new Map();
-  readonly leads: Leads = new Map();
+  readonly leads = new Leads();
   #values: WeakRef<Node>[] = [];
+  #most = MANY;
 
   add(value: Node): void {
-    if (isPowerOfTwo(this.#values.push(new WeakRef(value)))) this.forgotten();
+    if (this.#values.push(new WeakRef(value)) <= this.#most) return;
+    this.#values = this.#values.filter((each) => each.deref());
+    this.#most = Math.max(MANY, 2 * this.#values.length);
   }
 
   /** Whether nobody holds any of its values. */
   forgotten(): boolean {
-    this.#values = this.#values.filter((value) => value.deref());
-    return this.#values.length === 0;
+    return !this.#values.findLast((value) => value.deref());
   }
 }
 
 type Slots = Map<readonly WeakRef<Slot>[], readonly number[]>;
 
 /** To which lines something leads that was there up to a time, and since when. */
-export type Leads = Map<Line, Passage>;
+export class Leads extends Map<Line, Passage> {
+  /** How many there are before forgotten ones are looked for. */
+  most = MANY;
+}
+
+/** When to look for what is no more needed: at first, and then whenever there is twice as much, so that it takes no time to speak of. */
+const MANY = 64;
 
 interface Passage {
   readonly upTo: number;
@@ -51,7 +59,7 @@ export class Past {
     // What was made later is behind nothing.
     if (node.id >= value.id) return false;
     const seen = new Map<Line, number>();
-    const open = [{ leads: node.leads ?? new Map(), at: 0 }];
+    const open = [{ leads: node.leads ?? new Leads(), at: 0 }];
     for (const { leads, at } of open) {
       for (const [next, { upTo, since }] of leads) {
         if (at > upTo || since >= (seen.get(next) ?? Infinity)) continue;
@@ -89,7 +97,8 @@ export function behind(roots: Iterable<Node>): Behind {
   return found;
 }
 
-function differentiable({ op, inputs }: Node): Node[] {
+/** The inputs that a gradient goes to. */
+export function differentiable({ op, inputs }: Node): Node[] {
   // The value of a customGradient is its first input, which gets no gradient.
   if (op === 'stopGradient') return [];
   return (op === 'customGradient' ? inputs.slice(1) : inputs).filter(({ dtype }) => isFloat(dtype));
@@ -116,7 +125,7 @@ export function remember(values: readonly Node[], { nodes, slots, pasts }: Behin
   for (const [list, versions] of slots) note(line.slots, list, versions);
   const passage = { upTo: Infinity, since: now };
   for (const node of nodes) {
-    node.leads ??= new Map();
+    node.leads ??= new Leads();
     lead(node.leads, line, passage);
   }
   const past = new Past(line, now);
@@ -127,32 +136,59 @@ export function remember(values: readonly Node[], { nodes, slots, pasts }: Behin
 }
 
 function lead(leads: Leads, line: Line, passage: Passage): void {
-  const known = leads.get(line);
-  // Where it has led there before, but from less, this says too much: but only of values that are older than what they were made of.
-  leads.set(line, known ? { upTo: Math.max(passage.upTo, known.upTo), since: known.since } : passage);
-  if (known || !isPowerOfTwo(leads.size)) return;
-  for (const [through, { upTo, since }] of leads) {
-    if (!through.forgotten()) continue;
-    leads.delete(through);
-    for (const [next, on] of through.leads) if (since <= on.upTo) lead(leads, next, { upTo, since: on.since });
+  widen(leads, line, passage);
+  if (leads.size <= leads.most) return;
+  leaveOutForgotten(leads);
+  leads.most = Math.max(MANY, 2 * leads.size);
+}
+
+/** Where it has led there before, but from less, this says too much: but only of values that are older than what they were made of. */
+function widen(leads: Leads, line: Line, { upTo, since }: Passage): void {
+  const known = leads.get(line) ?? { upTo, since };
+  leads.set(line, { upTo: Math.max(upTo, known.upTo), since: Math.min(since, known.since) });
+}
+
+/** Leads past lines that nobody holds a value of, to those that they lead to. They may lead in circles: each is passed again only for more. */
+function leaveOutForgotten(leads: Leads): void {
+  const passed = new Leads();
+  const open = [...leads];
+  for (const [line, { upTo, since }] of open) {
+    if (!line.forgotten()) {
+      widen(leads, line, { upTo, since });
+      continue;
+    }
+    leads.delete(line);
+    const known = passed.get(line);
+    if (known && known.upTo >= upTo && known.since <= since) continue;
+    widen(passed, line, { upTo, since });
+    for (const [next, on] of line.leads) if (since <= on.upTo) open.push([next, { upTo, since: on.since }]);
   }
 }
 
-/** When to look for what is no more needed, so that it takes no time to speak of. */
-function isPowerOfTwo(count: number): boolean {
-  return count >= 64 && (count & (count - 1)) === 0;
-}
-
-/** How many nodes may be walked again for each value that is let go of. */
+/** How many nodes may be walked again for each value that is let go of, and for each node that was made since. */
 const FAR = 512;
+const AGAIN = 8;
+let [credit, latest] = [0, 0];
 
-/** The same; if that is much, values on the way let go of their histories first, the oldest before the others. */
+/**
+ * The same; where a loop walks what was made long ago again and again, values on the way let go of their histories first, the oldest before
+ * the others. The roots keep theirs: of what was made of them a gradient may be asked for next.
+ */
 export function behindNearby(roots: readonly Node[]): Behind {
   const found = behind(roots);
-  const values = [...found.nodes].filter(({ storage, inputs }) => storage !== null && inputs.length > 0);
-  if (found.nodes.size <= FAR || values.length === 0) return found;
-  for (const value of values.sort((a, b) => a.id - b.id)) becomeLeaf([value], behind(differentiable(value)));
-  return behind(roots);
+  const id = newId();
+  credit = credit / 2 + FAR + AGAIN * (id - latest) - found.nodes.size;
+  latest = id;
+  if (credit >= 0) return found;
+  const kept = new Set(roots);
+  const values = [...found.nodes].filter((node) => node.storage !== null && node.inputs.length > 0 && !kept.has(node));
+  for (const value of inOrder(values)) becomeLeaf([value], behind(differentiable(value)));
+  return values.length > 0 ? behind(roots) : found;
+}
+
+/** Inputs before users. */
+function inOrder(nodes: Iterable<Node>): Node[] {
+  return [...nodes].sort((a, b) => a.id - b.id);
 }
 
 function becomeLeaf(values: readonly Node[], found: Behind): void {
@@ -166,10 +202,24 @@ const FEW = 8;
 
 /** Lets go of what led to values: from here on the nodes are leaves. */
 export function forgetHistory(...values: readonly Node[]): void {
-  const inner = values.length > FEW ? behind(values.flatMap(differentiable)).nodes : new Set(values);
-  const groups = [values.filter((value) => !inner.has(value)), ...values.filter((value) => inner.has(value)).map((value) => [value])];
-  const histories = groups.map((group) => behindNearby(group.flatMap(differentiable)));
-  groups.forEach((group, i) => {
-    becomeLeaf(group, histories[i]!);
-  });
+  // The walk from one ends at those that it was made of.
+  for (const group of values.length > FEW ? levelsOf(values) : inOrder(values).map((value) => [value]))
+    becomeLeaf(group, behindNearby(group.flatMap(differentiable)));
+}
+
+/** Values in groups, none of which was made of another of its group, or of a later one. */
+function levelsOf(values: readonly Node[]): Node[][] {
+  const { nodes } = behind(values.flatMap(differentiable));
+  if (!values.some((value) => nodes.has(value))) return [[...values]];
+  const levels = new Map<Node, number>();
+  const groups: Node[][] = [];
+  const own = new Set(values);
+  for (const node of inOrder(new Set([...nodes, ...values]))) {
+    const level = differentiable(node).reduce((most, input) => Math.max(most, levels.get(input)! + Number(own.has(input))), 0);
+    levels.set(node, level);
+    if (!own.has(node)) continue;
+    groups[level] ??= [];
+    groups[level].push(node);
+  }
+  return groups;
 }

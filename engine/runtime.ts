@@ -9,7 +9,7 @@ import type { TypedArray } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { type Node, topologicalOrder } from './graph.ts';
 import { automatic, keep, known, letGo, reachOf, worthKeeping } from './keep.ts';
-import { currentScope, type Scope, type Update } from './scope.ts';
+import { currentScope, OUTSIDE, type Scope, type Update } from './scope.ts';
 import { show, sizeOf } from './shape.ts';
 import type { Slot } from './slot.ts';
 import type { Tensor } from './tensor.ts';
@@ -121,13 +121,14 @@ export function checkReadable(order: readonly Node[], epoch: number): void {
  * is assigned later is for plans that are asked for later.
  */
 export function inTurnWithUpdates<T>(body: (compute: (...tensors: readonly Tensor[]) => Promise<void>) => Promise<T>): Promise<T> {
-  const scope = currentScope();
-  const assigned = [...scope.assigned.values()];
-  return inTurn(() => body((...tensors) => compute(tensors, scope, assigned)));
+  const { epoch, assigned } = currentScope();
+  // What is asked for while a function is traced is computed outside of it: what the function assigns is of its own plan.
+  const updates = epoch === OUTSIDE ? [...assigned.values()] : [];
+  return inTurn(() => body((...tensors) => compute(tensors, assigned, updates)));
 }
 
 /** Computes what is not known yet of `tensors`, together with updates, in one plan. */
-async function compute(tensors: readonly Tensor[], { epoch, assigned }: Scope, updates: readonly Update[]): Promise<void> {
+async function compute(tensors: readonly Tensor[], assigned: Scope['assigned'], updates: readonly Update[]): Promise<void> {
   const pending = updates.filter(({ done }) => !done);
   // What has been assigned over meanwhile may be part of what it was assigned over with, and stands for values that are gone then.
   const replaced = pending.filter((update) => (assigned.get(update.slot) ?? update) !== update).map(({ value }) => value);
@@ -135,10 +136,10 @@ async function compute(tensors: readonly Tensor[], { epoch, assigned }: Scope, u
   const wanted = [...nodes].filter((node) => node.storage === null);
   // What is asked for stays, whoever made it.
   for (const node of nodes) automatic.delete(node);
-  checkReadable(topologicalOrder(wanted, known), epoch);
+  checkReadable(topologicalOrder(wanted, known), OUTSIDE);
   if (wanted.length === 0 && pending.length === 0) return;
   try {
-    await run(wanted, pending, epoch);
+    await run(wanted, pending);
   } finally {
     // Assignments that cannot run must not stand in the way of all that is read later.
     for (const update of pending) {
@@ -149,9 +150,9 @@ async function compute(tensors: readonly Tensor[], { epoch, assigned }: Scope, u
   for (const { slot, value } of pending) slot.updated(value.node);
 }
 
-async function run(wanted: readonly Node[], updates: readonly Update[], epoch: number): Promise<void> {
+async function run(wanted: readonly Node[], updates: readonly Update[]): Promise<void> {
   const order = topologicalOrder([...wanted, ...updates.map(({ value }) => value.node)], known);
-  checkReadable(order, epoch);
+  checkReadable(order, OUTSIDE);
   const target = await backend();
   const reach = await reachOf(order);
   const kept = worthKeeping(order, wanted);

@@ -31,7 +31,8 @@ export function show(shape: Shape): string {
 
 /** A shape whose every dimension is a whole number ≥ 0 and whose size stays a safe integer. */
 export function checkShape(shape: Shape, op: string): void {
-  checkList(`${op}: a shape`, shape);
+  // A text for each tensor that is made would take longer than all the rest.
+  if (!Array.isArray(shape)) checkList(`${op}: a shape`, shape);
   for (const dimension of shape) {
     if (!Number.isSafeInteger(dimension) || dimension < 0) {
       throw new TensegrityError('shape', `${op}: ${show(shape)} is not a shape; every dimension must be a whole number ≥ 0`, { shape });

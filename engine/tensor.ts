@@ -29,8 +29,9 @@ export type Nested = number | Nested[];
  * A plain number takes the type of the tensor beside it, or, if that does not hold it, i32 or else f32: so x.less(0.5) of integers compares in f32.
  *
  * What is read keeps its history, for gradients; what several reads compute on their way is kept too, unless it is larger than what it is
- * made of (and than 1 MiB), up to 256 MiB in all. Where the history behind a read grows beyond 128 MiB (of 64 reads at least), or beyond 512
- * nodes behind what is realised or given to a compiled function, values on the way let go of theirs: a gradient through them is an error.
+ * made of (and than 1 MiB), up to 256 MiB in all. Where the history behind a read grows beyond 128 MiB (of 64 reads at least), or a loop
+ * realises, or gives to compiled functions, what leads back to ever more of its rounds (hundreds of nodes), values on the way let go of
+ * theirs: a gradient through them is an error.
  */
 export class Tensor {
   static {

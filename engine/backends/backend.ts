@@ -13,7 +13,7 @@ export type Storage = TypedArray | DeviceBuffer;
 /** A plan made ready to run, any number of times. */
 export interface Executable {
   /**
-   * Runs the plan once. `inputs` and `slots` are in the plan's order; slots are updated in place, and each is a buffer of its own, which no input is. Resolves to the outputs, in the
+   * Runs the plan once. `inputs` and `slots` are in the plan's order; slots are updated in place, and each is a buffer of its own, which no input is. Arrays among the inputs are to stay as they are until it resolves: a run may have to wait for others. Resolves to the outputs, in the
    * plan's order, in memory that is the caller's.
    */
   run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]>;

@@ -4,7 +4,7 @@ import { checkDType, type DType, dtypes, isFloat, promote } from '../dtype.ts';
 import { TensegrityError } from '../errors.ts';
 import type { Node } from '../graph.ts';
 import { type ScalarName, type ScalarTyping, scalarRow } from '../scalar.ts';
-import { broadcastShapes } from '../shape.ts';
+import { broadcastShapes, sameShape } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { derivatives } from './derivatives.ts';
 import { expand } from './movement.ts';
@@ -114,7 +114,7 @@ export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]
   const { operand: dtype } = typings[row.typing](commonType(valued));
   if (row.typing === 'bits') requireIntegers(fn, operands);
   // There is one, since every caller is a method of a tensor.
-  const [some] = operands.filter(isTensor) as [Tensor];
+  const some = operands.find((operand) => typeof operand !== 'number') as Tensor;
   const tensors = operands.map((operand, i) => {
     if (row.typing === 'select' && i === 0)
       return typeof operand === 'number' ? number(some, operand, 'i32') : isFloat(operand.dtype) ? operand.notEqual(0) : operand;
@@ -122,12 +122,12 @@ export function scalar(fn: ScalarName, ...operands: readonly (Tensor | number)[]
     return number(some, row.typing === 'bits' ? operand | 0 : operand, dtype);
   });
   const shape = broadcastShapes(
-    tensors.map((tensor) => tensor.shape),
+    tensors.map(({ node }) => node.shape),
     fn,
   );
   return apply(
     scalarRule,
-    tensors.map((tensor) => expand(tensor, shape)),
+    tensors.map((tensor) => (sameShape(tensor.node.shape, shape) ? tensor : expand(tensor, shape))),
     { fn },
   );
 }
@@ -178,7 +178,7 @@ export function shift(name: 'bitwiseLeftShift' | 'bitwiseRightShift', x: Tensor,
 }
 
 function commonType(operands: readonly (Tensor | number)[]): DType {
-  const tensors = operands.filter(isTensor);
+  const tensors = operands.filter((operand) => typeof operand !== 'number');
   const numbers = operands.filter((operand): operand is number => typeof operand === 'number');
   const dtype = tensors.length > 0 ? tensors.map((tensor) => tensor.dtype).reduce(promote) : 'f32';
   // Numbers take the tensors' type if it has them; else the next that does.

@@ -142,7 +142,8 @@ const steps: { readonly [Name in string]: (config: Augmentation) => Augment | nu
  */
 export function augmentation(config: Augmentation): Augment {
   checkAugmentation(config);
-  const chosen = Object.values(steps).map((step) => step(config));
+  const own = structuredClone(config);
+  const chosen = Object.values(steps).map((step) => step(own));
   return (images, key) => {
     checkTensors('augmentation', images);
     check(images.rank === 4, 'shape', () => `augmentation: takes images [N, C, H, W], got ${show(images.shape)}`);

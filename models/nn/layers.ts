@@ -168,8 +168,9 @@ export class LayerNorm extends Module {
   constructor(shape: number | Shape, given: Omit<BatchNormOptions, 'momentum'> = {}) {
     super();
     const { epsilon, affine, dtype } = options('LayerNorm', given, { epsilon: 1e-5, affine: true, dtype: 'f32' });
-    this.shape = typeof shape === 'number' ? [shape] : shape;
-    checkShape(this.shape, 'LayerNorm');
+    const own = typeof shape === 'number' ? [shape] : shape;
+    checkShape(own, 'LayerNorm');
+    this.shape = [...own];
     check(
       this.shape.length > 0 && sizeOf(this.shape) > 0,
       'argument',

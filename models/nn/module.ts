@@ -184,7 +184,7 @@ export class Sequential extends Module {
       const right = layer instanceof Module || typeof layer === 'function';
       check(right, 'argument', () => `Sequential: a layer must be a Module or a function, got ${shown(layer)}`);
     }
-    this.layers = layers;
+    this.layers = [...layers];
   }
 
   protected override members(): readonly (readonly [string, unknown])[] {

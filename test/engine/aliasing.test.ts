@@ -17,7 +17,7 @@ import {
   useBackend,
   zeros,
 } from '../../engine/index.ts';
-import { Conv2d } from '../../models/index.ts';
+import { Adam, augmentation, Conv2d, LayerNorm, Sequential } from '../../models/index.ts';
 import { standardize } from '../../models/nn/functional.ts';
 import { gpu } from './backends/webgpu/gpu.ts';
 import { backends, reference } from './support.ts';
@@ -161,6 +161,37 @@ describe('what a tensor is made of', () => {
     const layer = new Conv2d(1, 1, 3, { stride, key: 1 });
     stride.fill(3);
     expect(layer.forward(image()).shape).toEqual([1, 1, 4, 2]);
+
+    const layers = [(each: Tensor) => each.relu()];
+    const chain = new Sequential(layers);
+    layers.push((each) => each.mul(100));
+    expect(await chain.forward(tensor([2])).array()).toEqual([2]);
+
+    const last = [2];
+    const norm = new LayerNorm(last);
+    last.push(2);
+    expect(norm.forward(tensor([[1, 2]])).shape).toEqual([1, 2]);
+
+    const scale: [number, number] = [1, 1];
+    const cropping = augmentation({ crop: { scale, ratio: [1, 1] } });
+    scale[0] = 0.01;
+    const right = augmentation({ crop: { scale: [1, 1], ratio: [1, 1] } });
+    expect(await cropping(image(), 1).data()).toEqual(await right(image(), 1).data());
+  });
+
+  it('keeps the betas of an optimiser', async () => {
+    const moved = async (change: boolean) => {
+      const betas: [number, number] = [0.5, 0.9];
+      const w = slot(host([1], [1], 'f32'));
+      const optimizer = new Adam([w], { learningRate: 0.1, betas });
+      if (change) betas.fill(0.1);
+      for (const g of [1, -2]) {
+        optimizer.step([tensor([g])]);
+        await realize();
+      }
+      return w.data();
+    };
+    expect(await moved(true)).toEqual(await moved(false));
   });
 });
 
@@ -235,6 +266,27 @@ describe.for(all.map((backend) => [backend.name, backend] as const))('what was a
     const three = before.add(2).item();
     expect(await Promise.all([one, two, three])).toEqual([8, 9, 10]);
     expect([...(await w.data())]).toEqual([5]);
+  });
+
+  it('is computed outside of a function that asks for it while it is traced, or refused', async () => {
+    const w = slot(host([1], [1], 'f32'));
+    const doubled = compile((x: Tensor) => x.mul(2));
+    const outside = tensor([3]).mul(2);
+    const reads: Promise<unknown>[] = [];
+    const step = compile((x: Tensor) => {
+      w.assign(w.value.add(x));
+      const asked = [x.data(), x.sum().item(), realize(x.mul(2)), doubled(x), w.value.data(), outside.item(), w.data(), realize()];
+      reads.push(...asked.map((read) => read.catch((error: { code?: string }) => error.code)));
+      return w.value;
+    });
+    expect(await (await step(tensor([5]))).array()).toEqual([6]);
+    expect((await Promise.all(reads)).map((read) => (read instanceof Float32Array ? read[0] : read))).toEqual([
+      ...Array(5).fill('stale'),
+      6,
+      6,
+      undefined,
+    ]);
+    expect(await w.data()).toEqual(Float32Array.of(6));
   });
 
   it('is done before arguments and plans are disposed of', async () => {

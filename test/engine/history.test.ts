@@ -10,6 +10,7 @@ import {
   hessianVectorProduct,
   jvp,
   realize,
+  Slot,
   slot,
   stopGradient,
   TensegrityError,
@@ -102,6 +103,64 @@ describe('a gradient through what has lost its history', () => {
     expect(code(() => grad(loss(w), [first]))).toBe('stale');
     expect(code(() => grad(loss(w), [parameters[3]!]))).toBe('stale');
     expect(code(() => grad(loss(w), [w, ...rest]))).toBeNull();
+  });
+
+  it('is right behind many nodes that something else was computed from since', async () => {
+    const [w, s] = [tensor([1, 2]), slot(f32(1, 2))];
+    const metric = compile((x: Tensor) => x.max());
+    for (const variable of [w, s]) {
+      const values = [variable instanceof Slot ? variable.value : variable];
+      for (let i = 0; i < 400; i++) values.push(values.at(-1)!.mul(0.999).add(0.001));
+      const [middle, last] = [values[200]!, values.at(-1)!];
+      const l = last.sum();
+      await middle.data();
+      await l.item();
+      await metric(last);
+      await realize(last.min());
+      expect((await grad(l, [variable])[0]!.data())[0]).toBeCloseTo(0.999 ** 400, 5);
+    }
+  });
+
+  it('is told apart in many values at once, of which some are made of others', async () => {
+    const first = Array.from({ length: 12 }, (_, i) => tensor([i + 1, 2]));
+    const weights = first.map((w) => w.mul(0.5));
+    const hidden = weights.map((w, i) => w.mul(weights[(i + 1) % 12]!));
+    const total = hidden.reduce((sum, h) => sum.add(h)).sum();
+    await realize(total, ...weights, ...hidden);
+    // Of what stands beside each other none was made of another.
+    const [g, ...others] = grad(weights.reduce((product, w) => product.mul(w)).sum(), weights);
+    expect(await Promise.all(others.map(async (each) => (await each.data())[1]))).toEqual(Array(11).fill(1));
+    expect((await g!.data())[1]).toBe(1);
+    expect(code(() => grad(hidden[3]!.mul(hidden[4]!).sum(), hidden))).toBeNull();
+    for (const variable of [first[3]!, weights[3]!, weights[4]!]) expect(code(() => grad(hidden[3]!.sum(), [variable]))).toBe('stale');
+    for (const variable of [first[0]!, weights[0]!, hidden[0]!]) expect(code(() => grad(total, [variable]))).toBe('stale');
+    expect(code(() => grad(weights[0]!.sum(), [first[0]!]))).toBe('stale');
+  });
+
+  it('is an error in a step that gives back many states, each made of all, for any number of rounds', async () => {
+    const count = 24;
+    const step = compile((...given: Tensor[]) => {
+      const [ws, ms] = [given.slice(0, count), given.slice(count)];
+      const l = ws.reduce((sum, w) => sum.add(w)).square();
+      const moved = grad(l, ws).map((g, i) => ms[i]!.mul(0.5).add(g));
+      return { l, ws: ws.map((w, i) => w.sub(moved[i]!.mul(1e-3))), ms: moved };
+    });
+    const first = Array.from({ length: 2 * count }, (_, i) => tensor(i / count));
+    let state = first;
+    for (let round = 0; round < 150; round++) {
+      const { l, ws, ms } = await step(...state);
+      for (const variable of round === 0 ? first.slice(0, count) : round === 1 ? first : [first[0]!])
+        expect(code(() => grad(l, [variable]))).toBe('stale');
+      expect(code(() => grad(ws.reduce((sum, w) => sum.add(w)).mul(l), ws))).toBeNull();
+      state = [...ws, ...ms];
+    }
+    for (const variable of first.slice(0, count)) expect(code(() => grad(state[0]!, [variable]))).toBe('stale');
+    // What came from elsewhere is still told apart.
+    const split = compile((...xs: Tensor[]) => xs.map((x) => x.mul(2)));
+    const parts = await split(...first);
+    parts.forEach((part, i) =>
+      expect(first.map((x) => code(() => grad(part, [x])))).toEqual(first.map((_, k) => (k === i ? 'stale' : null))),
+    );
   });
 
   it('is an error in what a compiled function returned', async () => {
