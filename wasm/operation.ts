@@ -230,9 +230,9 @@ export function operate(opcode: i32, r: usize, a: usize, aStep: usize, b: usize,
     case op.LESS: binary<Less>(r, a, aStep, b, bStep, bytes); break;
     case op.LESS_EQUAL: binary<LessEqual>(r, a, aStep, b, bStep, bytes); break;
     case op.WHERE: ternary<Where>(r, a, aStep, b, bStep, c, cStep, bytes); break;
-    case op.BIT_AND: binary<BitAnd>(r, a, aStep, b, bStep, bytes); break;
-    case op.BIT_OR: binary<BitOr>(r, a, aStep, b, bStep, bytes); break;
-    case op.BIT_XOR: binary<BitXor>(r, a, aStep, b, bStep, bytes); break;
+    case op.BITWISE_AND: binary<BitAnd>(r, a, aStep, b, bStep, bytes); break;
+    case op.BITWISE_OR: binary<BitOr>(r, a, aStep, b, bStep, bytes); break;
+    case op.BITWISE_XOR: binary<BitXor>(r, a, aStep, b, bStep, bytes); break;
     case op.SHIFT_LEFT: shift(true, r, a, aStep, b, bStep, bytes); break;
     case op.SHIFT_RIGHT: shift(false, r, a, aStep, b, bStep, bytes); break;
     case op.REMAINDER: remainder(r, a, aStep, b, bStep, bytes); break;

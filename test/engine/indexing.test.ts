@@ -87,10 +87,10 @@ describe('an index outside that is known', () => {
 
   it('is looked for no further than makes sense: what is huge, or far behind, is built at once', () => {
     const huge = 2 ** 31;
-    expect(() => take(three, arange(huge))).toThrow(/index 2147483647 is outside/);
+    expect(() => take(three, arange(huge - 1))).toThrow(/index 2147483646 is outside/);
     expect(() => oneHot(ints(9).expand([huge]), 3)).toThrow(/index 9 is outside/);
     expect(take(three, ints(2).expand([huge]).slice([1, null])).shape).toEqual([huge - 1]);
-    expect(take(three, arange(huge).slice([1, 4])).shape).toEqual([3]);
+    expect(take(three, arange(huge - 1).slice([1, 4])).shape).toEqual([3]);
     let index = ints(0, 1);
     for (let i = 0; i < 20_000; i++) index = index.flip();
     expect(take(three, index).shape).toEqual([2]);

@@ -65,7 +65,7 @@ export function stepsOf(program: Program, lanes: readonly Instruction['lane'][],
     // A conversion to the type that the value has moves it.
     const moves = (typing === 'toFloat' || typing === 'toInt') && lanes[operands[0]!] === resultLane(program.instructions[k]!);
     const integer = lane === 'i32' && (typing === 'same' || typing === 'compare');
-    const own = moves ? op.BIT_OR : opcode + (integer ? op.INTEGER : 0);
+    const own = moves ? op.BITWISE_OR : opcode + (integer ? op.INTEGER : 0);
     // A factor that is the same for all goes last, which is where fused operations expect it.
     const plain = { opcode: own, operands: own === op.MUL && isStill(operands[0]!) ? operands.toReversed() : operands, value };
     steps.set(value, gate(plain) ?? fuse(plain));

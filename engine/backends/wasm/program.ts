@@ -190,7 +190,7 @@ export function encodeProgram(
   /** Written out if it is a still, since a result is stored or folded element by element. */
   const whole = (slot: number): number => {
     if (slot < half || slot >= stills) return slot;
-    code.push(op.BIT_OR, registers, slot, slot, slot, slot);
+    code.push(op.BITWISE_OR, registers, slot, slot, slot, slot);
     return registers++;
   };
   const results = factors.map(([value, factor], k): Result => {

@@ -104,7 +104,7 @@ const kinds = {
     const counts = () => x.shape.map(() => choose([0, 1, 2, -1]));
     const [before, after] = [counts(), counts()];
     if (x.shape.some((dimension, axis) => dimension + Math.min(0, before[axis]!) + Math.min(0, after[axis]!) < 0)) return null;
-    return small(x.pad(before, after, choose([0, 1, -0.5])), scale);
+    return small(x.pad(before, after, choose([0, 1, isFloat(x.dtype) ? -0.5 : 7])), scale);
   },
   concat: (pool, choose, scale) => {
     const x = choose(pool);
