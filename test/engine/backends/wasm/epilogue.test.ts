@@ -57,10 +57,11 @@ const images: fc.Arbitrary<Product> = fc
     padding: pair(0, 2),
     dilation: fc.oneof(pair(1, 2), fc.constant<[number, number]>([1, 1])),
   })
-  .map(({ direction, count, groups, channels, filters, size, kernel, stride, padding, dilation }) => {
-    const out = size.map((extent, axis) =>
-      Math.max(0, Math.floor((extent + 2 * padding[axis]! - dilation[axis]! * (kernel[axis]! - 1) - 1) / stride[axis]!) + 1),
-    );
+  .map(({ direction, count, groups, channels, filters, size: drawn, kernel, stride, padding, dilation }) => {
+    const reach = kernel.map((length, axis) => dilation[axis]! * (length - 1) + 1);
+    // A window fits at least once.
+    const size = drawn.map((extent, axis) => Math.max(extent, reach[axis]! - 2 * padding[axis]!));
+    const out = size.map((extent, axis) => Math.floor((extent + 2 * padding[axis]! - reach[axis]!) / stride[axis]!) + 1);
     const [x, w, y] = [
       [count, groups * channels, ...size],
       [groups * filters, channels, ...kernel],

@@ -152,12 +152,8 @@ const scenarios = {
       backend.dispose();
       outcomes.push(await outcome);
     }
-    // The first cannot have been done before its threads had started.
-    assert.equal(outcomes[0], 'disposed');
-    assert.deepEqual(
-      outcomes.filter((outcome) => outcome !== 'disposed' && outcome !== 'done'),
-      [],
-    );
+    // What was asked for first is served, also before its threads had started.
+    assert.deepEqual(new Set(outcomes), new Set(['done']));
     const backend = await useBackend('wasm', { threads: 2 });
     await result();
     backend.dispose();
