@@ -1,8 +1,5 @@
-import { checkNames, checkNumber, shown } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import { foldIn, type Key, type Tensor, uniform } from '../../engine/index.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
-import { show } from '../../engine/shape.ts';
+import { check, checkNames, checkNumber, checkTensors, show, shown } from '../../engine/internal.ts';
 import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, clip, solarise, toGrey } from './color.ts';
 import { crop, gaussianBlur } from './geometry.ts';
 

@@ -1,6 +1,5 @@
-import { check, TensegrityError } from '../../engine/errors.ts';
-import { type Tensor, tensor } from '../../engine/index.ts';
-import { show } from '../../engine/shape.ts';
+import { TensegrityError, type Tensor, tensor } from '../../engine/index.ts';
+import { check, show } from '../../engine/internal.ts';
 
 // Every function here takes images [N, C, H, W] in [0, 1] and one parameter for each image, [N, 1, 1, 1], and stays within [0, 1].
 

@@ -1,5 +1,5 @@
-import { checkChoice, checkList, type FileBytes, fileBytes } from '../../engine/arguments.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { TensegrityError } from '../../engine/index.ts';
+import { checkChoice, checkList, type FileBytes, fileBytes } from '../../engine/internal.ts';
 import type { ImageSplit } from './images.ts';
 
 const PIXELS = 3 * 32 * 32;

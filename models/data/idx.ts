@@ -1,7 +1,5 @@
-import { type FileBytes, fileBytes } from '../../engine/arguments.ts';
-import type { HostArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
-import { sizeOf } from '../../engine/shape.ts';
+import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type FileBytes, fileBytes, sizeOf } from '../../engine/internal.ts';
 import { checkExtent, decodeElements, type ElementName, elements, viewOf } from '../io/elements.ts';
 
 const WHAT = 'IDX file';

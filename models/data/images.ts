@@ -1,7 +1,5 @@
-import { shown } from '../../engine/arguments.ts';
-import { checkHostArray, dtypes, type HostArray, isFloat } from '../../engine/dtype.ts';
-import { check, TensegrityError } from '../../engine/errors.ts';
-import { show, sizeOf } from '../../engine/shape.ts';
+import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { check, checkHostArray, dtypes, isFloat, show, shown, sizeOf } from '../../engine/internal.ts';
 
 /** Images and, where there are any, their classes. */
 export interface ImageSplit {

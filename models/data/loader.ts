@@ -1,6 +1,5 @@
-import { checkIterable, options } from '../../engine/arguments.ts';
-import type { HostArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { checkIterable, options } from '../../engine/internal.ts';
 import { checkSplitRecord, type ImageSplit, labelsIn, takeSplit } from './images.ts';
 import { permutation } from './permutation.ts';
 

@@ -1,5 +1,5 @@
-import { TensegrityError } from '../../engine/errors.ts';
-import { threefry2x32 } from '../../engine/scalar.ts';
+import { TensegrityError } from '../../engine/index.ts';
+import { threefry2x32 } from '../../engine/internal.ts';
 
 /** Keeps this use of a seed apart from every other use of the same seed. */
 const PERMUTATION = 0x7065726d;

@@ -1,8 +1,5 @@
-import { options, shown } from '../../engine/arguments.ts';
-import { checkHostArray, dtypes, isFloat } from '../../engine/dtype.ts';
-import { check } from '../../engine/errors.ts';
 import { compile, grad, type HostArray, slot, type Tensor, take, tensor } from '../../engine/index.ts';
-import { show } from '../../engine/shape.ts';
+import { check, checkHostArray, dtypes, isFloat, options, show, shown } from '../../engine/internal.ts';
 import { labelsIn } from '../data/images.ts';
 import { permutation } from '../data/permutation.ts';
 import { crossEntropy } from '../nn/functional.ts';

@@ -1,6 +1,5 @@
-import { checkNumber, options } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import { eye, type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
+import { check, checkNumber, options } from '../../engine/internal.ts';
 import { normalize, standardize } from '../nn/functional.ts';
 import { checkEmbedding, checkViews, offDiagonal } from '../regularizers/statistics.ts';
 import { alphaReQ, entropyRank, positiveCount, rankMe, singularValues } from './spectral.ts';

@@ -1,8 +1,5 @@
-import { checkChoice, options } from '../../engine/arguments.ts';
-import { checkHostArray } from '../../engine/dtype.ts';
-import { check } from '../../engine/errors.ts';
 import type { HostArray } from '../../engine/index.ts';
-import { show } from '../../engine/shape.ts';
+import { check, checkChoice, checkHostArray, options, show } from '../../engine/internal.ts';
 
 /** Vectors of doubles: the columns of a matrix, each contiguous. */
 type Columns = readonly Float64Array[];

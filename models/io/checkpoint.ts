@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type FileBytes, fileBytes } from '../../engine/arguments.ts';
-import type { HostArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type FileBytes, fileBytes } from '../../engine/internal.ts';
 import { readAs, writeFileAtomically } from './files.ts';
 import { parseSafetensors, serializeSafetensors } from './safetensors.ts';
 

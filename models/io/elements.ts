@@ -1,6 +1,5 @@
-import { type DType, dtypes, type TypedArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
-import { show, sizeOf } from '../../engine/shape.ts';
+import { type DType, TensegrityError, type TypedArray } from '../../engine/index.ts';
+import { dtypes, show, sizeOf } from '../../engine/internal.ts';
 
 interface Element {
   /** Width in the file. */

@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { named } from '../../engine/arguments.ts';
-import type { HostArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { named } from '../../engine/internal.ts';
 import { parseNpy, serializeNpy } from './npy.ts';
 import { parseSafetensors, type Safetensors, serializeSafetensors } from './safetensors.ts';
 

@@ -1,7 +1,5 @@
-import { type FileBytes, fileBytes } from '../../engine/arguments.ts';
-import { checkHostArray, type DType, dtypes, type HostArray, type TypedArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
-import { contiguousStrides } from '../../engine/shape.ts';
+import { type DType, type HostArray, TensegrityError, type TypedArray } from '../../engine/index.ts';
+import { checkHostArray, contiguousStrides, dtypes, type FileBytes, fileBytes } from '../../engine/internal.ts';
 import {
   checkExtent,
   decodeElements,

@@ -1,7 +1,5 @@
-import { type FileBytes, fileBytes, pairsOf } from '../../engine/arguments.ts';
-import type { DType, HostArray } from '../../engine/dtype.ts';
-import { checkHostArray } from '../../engine/dtype.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { type DType, type HostArray, TensegrityError } from '../../engine/index.ts';
+import { checkHostArray, type FileBytes, fileBytes, pairsOf } from '../../engine/internal.ts';
 import { checkExtent, decodeElements, type ElementName, elements, littleEndianBytes, viewOf } from './elements.ts';
 import { Scanner } from './scanner.ts';
 

@@ -1,5 +1,5 @@
-import { options } from '../../engine/arguments.ts';
 import { diagonal, type Tensor } from '../../engine/index.ts';
+import { options } from '../../engine/internal.ts';
 import { Expander } from '../nn/networks.ts';
 import { crossCorrelation } from '../regularizers/crossCorrelation.ts';
 import { offDiagonal } from '../regularizers/statistics.ts';

@@ -1,5 +1,5 @@
-import { checkList } from '../../engine/arguments.ts';
 import { stopGradient, type Tensor } from '../../engine/index.ts';
+import { checkList } from '../../engine/internal.ts';
 import { type Encoder, MLP } from '../nn/networks.ts';
 import { moveAverage } from '../optim/ema.ts';
 import { targetMomentum } from '../optim/schedule.ts';

@@ -1,6 +1,5 @@
-import { checkList } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import type { Tensor } from '../../engine/index.ts';
+import { check, checkList } from '../../engine/internal.ts';
 import { cosineSimilarity } from '../nn/functional.ts';
 import { checkViews } from '../regularizers/statistics.ts';
 

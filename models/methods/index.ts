@@ -1,5 +1,5 @@
-import { shown } from '../../engine/arguments.ts';
-import { TensegrityError } from '../../engine/errors.ts';
+import { TensegrityError } from '../../engine/index.ts';
+import { shown } from '../../engine/internal.ts';
 import { barlowTwinsMethod } from './barlowTwins.ts';
 import { byolMethod } from './byol.ts';
 import type { Method } from './learner.ts';

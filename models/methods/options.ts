@@ -1,5 +1,4 @@
-import { checkNames, named, shown } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
+import { check, checkNames, named, shown } from '../../engine/internal.ts';
 
 /** A number in [least, most]; whole where `whole`. `default: null` stands for what the description says. */
 export interface NumberOption {

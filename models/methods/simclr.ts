@@ -1,5 +1,5 @@
-import { checkChoice, checkNumber, options } from '../../engine/arguments.ts';
 import { concat, eye, type Tensor } from '../../engine/index.ts';
+import { checkChoice, checkNumber, options } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { BatchNorm1d } from '../nn/layers.ts';
 import { Sequential } from '../nn/module.ts';

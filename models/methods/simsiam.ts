@@ -1,5 +1,5 @@
-import { checkList, options } from '../../engine/arguments.ts';
 import { stopGradient as constant, type Tensor } from '../../engine/index.ts';
+import { checkList, options } from '../../engine/internal.ts';
 import { BatchNorm1d } from '../nn/layers.ts';
 import { Sequential } from '../nn/module.ts';
 import { type Encoder, MLP } from '../nn/networks.ts';

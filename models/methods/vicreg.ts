@@ -1,6 +1,5 @@
-import { checkChoice, options } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import type { Tensor } from '../../engine/index.ts';
+import { check, checkChoice, options } from '../../engine/internal.ts';
 import { type EncoderName, Expander, encoders } from '../nn/networks.ts';
 import { covariance, invariance, type VarianceHinge, variance } from '../regularizers/information.ts';
 import { checkViews } from '../regularizers/statistics.ts';

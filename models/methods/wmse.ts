@@ -1,8 +1,5 @@
-import { checkChoice, options } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import { type Key, permutation, split, stack, type Tensor } from '../../engine/index.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
-import { sameShape, show } from '../../engine/shape.ts';
+import { check, checkChoice, checkTensors, options, sameShape, show } from '../../engine/internal.ts';
 import { cosineSimilarity, meanSquaredError } from '../nn/functional.ts';
 import { MLP } from '../nn/networks.ts';
 import { checkViews } from '../regularizers/statistics.ts';

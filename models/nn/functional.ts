@@ -1,10 +1,5 @@
-import { checkList, options, shown } from '../../engine/arguments.ts';
-import { dtypes, isFloat } from '../../engine/dtype.ts';
-import { check } from '../../engine/errors.ts';
 import { arange, bernoulli, customGradient, type Key, matmul, type Operand, type Tensor } from '../../engine/index.ts';
-import { firstKnown } from '../../engine/ops/indexing.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
-import { normalizeAxes, show } from '../../engine/shape.ts';
+import { check, checkList, checkTensors, dtypes, firstKnown, isFloat, normalizeAxes, options, show, shown } from '../../engine/internal.ts';
 
 /** max(x, 0). */
 export function relu(x: Tensor): Tensor {

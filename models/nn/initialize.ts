@@ -1,8 +1,16 @@
-import { checkNumber, checkRecord, options, shown } from '../../engine/arguments.ts';
-import { checkDType, type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
-import { check } from '../../engine/errors.ts';
-import { threefry2x32 } from '../../engine/scalar.ts';
-import { checkShape, type Shape, sizeOf } from '../../engine/shape.ts';
+import type { DType, HostArray, Shape } from '../../engine/index.ts';
+import {
+  check,
+  checkDType,
+  checkNumber,
+  checkRecord,
+  checkShape,
+  dtypes,
+  options,
+  shown,
+  sizeOf,
+  threefry2x32,
+} from '../../engine/internal.ts';
 
 /** What initial values are a pure function of: a seed (a whole number), or the two 32-bit words of a key. */
 export type HostKey = number | readonly [high: number, low: number];

@@ -1,9 +1,5 @@
-import { options } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
-import { type ConvolutionOptions, conv2d, type DType, type Pair, type Slot, type Tensor } from '../../engine/index.ts';
-import { pair } from '../../engine/ops/conv.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
-import { checkShape, type Shape, sameShape, show, sizeOf } from '../../engine/shape.ts';
+import { type ConvolutionOptions, conv2d, type DType, type Pair, type Shape, type Slot, type Tensor } from '../../engine/index.ts';
+import { check, checkShape, checkTensors, options, pair, sameShape, show, sizeOf } from '../../engine/internal.ts';
 import { batchNorm, linear, standardize } from './functional.ts';
 import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform } from './initialize.ts';
 import { type Mode, Module, ModuleSlot, Parameter } from './module.ts';

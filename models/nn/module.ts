@@ -1,7 +1,5 @@
-import { checkList, checkNames, isForeign, mark, shown } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import { foldIn, type HostArray, type Key, Slot, type Tensor } from '../../engine/index.ts';
-import { show } from '../../engine/shape.ts';
+import { check, checkList, checkNames, isForeign, mark, show, shown } from '../../engine/internal.ts';
 import { type LoadOptions, readSlots, type StateDict, writeSlots } from './state.ts';
 
 /** How a module is run. Evaluation is the default: nothing is updated and nothing is random. */

@@ -1,6 +1,5 @@
-import { checkChoice, checkList, options } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import { maxPool2d, type Tensor } from '../../engine/index.ts';
+import { check, checkChoice, checkList, options } from '../../engine/internal.ts';
 import { relu } from './functional.ts';
 import { deriveKey, type InitializeOptions, kaimingNormal } from './initialize.ts';
 import { BatchNorm1d, BatchNorm2d, Conv2d, Linear } from './layers.ts';

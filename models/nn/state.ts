@@ -1,8 +1,17 @@
-import { checkList, checkRecord, named, options, pairsOf, shown } from '../../engine/arguments.ts';
-import { checkHostArray, type HostArray, isFloat } from '../../engine/dtype.ts';
-import { check, TensegrityError } from '../../engine/errors.ts';
-import { sameShape, show } from '../../engine/shape.ts';
-import { Slot } from '../../engine/slot.ts';
+import { type HostArray, Slot, TensegrityError } from '../../engine/index.ts';
+import {
+  check,
+  checkHostArray,
+  checkList,
+  checkRecord,
+  isFloat,
+  named,
+  options,
+  pairsOf,
+  sameShape,
+  show,
+  shown,
+} from '../../engine/internal.ts';
 
 /** Named arrays: what a state dict holds, and what `parseSafetensors` gives. */
 export type StateDict = Readonly<Record<string, HostArray>> | ReadonlyMap<string, HostArray>;

@@ -1,6 +1,5 @@
-import { checkList, checkNumber } from '../../engine/arguments.ts';
 import type { Tensor } from '../../engine/index.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
+import { checkList, checkNumber, checkTensors } from '../../engine/internal.ts';
 
 /**
  * Gradients scaled down together where their common norm exceeds `most`: g·min(1, most/(‖g‖ + 1e-6)), as PyTorch's `clip_grad_norm_`.

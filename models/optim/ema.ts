@@ -1,6 +1,5 @@
-import { checkList, shown } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import { type Operand, Slot, Tensor } from '../../engine/index.ts';
+import { check, checkList, shown } from '../../engine/internal.ts';
 
 /**
  * Moves each target towards its source, in the plan that runs: ξ ← τξ + (1−τ)θ, with θ as assigned so far. For fixed θ the distance shrinks

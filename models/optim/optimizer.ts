@@ -1,8 +1,16 @@
-import { checkList, checkNames, checkRecord, filled, isMarked, shown } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import { type HostArray, type Operand, Slot, slot, Tensor } from '../../engine/index.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
-import { sameShape, show } from '../../engine/shape.ts';
+import {
+  check,
+  checkList,
+  checkNames,
+  checkRecord,
+  checkTensors,
+  filled,
+  isMarked,
+  sameShape,
+  show,
+  shown,
+} from '../../engine/internal.ts';
 import { constant } from '../nn/initialize.ts';
 import { readSlots, type StateDict, writeSlots } from '../nn/state.ts';
 

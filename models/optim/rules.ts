@@ -1,5 +1,5 @@
-import { check } from '../../engine/errors.ts';
 import type { Slot, Tensor } from '../../engine/index.ts';
+import { check } from '../../engine/internal.ts';
 import { Optimizer, type ParameterGroup, type UpdateRule } from './optimizer.ts';
 
 type Groups<Hyper> = readonly (Slot | ParameterGroup<Hyper>)[];

@@ -1,5 +1,4 @@
-import { options, shown } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
+import { check, options, shown } from '../../engine/internal.ts';
 
 export interface WarmupCosine {
   /** The rate at the end of the warm-up. */

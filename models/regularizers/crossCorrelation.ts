@@ -1,5 +1,5 @@
-import { options } from '../../engine/arguments.ts';
 import type { Tensor } from '../../engine/index.ts';
+import { options } from '../../engine/internal.ts';
 import { standardize } from '../nn/functional.ts';
 import { checkViews } from './statistics.ts';
 

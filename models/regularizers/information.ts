@@ -1,5 +1,5 @@
-import { options } from '../../engine/arguments.ts';
 import type { Tensor } from '../../engine/index.ts';
+import { options } from '../../engine/internal.ts';
 import { centre, checkEmbedding, checkViews, covarianceOf, offDiagonal } from './statistics.ts';
 
 export interface VarianceHinge {

@@ -1,8 +1,5 @@
-import { isFloat } from '../../engine/dtype.ts';
-import { check } from '../../engine/errors.ts';
 import { customGradient, eye, type Tensor } from '../../engine/index.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
-import { sameShape, show } from '../../engine/shape.ts';
+import { check, checkTensors, isFloat, sameShape, show } from '../../engine/internal.ts';
 
 /**
  * An embedding is [n, d], of floats, with enough samples.

@@ -1,9 +1,5 @@
-import { checkChoice, checkNumber, options } from '../../engine/arguments.ts';
-import { isFloat } from '../../engine/dtype.ts';
-import { check } from '../../engine/errors.ts';
 import { cholesky, customGradient, eigh, eye, type Tensor, trace, triangularSolve } from '../../engine/index.ts';
-import { checkTensors } from '../../engine/ops/rule.ts';
-import { show } from '../../engine/shape.ts';
+import { check, checkChoice, checkNumber, checkTensors, isFloat, options, show } from '../../engine/internal.ts';
 import { centre, covarianceOf } from './statistics.ts';
 
 export interface WhiteningOptions {

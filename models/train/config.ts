@@ -1,5 +1,5 @@
-import { checkNames, checkNumber, checkRecord, named, shown } from '../../engine/arguments.ts';
-import { check, TensegrityError } from '../../engine/errors.ts';
+import { TensegrityError } from '../../engine/index.ts';
+import { check, checkNames, checkNumber, checkRecord, named, shown } from '../../engine/internal.ts';
 import { type AugmentationName, augmentations } from '../augment/index.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';
 import type { LearnedGroup } from '../methods/learner.ts';

@@ -1,8 +1,5 @@
-import { options, shown } from '../../engine/arguments.ts';
-import { checkHostArray } from '../../engine/dtype.ts';
-import { check, TensegrityError } from '../../engine/errors.ts';
-import { adaptiveAveragePool2d, compile, type HostArray, type Tensor, tensor } from '../../engine/index.ts';
-import { sizeOf } from '../../engine/shape.ts';
+import { adaptiveAveragePool2d, compile, type HostArray, TensegrityError, type Tensor, tensor } from '../../engine/index.ts';
+import { check, checkHostArray, options, shown, sizeOf } from '../../engine/internal.ts';
 import { checkDataset, checkScale, type ImageDataset, labelsIn, normalizeImages } from '../data/images.ts';
 import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';

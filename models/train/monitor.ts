@@ -1,4 +1,4 @@
-import { checkList, checkRecord } from '../../engine/arguments.ts';
+import { checkList, checkRecord } from '../../engine/internal.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';
 import type { Advice } from '../methods/learner.ts';
 import type { TrainingConfig } from './config.ts';

@@ -1,5 +1,3 @@
-import { checkNumber, checkRecord } from '../../engine/arguments.ts';
-import { check } from '../../engine/errors.ts';
 import {
   compile,
   type DType,
@@ -13,7 +11,7 @@ import {
   type Tensor,
   tensor,
 } from '../../engine/index.ts';
-import { sizeOf } from '../../engine/shape.ts';
+import { check, checkNumber, checkRecord, sizeOf } from '../../engine/internal.ts';
 import { augmentation, augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset } from '../data/images.ts';
 import { batches, batchesPerEpoch } from '../data/loader.ts';
