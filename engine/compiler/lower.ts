@@ -32,7 +32,7 @@ function lowerNodes(nodes: readonly Node[], stored: readonly Node[], context: Lo
     return { kind: 'copy', fill: null, inputs: [view(source, node, context)], outputs: [whole(node, context, source.layout.shape)] };
   }
   // The table's type ties each lowering to its op's attributes; here node and lowering are of the same op.
-  const lowering = lowerings[node.op] as ((node: Node, operands: Operands) => Kernel) | undefined;
+  const lowering = lowerings[node.op] as Lowering<OpName> | null;
   if (!lowering) throw new Error(`the compiler has no kernel for ${node.op}`);
   return lowering(node, {
     inputs: node.inputs.map((input) => view(context.locate(input), input, context)),
@@ -53,8 +53,29 @@ interface Operands {
   readonly output: View;
 }
 
-/** Ops with a kernel of their own. */
-const lowerings: { readonly [Op in OpName]?: (node: Node<Op>, operands: Operands) => Kernel } = {
+type Lowering<Op extends OpName> = (node: Node<Op>, operands: Operands) => Kernel;
+
+/** From a node to its kernel; null for what has none of its own. Total, so that the type checker asks for a new primitive's. */
+const lowerings: { readonly [Op in OpName]: Lowering<Op> | null } = {
+  // In memory before the plan runs.
+  leaf: null,
+  slot: null,
+  placeholder: null,
+  // Gone after `simplify`.
+  stopGradient: null,
+  customGradient: null,
+  // Maps and folds, which compute several nodes at once.
+  full: null,
+  arange: null,
+  scalar: null,
+  cast: null,
+  reduce: null,
+  // Seen through, or copied.
+  reshape: null,
+  permute: null,
+  expand: null,
+  slice: null,
+  flip: null,
   scan: ({ attributes: { fn } }, { inputs, output }) => ({ kind: 'scan', fn, inputs, outputs: [output] }),
   matmul: (_node, { inputs, output }) => ({ kind: 'gemm', epilogue: null, inputs, outputs: [output] }),
   conv2d: (node, operands) => convolution(node, 'forward', operands),
