@@ -110,13 +110,14 @@ describe.runIf(opened)('products on webgpu', () => {
       { numRuns: 60 },
     ));
 
+  // The same draws each time: of some others' shaders (an input gradient of 4×1 filters, say) SwiftShader's compiler takes minutes and gigabytes.
   it('convolves through workgroup memory', () =>
     fc.assert(
       fc.asyncProperty(convolutions, async (drawn) => {
         const plan = convolution({ ...drawn, images: 2, channels: 4 * drawn.channels });
         if (plan) await agree(plan, tiled!);
       }),
-      { numRuns: 15 },
+      { numRuns: 15, seed: 5 },
     ));
 
   it.each([
