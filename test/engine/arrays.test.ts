@@ -14,20 +14,10 @@ import {
   tensor,
   useBackend,
 } from '../../engine/index.ts';
+import { expectError } from '../support/errors.ts';
 import { property } from '../support/property.ts';
 import { gpu } from './backends/webgpu/gpu.ts';
 import { reference } from './support.ts';
-
-function refused(action: () => unknown, code: string, message: RegExp): void {
-  let error: unknown;
-  try {
-    action();
-  } catch (caught) {
-    error = caught;
-  }
-  expect(error).toBeInstanceOf(TensegrityError);
-  expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
-}
 
 /** `body` with the globals of another realm. */
 const elsewhere = (body: string): never => runInContext(body, createContext({})) as never;
@@ -87,14 +77,18 @@ describe('typed arrays', () => {
   );
 
   it('whose values the type does not have are refused by the value', () => {
-    refused(() => tensor(Uint32Array.of(1, 2 ** 31)), 'dtype', /element 1 is 2147483648, no value of i32.*Float64Array\.from/);
-    refused(() => tensor(BigUint64Array.of(2n ** 64n - 1n)), 'dtype', /element 0 is 18446744073709551615/);
-    refused(() => tensor(BigInt64Array.of(-(2n ** 31n) - 1n)), 'dtype', /element 0 is -2147483649/);
-    refused(() => tensor([Int32Array.of(1), Uint32Array.of(2 ** 32 - 1)]), 'dtype', /is 4294967295/);
-    refused(() => tensor(Float32Array.of(0, 256), { dtype: 'u8' }), 'dtype', /element 1 is 256, no value of u8/);
-    refused(() => tensor([[1, Number.NaN]], { dtype: 'i32' }), 'dtype', /element 1 is NaN/);
-    refused(() => slot({ dtype: 'u8', shape: [1], data: Uint8Array.of(1) }).set(Int16Array.of(-1)), 'dtype', /slot: element 0 is -1/);
-    refused(() => slot({ dtype: 'i32', shape: [1], data: Int32Array.of(1) }).set(BigInt64Array.of(2n ** 40n)), 'dtype', /1099511627776/);
+    expectError(() => tensor(Uint32Array.of(1, 2 ** 31)), 'dtype', /element 1 is 2147483648, no value of i32.*Float64Array\.from/);
+    expectError(() => tensor(BigUint64Array.of(2n ** 64n - 1n)), 'dtype', /element 0 is 18446744073709551615/);
+    expectError(() => tensor(BigInt64Array.of(-(2n ** 31n) - 1n)), 'dtype', /element 0 is -2147483649/);
+    expectError(() => tensor([Int32Array.of(1), Uint32Array.of(2 ** 32 - 1)]), 'dtype', /is 4294967295/);
+    expectError(() => tensor(Float32Array.of(0, 256), { dtype: 'u8' }), 'dtype', /element 1 is 256, no value of u8/);
+    expectError(() => tensor([[1, Number.NaN]], { dtype: 'i32' }), 'dtype', /element 1 is NaN/);
+    expectError(() => slot({ dtype: 'u8', shape: [1], data: Uint8Array.of(1) }).set(Int16Array.of(-1)), 'dtype', /slot: element 0 is -1/);
+    expectError(
+      () => slot({ dtype: 'i32', shape: [1], data: Int32Array.of(1) }).set(BigInt64Array.of(2n ** 40n)),
+      'dtype',
+      /1099511627776/,
+    );
   });
 
   it('inside arrays have the widest type, and f32 beside plain numbers', async () => {
@@ -105,10 +99,10 @@ describe('typed arrays', () => {
     expect(tensor([new Int32Array(0)]).shape).toEqual([1, 0]);
     const exact = tensor([Int32Array.of(2 ** 24 + 1)]);
     expect([...(await exact.data())]).toEqual([2 ** 24 + 1]);
-    refused(() => tensor([Float32Array.of(1, 2), Float32Array.of(1)]), 'shape', /ragged nesting; expected 2 entries at depth 1, got 1/);
-    refused(() => tensor([[[1], [2]], Float32Array.of(1, 2)]), 'shape', /ragged/);
-    refused(() => tensor([Float32Array.of(1, 2), [[1], [2]]]), 'shape', /ragged/);
-    refused(() => tensor([1, Float32Array.of(1)]), 'shape', /ragged/);
+    expectError(() => tensor([Float32Array.of(1, 2), Float32Array.of(1)]), 'shape', /ragged nesting; expected 2 entries at depth 1, got 1/);
+    expectError(() => tensor([[[1], [2]], Float32Array.of(1, 2)]), 'shape', /ragged/);
+    expectError(() => tensor([Float32Array.of(1, 2), [[1], [2]]]), 'shape', /ragged/);
+    expectError(() => tensor([1, Float32Array.of(1)]), 'shape', /ragged/);
   });
 
   it('that are clamped wrap as u8 does, once they are here', async () => {
@@ -138,26 +132,26 @@ describe('typed arrays', () => {
   it('whose memory is gone are refused, and do not pass for empty ones', () => {
     const transferred = Float32Array.of(1, 2);
     structuredClone(null, { transfer: [transferred.buffer] } as never);
-    refused(() => tensor(transferred), 'argument', /transferred or made smaller/);
-    refused(() => tensor([transferred]), 'argument', /transferred or made smaller/);
+    expectError(() => tensor(transferred), 'argument', /transferred or made smaller/);
+    expectError(() => tensor([transferred]), 'argument', /transferred or made smaller/);
     const resizable: ArrayBuffer = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 8 }]);
     const cut = new Float32Array(resizable, 4, 1);
     (resizable as ArrayBuffer & { resize(length: number): void }).resize(4);
-    refused(() => tensor(cut), 'argument', /transferred or made smaller/);
+    expectError(() => tensor(cut), 'argument', /transferred or made smaller/);
     expect(tensor(new Float32Array(0)).shape).toEqual([0]);
   });
 
   it('are told from what is none', () => {
-    refused(() => tensor(new DataView(new ArrayBuffer(4)) as never), 'dtype', /Float32Array.*got a DataView/);
-    refused(() => tensor(new ArrayBuffer(4) as never), 'argument', /got an ArrayBuffer/);
-    refused(() => tensor(tensor(1) as never), 'argument', /got a Tensor/);
-    refused(() => tensor([1n] as never), 'argument', /got 1n at depth 1/);
-    refused(
+    expectError(() => tensor(new DataView(new ArrayBuffer(4)) as never), 'dtype', /Float32Array.*got a DataView/);
+    expectError(() => tensor(new ArrayBuffer(4) as never), 'argument', /got an ArrayBuffer/);
+    expectError(() => tensor(tensor(1) as never), 'argument', /got a Tensor/);
+    expectError(() => tensor([1n] as never), 'argument', /got 1n at depth 1/);
+    expectError(
       () => slot({ dtype: 'f32', shape: [1], data: Int16Array.of(1) } as never),
       'dtype',
       /got an Int16Array; tensor\(\) takes others/,
     );
-    refused(
+    expectError(
       () => slot({ dtype: 'f32', shape: [1], data: Float32Array.of(1) }).set(new DataView(new ArrayBuffer(4)) as never),
       'shape',
       /elements/,
@@ -218,8 +212,8 @@ describe('two copies of the package', () => {
       () => tensor(x as never),
       () => tensor([x] as never),
     ])
-      refused(action, 'argument', copies);
-    refused(() => grad(own, [foreignSlot as never]), 'argument', /Slot of another copy/);
+      expectError(action, 'argument', copies);
+    expectError(() => grad(own, [foreignSlot as never]), 'argument', /Slot of another copy/);
     const error = { code: 'argument', message: expect.stringMatching(copies) };
     await expect(compile((a: Tensor) => a)(x)).rejects.toMatchObject(error);
     await expect(compile(() => x)()).rejects.toMatchObject(error);

@@ -1,8 +1,9 @@
 import fc, { type Arbitrary } from 'fast-check';
 import { expect } from 'vitest';
-import { type ErrorCode, TensegrityError } from '../../engine/errors.ts';
 import { grad, type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
 import { threefry2x32 } from '../../engine/scalar.ts';
+
+export { expectError } from '../support/errors.ts';
 
 /** Standard normal numbers, f64, a pure function of the seed. */
 export function gaussian(seed: number, shape: readonly number[]): HostArray {
@@ -97,18 +98,4 @@ export async function expectGradient(
     const scale = Math.max(1e-3, Math.hypot(...gradient!) * Math.hypot(...direction.data));
     expect(Math.abs((up![0]! - down![0]!) / (2 * step) - slope) / scale).toBeLessThanOrEqual(tolerance);
   }
-}
-
-/** That `action` throws a typed error of this code whose message matches. */
-export function expectError(action: () => unknown, code: ErrorCode, message: RegExp): void {
-  let caught: unknown;
-  try {
-    action();
-  } catch (error) {
-    caught = error;
-  }
-  expect(caught).toBeInstanceOf(TensegrityError);
-  if (!(caught instanceof TensegrityError)) return;
-  expect(caught.code).toBe(code);
-  expect(caught.message).toMatch(message);
 }

@@ -122,10 +122,10 @@ export interface Mutant {
   readonly edits: readonly Edit[];
 }
 
-const any = fc.nat(2 ** 30);
+const choice = fc.nat(2 ** 30);
 export const mutants: fc.Arbitrary<Mutant> = fc.record({
-  base: any,
-  edits: fc.array(fc.record({ at: any, how: any, other: any }), { minLength: 1, maxLength: 3 }),
+  base: choice,
+  edits: fc.array(fc.record({ at: choice, how: choice, other: choice }), { minLength: 1, maxLength: 3 }),
 });
 
 interface Place {
@@ -384,7 +384,7 @@ export interface Variant {
   readonly changes: readonly number[];
 }
 
-export const variants: fc.Arbitrary<Variant> = fc.record({ base: any, changes: fc.array(any, { minLength: 1, maxLength: 3 }) });
+export const variants: fc.Arbitrary<Variant> = fc.record({ base: choice, changes: fc.array(choice, { minLength: 1, maxLength: 3 }) });
 
 export function vary(bases: readonly Plan[], { base, changes }: Variant): Plan {
   const plan = structuredClone(bases[base % bases.length]!);
