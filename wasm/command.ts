@@ -11,7 +11,7 @@
  */
 export const MAP = 0;
 export const REDUCE = 1;
-export const GEMM = 2;
+export const MATMUL = 2;
 export const CONV = 3;
 export const POOL = 4;
 export const GATHER = 5;
@@ -20,7 +20,7 @@ export const GRID_SAMPLE = 7;
 export const CHOLESKY = 8;
 export const TRIANGULAR_SOLVE = 9;
 export const EIGH = 10;
-export const SORT = 11;
+export const ARGSORT = 11;
 export const COPY = 12;
 /** Not a kernel of its own in a plan: the first half of a `copy` that fills. */
 export const FILL = 13;

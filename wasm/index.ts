@@ -6,14 +6,14 @@ import { conv } from './conv';
 import { copy, fill } from './copy';
 import { eigh } from './eigh';
 import { gather } from './gather';
-import { gemm } from './gemm';
+import { matmul } from './matmul';
 import { gridSample } from './gridSample';
 import { map } from './map';
 import { pool } from './pool';
 import { reduce } from './reduce';
 import { scan } from './scan';
 import { scatterAdd } from './scatterAdd';
-import { sort } from './sort';
+import { argsort } from './argsort';
 import { triangularSolve } from './triangularSolve';
 import { winograd, winogradFilterGradient, winogradFilters, winogradWeight } from './winograd';
 
@@ -32,7 +32,7 @@ export function run(commands: usize, end: usize, bases: usize, workspace: usize,
       case kind.MAP: map(command, bases, workspace, thread, threads); break;
       case kind.REDUCE: reduce(command, bases, workspace, thread, threads); break;
       case kind.SCAN: scan(command, bases, workspace, thread, threads); break;
-      case kind.GEMM: gemm(command, bases, workspace, thread, threads); break;
+      case kind.MATMUL: matmul(command, bases, workspace, thread, threads); break;
       case kind.CONV: conv(command, bases, workspace, thread, threads); break;
       case kind.POOL: pool(command, bases, workspace, thread, threads); break;
       case kind.GATHER: gather(command, bases, workspace, thread, threads); break;
@@ -41,7 +41,7 @@ export function run(commands: usize, end: usize, bases: usize, workspace: usize,
       case kind.CHOLESKY: cholesky(command, bases, workspace, thread, threads); break;
       case kind.TRIANGULAR_SOLVE: triangularSolve(command, bases, workspace, thread, threads); break;
       case kind.EIGH: eigh(command, bases, workspace, thread, threads); break;
-      case kind.SORT: sort(command, bases, workspace, thread, threads); break;
+      case kind.ARGSORT: argsort(command, bases, workspace, thread, threads); break;
       case kind.COPY: copy(command, bases, workspace, thread, threads); break;
       case kind.FILL: fill(command, bases, workspace, thread, threads); break;
       case kind.WINOGRAD_FILTERS: winogradFilters(command, bases, workspace, thread, threads); break;

@@ -2,7 +2,7 @@ import type { Node, OpName } from '../graph.ts';
 import { type Draft, isElementwise, isPosition, leafKey } from './fuse.ts';
 import { contiguous, type Layout } from './layout.ts';
 import { isMovement, type Located } from './locate.ts';
-import type { ConvKernel, GemmKernel, Kernel, MapKernel, Program, Reduction, View } from './plan.ts';
+import type { ConvKernel, Kernel, MapKernel, MatmulKernel, Program, Reduction, View } from './plan.ts';
 import { ProgramBuilder, scalarOf, type Value } from './program.ts';
 
 export interface LoweringContext {
@@ -17,7 +17,7 @@ export function lower({ nodes, stored, product }: Draft, context: LoweringContex
   const kernel = lowerNodes(nodes, stored, context);
   if (!product) return kernel;
   // What `fuse` calls a product is lowered to one of these, and what finishes it to a map.
-  const made = lowerNodes([product], [product], context) as GemmKernel | ConvKernel;
+  const made = lowerNodes([product], [product], context) as MatmulKernel | ConvKernel;
   const { program, inputs } = kernel as MapKernel;
   return { ...made, epilogue: program, inputs: [...made.inputs, ...inputs] };
 }
@@ -77,7 +77,7 @@ const lowerings: { readonly [Op in OpName]: Lowering<Op> | null } = {
   slice: null,
   flip: null,
   scan: ({ attributes: { fn } }, { inputs, output }) => ({ kind: 'scan', fn, inputs, outputs: [output] }),
-  matmul: (_node, { inputs, output }) => ({ kind: 'gemm', epilogue: null, inputs, outputs: [output] }),
+  matmul: (_node, { inputs, output }) => ({ kind: 'matmul', epilogue: null, inputs, outputs: [output] }),
   conv2d: (node, operands) => convolution(node, 'forward', operands),
   conv2dInput: (node, operands) => convolution(node, 'input', operands),
   conv2dWeight: (node, operands) => convolution(node, 'weight', operands),
@@ -109,7 +109,7 @@ const lowerings: { readonly [Op in OpName]: Lowering<Op> | null } = {
     outputs: [output],
   }),
   eigh: (_node, { inputs, output }) => ({ kind: 'eigh', inputs, outputs: [output] }),
-  argsort: ({ attributes: { descending } }, { inputs, output }) => ({ kind: 'sort', descending, inputs, outputs: [output] }),
+  argsort: ({ attributes: { descending } }, { inputs, output }) => ({ kind: 'argsort', descending, inputs, outputs: [output] }),
   pad: ({ attributes: { before, value } }, { inputs: [x], output }) => ({
     kind: 'copy',
     fill: value,

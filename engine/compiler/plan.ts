@@ -122,8 +122,8 @@ interface ProductKernel extends KernelBase {
 }
 
 /** `out[b] = a[b] · b[b]`: inputs [B, M, K] and [B, K, N], output [B, M, N], any strides. K = 0 gives zeros. */
-export interface GemmKernel extends ProductKernel {
-  readonly kind: 'gemm';
+export interface MatmulKernel extends ProductKernel {
+  readonly kind: 'matmul';
 }
 
 /**
@@ -202,8 +202,8 @@ export interface EighKernel extends KernelBase {
 }
 
 /** Input [R, N]; output i32 [R, N]: the positions that sort each row. Stable; NaN counts as larger than any number, as in PyTorch. */
-export interface SortKernel extends KernelBase {
-  readonly kind: 'sort';
+export interface ArgsortKernel extends KernelBase {
+  readonly kind: 'argsort';
   readonly descending: boolean;
 }
 
@@ -220,7 +220,7 @@ export type Kernel =
   | MapKernel
   | ReduceKernel
   | ScanKernel
-  | GemmKernel
+  | MatmulKernel
   | ConvKernel
   | PoolKernel
   | GatherKernel
@@ -229,7 +229,7 @@ export type Kernel =
   | CholeskyKernel
   | TriangularSolveKernel
   | EighKernel
-  | SortKernel
+  | ArgsortKernel
   | CopyKernel;
 
 export type KernelKind = Kernel['kind'];

@@ -183,7 +183,7 @@ const kernels: { readonly [K in KernelKind]: Field<KernelOf<K>> } = {
     reductions: list(choice<Reduction>({ sum: 1, prod: 1, max: 1, min: 1, argmax: 1, argmin: 1 })),
   }),
   scan: record({ ...base('scan'), fn: choice<ScanKernel['fn']>({ sum: 1, prod: 1 }) }),
-  gemm: record({ ...base('gemm'), ...product }),
+  matmul: record({ ...base('matmul'), ...product }),
   conv: record({
     ...base('conv'),
     ...product,
@@ -206,7 +206,7 @@ const kernels: { readonly [K in KernelKind]: Field<KernelOf<K>> } = {
   cholesky: record(base('cholesky')),
   triangularSolve: record({ ...base('triangularSolve'), lower: flag, transpose: flag }),
   eigh: record(base('eigh')),
-  sort: record({ ...base('sort'), descending: flag }),
+  argsort: record({ ...base('argsort'), descending: flag }),
   copy: record({ ...base('copy'), fill: orNull(number) }),
 };
 

@@ -106,7 +106,7 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
     yield* signatureFaults(kernel, 'T A N B → T A N B');
     if (kernel.inputs[0]?.dtype === 'u8') yield 'it takes bytes, and they are scanned as i32';
   },
-  *gemm(kernel) {
+  *matmul(kernel) {
     yield* signatureFaults(kernel, 'F B M K, F B K N → F B M N');
   },
   *conv(kernel) {
@@ -140,7 +140,7 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
     const { D = 0, E = 0 } = yield* signatureFaults(kernel, 'F B D D → F B E D');
     if (E !== D + 1) yield `the output has ${E} rows; values and vectors are ${D + 1}`;
   },
-  *sort(kernel) {
+  *argsort(kernel) {
     yield* signatureFaults(kernel, 'T R N → i32 R N');
   },
   *copy({ inputs, outputs }) {

@@ -35,7 +35,7 @@ function flopsOf(kernel: Kernel): number {
       return sizeOf(kernel.shape) * arithmetic(kernel.program);
     case 'reduce':
       return sizeOf(kernel.shape) * (arithmetic(kernel.program) + kernel.reductions.length);
-    case 'gemm':
+    case 'matmul':
       return 2 * sizeOf(out.shape) * kernel.inputs[0]!.shape[2]!;
     case 'conv': {
       const [x, w, y] = convViews(kernel);
@@ -55,7 +55,7 @@ function flopsOf(kernel: Kernel): number {
     case 'scatterAdd':
       return sizeOf(kernel.inputs.at(-1)!.shape);
     case 'gather':
-    case 'sort':
+    case 'argsort':
     case 'copy':
       return 0;
   }

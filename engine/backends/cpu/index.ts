@@ -9,20 +9,20 @@ import { check, TensegrityError } from '../../errors.ts';
 import { sizeOf } from '../../shape.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer } from '../storage.ts';
+import { argsort } from './argsort.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
 import { copy, inPieces } from './copy.ts';
 import { type Runner, readView, writeView } from './dense.ts';
 import { eigh } from './eigh.ts';
 import { gather } from './gather.ts';
-import { gemm } from './gemm.ts';
 import { gridSample } from './gridSample.ts';
 import { map } from './map.ts';
+import { matmul } from './matmul.ts';
 import { pool } from './pool.ts';
 import { reduce } from './reduce.ts';
 import { scan } from './scan.ts';
 import { scatterAdd } from './scatterAdd.ts';
-import { sort } from './sort.ts';
 import { triangularSolve } from './triangularSolve.ts';
 
 /** Runs a kernel that reads its views whole. */
@@ -38,7 +38,7 @@ const runners: { readonly [K in KernelKind]: (kernel: KernelOf<K>, buffers: read
   map,
   reduce,
   scan: dense(scan),
-  gemm: dense(gemm),
+  matmul: dense(matmul),
   conv: dense(conv),
   pool: dense(pool),
   gather: dense(gather),
@@ -47,7 +47,7 @@ const runners: { readonly [K in KernelKind]: (kernel: KernelOf<K>, buffers: read
   cholesky: dense(cholesky),
   triangularSolve: dense(triangularSolve),
   eigh: dense(eigh),
-  sort: dense(sort),
+  argsort: dense(argsort),
   copy: dense(copy),
 };
 

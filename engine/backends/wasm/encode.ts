@@ -79,7 +79,7 @@ const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
   reduce: encodeReduce,
   copy: encodeCopy,
   scan: fixed(command.SCAN, ({ fn, outputs: [out] }) => [+(fn === 'prod'), elements[out!.dtype]]),
-  gemm: fixed(command.GEMM, () => [0]),
+  matmul: fixed(command.MATMUL, () => [0]),
   conv: fixed(command.CONV, ({ direction, stride, padding, dilation, groups }) => [
     directions[direction],
     ...stride,
@@ -97,7 +97,7 @@ const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
   cholesky: fixed(command.CHOLESKY, () => []),
   triangularSolve: fixed(command.TRIANGULAR_SOLVE, ({ lower, transpose }) => [+lower, +transpose]),
   eigh: fixed(command.EIGH, () => []),
-  sort: fixed(command.SORT, ({ descending, inputs: [x] }) => [+descending, elements[x!.dtype]]),
+  argsort: fixed(command.ARGSORT, ({ descending, inputs: [x] }) => [+descending, elements[x!.dtype]]),
 };
 
 const directions = { forward: 0, input: 1, weight: 2 } as const;
@@ -110,9 +110,9 @@ function encodeKernel<K extends KernelKind>(plan: Plan, kernel: KernelOf<K>, row
 }
 
 /** One command of a product's and its epilogue's. */
-function joined([gemm, map]: readonly Command[]): Command {
-  const { words, workspaceBytes: registers } = gemm!;
-  return { ...gemm!, words: [registers, ...words.slice(1), ...map!.words], workspaceBytes: registers + map!.workspaceBytes };
+function joined([matmul, map]: readonly Command[]): Command {
+  const { words, workspaceBytes: registers } = matmul!;
+  return { ...matmul!, words: [registers, ...words.slice(1), ...map!.words], workspaceBytes: registers + map!.workspaceBytes };
 }
 
 /** A kernel whose views all have rank 4 or less, and whose parameters are known. */
@@ -130,7 +130,7 @@ function fixed<K extends KernelKind>(kind: number, parameters: (kernel: KernelOf
         ...strides,
       ];
     });
-    const own = kernel.kind === 'sort' ? 16 * kernel.inputs[0]!.shape[1]! : 0;
+    const own = kernel.kind === 'argsort' ? 16 * kernel.inputs[0]!.shape[1]! : 0;
     return [{ kind, words: [...parameters(kernel), ...views], workspaceBytes: Math.max(own, workspaceBytes(kernel)) }];
   };
 }

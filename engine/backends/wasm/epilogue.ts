@@ -1,6 +1,6 @@
 import type { Kernel } from '../../compiler/plan.ts';
 
-/** Shorter rows are blocks that cost more than a pass over memory; and products of fewer rows or columns may be made transposed (`wasm/gemm.ts`). */
+/** Shorter rows are blocks that cost more than a pass over memory; and products of fewer rows or columns may be made transposed (`wasm/matmul.ts`). */
 const SHORTEST = 256;
 /** As many as tables hold; long before, such a pass is next to nothing beside the product. */
 const MOST_STEPS = 2048;
@@ -11,6 +11,6 @@ const MOST_STEPS = 2048;
  */
 export function finishedRow({ kind, inputs: [left, , ...others], outputs: [out] }: Kernel): number {
   const [, rows = 0, columns = 0] = out!.shape;
-  const suits = kind === 'gemm' && Math.min(rows, columns) >= SHORTEST && left!.shape[2]! <= MOST_STEPS;
+  const suits = kind === 'matmul' && Math.min(rows, columns) >= SHORTEST && left!.shape[2]! <= MOST_STEPS;
   return suits && others.every(({ buffer, strides }) => buffer === out!.buffer || strides.includes(0)) ? columns : 0;
 }

@@ -12,7 +12,7 @@ const tableBytes = (length: number): number => (length + 8) * 4;
 /** Bytes of packing and temporary memory that a thread needs to run `kernel`. */
 export function workspaceBytes(kernel: Kernel): number {
   switch (kernel.kind) {
-    case 'gemm':
+    case 'matmul':
       return productBytes + 6 * tableBytes(tableLength);
     case 'conv':
       return productBytes + convTables(kernel) + 4 * Math.max(slabLength, smallestSlab(kernel));

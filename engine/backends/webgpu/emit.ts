@@ -1,26 +1,26 @@
 import type { BufferSpec, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { type DType, dtypes } from '../../dtype.ts';
+import { argsort } from './argsort.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
 import { copy } from './copy.ts';
 import { eigh } from './eigh.ts';
 import { gather } from './gather.ts';
-import { gemm } from './gemm.ts';
 import { gridSample } from './gridSample.ts';
 import { map } from './map.ts';
+import { matmul } from './matmul.ts';
 import { pool } from './pool.ts';
 import { reduce } from './reduce.ts';
 import { scan } from './scan.ts';
 import { scatterAdd } from './scatterAdd.ts';
 import { type Context, checkCounts, type Emitter, type Gpu, type Shader } from './shader.ts';
-import { sort } from './sort.ts';
 import { triangularSolve } from './triangularSolve.ts';
 
 const emitters: { readonly [K in KernelKind]: Emitter<K> } = {
   map,
   reduce,
   scan,
-  gemm,
+  matmul,
   conv,
   copy,
   pool,
@@ -30,7 +30,7 @@ const emitters: { readonly [K in KernelKind]: Emitter<K> } = {
   cholesky,
   triangularSolve,
   eigh,
-  sort,
+  argsort,
 };
 
 /** Kernels that read what they have written of their results: sums in the making stay 32-bit. */

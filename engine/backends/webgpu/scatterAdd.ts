@@ -1,8 +1,8 @@
 import type { View } from '../../compiler/plan.ts';
 import { contiguousStrides, sizeOf } from '../../shape.ts';
+import { sorted, sortKey } from './argsort.ts';
 import { entry } from './gather.ts';
 import { type Context, coordinateStatements, type Emitter, placeOf, type Shader, THREADS, Views } from './shader.ts';
-import { sorted, sortKey } from './sort.ts';
 
 /** How many indices each output looks through one by one, rather than having them sorted: any number of outputs a few, and a few outputs more. */
 const FEW = 8;

@@ -7,7 +7,7 @@ const BLOCK = 16;
 const PITCH = BLOCK + 1;
 
 /**
- * Forward substitution by blocks of rows: what the rows above have to say of a block is a product, tile by tile, as in gemm.ts; what then is left
+ * Forward substitution by blocks of rows: what the rows above have to say of a block is a product, tile by tile, as in matmul.ts; what then is left
  * is solved row by row. A workgroup takes 16 columns of one system. Other triangles are this one, with axes exchanged or turned around.
  */
 export const triangularSolve: Emitter<'triangularSolve'> = ({ lower, transpose, inputs: [a, b], outputs: [out] }, context) => {

@@ -169,9 +169,9 @@ describe('fusion', () => {
 
   it('looks through movements, in and out of contractions, without copying', () => {
     const [a, b] = [leaf(8, 16), leaf(8, 24)];
-    expect(kindsOf(planOf([matmul(a.transpose(), b)]))).toEqual(['gemm']);
-    expect(kindsOf(planOf([matmul(a.transpose(), b).transpose().add(1)]))).toEqual(['gemm', 'map']);
-    expect(kindsOf(planOf([matmul(a.transpose(), b).add(1)]))).toEqual(['gemm']);
+    expect(kindsOf(planOf([matmul(a.transpose(), b)]))).toEqual(['matmul']);
+    expect(kindsOf(planOf([matmul(a.transpose(), b).transpose().add(1)]))).toEqual(['matmul', 'map']);
+    expect(kindsOf(planOf([matmul(a.transpose(), b).add(1)]))).toEqual(['matmul']);
     expect(kindsOf(planOf([a.flip(0).slice([0, 8, 2]).expand([3, 4, 16]).sum()]))).toEqual(['reduce']);
   });
 
@@ -237,10 +237,10 @@ describe('epilogues', () => {
   });
 
   it.each<[string, readonly Tensor[], readonly string[]]>([
-    ['a product that is wanted itself', [x.matmul(w), x.matmul(w).relu()], ['gemm', 'map']],
-    ['what a fold consumes', [x.matmul(w).add(bias).relu().sum(0)], ['gemm', 'reduce']],
-    ['what is transposed', [x.matmul(w).transpose().add(leaf(6, 12))], ['gemm', 'map']],
-    ['a part of a product', [x.matmul(w).slice([0, 6]).relu()], ['gemm', 'map']],
+    ['a product that is wanted itself', [x.matmul(w), x.matmul(w).relu()], ['matmul', 'map']],
+    ['what a fold consumes', [x.matmul(w).add(bias).relu().sum(0)], ['matmul', 'reduce']],
+    ['what is transposed', [x.matmul(w).transpose().add(leaf(6, 12))], ['matmul', 'map']],
+    ['a part of a product', [x.matmul(w).slice([0, 6]).relu()], ['matmul', 'map']],
     [
       'what is spread out',
       [
@@ -249,9 +249,9 @@ describe('epilogues', () => {
           .unsqueeze(0)
           .add(leaf(5, 12, 6)),
       ],
-      ['gemm', 'map'],
+      ['matmul', 'map'],
     ],
-    ['a product that two maps read', [x.matmul(w).relu(), x.matmul(w).reshape([72]).exp()], ['gemm', 'map', 'map']],
+    ['a product that two maps read', [x.matmul(w).relu(), x.matmul(w).reshape([72]).exp()], ['matmul', 'map', 'map']],
   ])('leave %s', (_name, outputs, kinds) => {
     const plan = planOf(outputs);
     expect(kindsOf(plan)).toEqual(kinds);
@@ -260,7 +260,7 @@ describe('epilogues', () => {
 
   it('finish the last of two products, with the other', () => {
     const plan = planOf([x.matmul(w).add(leaf(12, 5).matmul(leaf(5, 6)))]);
-    expect(kindsOf(plan).filter((kind) => kind === 'gemm')).toHaveLength(2);
+    expect(kindsOf(plan).filter((kind) => kind === 'matmul')).toHaveLength(2);
     expect(kindsOf(plan)).not.toContain('map');
     expect(finished(plan)).toBe(1);
   });
@@ -283,22 +283,22 @@ describe('epilogues', () => {
         [weight, weight.value.sub(next.mul(0.1))],
       ],
     );
-    expect(kindsOf(plan)).toEqual(['gemm', 'map']);
+    expect(kindsOf(plan)).toEqual(['matmul', 'map']);
     const plain = planOf([], [[weight, weight.value.sub(x.transpose().matmul(leaf(12, 6)).mul(0.1))]]);
-    expect(kindsOf(plain)).toEqual(['gemm', 'map']);
+    expect(kindsOf(plain)).toEqual(['matmul', 'map']);
   });
 
   it('read slots of their size where none is updated', () => {
     const hidden = x.matmul(w).add(parameter(12, 6).value).relu();
     const plan = planOf([hidden.matmul(leaf(6, 5))]);
-    expect(kindsOf(plan)).toEqual(['gemm', 'gemm']);
+    expect(kindsOf(plan)).toEqual(['matmul', 'matmul']);
     expect(finished(plan)).toBe(1);
   });
 
   it('make the new value of a slot that they do not read', () => {
     const [weight, bias] = [parameter(12, 6), parameter(6)];
     const plan = planOf([], [[weight, x.matmul(w).add(bias.value).relu()]]);
-    expect(kindsOf(plan)).toEqual(['gemm']);
+    expect(kindsOf(plan)).toEqual(['matmul']);
     expect(plan.buffers[plan.kernels[0]!.outputs[0]!.buffer]!.kind).toBe('slot');
   });
 
@@ -306,7 +306,7 @@ describe('epilogues', () => {
     const weight = parameter(8, 8);
     for (const update of [weight.value.matmul(weight.value).relu(), x.transpose().matmul(x).matmul(weight.value).add(1)]) {
       const plan = planOf([], [[weight, update]]);
-      for (const { inputs, outputs } of plan.kernels.filter(({ kind }) => kind === 'gemm')) {
+      for (const { inputs, outputs } of plan.kernels.filter(({ kind }) => kind === 'matmul')) {
         const multiplied = inputs.slice(0, 2).map(({ buffer }) => buffer);
         for (const { buffer } of outputs) expect(multiplied).not.toContain(buffer);
       }
@@ -414,7 +414,7 @@ describe('memory', () => {
   it('writes over an operand that is no longer needed', () => {
     const x = leaf(64, 64);
     const plan = planOf([x.pad([0, 0], [0, 64]).exp().add(1).matmul(leaf(128, 64))]);
-    expect(kindsOf(plan)).toEqual(['copy', 'map', 'gemm']);
+    expect(kindsOf(plan)).toEqual(['copy', 'map', 'matmul']);
     expect(plan.arenaBytes).toBe(64 * 128 * 4);
     expect(mostAliveBytes(plan)).toBe(plan.arenaBytes);
   });
@@ -574,7 +574,7 @@ describe('the listing of a plan', () => {
       /^memory: arena .* of which at most [\d.]+ K?B alive at once; 1 inputs 512 B, 0 constants 0 B, 1 slots 256 B, 1 outputs 4 B$/,
     );
     expect(lines).toHaveLength(plan.kernels.length);
-    expect(lines.find((line) => line.includes('gemm'))).toMatch(
+    expect(lines.find((line) => line.includes('matmul'))).toMatch(
       /%\d+:f32\[1,8,4\] +← in0:f32\[1,8,16\] weight:f32\[1,16,4\] +1\.02 KFLOP +896 B$/,
     );
     expect(lines.at(-1)).toContain('weight:f32[16,4]');

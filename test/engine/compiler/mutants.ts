@@ -147,7 +147,7 @@ const words = [
     'map',
     'reduce',
     'scan',
-    'gemm',
+    'matmul',
     'conv',
     'pool',
     'gather',
@@ -156,7 +156,7 @@ const words = [
     'cholesky',
     'triangularSolve',
     'eigh',
-    'sort',
+    'argsort',
     'copy',
   ],
   ...[
@@ -407,7 +407,7 @@ const odd: readonly ((choose: Choose) => Drawn)[] = [
   (choose) => {
     const [b, m, k, n] = extents(choose);
     return [
-      { kind: 'gemm', epilogue: null },
+      { kind: 'matmul', epilogue: null },
       [
         ['f32', b, m, k],
         ['f32', b, k, n],
@@ -467,7 +467,7 @@ const odd: readonly ((choose: Choose) => Drawn)[] = [
         ],
         [[dtype, a, n, b]],
       ],
-      [{ kind: 'sort', descending: choose([true, false]) }, [[dtype, a, n]], [['i32', a, n]]],
+      [{ kind: 'argsort', descending: choose([true, false]) }, [[dtype, a, n]], [['i32', a, n]]],
     ]);
   },
   (choose) => {

@@ -109,7 +109,7 @@ describe('kernels', () => {
   it('knows how shapes and types go together', () => {
     expect(
       one(
-        { kind: 'gemm', epilogue: null },
+        { kind: 'matmul', epilogue: null },
         [
           ['f32', [2, 3, 4]],
           ['f32', [2, 4, 5]],
@@ -119,7 +119,7 @@ describe('kernels', () => {
     ).toBe('');
     expect(
       one(
-        { kind: 'gemm', epilogue: null },
+        { kind: 'matmul', epilogue: null },
         [
           ['f32', [2, 3, 4]],
           ['f32', [2, 5, 4]],
@@ -129,7 +129,7 @@ describe('kernels', () => {
     ).toContain('input 1 is f32 [2, 5, 4], which does not fit F B M K, F B K N → F B M N');
     expect(
       one(
-        { kind: 'gemm', epilogue: null },
+        { kind: 'matmul', epilogue: null },
         [
           ['f32', [2, 3, 4]],
           ['f64', [2, 4, 5]],
@@ -198,19 +198,20 @@ describe('kernels', () => {
     const view = (number: number, ...shape: number[]): View => contiguous(number, { dtype: 'f32', shape });
     const [a, b, other, out] = [view(0, 2, 3, 4), view(1, 2, 4, 5), view(2, 2, 3, 5), view(3, 2, 3, 5)];
     const add = program(2, [], [['add', 'f32', 0, 1]]);
-    const gemm = (inputs: readonly View[], epilogue = add, outputs = [out]) => faults(specs, [{ kind: 'gemm', epilogue, inputs, outputs }]);
-    expect(gemm([a, b, out, other])).toEqual([]);
-    expect(gemm([a, b, view(3, 6, 5), view(2, 6, 5)])).toEqual([]);
-    expect(gemm([a, b, out, other, other])).toEqual(['kernel 1 (map): the program reads 2 inputs of 3']);
-    expect(gemm([a, b, out, view(2, 6, 5)])).toEqual(["kernel 1 (map): a view has shape [6, 5], not the kernel's [2, 3, 5]"]);
-    expect(gemm([a, b, { ...out, strides: [15, 1, 3] }, other])).toEqual(['kernel 1 (map) reads buffer 3 elsewhere than it writes it']);
-    expect(gemm([a, out, out, other]).join()).toContain('kernel 0 (gemm): input 1 is f32 [2, 3, 5]');
+    const matmul = (inputs: readonly View[], epilogue = add, outputs = [out]) =>
+      faults(specs, [{ kind: 'matmul', epilogue, inputs, outputs }]);
+    expect(matmul([a, b, out, other])).toEqual([]);
+    expect(matmul([a, b, view(3, 6, 5), view(2, 6, 5)])).toEqual([]);
+    expect(matmul([a, b, out, other, other])).toEqual(['kernel 1 (map): the program reads 2 inputs of 3']);
+    expect(matmul([a, b, out, view(2, 6, 5)])).toEqual(["kernel 1 (map): a view has shape [6, 5], not the kernel's [2, 3, 5]"]);
+    expect(matmul([a, b, { ...out, strides: [15, 1, 3] }, other])).toEqual(['kernel 1 (map) reads buffer 3 elsewhere than it writes it']);
+    expect(matmul([a, out, out, other]).join()).toContain('kernel 0 (matmul): input 1 is f32 [2, 3, 5]');
     const less = program(2, [], [['less', 'f32', 0, 1]]);
-    expect(gemm([a, b, out, other], less)).toEqual(['kernel 1 (map): output 0 is f32, its value i32']);
+    expect(matmul([a, b, out, other], less)).toEqual(['kernel 1 (map): output 0 is f32, its value i32']);
     const unfit = 'its epilogue takes';
-    expect(gemm([a, b]).join()).toContain(unfit);
-    expect(gemm([a, b, view(3, 3, 5), view(2, 3, 5)]).join()).toContain(unfit);
-    expect(gemm([a, b, out, other], add, [{ ...out, strides: [15, 1, 3] }]).join()).toContain(unfit);
+    expect(matmul([a, b]).join()).toContain(unfit);
+    expect(matmul([a, b, view(3, 3, 5), view(2, 3, 5)]).join()).toContain(unfit);
+    expect(matmul([a, b, out, other], add, [{ ...out, strides: [15, 1, 3] }]).join()).toContain(unfit);
   });
 
   it('lets nothing that an epilogue reads share bytes with what it writes', () => {
@@ -220,12 +221,12 @@ describe('kernels', () => {
     const add = program(2, [], [['add', 'f32', 0, 1]]);
     const kernels: Kernel[] = [
       { kind: 'map', shape, program: identity, inputs: [view(0)], outputs: [view(2)] },
-      { kind: 'gemm', epilogue: add, inputs: [...factors, view(3), view(2)], outputs: [view(3)] },
+      { kind: 'matmul', epilogue: add, inputs: [...factors, view(3), view(2)], outputs: [view(3)] },
       { kind: 'map', shape, program: identity, inputs: [view(3)], outputs: [view(1)] },
     ];
     expect(faults([...ends, scratch(0), scratch(8)], kernels)).toEqual([]);
     expect(faults([...ends, scratch(0), scratch(0)], kernels)).toEqual([
-      'buffers 2 and 3 share bytes, and both are alive at kernel 1 (gemm)',
+      'buffers 2 and 3 share bytes, and both are alive at kernel 1 (matmul)',
     ]);
   });
 

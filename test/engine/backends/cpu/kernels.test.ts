@@ -29,7 +29,7 @@ const symmetric = (size: number, seed: number) => {
 };
 const multiply = async (a: ArrayLike<number>, b: ArrayLike<number>, size: number) =>
   run(
-    { kind: 'gemm', epilogue: null },
+    { kind: 'matmul', epilogue: null },
     [
       ['f64', [1, size, size], a],
       ['f64', [1, size, size], b],
@@ -38,10 +38,10 @@ const multiply = async (a: ArrayLike<number>, b: ArrayLike<number>, size: number
   );
 const transpose = (a: readonly number[], size: number) => a.map((_, at) => a[(at % size) * size + Math.floor(at / size)]!);
 
-describe('gemm', () => {
+describe('matmul', () => {
   it('multiplies each matrix of a batch', async () => {
     const out = await run(
-      { kind: 'gemm', epilogue: null },
+      { kind: 'matmul', epilogue: null },
       [
         ['f32', [2, 1, 2], [1, 2, 3, 4]],
         ['f32', [2, 2, 2], [1, 0, 0, 1, 5, 6, 7, 8]],
@@ -55,7 +55,7 @@ describe('gemm', () => {
   it('gives zeros where there is nothing to sum', async () => {
     expect(
       await run(
-        { kind: 'gemm', epilogue: null },
+        { kind: 'matmul', epilogue: null },
         [
           ['f32', [1, 2, 0], []],
           ['f32', [1, 0, 2], []],
@@ -68,7 +68,7 @@ describe('gemm', () => {
   it('lets NaN through zeros', async () => {
     expect(
       await run(
-        { kind: 'gemm', epilogue: null },
+        { kind: 'matmul', epilogue: null },
         [
           ['f32', [1, 1, 1], [0]],
           ['f32', [1, 1, 1], [NaN]],
@@ -300,7 +300,7 @@ describe('linear algebra', () => {
       );
       const triangle = a.map((value, at) => (inside(at) ? value : 0));
       const back = await run(
-        { kind: 'gemm', epilogue: null },
+        { kind: 'matmul', epilogue: null },
         [
           ['f64', [1, size, size], transposed ? transpose(triangle, size) : triangle],
           ['f64', [1, size, columns], x],
@@ -341,7 +341,7 @@ describe('sort', () => {
     property(
       [fc.array(fc.constantFrom(-Infinity, -1, -0, 0, 1, 2, Infinity, NaN), { maxLength: 12 }), fc.boolean()],
       async (values, descending) => {
-        const order = await run({ kind: 'sort', descending }, [['f32', [1, values.length], values]], [1, values.length], 'i32');
+        const order = await run({ kind: 'argsort', descending }, [['f32', [1, values.length], values]], [1, values.length], 'i32');
         expect([...order].sort((a, b) => a - b)).toEqual(values.map((_, at) => at));
         const rank = (value: number) => (Number.isNaN(value) ? 1e9 : value === Infinity ? 1e8 : value === -Infinity ? -1e8 : value);
         for (let k = 1; k < order.length; k++) {

@@ -36,7 +36,7 @@ const matrices: fc.Arbitrary<Product> = fc
     steps: fc.oneof(from(0, 20), from(190, 400)),
   })
   .map(({ batches, size: [rows, columns], steps }) => ({
-    body: { kind: 'gemm', epilogue: null },
+    body: { kind: 'matmul', epilogue: null },
     inputs: [
       [batches, rows, steps],
       [batches, steps, columns],
@@ -160,11 +160,11 @@ describe('an epilogue gives the bits of a map that follows', () => {
         { dtype: 'f32' as const, shape: [batches, steps, columns] },
         { dtype: 'f32' as const, shape: [columns] },
       ];
-      const plan = singleKernelPlan({ kind: 'gemm', epilogue: finish }, slabs, [out]);
-      const [gemm] = plan.kernels;
-      const [left, right, bias] = gemm!.inputs;
-      const inputs = [left!, right!, gemm!.outputs[0]!, { ...bias!, shape: out.shape, strides: [0, 0, 1] }];
-      sameAsMap({ ...plan, kernels: [{ ...gemm!, inputs } as Kernel] }, 1);
+      const plan = singleKernelPlan({ kind: 'matmul', epilogue: finish }, slabs, [out]);
+      const [matmul] = plan.kernels;
+      const [left, right, bias] = matmul!.inputs;
+      const inputs = [left!, right!, matmul!.outputs[0]!, { ...bias!, shape: out.shape, strides: [0, 0, 1] }];
+      sameAsMap({ ...plan, kernels: [{ ...matmul!, inputs } as Kernel] }, 1);
     }
   });
 });
@@ -173,21 +173,21 @@ describe('an epilogue is part of its product', () => {
   const kindsOf = (rows: number, columns: number, otherStrides: readonly number[]): number[] => {
     const shape = [1, rows, columns];
     const slabs = [[1, rows, 8], [1, 8, columns], shape].map((each) => ({ dtype: 'f32' as const, shape: each }));
-    const plan = singleKernelPlan({ kind: 'gemm', epilogue: program(2, [], [['add', 'f32', 0, 1]]) }, slabs, [{ dtype: 'f32', shape }]);
-    const [gemm] = plan.kernels;
-    const [left, right, other] = gemm!.inputs;
-    const inputs = [left!, right!, gemm!.outputs[0]!, { ...other!, strides: otherStrides }];
-    const { words } = encodePlan({ ...plan, kernels: [{ ...gemm!, inputs } as Kernel] });
+    const plan = singleKernelPlan({ kind: 'matmul', epilogue: program(2, [], [['add', 'f32', 0, 1]]) }, slabs, [{ dtype: 'f32', shape }]);
+    const [matmul] = plan.kernels;
+    const [left, right, other] = matmul!.inputs;
+    const inputs = [left!, right!, matmul!.outputs[0]!, { ...other!, strides: otherStrides }];
+    const { words } = encodePlan({ ...plan, kernels: [{ ...matmul!, inputs } as Kernel] });
     const kinds: number[] = [];
     for (let at = 0; at < words.length; at += words[at + 1]!) kinds.push(words[at]!);
     return kinds;
   };
 
   it('where a pass over memory would cost more', () => {
-    expect(kindsOf(512, 512, [0, 0, 1])).toEqual([command.GEMM]);
-    expect(kindsOf(512, 512, [0, 1, 0])).toEqual([command.GEMM]);
-    expect(kindsOf(512, 512, [512 * 512, 512, 1])).toEqual([command.GEMM, command.MAP]);
-    expect(kindsOf(64, 64, [0, 0, 1])).toEqual([command.GEMM, command.MAP]);
-    expect(kindsOf(1 << 20, 2, [0, 0, 1])).toEqual([command.GEMM, command.MAP]);
+    expect(kindsOf(512, 512, [0, 0, 1])).toEqual([command.MATMUL]);
+    expect(kindsOf(512, 512, [0, 1, 0])).toEqual([command.MATMUL]);
+    expect(kindsOf(512, 512, [512 * 512, 512, 1])).toEqual([command.MATMUL, command.MAP]);
+    expect(kindsOf(64, 64, [0, 0, 1])).toEqual([command.MATMUL, command.MAP]);
+    expect(kindsOf(1 << 20, 2, [0, 0, 1])).toEqual([command.MATMUL, command.MAP]);
   });
 });

@@ -78,7 +78,7 @@ describe('wasm computes what cpu computes', () => {
       [few, fc.oneof(few, fc.integer({ min: 30, max: 300 })), types, fc.boolean(), layouts(2, true), layouts(2, false), fc.nat()],
       async (rows, length, dtype, descending, from, to, seed) => {
         const plan = laidOut(
-          { kind: 'sort', descending },
+          { kind: 'argsort', descending },
           [{ dtype, shape: [rows, length] }],
           [{ dtype: 'i32', shape: [rows, length] }],
           [from, to],

@@ -90,10 +90,10 @@ const kernels: Readonly<Record<Exclude<KernelKind, 'conv'> | `${'conv' | 'winogr
   'winograd input': winograd('input'),
   'winograd weight': winograd('weight'),
   // Each extent may be longer than the tables of addresses.
-  gemm: fc
+  matmul: fc
     .tuple(from(1, 2), fc.oneof(fc.tuple(sizes(300), sizes(600), sizes(600)), fc.shuffledSubarray([5, 9, 2100], { minLength: 3 })))
     .map(([batch, [m = 1, k = 1, n = 1]]) => ({
-      body: { kind: 'gemm', epilogue: null },
+      body: { kind: 'matmul', epilogue: null },
       inputs: [f32(batch, m, k), f32(batch, k, n)],
       outputs: [f32(batch, m, n)],
     })),
@@ -109,8 +109,8 @@ const kernels: Readonly<Record<Exclude<KernelKind, 'conv'> | `${'conv' | 'winogr
   eigh: fc
     .tuple(from(1, 3), sizes(40))
     .map(([batch, n]) => ({ body: { kind: 'eigh' }, inputs: [f32(batch, n, n)], outputs: [f32(batch, n + 1, n)] })),
-  sort: fc.tuple(from(1, 5), sizes(5000), fc.boolean()).map(([rows, length, descending]) => ({
-    body: { kind: 'sort', descending },
+  argsort: fc.tuple(from(1, 5), sizes(5000), fc.boolean()).map(([rows, length, descending]) => ({
+    body: { kind: 'argsort', descending },
     inputs: [f32(rows, length)],
     outputs: [i32(rows, length)],
   })),

@@ -269,7 +269,7 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
     );
   });
 
-  it('gemm: any shape, transposed or not', async () => {
+  it('matmul: any shape, transposed or not', async () => {
     const extent = fc.integer({ min: 0, max: 40 });
     await fc.assert(
       fc.asyncProperty(
@@ -291,7 +291,7 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
           ] as const;
           const specs = views.map((view, k) => buffer(k === 2 ? 'output' : 'input', 'f32', sizeOf(view.shape)));
           await agree(
-            planOf(specs, [{ kind: 'gemm', epilogue: null, inputs: [views[0], views[1]], outputs: [views[2]] }]),
+            planOf(specs, [{ kind: 'matmul', epilogue: null, inputs: [views[0], views[1]], outputs: [views[2]] }]),
             [data('f32', specs[0]!.length), data('f32', specs[1]!.length)].map((array) => array.map((x) => x / 100)),
             1e-5,
           );
@@ -301,7 +301,7 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
     );
   });
 
-  it('gemm: an epilogue, in another shape, of broadcast inputs and positions', async () => {
+  it('matmul: an epilogue, in another shape, of broadcast inputs and positions', async () => {
     const extent = fc.integer({ min: 1, max: 40 });
     const finish = program(
       2,
@@ -328,7 +328,7 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
         ];
         const flat = [batch * rows, columns];
         const kernel: Kernel = {
-          kind: 'gemm',
+          kind: 'matmul',
           epilogue: finish,
           inputs: [
             contiguous(0, { dtype: 'f32', shape: left }),

@@ -40,8 +40,12 @@ const convolution = (direction: 'forward' | 'input' | 'weight', stride: number):
   epilogue: null,
 });
 const plans: Readonly<Record<string, Plan>> = {
-  'a small product': singleKernelPlan({ kind: 'gemm', epilogue: null }, [slab(1, 200, 300), slab(1, 300, 100)], [slab(1, 200, 100)]),
-  'a large product': singleKernelPlan({ kind: 'gemm', epilogue: null }, [slab(1, 2048, 2048), slab(1, 2048, 2048)], [slab(1, 2048, 2048)]),
+  'a small product': singleKernelPlan({ kind: 'matmul', epilogue: null }, [slab(1, 200, 300), slab(1, 300, 100)], [slab(1, 200, 100)]),
+  'a large product': singleKernelPlan(
+    { kind: 'matmul', epilogue: null },
+    [slab(1, 2048, 2048), slab(1, 2048, 2048)],
+    [slab(1, 2048, 2048)],
+  ),
   'a convolution': singleKernelPlan(convolution('forward', 1), [slab(64, 64, 32, 32), slab(64, 64, 3, 3)], [slab(64, 64, 32, 32)]),
   'its weight gradient': singleKernelPlan(convolution('weight', 1), [slab(64, 64, 32, 32), slab(64, 64, 32, 32)], [slab(64, 64, 3, 3)]),
   'a strided input gradient': singleKernelPlan(

@@ -225,7 +225,7 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
         fc.nat(),
         async (rows, length, dtype, descending, from, to, seed) => {
           const some = Math.min(rows, Math.ceil(20_000 / Math.max(1, length)));
-          const plan = laidOut({ kind: 'sort', descending }, [slab(dtype, some, length)], slab('i32', some, length), [from, to]);
+          const plan = laidOut({ kind: 'argsort', descending }, [slab(dtype, some, length)], slab('i32', some, length), [from, to]);
           await agree(
             plan,
             inputsOf(plan, seed, (count) => values(dtype, count, seed, dtype === 'f32' ? [...unusual, ...subnormal] : [])),
@@ -238,7 +238,7 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
 
   it('sort: two rows of 100 000, which are merged from buffer to buffer', async () => {
     const lies = { order: [1, 0], flips: [false, false], gap: 0, still: [false, false] };
-    const plan = laidOut({ kind: 'sort', descending: true }, [slab('f32', 2, 100_000)], slab('i32', 2, 100_000), [lies, lies]);
+    const plan = laidOut({ kind: 'argsort', descending: true }, [slab('f32', 2, 100_000)], slab('i32', 2, 100_000), [lies, lies]);
     await agree(plan, [Float32Array.from(noise(200_000, 5), (x) => Math.round(x * 30_000))]);
   });
 

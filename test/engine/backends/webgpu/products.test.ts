@@ -138,7 +138,7 @@ describe.runIf(opened)('products on webgpu', () => {
       offset: 0,
     });
     const kernel: Kernel = {
-      kind: 'gemm',
+      kind: 'matmul',
       epilogue: null,
       inputs: [matrix(0, rows, inner, left), matrix(1, inner, columns, right)],
       outputs: [matrix(2, rows, columns, false)],

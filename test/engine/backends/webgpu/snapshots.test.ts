@@ -75,7 +75,7 @@ function layer(): Plan {
     [256 * 784, 784 * 512, 512, 256 * 512].map((length, k) => buffer(k === 3 ? 'output' : 'input', 'f32', length)),
     [
       {
-        kind: 'gemm',
+        kind: 'matmul',
         epilogue: finish,
         inputs: [contiguous(0, floats(1, 256, 784)), contiguous(1, floats(1, 784, 512)), out, arranged(2, out.shape, [2])],
         outputs: [out],

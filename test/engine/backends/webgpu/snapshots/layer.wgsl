@@ -11,7 +11,7 @@ fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   b2[part * 131072 + (batch * 256 + row) * 512 + column] = total;
 }
 
-fn gemm(group: i32, thread: i32) {
+fn matmul(group: i32, thread: i32) {
   let firstColumn = group % 8 * 64;
   let firstRow = group / 8 % 4 * 64;
   let part = group / 32 % 7;
@@ -174,7 +174,7 @@ fn gemm(group: i32, thread: i32) {
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);
   let thread = i32(local);
-  gemm(group, thread);
+  matmul(group, thread);
 }
 
 // dispatch 1: kernel 0; 2048×1 workgroups; b0 is piece 0, b1 is output, b2 is input

@@ -9,7 +9,7 @@ import { fillTable, product, productBytes, tableBytes, tableLength, tiledSize } 
 import { rowProduct } from './rowProduct';
 import { parameter, pointer, shape, stride, viewAt } from './view';
 
-export function gemm(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+export function matmul(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   let a = viewAt(command, 1, 0), b = viewAt(command, 1, 1);
   const out = viewAt(command, 1, 2);
   let batches = shape(out, 1), rows = shape(out, 2), columns = shape(out, 3);

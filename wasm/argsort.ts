@@ -8,7 +8,7 @@ const NOT_A_NUMBER: u32 = 0xffffffff;
  * them different, so that any sort of these is stable: a merge sort from the bottom up, back and forth between the two
  * halves of the workspace.
  */
-export function sort(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
+export function argsort(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   const descending: u32 = parameter(command, 0) ? 0xffffffff : 0;
   const type = parameter(command, 1);
   const x = viewAt(command, 2, 0);

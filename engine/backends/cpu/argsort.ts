@@ -1,6 +1,6 @@
 import type { Runner } from './dense.ts';
 
-export const sort: Runner<'sort'> = ({ descending, inputs: [view] }, input) => {
+export const argsort: Runner<'argsort'> = ({ descending, inputs: [view] }, input) => {
   const [rows = 0, length = 0] = view!.shape;
   const out = new Float64Array(rows * length);
   for (let row = 0; row < rows; row++) {

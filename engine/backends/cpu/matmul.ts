@@ -1,6 +1,6 @@
 import type { Runner } from './dense.ts';
 
-export const gemm: Runner<'gemm'> = ({ inputs: [left, right] }, a, b) => {
+export const matmul: Runner<'matmul'> = ({ inputs: [left, right] }, a, b) => {
   const [batch = 0, rows = 0, inner = 0] = left!.shape;
   const columns = right!.shape[2]!;
   const out = new Float64Array(batch * rows * columns);

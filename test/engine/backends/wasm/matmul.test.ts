@@ -21,7 +21,7 @@ const cases = fc
   })
   .map(
     ({ batches, rows, columns, steps, lies }): Case => ({
-      body: { kind: 'gemm', epilogue: null },
+      body: { kind: 'matmul', epilogue: null },
       inputs: [
         [batches, rows, steps],
         [batches, steps, columns],
@@ -34,7 +34,7 @@ const cases = fc
 /** Sums of `steps` products of numbers below 1. */
 const tolerance = (given: Case) => (given.inputs[0]![2]! + 4) * epsilon;
 
-describe('gemm', () => {
+describe('matmul', () => {
   it('multiplies any shapes and layouts', () =>
     property([cases, fc.nat()], (given, seed) => agree(given, dataOf(given, seed), tolerance(given)), { numRuns: 300 }));
 
@@ -52,7 +52,7 @@ describe('gemm', () => {
       [40, 40, 257],
     ] as const) {
       const given: Case = {
-        body: { kind: 'gemm', epilogue: null },
+        body: { kind: 'matmul', epilogue: null },
         inputs: [
           [1, rows, steps],
           [1, steps, columns],
@@ -77,7 +77,7 @@ describe('gemm', () => {
         (
           await runKernel(
             backend,
-            { kind: 'gemm', epilogue: null },
+            { kind: 'matmul', epilogue: null },
             [host('f32', [1, count, steps], a.subarray(from * steps, (from + count) * steps)), host('f32', [1, steps, columns], b)],
             [{ dtype: 'f32', shape: [1, count, columns] }],
           )

@@ -3,11 +3,11 @@ import type { Factor } from './factor.ts';
 import { productStages } from './product.ts';
 import type { Emitter } from './shader.ts';
 
-export const gemm: Emitter<'gemm'> = ({ inputs: [a, b, ...others], outputs: [out], epilogue }, context) => {
+export const matmul: Emitter<'matmul'> = ({ inputs: [a, b, ...others], outputs: [out], epilogue }, context) => {
   const [batch = 0, rows = 0, columns = 0] = out!.shape;
   return productStages(
     {
-      name: 'gemm',
+      name: 'matmul',
       batch,
       rows,
       columns,

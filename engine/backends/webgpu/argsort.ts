@@ -9,7 +9,7 @@ const WAYS = 4;
 const LONGEST = 1024;
 const BYTES = 16;
 
-export const sort: Emitter<'sort'> = ({ descending, inputs: [from], outputs: [to] }, context) =>
+export const argsort: Emitter<'argsort'> = ({ descending, inputs: [from], outputs: [to] }, context) =>
   sorted(from!, to!, sortKey(from!.dtype, descending), context);
 
 /**
