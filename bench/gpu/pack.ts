@@ -14,7 +14,7 @@ import { swiftShader } from '../driver.ts';
 import { installPeers } from '../peers.ts';
 
 /** Of the tests: the table of op cases, and what it is written with. */
-const tested = ['cases', 'draws', 'naive'].map((name) => `test/engine/${name}.ts`).concat('test/support/unpack.ts');
+const tested = ['engine/cases', 'engine/draws.ts', 'engine/naive.ts', 'support/unpack.ts'].map((name) => `test/${name}`);
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const bench = join(repository, 'bench');

@@ -7,7 +7,7 @@ import type { Backend } from '../../engine/backends/backend.ts';
 import { createCpuBackend } from '../../engine/backends/cpu/index.ts';
 import { type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
 import { tensor, useBackend } from '../../engine/index.ts';
-import { cases, type Drawn, type OpCase } from '../../test/engine/cases.ts';
+import { cases, type Drawn, type OpCase } from '../../test/engine/cases/index.ts';
 import { type Placed, place, placements } from '../../test/engine/draws.ts';
 import '../webgpu.ts';
 

@@ -1,10 +1,10 @@
-/** Whether a backend agrees with the reference on the cases of `cases.ts`. It runs in Node and in a page: cases in, faults out. */
+/** Whether a backend agrees with the reference on the cases of `cases/`. It runs in Node and in a page: cases in, faults out. */
 import fc from 'fast-check';
 import type { Backend } from '../../engine/backends/backend.ts';
 import { type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
 import { grad, realize, type Tensor, tensor, useBackend } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
-import type { Drawn, OpCase } from './cases.ts';
+import type { Drawn, OpCase } from './cases/index.ts';
 import { generator, type Placed, type Placement, place, placements, type Scale } from './draws.ts';
 import { relativeError } from './values.ts';
 

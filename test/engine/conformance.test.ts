@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { tensor } from '../../engine/index.ts';
 import { property } from '../support/property.ts';
 import { computeAll, draws, valueFaults } from './agreement.ts';
-import { cases } from './cases.ts';
+import { cases } from './cases/index.ts';
 import { place } from './draws.ts';
 import { Dense } from './naive.ts';
 import { backends, reference } from './support.ts';

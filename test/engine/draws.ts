@@ -1,9 +1,9 @@
-/** What the cases of `cases.ts` are drawn from: shapes, values, and the ways in which a tensor may lie in memory. */
+/** What the cases of `cases/` are drawn from: shapes, values, and the ways in which a tensor may lie in memory. */
 import fc from 'fast-check';
 import { type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
 import type { SliceIndex, Tensor } from '../../engine/index.ts';
 import { type Shape, sizeOf } from '../../engine/shape.ts';
-import { generate, indices } from './naive.ts';
+import { generate, indices, type Window } from './naive.ts';
 
 /** How large: `any` goes beyond the blocks that backends work in, `small` is for derivatives. */
 export type Scale = 'any' | 'small';
@@ -30,6 +30,10 @@ export function shape(scale: Scale, { min = 0, max = scale === 'any' ? 4 : 3 } =
     .map(([rest, length, last]) => (last ? [...rest, length] : [length, ...rest]));
   return fc.oneof({ weight: 9, arbitrary: usual }, { weight: 1, arbitrary: long });
 }
+
+/** Shapes [..., n, n]. */
+export const squares = (scale: Scale): fc.Arbitrary<number[]> =>
+  fc.tuple(shape(scale, { max: 2 }), axisSize(scale)).map(([batch, n]) => [...batch, n, n]);
 
 /** Shapes that broadcast to `full`: axes dropped at the left, others of size 1. */
 export function broadcastable(full: Shape): fc.Arbitrary<number[]> {
@@ -62,6 +66,30 @@ export function axes(rank: number): fc.Arbitrary<{ given: number | number[] | un
 
 export function axis(rank: number): fc.Arbitrary<{ given: number; normalized: number }> {
   return fc.tuple(fc.nat(rank - 1), fc.boolean()).map(([at, negative]) => ({ given: negative ? at - rank : at, normalized: at }));
+}
+
+/** Two of a kind: rows and columns. */
+export const both = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<[T, T]> => fc.tuple(arbitrary, arbitrary);
+
+interface Geometry {
+  readonly image: [number, number];
+  readonly window: Window;
+}
+/** Images and windows that fit them. */
+export function geometry(scale: Scale, { dilated = false, halfPadded = false } = {}): fc.Arbitrary<Geometry> {
+  return fc
+    .record({
+      kernel: both(fc.integer({ min: 1, max: 3 })),
+      stride: both(fc.integer({ min: 1, max: 3 })),
+      padding: both(fc.nat(2)),
+      dilation: both(fc.integer({ min: 1, max: dilated ? 2 : 1 })),
+      extra: both(fc.nat(scale === 'small' ? 2 : 6)),
+    })
+    .map(({ kernel, stride, padding, dilation, extra }) => {
+      const padded = padding.map((count, i) => (halfPadded ? Math.min(count, Math.floor(kernel[i]! / 2)) : count)) as [number, number];
+      const image = kernel.map((size, i) => Math.max(1, dilation[i]! * (size - 1) + 1 - 2 * padded[i]! + extra[i]!)) as [number, number];
+      return { image, window: { kernel, stride, padding: padded, dilation } };
+    });
 }
 
 /** Random numbers in [0, 1): any generator will do, and this one is short (mulberry32). */

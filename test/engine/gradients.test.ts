@@ -5,7 +5,7 @@ import { dtypes, type HostArray } from '../../engine/dtype.ts';
 import { compile, grad, type Tensor, tensor, useBackend } from '../../engine/index.ts';
 import { sizeOf } from '../../engine/shape.ts';
 import { property } from '../support/property.ts';
-import { cases, type OpCase } from './cases.ts';
+import { cases, type OpCase } from './cases/index.ts';
 import { generator, place, placements } from './draws.ts';
 import { reference } from './support.ts';
 

@@ -81,7 +81,22 @@ export function alongLines(x: Dense, axis: number, f: (line: number[]) => number
   });
 }
 
+/** The diagonals of square matrices [..., n, n]. */
+export const diagonalOf = (x: Dense): Dense => generate(x.shape.slice(0, -1), (...index) => x.at(...index, index.at(-1)!));
+
 export const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+export const mean = (values: readonly number[]): number => total(values) / values.length;
+
+/** erf by its series about 0, which serves as far as 3. (Abramowitz & Stegun 7.1.5) */
+export function erf(x: number): number {
+  if (Number.isNaN(x) || Math.abs(x) > 6) return Math.sign(x);
+  let [sum, term] = [x, x];
+  for (let n = 1; n < 90; n++) {
+    term *= (-x * x) / n;
+    sum += term / (2 * n + 1);
+  }
+  return (2 / Math.sqrt(Math.PI)) * sum;
+}
 
 export function matmul(a: Dense, b: Dense): Dense {
   const left = a.shape.length === 1 ? new Dense([1, ...a.shape], a.data) : a;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { createCpuBackend } from '../../engine/backends/cpu/index.ts';
 import { createWebGpuBackend } from '../../engine/backends/webgpu/index.ts';
 import { draws, gradientFaults, valueFaults } from './agreement.ts';
-import { cases } from './cases.ts';
+import { cases } from './cases/index.ts';
 
 /** By op: what is wrong with it, if anything. */
 export type Verdicts = Readonly<Record<string, readonly string[]>>;

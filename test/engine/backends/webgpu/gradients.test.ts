@@ -3,7 +3,7 @@ import { describe, it } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
 import { propertyTogether } from '../../../support/property.ts';
 import { draws, gradientFaults } from '../../agreement.ts';
-import { cases } from '../../cases.ts';
+import { cases } from '../../cases/index.ts';
 import { reference } from '../../support.ts';
 import { gpu } from './gpu.ts';
 
