@@ -50,6 +50,7 @@ export {
   type Outcome,
   type Setting,
   type Step,
+  type TrainingDefaults,
 } from './methods/learner.ts';
 export type { ChoiceOption, MethodOption, NumberOption, OptionTable, OptionValues } from './methods/options.ts';
 export { type SimCLRDialect, type SimCLRLoss, type SimCLROptions, simclr, simclrDialects } from './methods/simclr.ts';

@@ -2,7 +2,7 @@ import { named, shown } from '../../engine/arguments.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { type AugmentationName, augmentations, leftOut } from '../../models/augment/index.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
-import { type MethodName, methods } from '../../models/methods/index.ts';
+import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
 import { type EncoderName, encoders } from '../../models/nn/networks.ts';
 import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from '../../models/train/config.ts';
 import { lackingLabels, trainingRankMe, unseenLabels } from '../../models/train/evaluate.ts';
@@ -29,11 +29,16 @@ const PROFILED_STEPS = 20;
 
 const names = <Name extends string>(table: Readonly<Record<Name, unknown>>): Name[] => Object.keys(table) as Name[];
 
-/** The methods' widths: vicreg's, and those of each method that has others, as 'w-mse: 1024-32'. */
-function defaultWidths(): string {
-  const usual = methods.vicreg.widths.join('-');
-  const own = Object.entries(methods).map(([name, { widths }]) => [name, widths.join('-')] as const);
-  return [usual, ...own.filter(([, widths]) => widths !== usual).map(([name, widths]) => `${name}: ${widths}`)].join('; ');
+/** What a setting is unless it is given: vicreg's, and that of each method that has another, as '256-256-256; w-mse: 1024-32'. */
+function defaultOf(setting: Exclude<keyof TrainingConfig, 'methodOptions'>): string {
+  const words = (method: MethodName): string => {
+    const value = trainingConfig({ method })[setting];
+    if (typeof value === 'number') return value > 0 && value < 0.01 ? value.toExponential() : String(value);
+    return typeof value === 'object' ? (value?.join('-') ?? 'none') : value;
+  };
+  const usual = words('vicreg');
+  const own = names(methods).map((method) => [method, words(method)] as const);
+  return [usual, ...own.filter(([, value]) => value !== usual).map((pair) => pair.join(': '))].join('; ');
 }
 
 const runOptions: OptionTable = {
@@ -41,17 +46,29 @@ const runOptions: OptionTable = {
   method: { type: 'string', value: names(methods).join('|'), help: 'the loss to train with (vicreg)' },
   encoder: { type: 'string', value: names(encoders).join('|'), help: 'the network to train (small-conv)' },
   stem: { type: 'string', value: 'cifar|imagenet', help: 'first layer of a ResNet (cifar)' },
-  expander: { type: 'string', value: 'N-N-…', help: `widths of the head's layers (${defaultWidths()})` },
-  augment: { type: 'string', value: names(augmentations).join('|'), help: 'how views are made (reference)' },
-  epochs: { type: 'string', value: 'N', help: 'how often every image is seen (5; embedded data: 10)' },
-  batch: { type: 'string', value: 'N', help: 'images in a step (256)' },
-  optimizer: { type: 'string', value: names(optimizers).join('|'), help: 'how gradients move the weights (adam)' },
-  lr: { type: 'string', value: 'X', help: 'learning rate after the warm-up (1e-3)' },
-  'weight-decay': { type: 'string', value: 'X', help: 'pull of the weights towards 0 (1e-6)' },
-  decay: { type: 'string', value: 'all|weights', help: 'what weight decay pulls: weights alone, without biases and norms (all)' },
-  momentum: { type: 'string', value: 'X', help: 'of sgd and lars (.9)' },
-  clip: { type: 'string', value: 'X', help: 'norm that all gradients together are scaled down to (none)' },
-  warmup: { type: 'string', value: 'X', help: 'part of all steps in which the learning rate rises (.1); then half a cosine' },
+  expander: { type: 'string', value: 'N-N-…', help: `widths of the head's layers (${defaultOf('widths')})` },
+  augment: { type: 'string', value: names(augmentations).join('|'), help: `how views are made (${defaultOf('augmentation')})` },
+  epochs: {
+    type: 'string',
+    value: 'N',
+    help: `how often every image is seen (${defaultOf('epochs')}; embedded data: ${EPOCHS['fashion-mnist-subset']})`,
+  },
+  batch: { type: 'string', value: 'N', help: `images in a step (${defaultOf('batchSize')})` },
+  optimizer: { type: 'string', value: names(optimizers).join('|'), help: `how gradients move the weights (${defaultOf('optimizer')})` },
+  lr: { type: 'string', value: 'X', help: `learning rate after the warm-up (${defaultOf('learningRate')})` },
+  'weight-decay': { type: 'string', value: 'X', help: `pull of the weights towards 0 (${defaultOf('weightDecay')})` },
+  decay: {
+    type: 'string',
+    value: 'all|weights',
+    help: `what weight decay pulls: weights alone, without biases and norms (${defaultOf('decay')})`,
+  },
+  momentum: { type: 'string', value: 'X', help: `of sgd and lars (${defaultOf('momentum')})` },
+  clip: { type: 'string', value: 'X', help: `norm that all gradients together are scaled down to (${defaultOf('clip')})` },
+  warmup: {
+    type: 'string',
+    value: 'X',
+    help: `part of all steps in which the learning rate rises (${defaultOf('warmup')}); then half a cosine`,
+  },
   seed: { type: 'string', value: 'N', help: 'everything random is drawn from it (0)' },
   ...methodOptionTable,
 };
@@ -289,7 +306,7 @@ function readConfig(input: Input): RunConfig {
     stem: input.choice('stem', ['imagenet', 'cifar']),
     widths,
     augmentation: input.choice<AugmentationName>('augment', names(augmentations)),
-    epochs: input.number('epochs') ?? EPOCHS[source.data],
+    epochs: input.number('epochs') ?? methodNamed(method).training.epochs ?? EPOCHS[source.data],
     batchSize: input.number('batch'),
     optimizer: input.choice<OptimizerName>('optimizer', names(optimizers)),
     learningRate: input.number('lr'),

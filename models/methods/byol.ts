@@ -1,22 +1,23 @@
-import { stopGradient, type Tensor } from '../../engine/index.ts';
-import { checkList } from '../../engine/internal.ts';
-import { type Encoder, MLP } from '../nn/networks.ts';
-import { moveAverage } from '../optim/ema.ts';
+import type { Tensor } from '../../engine/index.ts';
+import { normalize } from '../nn/functional.ts';
+import { MLP } from '../nn/networks.ts';
 import { targetMomentum } from '../optim/schedule.ts';
-import { crossCosine, type Pair } from './crossCosine.ts';
-import { type LearnedGroup, Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
+import { crossed, type Pair } from './crossed.ts';
+import { method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
 import { number, type OptionValues } from './options.ts';
+import { TaughtLearner } from './teacher.ts';
 
 /**
  * BYOL of two views' predictions p by the student and projections z by the teacher, all [n, d]: (2 − 2·cos(p₁, sg z₂)) + (2 − 2·cos(p₂, sg z₁)),
- * mean over samples; each direction in [0, 4].
- * (J.-B. Grill et al., NeurIPS 2020, Eq. 2; google-deepmind/deepmind-research:byol/byol_experiment.py)
+ * mean over samples; each direction in [0, 4]. Rows shorter than 1e-6 count as that long.
+ * (J.-B. Grill et al., NeurIPS 2020, Eq. 2; google-deepmind/deepmind-research:byol/utils/helpers.py)
  * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples.
  */
 export function byol(predictions: Pair, projections: Pair): { readonly loss: Tensor } {
-  checkList('byol: two views', projections);
-  const targets = projections.map((z) => stopGradient(z)) as unknown as Pair;
-  return { loss: crossCosine('byol', predictions, targets).mul(-2).add(4) };
+  // Of rows of length 1 (the square of which is at least 1e-12 before) this is 2 − 2·cos, and loses nothing where they agree.
+  const unit = (x: Tensor): Tensor => normalize(x, -1, 1e-6);
+  const distance = (p: Tensor, z: Tensor): Tensor => unit(p).sub(unit(z.stopGradient())).square().sum(-1);
+  return { loss: crossed('byol', predictions, projections, distance) };
 }
 
 const options = {
@@ -24,46 +25,23 @@ const options = {
 };
 type Options = OptionValues<typeof options>;
 
-class ByolLearner extends Learner {
-  override readonly encoder: Encoder;
-  readonly head: MLP;
+class BYOLLearner extends TaughtLearner {
   readonly predictor: MLP;
-  readonly teacherEncoder: Encoder;
-  readonly teacherHead: MLP;
 
   constructor({ encoder, widths, key }: Setting<Options>) {
-    super();
-    const head = (): MLP => new MLP([this.encoder.width, ...widths], { key: key(0), normalize: true, outputBias: false });
-    this.encoder = encoder();
-    this.head = head();
-    this.teacherEncoder = encoder();
-    this.teacherHead = head();
+    super(encoder, (inputs) => new MLP([inputs, ...widths], { key: key(0), normalize: true, outputBias: false }));
     const width = widths.at(-1)!;
     this.predictor = new MLP([width, widths[0]!, width], { key: key(1), normalize: true, outputBias: false });
   }
 
-  override learned(): readonly LearnedGroup[] {
-    return [{ parameters: [this.encoder, this.head, this.predictor].flatMap((part) => part.parameters()) }];
-  }
-
-  override step({ views, at }: Step): Outcome {
-    const project = (encoder: Encoder, head: MLP): [Tensor, Tensor] =>
-      views.map((view) => head.forward(encoder.forward(view, TRAIN), TRAIN)) as [Tensor, Tensor];
-    const student = project(this.encoder, this.head);
-    // The teacher normalises by its own batch, too, and keeps statistics of its own.
-    const teacher = project(this.teacherEncoder, this.teacherHead);
-    const predictions = student.map((z) => this.predictor.forward(z, TRAIN)) as [Tensor, Tensor];
+  override step({ views: [first, second], at }: Step): Outcome {
+    const projections = [this.student(first!), this.student(second!)] as const;
+    const predictions = [this.predictor.forward(projections[0], TRAIN), this.predictor.forward(projections[1], TRAIN)] as const;
     return {
-      loss: byol(predictions, teacher).loss,
+      loss: byol(predictions, [this.teacher(first!), this.teacher(second!)]).loss,
       parts: {},
-      embedding: student[0],
-      after: () => {
-        const pairs = [
-          [this.teacherEncoder, this.encoder],
-          [this.teacherHead, this.head],
-        ] as const;
-        for (const [target, source] of pairs) moveAverage(target.parameters(), source.parameters(), at['teacherMomentum']!);
-      },
+      embedding: projections[0],
+      after: () => this.moveTeacher(at['teacherMomentum']!),
     };
   }
 }
@@ -84,5 +62,5 @@ export const byolMethod = () =>
     },
     // τ = 1 − (1 − τ₀)·(cos(πk/K) + 1)/2 (§3.3)
     schedules: ({ teacherMomentum: start = 0.99 }, { steps }) => ({ teacherMomentum: (step) => targetMomentum(step, { start, steps }) }),
-    learner: (setting) => new ByolLearner(setting),
+    learner: (setting) => new BYOLLearner(setting),
   });

@@ -3,6 +3,7 @@ import type { Augmentation } from '../augment/index.ts';
 import type { HostKey, InitializeOptions } from '../nn/initialize.ts';
 import { type Mode, Module, type Parameter } from '../nn/module.ts';
 import type { Encoder, EncoderName } from '../nn/networks.ts';
+import type { TrainingConfig } from '../train/config.ts';
 import { type OptionTable, type OptionValues, resolveOptions } from './options.ts';
 
 /** What a learner is made from. */
@@ -106,6 +107,9 @@ export interface Advice {
   readonly epsilon: number;
 }
 
+/** Settings of a run that a method has defaults of its own for. */
+export type TrainingDefaults = Partial<Omit<TrainingConfig, 'method' | 'widths' | 'seed'>>;
+
 /** A loss of two views' embeddings [n, d]: `loss` and its named parts, each a scalar. `key` feeds the methods that draw at random. */
 export type MethodLoss = (za: Tensor, zb: Tensor, key?: Key) => { readonly loss: Tensor } & Readonly<Record<string, Tensor>>;
 
@@ -120,8 +124,8 @@ export interface Method {
   readonly parts: readonly string[];
   /** Its options, each with its range and the official default. */
   readonly options: OptionTable;
-  /** Options that training at small scale sets otherwise. */
-  readonly training: Readonly<Record<string, number | string>>;
+  /** What a run at small scale sets otherwise than the reference recipe, `methodOptions` among it. */
+  readonly training: TrainingDefaults;
   /** Widths of the head after the encoder's, at small scale. */
   readonly widths: readonly number[];
   /** What is watched of its embedding, and what helps when that is ill. */

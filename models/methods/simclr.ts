@@ -44,7 +44,8 @@ export function simclr(za: Tensor, zb: Tensor, given: SimCLROptions = {}): SimCL
   checkViews(za, zb, 'simclr');
   checkNumber('simclr: temperature', temperature, LEAST_TEMPERATURE);
   checkChoice('simclr: dialect', dialect, simclrDialects);
-  const [a, b] = [normalize(za), normalize(zb)];
+  // TensorFlow's l2_normalize: its 1e-12 is the least of the squared length.
+  const [a, b] = [normalize(za, -1, 1e-6), normalize(zb, -1, 1e-6)];
   const rows = concat([a, b]);
   const others = eye(rows.shape[0]!).where(-Infinity, gram(rows).div(temperature));
   // Both views of an image have the same positive, so the mean over n rows is that over 2n.

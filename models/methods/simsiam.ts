@@ -1,9 +1,10 @@
-import { stopGradient as constant, type Tensor } from '../../engine/index.ts';
-import { checkList, options } from '../../engine/internal.ts';
+import type { Tensor } from '../../engine/index.ts';
+import { options } from '../../engine/internal.ts';
+import { cosineSimilarity } from '../nn/functional.ts';
 import { BatchNorm1d } from '../nn/layers.ts';
 import { Sequential } from '../nn/module.ts';
 import { type Encoder, MLP } from '../nn/networks.ts';
-import { crossCosine, type Pair } from './crossCosine.ts';
+import { crossed, type Pair } from './crossed.ts';
 import { type LearnedGroup, Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
 import { choice, number, type OptionValues } from './options.ts';
 
@@ -14,15 +15,15 @@ export interface SimSiamOptions {
 
 /**
  * SimSiam of two views' predictions p and projections z, all [n, d]: −½(cos(p₁, sg z₂) + cos(p₂, sg z₁)), mean over samples; in [−1, 1]. The
- * targets are constants (sg): `stopGradient: false` lets the gradient through, and what is learned collapses.
+ * targets are constants (sg): `stopGradient: false` lets the gradient through, and what is learned collapses. Rows shorter than 1e-8 count as
+ * that long, as PyTorch's `CosineSimilarity` has it.
  * (X. Chen & K. He, CVPR 2021, Eq. 1–4; facebookresearch/simsiam:main_simsiam.py)
  * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for an option that is unknown.
  */
 export function simsiam(predictions: Pair, projections: Pair, given: SimSiamOptions = {}): { readonly loss: Tensor } {
   const { stopGradient } = options('simsiam', given, { stopGradient: true });
-  checkList('simsiam: two views', projections);
-  const targets = stopGradient ? (projections.map((z) => constant(z)) as unknown as Pair) : projections;
-  return { loss: crossCosine('simsiam', predictions, targets).mul(-0.5) };
+  const cosine = (p: Tensor, z: Tensor): Tensor => cosineSimilarity(p, stopGradient ? z.stopGradient() : z, 1e-8);
+  return { loss: crossed('simsiam', predictions, projections, cosine).mul(-0.5) };
 }
 
 const table = {

@@ -100,7 +100,7 @@ export const wmseMethod = () =>
       epsilon: number(0, 'share of the identity in the covariance', { most: 1 }),
       whitening: choice(whiteningNames, 'cholesky', 'how'),
     },
-    training: { subBatch: 128 },
+    training: { methodOptions: { subBatch: 128 } },
     widths: [1024, 32],
     advice: {
       // What is compared is whitened: the embedding itself may have any scale, and its dimensions any correlation.

@@ -104,7 +104,7 @@ export function completed(config: TrainingConfig): TrainingConfig {
   return { ...config, ...unnamed, ...config };
 }
 
-/** A configuration with the reference recipe's values for what is not named: see docs/models.md. */
+/** A configuration with the method's values at small scale for what is not named, and else the reference recipe's: see docs/models.md. */
 export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingConfig {
   checkNames('trainingConfig', given, fields);
   const method = methodNamed(given.method ?? 'vicreg');
@@ -122,8 +122,9 @@ export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingCon
     ...unnamed,
     warmup: 0.1,
     seed: 0,
+    ...method.training,
     ...given,
-    methodOptions: { ...method.training, ...given.methodOptions },
+    methodOptions: { ...method.training.methodOptions, ...given.methodOptions },
   };
   checkConfig(config);
   return config;

@@ -4,12 +4,14 @@ import {
   barlowTwins,
   type Learner,
   type Method,
+  type MethodName,
   methodNamed,
   methods,
   rankMe,
   SmallConvNet,
   type Step,
   simclr,
+  trainingConfig,
   vicreg,
   wmse,
 } from '../../../models/index.ts';
@@ -45,7 +47,7 @@ function stepOf(method: Method, options: Readonly<Record<string, unknown>> = {})
 
 describe.each(Object.entries(methods))('%s', (name, method) => {
   it('learns from a step: the parts it names, and gradients for all that it learns', async () => {
-    const learner = learnerOf(method, method.training['subBatch'] ? { subBatch: 16 } : {});
+    const learner = learnerOf(method, method.training.methodOptions?.['subBatch'] ? { subBatch: 16 } : {});
     const { loss, parts, embedding } = learner.step(stepOf(method));
     expect(Object.keys(parts)).toEqual([...method.parts]);
     expect(embedding.shape).toEqual([16, 8]);
@@ -78,7 +80,7 @@ describe.each(Object.entries(methods))('%s', (name, method) => {
       for (const value of wrong) expectError(() => method.checkOptions({ [option]: value }), 'argument', new RegExp(option));
     }
     expect(methodNamed(name)).toBe(method);
-    method.checkOptions(method.training);
+    expect(trainingConfig({ method: name as MethodName })).toMatchObject({ widths: method.widths, ...method.training });
   });
 });
 
