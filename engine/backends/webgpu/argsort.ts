@@ -1,6 +1,6 @@
 import type { View } from '../../compiler/plan.ts';
 import type { DType } from '../../dtype.ts';
-import { contiguousStrides, sizeOf } from '../../shape.ts';
+import { sizeOf } from '../../shape.ts';
 import { type Context, coordinateStatements, type Emitter, placeOf, type Shader, THREADS, Views } from './shader.ts';
 
 /** How many sorted runs are merged into one at a time. */
@@ -19,13 +19,9 @@ export const argsort: Emitter<'argsort'> = ({ descending, inputs: [from], output
  * The key is the function {@link sortKey} writes.
  */
 export function sorted(from: View, to: View, key: string, context: Context): Shader[] {
-  if (sizeOf(to.shape) === 0) return [];
   const length = to.shape.at(-1)!;
   const longest = Math.min(LONGEST, 2 ** Math.floor(Math.log2(context.gpu.workgroupBytes / BYTES)));
-  const temporary = (): View => {
-    const buffer = context.temporary('i32', sizeOf(to.shape));
-    return { buffer, dtype: 'i32', shape: to.shape, strides: contiguousStrides(to.shape), offset: 0 };
-  };
+  const temporary = (): View => context.temporary('i32', to.shape);
   const done: Runs = { keys: null, positions: to };
   let runs: Runs = length <= longest ? done : { keys: temporary(), positions: temporary() };
   const stages = [sortedRuns(from, runs, key, longest, context)];
@@ -93,7 +89,7 @@ let count = min(${rows} - firstRow, ${rowsTogether}) * length;
 ${each(`let row = firstRow + e / length;
 let i = piece + e % length;
 ${rowStatements(from)}
-sortKeys[e] = sortKey(${views.load(from, placeOf(from, coordinates(from)))});
+sortKeys[e] = sortKey(${views.load(from, coordinates(from))});
 sortPositions[e] = i;`)}
 workgroupBarrier();
 var now = 0;

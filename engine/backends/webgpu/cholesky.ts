@@ -1,5 +1,5 @@
 import { literal } from './expressions.ts';
-import { type Emitter, placeOf, type Shader, Views } from './shader.ts';
+import { type Emitter, type Shader, Views } from './shader.ts';
 
 /** Threads of a workgroup along each side of a square, and columns of a panel. */
 const PANEL = 16;
@@ -12,12 +12,11 @@ const PITCH = TILE + 1;
 /** A workgroup for each matrix: in its memory where it is small, else in the output, panel by panel. */
 export const cholesky: Emitter<'cholesky'> = ({ inputs: [from], outputs: [to] }, context) => {
   const [batch = 0, size = 0] = to!.shape;
-  if (batch * size === 0) return [];
   const views = new Views(context, [from!], [to!]);
   const place: Place = {
-    input: (row, column) => views.load(from!, placeOf(from!, ['group', row, column])),
-    load: (row, column) => views.load(to!, placeOf(to!, ['group', row, column])),
-    store: (row, column, value) => views.store(to!, placeOf(to!, ['group', row, column]), value),
+    input: (row, column) => views.load(from!, ['group', row, column]),
+    load: (row, column) => views.load(to!, ['group', row, column]),
+    store: (row, column, value) => views.store(to!, ['group', row, column], value),
   };
   const { declarations, workgroupBytes, body } = bytesOf(size) <= context.gpu.workgroupBytes ? small(size, place) : large(size, place);
   const statements = `let across = thread % ${PANEL};

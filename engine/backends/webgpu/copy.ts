@@ -1,3 +1,4 @@
+import { contiguous } from '../../compiler/layout.ts';
 import type { MapKernel, Program, View } from '../../compiler/plan.ts';
 import { map } from './map.ts';
 import type { Emitter } from './shader.ts';
@@ -22,5 +23,5 @@ function fillMap({ buffer, dtype }: View, value: number, length: number): MapKer
     registers: 0,
     results: [0],
   };
-  return { kind: 'map', shape: [length], program, inputs: [], outputs: [{ buffer, dtype, shape: [length], strides: [1], offset: 0 }] };
+  return { kind: 'map', shape: [length], program, inputs: [], outputs: [{ buffer, dtype, ...contiguous([length]) }] };
 }

@@ -1,7 +1,6 @@
 import type { View } from '../../compiler/plan.ts';
-import { contiguousStrides } from '../../shape.ts';
 import { literal } from './expressions.ts';
-import { type Context, type Emitter, placeOf, Views } from './shader.ts';
+import { type Context, type Emitter, Views } from './shader.ts';
 
 /** After which a matrix is taken as it is: several times what has ever been seen to be needed. */
 const MOST_SWEEPS = 30;
@@ -19,7 +18,6 @@ const ALIKE = 2 ** -18;
  */
 export const eigh: Emitter<'eigh'> = ({ inputs: [from], outputs: [to] }, context) => {
   const [batch = 0, , size = 0] = to!.shape;
-  if (batch * size === 0) return [];
   const threads = size <= 32 ? 64 : Math.min(size <= 64 ? 256 : 1024, context.gpu.threads);
   // One without a partner gets one that is zero.
   const even = size + (size % 2);
@@ -28,11 +26,11 @@ export const eigh: Emitter<'eigh'> = ({ inputs: [from], outputs: [to] }, context
   const views = new Views(context, [from!], matrices.flatMap(({ view }) => view ?? []).concat(to!));
   const [matrix, vectors] = matrices.map(({ name, view }) => (row: string, column: string) => {
     if (view === null) return `${name}[(${row}) * ${even} + ${column}]`;
-    return views.load(view, placeOf(view, ['group', `(${row})`, column]));
+    return views.load(view, ['group', `(${row})`, column]);
   }) as [Element, Element];
   const inStorage = matrices.some(({ view }) => view !== null);
   const each = (count: string | number, statements: string) => `for (var e = thread; e < ${count}; e += ${threads}) {\n${statements}\n}`;
-  const result = (row: string, column: string, value: string) => views.store(to!, placeOf(to!, ['group', row, column]), value);
+  const result = (row: string, column: string, value: string) => views.store(to!, ['group', row, column], value);
   const barrier = `${inStorage ? 'storageBarrier();\n' : ''}workgroupBarrier();`;
   const body = `if (thread == 0) {
   atomicStore(&largestBits, 0u);
@@ -43,7 +41,7 @@ ${each(
   size * size,
   `let row = e / ${size};
 let column = e % ${size};
-if (column <= row) { atomicMax(&largestBits, bitcast<u32>(${views.load(from!, placeOf(from!, ['group', 'row', 'column']))}) & 0x7fffffffu); }`,
+if (column <= row) { atomicMax(&largestBits, bitcast<u32>(${views.load(from!, ['group', 'row', 'column'])}) & 0x7fffffffu); }`,
 )}
 workgroupBarrier();
 if (thread == 0) { magnitude = atomicLoad(&largestBits); }
@@ -62,7 +60,7 @@ ${each(
   `let row = e / ${even};
 let column = e % ${even};
 var value = 0.0;
-if (max(row, column) < ${size}) { value = ${views.load(from!, placeOf(from!, ['group', 'max(row, column)', 'min(row, column)']))}; }
+if (max(row, column) < ${size}) { value = ${views.load(from!, ['group', 'max(row, column)', 'min(row, column)'])}; }
 ${matrix('row', 'column')} = value * unscale.x * unscale.y;
 ${vectors('row', 'column')} = select(0.0, 1.0, row == column);`,
 )}
@@ -183,9 +181,6 @@ function squares(batch: number, side: number, taken: number, context: Context): 
   let room = context.gpu.workgroupBytes - taken - 16;
   return ['matrix', 'vectors'].map((name) => {
     room -= 4 * side * side;
-    if (room >= 0) return { name, view: null };
-    const shape = [batch, side, side];
-    const buffer = context.temporary('f32', batch * side * side);
-    return { name, view: { buffer, dtype: 'f32', shape, strides: contiguousStrides(shape), offset: 0 } };
+    return { name, view: room >= 0 ? null : context.temporary('f32', [batch, side, side]) };
   });
 }

@@ -1,5 +1,7 @@
+import { contiguous } from '../../compiler/layout.ts';
 import type { BufferSpec, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { type DType, dtypes } from '../../dtype.ts';
+import { sizeOf } from '../../shape.ts';
 import { argsort } from './argsort.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
@@ -85,7 +87,10 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
   const context: Context = {
     plan,
     gpu,
-    temporary: (dtype, length) => buffers.push({ kind: 'scratch', bytes: bytesOf(dtype, length) }) - 1,
+    temporary: (dtype, shape) => {
+      const buffer = buffers.push({ kind: 'scratch', bytes: bytesOf(dtype, sizeOf(shape)) }) - 1;
+      return { buffer, dtype, ...contiguous(shape) };
+    },
     placeOf: (buffer) => {
       const offset = shared.get(buffer);
       const half = halves[buffer] ?? false;
@@ -97,7 +102,9 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
 }
 
 function emit<K extends KernelKind>(kernel: KernelOf<K>, context: Context): Shader[] {
-  const { kind, inputs } = kernel;
+  const { kind, inputs, outputs } = kernel;
+  // A copy may fill a buffer of which its window is no part.
+  if (kind !== 'copy' && outputs.every(({ shape }) => sizeOf(shape) === 0)) return [];
   if (kind !== 'reduce')
     checkCounts(
       kind,

@@ -1,7 +1,6 @@
 import type { GridSampleKernel } from '../../compiler/plan.ts';
-import { sizeOf } from '../../shape.ts';
 import { literal } from './expressions.ts';
-import { coordinateStatements, type Emitter, placeOf, THREADS, Views } from './shader.ts';
+import { type Emitter, Views } from './shader.ts';
 
 /** A thread for each pixel of each channel. */
 export const gridSample: Emitter<'gridSample'> = (kernel, context) => {
@@ -9,20 +8,15 @@ export const gridSample: Emitter<'gridSample'> = (kernel, context) => {
     inputs: [image, grid],
     outputs: [out],
   } = kernel;
-  const size = sizeOf(out!.shape);
-  if (size === 0) return [];
   const views = new Views(context, [image!, grid!], [out!]);
   const [, , height = 0, width = 0] = image!.shape;
-  const coordinate = (which: '0' | '1') => views.load(grid!, placeOf(grid!, ['n', 'y', 'x', which]));
+  const coordinate = (which: '0' | '1') => views.load(grid!, ['n', 'y', 'x', which]);
   // Both are compared as floats: those far outside are no i32.
   const corner = (row: string, column: string, weight: string) =>
     `if (${row} >= 0.0 && ${row} < ${height}.0 && ${column} >= 0.0 && ${column} < ${width}.0) {
-  sum += ${weight} * ${views.load(image!, placeOf(image!, ['n', 'c', `i32(${row})`, `i32(${column})`]))};
+  sum += ${weight} * ${views.load(image!, ['n', 'c', `i32(${row})`, `i32(${column})`])};
 }`;
-  const body = `let i = group * ${THREADS} + thread;
-if (i >= ${size}) { return; }
-${coordinateStatements('i', out!.shape, ['n', 'c', 'y', 'x'])}
-let column = ${coordinate('0')};
+  const body = `let column = ${coordinate('0')};
 let row = ${coordinate('1')};
 let u = ${pixel(kernel, 'row', height)};
 let v = ${pixel(kernel, 'column', width)};
@@ -36,8 +30,8 @@ ${corner('top', '(left + 1.0)', '(1.0 - below) * right')}
 ${corner('(top + 1.0)', 'left', 'below * (1.0 - right)')}
 ${corner('(top + 1.0)', '(left + 1.0)', 'below * right')}
 if (${nowhere(kernel, 'row', height)} || ${nowhere(kernel, 'column', width)}) { sum = ${literal(Number.NaN, 'f32')}; }
-${views.store(out!, placeOf(out!, ['n', 'c', 'y', 'x']), 'sum')}`;
-  return [views.shader({ name: 'gridSample', groups: Math.ceil(size / THREADS), body })];
+${views.store(out!, ['n', 'c', 'y', 'x'], 'sum')}`;
+  return [views.forEach(out!.shape, ['n', 'c', 'y', 'x'], { name: 'gridSample', body })];
 };
 
 /** From −1…1 to pixels: with the corner pixels' centres at ±1, or their outer edges. */

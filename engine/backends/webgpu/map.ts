@@ -1,6 +1,6 @@
 import { sizeOf } from '../../shape.ts';
 import { programStatements } from './expressions.ts';
-import { type Emitter, placeStatements, THREADS, Views } from './shader.ts';
+import { type Emitter, placeStatements, Views } from './shader.ts';
 
 /** From this size on, threads have several elements: GPUs take time to start workgroups. */
 const LARGE = 1 << 19;
@@ -19,12 +19,7 @@ export const map: Emitter<'map'> = ({ shape, program, inputs, outputs }, context
     placeStatements('i', outputs, 'to'),
     ...outputs.map((view, k) => views.store(view, `to${k}`, `v${program.results[k]}`)),
   ].join('\n');
-  if (context.gpu.software || size < LARGE) {
-    const body = `let i = group * ${THREADS} + thread;
-if (i >= ${size}) { return; }
-${element}`;
-    return [views.shader({ name: 'map', groups: Math.ceil(size / THREADS), body })];
-  }
+  if (context.gpu.software || size < LARGE) return [views.forEach([size], [], { name: 'map', body: element })];
   const body = `for (var each = 0; each < ${EACH}; each++) {
 let i = (group * ${EACH} + each) * ${MANY_THREADS} + thread;
 if (i < ${size}) {

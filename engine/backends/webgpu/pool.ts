@@ -1,7 +1,6 @@
 import type { PoolKernel } from '../../compiler/plan.ts';
-import { sizeOf } from '../../shape.ts';
 import { literal } from './expressions.ts';
-import { coordinateStatements, type Emitter, placeOf, THREADS, Views } from './shader.ts';
+import { type Emitter, Views } from './shader.ts';
 
 /** What a thread begins with, does with each `value` at row `v` and column `u`, and stores. */
 interface Mode {
@@ -34,8 +33,6 @@ var place = -1;`,
 
 /** A thread for each element: it visits the pixels of its window or, transposed, the windows that its pixel is in. */
 export const pool: Emitter<'pool'> = ({ mode, kernel, stride, padding, inputs: [from], outputs: [to] }, context) => {
-  const size = sizeOf(to!.shape);
-  if (size === 0) return [];
   const views = new Views(context, [from!], [to!]);
   const { start, step, result } = modes[mode];
   const [, , height = 0, width = 0] = from!.shape;
@@ -52,18 +49,15 @@ export const pool: Emitter<'pool'> = ({ mode, kernel, stride, padding, inputs: [
         ];
   const [top, bottom] = range('y', 0, height);
   const [left, right] = range('x', 1, width);
-  const body = `let i = group * ${THREADS} + thread;
-if (i >= ${size}) { return; }
-${coordinateStatements('i', to!.shape, ['n', 'c', 'y', 'x'])}
-let bottom = ${bottom};
+  const body = `let bottom = ${bottom};
 let right = ${right};
 ${start}
 for (var v = ${top}; v < bottom; v++) {
   for (var u = ${left}; u < right; u++) {
-    let value = ${views.load(from!, placeOf(from!, ['n', 'c', 'v', 'u']))};
+    let value = ${views.load(from!, ['n', 'c', 'v', 'u'])};
 ${step(width)}
   }
 }
-${views.store(to!, placeOf(to!, ['n', 'c', 'y', 'x']), result)}`;
-  return [views.shader({ name: 'pool', groups: Math.ceil(size / THREADS), body })];
+${views.store(to!, ['n', 'c', 'y', 'x'], result)}`;
+  return [views.forEach(to!.shape, ['n', 'c', 'y', 'x'], { name: 'pool', body })];
 };

@@ -2,12 +2,13 @@
  * Matrix products, and whatever is one by index functions. A workgroup makes a tile of the result, in one of three ways (see tileLoops.ts and
  * matrixLoop.ts). Where tiles are too few for a GPU, the inner axis is cut, and a second stage adds up the parts in their order: the bits do not depend on timing.
  */
+
+import { contiguous } from '../../compiler/layout.ts';
 import type { Program, View } from '../../compiler/plan.ts';
-import { contiguousStrides } from '../../shape.ts';
 import { programStatements } from './expressions.ts';
 import type { Factor } from './factor.ts';
 import { matrixLoop } from './matrixLoop.ts';
-import { type Context, checkCounts, type Gpu, placeOf, placeStatements, type Shader, THREADS, Views } from './shader.ts';
+import { type Context, checkCounts, type Gpu, placeOf, placeStatements, type Shader, Views } from './shader.ts';
 import { cutProduct, type Tile, threadsOf, workgroupBytesOf } from './tile.ts';
 import { directLoop, workgroupLoop } from './tileLoops.ts';
 
@@ -32,7 +33,6 @@ export interface Product {
 
 export function productStages(product: Product, context: Context): Shader[] {
   const { name, batch, rows, columns, inner, left, right, out, others, besides = false } = product;
-  if (batch * rows * columns === 0) return [];
   checkCounts(name, [inner]);
   const { tile, splits, chunk } = cutProduct(batch, rows, columns, inner, context.gpu);
   const threads = threadsOf(tile);
@@ -47,25 +47,21 @@ export function productStages(product: Product, context: Context): Shader[] {
     ];
   }
   const size = batch * rows * columns;
-  const buffer = context.temporary('f32', splits * size);
-  const partial: View = { buffer, dtype: 'f32', shape: [splits, size], strides: [size, 1], offset: 0 };
+  const partial = context.temporary('f32', [splits, size]);
   const first = new Views(context, [left.view, right.view], [partial]);
   const keep = `fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
 ${beyond(product, tile)}
-${first.store(partial, `part * ${size} + (batch * ${rows} + row) * ${columns} + column`, 'total')}
+${first.store(partial, ['part', `(batch * ${rows} + row) * ${columns} + column`], 'total')}
 }`;
   const loop = loops[tile.how](product, tile, first, context.gpu);
   const second = new Views(context, [partial, ...others], [out]);
-  const add = `let at = group * ${THREADS} + thread;
-if (at >= ${size}) { return; }
-var total = 0.0;
-for (var part = 0; part < ${splits}; part++) { total += ${second.load(partial, `part * ${size} + at`)}; }
-finish(0, at / ${rows * columns}, at / ${columns} % ${rows}, at % ${columns}, total);`;
+  const add = `var total = 0.0;
+for (var part = 0; part < ${splits}; part++) { total += ${second.load(partial, ['part', 'i'])}; }
+finish(0, batch, row, column, total);`;
   return [
     first.shader({ ...shape, declarations: { ...loop.declarations, finish: keep }, body: tileBody(product, tile, loop, chunk, splits) }),
-    second.shader({
+    second.forEach([batch, rows, columns], ['batch', 'row', 'column'], {
       name: `${name}Sum`,
-      groups: Math.ceil(size / THREADS),
       declarations: { finish: finishing(product, second, '') },
       body: add,
       besides,
@@ -81,9 +77,8 @@ function beyond({ rows, columns }: Product, tile: Tile): string {
 
 /** A function that does what is left to do with an element, and stores it. */
 function finishing({ out, others, epilogue, coordinates: { statements, names } }: Product, views: Views, guard: string): string {
-  const contiguous = { ...out, offset: 0, strides: contiguousStrides(out.shape) };
   const finish = epilogue && [
-    `let i = ${placeOf(contiguous, names)};`,
+    `let i = ${placeOf(contiguous(out.shape), names)};`,
     placeStatements('i', others, 'from'),
     ...others.map((view, k) => `let v${k} = ${view.buffer === out.buffer ? 'total' : views.load(view, `from${k}`)};`),
     programStatements(epilogue, others).statements,
@@ -92,7 +87,7 @@ function finishing({ out, others, epilogue, coordinates: { statements, names } }
 ${guard}
 ${statements}
 ${finish?.join('\n') ?? ''}
-${views.store(out, placeOf(out, names), epilogue ? `v${epilogue.results[0]}` : 'total')}
+${views.store(out, names, epilogue ? `v${epilogue.results[0]}` : 'total')}
 }`;
 }
 

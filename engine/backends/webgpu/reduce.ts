@@ -1,7 +1,7 @@
 import type { Lane } from '../../compiler/lanes.ts';
 import type { Program, ReduceKernel, Reduction, View } from '../../compiler/plan.ts';
 import { check } from '../../errors.ts';
-import { contiguousStrides, show, sizeOf } from '../../shape.ts';
+import { show, sizeOf } from '../../shape.ts';
 import { literal, programStatements, wgslType } from './expressions.ts';
 import { BINDINGS, type Context, type Emitter, placeStatements, range, type Shader, THREADS, Views } from './shader.ts';
 
@@ -85,9 +85,7 @@ const SIDE_BY_SIDE = 32;
 export const reduce: Emitter<'reduce'> = (kernel, context) => {
   const { shape, reduced } = kernel;
   const kept = shape.length - reduced;
-  return sizeOf(shape.slice(kept)) > context.gpu.mostFolded && sizeOf(shape.slice(0, kept)) > 0
-    ? split(kernel, context)
-    : folded(kernel, context);
+  return sizeOf(shape.slice(kept)) > context.gpu.mostFolded ? split(kernel, context) : folded(kernel, context);
 };
 
 /** An axis is cut into at most so many parts, whose folds are folded again. */
@@ -118,11 +116,7 @@ function split(kernel: ReduceKernel, context: Context): Shader[] {
   const shapeOfParts = cut(shape, parts, extent);
   const partial = [...shape.slice(0, kept), parts];
   const { lanes } = programStatements(program, inputs);
-  const between = program.results.map((value): View => {
-    const dtype = wgslType(lanes[value]!);
-    const buffer = context.temporary(dtype, sizeOf(partial));
-    return { buffer, dtype, shape: partial, strides: contiguousStrides(partial), offset: 0 };
-  });
+  const between = program.results.map((value) => context.temporary(wgslType(lanes[value]!), partial));
   const views = inputs.map((view) => ({
     ...view,
     shape: shapeOfParts,
@@ -139,7 +133,6 @@ const folded: Emitter<'reduce'> = ({ shape, reduced, program, reductions, inputs
   const kept = shape.length - reduced;
   const outer = sizeOf(shape.slice(0, kept));
   const count = sizeOf(shape.slice(kept));
-  if (outer === 0) return [];
   const { statements, lanes } = programStatements(program, inputs);
   const laneOf = (k: number): Lane => lanes[program.results[k]!]!;
   const folds = reductions.map((reduction, k) => foldOf[reduction](laneOf(k)));
@@ -197,10 +190,7 @@ ${outputs.map((view, k) => views.store(view, `to${k}`, folds[k]!.result(`total.s
   }
   const chunk = Math.ceil(count / parts);
   const cut = Math.ceil(count / chunk);
-  const buffers = lanesOfParts.map((lane): View => {
-    const length = fields.filter((field) => field.lane === lane).length * cut * outer;
-    return { buffer: context.temporary(lane, length), dtype: lane, shape: [length], strides: [1], offset: 0 };
-  });
+  const buffers = lanesOfParts.map((lane) => context.temporary(lane, [fields.filter((field) => field.lane === lane).length * cut * outer]));
   /** Where a field of the part of an output is: parts of an output are far apart, outputs side by side. */
   const homeOf = ({ path, lane }: (typeof fields)[number]): { view: View; at: string } => {
     const among = fields.filter((field) => field.lane === lane).findIndex((field) => field.path === path);

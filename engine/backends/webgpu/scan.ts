@@ -1,7 +1,6 @@
 import type { ScanKernel, View } from '../../compiler/plan.ts';
-import { contiguousStrides } from '../../shape.ts';
 import { literal } from './expressions.ts';
-import { type Context, type Emitter, placeOf, type Shader, THREADS, Views } from './shader.ts';
+import { type Context, type Emitter, type Shader, THREADS, Views } from './shader.ts';
 
 /** Neighbouring elements that a thread takes one after the other. */
 const RUN = 8;
@@ -83,7 +82,6 @@ interface Target {
 }
 
 export const scan: Emitter<'scan'> = ({ fn, inputs: [x], outputs: [out] }, context) => {
-  if (out!.shape.includes(0)) return [];
   const running = runningOf(fn, x!.dtype === 'f32');
   const source: Source = { views: [x!], total: ([value = '']) => running.lift(value) };
   return scanned(running, source, { views: [out!], elements: (total) => [running.result(total)] }, context);
@@ -99,11 +97,7 @@ function scanned(running: Running, source: Source, target: Target, context: Cont
   const together = liesSideBySide(source.views[0]!) ? Math.min(SIDE_BY_SIDE, powerOf2(a * b)) : 1;
   const team = Math.min(THREADS / together, powerOf2(Math.ceil(n / RUN)));
   const chunks = Math.ceil(n / (team * RUN));
-  const kept = (): View[] =>
-    running.fields.map(({ dtype }) => {
-      const shape = [a, chunks, b];
-      return { buffer: context.temporary(dtype, a * chunks * b), dtype, shape, strides: contiguousStrides(shape), offset: 0 };
-    });
+  const kept = (): View[] => running.fields.map(({ dtype }) => context.temporary(dtype, [a, chunks, b]));
   const compose: Source['total'] = (fields) => (fields.length === 1 ? fields[0]! : `${running.type}(${fields.join(', ')})`);
   const elements: Target['elements'] = (total) => running.fields.map(({ path }) => `${total}${path}`);
 
@@ -111,10 +105,10 @@ function scanned(running: Running, source: Source, target: Target, context: Cont
   const [member, own, step] =
     together > 1 ? [`thread / ${teams}`, `thread % ${teams}`, teams] : [`thread % ${team}`, `thread / ${team}`, 1];
   const load = (views: Views, { views: from, total }: Source, at: string): string =>
-    total(from.map((view) => views.load(view, placeOf(view, ['a', at, 'b']))));
+    total(from.map((view) => views.load(view, ['a', at, 'b'])));
   const store = (views: Views, { views: to, elements: of }: Target, at: string): string =>
     of('total')
-      .map((value, k) => views.store(to[k]!, placeOf(to[k]!, ['a', at, 'b']), value))
+      .map((value, k) => views.store(to[k]!, ['a', at, 'b'], value))
       .join('\n');
   /** Leaves in `totals` what the runs up to each come to, and in `total` that of this thread; then does what `finish` says of a line that there is. */
   const shader = (name: string, views: Views, finish: string): Shader =>

@@ -1,8 +1,8 @@
 import type { View } from '../../compiler/plan.ts';
-import { contiguousStrides, sizeOf } from '../../shape.ts';
+import { sizeOf } from '../../shape.ts';
 import { sorted, sortKey } from './argsort.ts';
 import { entry } from './gather.ts';
-import { type Context, coordinateStatements, type Emitter, placeOf, type Shader, THREADS, Views } from './shader.ts';
+import { type Context, coordinateStatements, type Emitter, type Shader, THREADS, Views } from './shader.ts';
 
 /** How many indices each output looks through one by one, rather than having them sorted: any number of outputs a few, and a few outputs more. */
 const FEW = 8;
@@ -16,13 +16,10 @@ const RUN = 32;
  * ascending order. Where an output has many, on average, it finds its own. Where it has few, or none, the first of them does the work for all.
  */
 export const scatterAdd: Emitter<'scatterAdd'> = ({ inputs: [index, updates], outputs: [out] }, context) => {
-  const outputs = sizeOf(out!.shape);
-  if (outputs === 0) return [];
   const count = index!.shape[1]!;
-  if (count <= FEW || (count <= MORE && outputs * count <= LOOKS)) return [scanned(index!, updates!, out!, context)];
+  if (count <= FEW || (count <= MORE && sizeOf(out!.shape) * count <= LOOKS)) return [scanned(index!, updates!, out!, context)];
   const columns = columnsOf(index!);
-  const buffer = context.temporary('i32', sizeOf(columns.shape));
-  const order: View = { buffer, dtype: 'i32', shape: columns.shape, strides: contiguousStrides(columns.shape), offset: 0 };
+  const order = context.temporary('i32', columns.shape);
   const many = count > RUN * out!.shape[1]!;
   return [
     ...sorted(columns, order, sortKey('i32', false, entry('value', out!.shape[1]!)), context),
@@ -42,44 +39,32 @@ const declarationsOf = (out: View): Shader['declarations'] => ({
 const zeroOf = ({ dtype }: View): string => (dtype === 'f32' ? '0.0' : '0');
 
 function scanned(index: View, updates: View, out: View, context: Context): Shader {
-  const size = sizeOf(out.shape);
   const views = new Views(context, [index, updates], [out]);
   const here = ['a', 'm', 'b'];
-  const body = `let i = group * ${THREADS} + thread;
-if (i >= ${size}) { return; }
-${coordinateStatements('i', out.shape, ['a', 'n', 'b'])}
-var total = ${zeroOf(out)};
+  const body = `var total = ${zeroOf(out)};
 for (var m = 0; m < ${index.shape[1]}; m++) {
-  if (entryOf(${views.load(index, placeOf(index, here))}) == n) { total += ${views.load(updates, placeOf(updates, here))}; }
+  if (entryOf(${views.load(index, here)}) == n) { total += ${views.load(updates, here)}; }
 }
-${views.store(out, placeOf(out, ['a', 'n', 'b']), 'total')}`;
-  return views.shader({ name: 'scatterAdd', groups: Math.ceil(size / THREADS), declarations: declarationsOf(out), body });
+${views.store(out, ['a', 'n', 'b'], 'total')}`;
+  return views.forEach(out.shape, ['a', 'n', 'b'], { name: 'scatterAdd', declarations: declarationsOf(out), body });
 }
 
 type SumStage = (columns: View, order: View, updates: View, out: View, context: Context) => Shader;
 
 const zeroed: SumStage = (_columns, _order, _updates, out, context) => {
-  const size = sizeOf(out.shape);
   const views = new Views(context, [], [out]);
-  const body = `let i = group * ${THREADS} + thread;
-if (i >= ${size}) { return; }
-${coordinateStatements('i', out.shape, ['a', 'n', 'b'])}
-${views.store(out, placeOf(out, ['a', 'n', 'b']), zeroOf(out))}`;
-  return views.shader({ name: 'zeroed', groups: Math.ceil(size / THREADS), body });
+  const here = ['a', 'n', 'b'];
+  return views.forEach(out.shape, here, { name: 'zeroed', body: views.store(out, here, zeroOf(out)) });
 };
 
 /** A thread for each update: in sorted order, the first of those that go to one place adds them all. */
 const added: SumStage = (columns, order, updates, out, context) => {
-  const size = sizeOf(updates.shape);
   const [, positions] = out.shape;
   const [, count] = updates.shape;
   const views = new Views(context, [columns, order, updates], [out]);
-  const update = (j: string) => views.load(order, placeOf(order, ['a', 'b', j]));
-  const target = (m: string) => `entryOf(${views.load(columns, placeOf(columns, ['a', 'b', m]))})`;
-  const body = `let i = group * ${THREADS} + thread;
-if (i >= ${size}) { return; }
-${coordinateStatements('i', updates.shape, ['a', 'first', 'b'])}
-var m = ${update('first')};
+  const update = (j: string) => views.load(order, ['a', 'b', j]);
+  const target = (m: string) => `entryOf(${views.load(columns, ['a', 'b', m])})`;
+  const body = `var m = ${update('first')};
 let n = ${target('m')};
 if (n < 0 || n >= ${positions}) { return; }
 if (first > 0) {
@@ -89,14 +74,14 @@ if (first > 0) {
 var total = ${zeroOf(out)};
 var j = first;
 loop {
-  total += ${views.load(updates, placeOf(updates, ['a', 'm', 'b']))};
+  total += ${views.load(updates, ['a', 'm', 'b'])};
   j++;
   if (j == ${count}) { break; }
   m = ${update('j')};
   if (${target('m')} != n) { break; }
 }
-${views.store(out, placeOf(out, ['a', 'n', 'b']), 'total')}`;
-  return views.shader({ name: 'added', groups: Math.ceil(size / THREADS), declarations: declarationsOf(out), body });
+${views.store(out, ['a', 'n', 'b'], 'total')}`;
+  return views.forEach(updates.shape, ['a', 'first', 'b'], { name: 'added', declarations: declarationsOf(out), body });
 };
 
 /** Each output has a team of threads that take turns with its updates; then the team's halves merge, always in the same order. */
@@ -106,7 +91,7 @@ const summed: SumStage = (columns, order, updates, out, context) => {
   const team = Math.min(THREADS, 2 ** Math.ceil(Math.log2(count / out.shape[1]! / RUN)));
   const teams = THREADS / team;
   const views = new Views(context, [columns, order, updates], [out]);
-  const update = (j: string) => views.load(order, placeOf(order, ['a', 'b', j]));
+  const update = (j: string) => views.load(order, ['a', 'b', j]);
   const body = `let member = thread % ${team};
 let i = group * ${teams} + thread / ${team};
 ${coordinateStatements('i', out.shape, ['a', 'n', 'b'])}
@@ -115,7 +100,7 @@ if (i < ${size}) {
   let end = findFirst(n + 1, a, b);
   for (var j = findFirst(n, a, b) + member; j < end; j += ${team}) {
     let m = ${update('j')};
-    total += ${views.load(updates, placeOf(updates, ['a', 'm', 'b']))};
+    total += ${views.load(updates, ['a', 'm', 'b'])};
   }
 }
 sums[thread] = total;
@@ -125,7 +110,7 @@ for (var half = ${team / 2}; half > 0; half /= 2) {
   workgroupBarrier();
 }
 if (member == 0 && i < ${size}) {
-${views.store(out, placeOf(out, ['a', 'n', 'b']), 'sums[thread]')}
+${views.store(out, ['a', 'n', 'b'], 'sums[thread]')}
 }`;
   const declarations = {
     ...declarationsOf(out),
@@ -135,7 +120,7 @@ ${views.store(out, placeOf(out, ['a', 'n', 'b']), 'sums[thread]')}
   while (low < high) {
     let middle = (low + high) / 2;
     let m = ${update('middle')};
-    if (entryOf(${views.load(columns, placeOf(columns, ['a', 'b', 'm']))}) < n) { low = middle + 1; } else { high = middle; }
+    if (entryOf(${views.load(columns, ['a', 'b', 'm'])}) < n) { low = middle + 1; } else { high = middle; }
   }
   return low;
 }`,

@@ -1,7 +1,8 @@
+import type { Layout } from '../../compiler/layout.ts';
 import type { KernelKind, KernelOf, Plan, View } from '../../compiler/plan.ts';
 import type { DType } from '../../dtype.ts';
 import { check } from '../../errors.ts';
-import { contiguousStrides } from '../../shape.ts';
+import { contiguousStrides, type Shape, sizeOf } from '../../shape.ts';
 import { wgslType } from './expressions.ts';
 import type { MatrixUnit } from './tile.ts';
 
@@ -59,13 +60,13 @@ export interface Gpu {
 export interface Context {
   readonly plan: Plan;
   readonly gpu: Gpu;
-  /** A new buffer for what one stage of a kernel leaves to the next: of this many elements, with any values in it. */
-  temporary(dtype: DType, length: number): number;
+  /** A new buffer for what one stage of a kernel leaves to the next, as a view of all of it: with any values in it. */
+  temporary(dtype: DType, shape: Shape): View;
   /** Where a buffer lies: small ones share memory. The offset is in elements; `half` ones are 16-bit floats. */
   placeOf(buffer: number): { readonly memory: number; readonly offset: number; readonly half: boolean };
 }
 
-/** The stages of a kernel, in the order in which they run. */
+/** The stages of a kernel that has something to write, in the order in which they run. */
 export type Emitter<K extends KernelKind> = (kernel: KernelOf<K>, context: Context) => Shader[];
 
 export const THREADS = 64;
@@ -117,8 +118,21 @@ export class Views {
     return { declarations: {}, threads: THREADS, workgroupBytes: 0, besides: false, bindings, reads, writes, ...parts };
   }
 
-  /** An expression for the element at `place`: a f32, or a i32. */
-  load(view: View, place: string): string {
+  /** A shader with a thread for each element of this shape: `body` is about its row-major position `i`, and its coordinates by these names. */
+  forEach(shape: Shape, coordinates: readonly string[], { body, ...parts }: Pick<Shader, 'name' | 'body'> & Partial<Shader>): Shader {
+    const size = sizeOf(shape);
+    return this.shader({
+      ...parts,
+      groups: Math.ceil(size / THREADS),
+      body: `let i = group * ${THREADS} + thread;
+if (i >= ${size}) { return; }
+${coordinateStatements('i', shape, coordinates)}
+${body}`,
+    });
+  }
+
+  /** An expression for the element at a place, or of these coordinates: a f32, or a i32. */
+  load(view: View, place: Place): string {
     const { name, at, written, half } = this.#locate(view, place);
     if (half) return `f32(${name}[${at}])`;
     if (view.dtype !== 'u8') return `${name}[${at}]`;
@@ -127,7 +141,7 @@ export class Views {
   }
 
   /** Bytes share a word with those that other threads write: theirs are kept by clearing and setting ours atomically. */
-  store(view: View, place: string, value: string): string {
+  store(view: View, place: Place, value: string): string {
     const { name, at, half } = this.#locate(view, place);
     if (half) return `${name}[${at}] = f16(${value});`;
     if (view.dtype !== 'u8') return `${name}[${at}] = ${value};`;
@@ -135,12 +149,16 @@ export class Views {
     return `atomicAnd(${word}, ~(255u << ${shift}));\natomicOr(${word}, (u32(${value}) & 255u) << ${shift});`;
   }
 
-  #locate({ buffer }: View, place: string): { name: string; at: string; written: boolean; half: boolean } {
-    const { memory, offset, half } = this.#context.placeOf(buffer);
+  #locate(view: View, to: Place): { name: string; at: string; written: boolean; half: boolean } {
+    const { memory, offset, half } = this.#context.placeOf(view.buffer);
+    const place = typeof to === 'string' ? to : placeOf(view, to);
     const binding = this.bindings.findIndex((each) => each.memory === memory);
     return { name: `b${binding}`, at: offset === 0 ? place : `${place} + ${offset}`, written: this.bindings[binding]!.written, half };
   }
 }
+
+/** An expression for where an element is in its buffer, or such for its coordinates. */
+type Place = string | readonly string[];
 
 /** Bytes are packed, four to a word. */
 const elementTypes: { readonly [D in DType]: (written: boolean) => string } = {
@@ -151,7 +169,7 @@ const elementTypes: { readonly [D in DType]: (written: boolean) => string } = {
 };
 
 /** Where an element is in its buffer, by its coordinates. */
-export function placeOf({ shape, strides, offset }: View, coordinates: readonly string[]): string {
+export function placeOf({ shape, strides, offset }: Layout, coordinates: readonly string[]): string {
   const terms = strides.flatMap((stride, axis) => {
     if (shape[axis] === 1 || stride === 0) return [];
     return [stride === 1 ? coordinates[axis]! : `${coordinates[axis]} * ${stride}`];
@@ -176,7 +194,7 @@ export function placeStatements(index: string, views: readonly View[], name: str
 }
 
 /** The place of row-major position `index` in a view: axes that lie on one line need one division. */
-function placeAt(index: string, { shape, strides, offset }: View): string {
+function placeAt(index: string, { shape, strides, offset }: Layout): string {
   const runs: { size: number; stride: number }[] = [];
   for (const [axis, size] of shape.entries()) {
     const [last, stride] = [runs.at(-1), strides[axis]!];

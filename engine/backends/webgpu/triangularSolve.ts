@@ -1,5 +1,5 @@
 import type { View } from '../../compiler/plan.ts';
-import { type Emitter, placeOf, Views } from './shader.ts';
+import { type Emitter, Views } from './shader.ts';
 
 /** Of a block, both ways: a thread for each of its elements. */
 const BLOCK = 16;
@@ -12,7 +12,6 @@ const PITCH = BLOCK + 1;
  */
 export const triangularSolve: Emitter<'triangularSolve'> = ({ lower, transpose, inputs: [a, b], outputs: [out] }, context) => {
   const [batch = 0, size = 0, columns = 0] = out!.shape;
-  if (batch * size * columns === 0) return [];
   const views = new Views(context, [a!, b!], [out!]);
   const backwards = lower === transpose;
   const turned = (view: View, axes: readonly number[]) => (backwards ? axes.reduce(reversed, view) : view);
@@ -22,7 +21,7 @@ export const triangularSolve: Emitter<'triangularSolve'> = ({ lower, transpose, 
   const [y, x] = Math.abs(left.strides[1]!) < Math.abs(left.strides[2]!) ? ['across', 'down'] : ['down', 'across'];
   const loadCoefficients = (from: string, within: string) => `coefficients[${y} * ${PITCH} + ${x}] = 0.0;
 if (start + ${y} < ${size}${within}) {
-  coefficients[${y} * ${PITCH} + ${x}] = ${views.load(left, placeOf(left, ['batch', `(start + ${y})`, `(${from} + ${x})`]))};
+  coefficients[${y} * ${PITCH} + ${x}] = ${views.load(left, ['batch', `(start + ${y})`, `(${from} + ${x})`])};
 }`;
   const body = `let batch = group / ${across};
 let across = thread % ${BLOCK};
@@ -31,11 +30,11 @@ let column = group % ${across} * ${BLOCK} + across;
 for (var start = 0; start < ${size}; start += ${BLOCK}) {
   let row = start + down;
   var rest = 0.0;
-  if (row < ${size} && column < ${columns}) { rest = ${views.load(right, placeOf(right, ['batch', 'row', 'column']))}; }
+  if (row < ${size} && column < ${columns}) { rest = ${views.load(right, ['batch', 'row', 'column'])}; }
   for (var k = 0; k < start; k += ${BLOCK}) {
 ${loadCoefficients('k', '')}
     solved[thread] = 0.0;
-    if (column < ${columns}) { solved[thread] = ${views.load(solution, placeOf(solution, ['batch', '(k + down)', 'column']))}; }
+    if (column < ${columns}) { solved[thread] = ${views.load(solution, ['batch', '(k + down)', 'column'])}; }
     workgroupBarrier();
     var part = 0.0;
     for (var j = 0; j < ${BLOCK}; j++) { part += coefficients[down * ${PITCH} + j] * solved[j * ${BLOCK} + across]; }
@@ -53,7 +52,7 @@ ${loadCoefficients('start', ` && ${x} <= ${y}`)}
     if (down > j) { rest -= coefficients[down * ${PITCH} + j] * solved[across]; }
     workgroupBarrier();
   }
-  if (row < ${size} && column < ${columns}) { ${views.store(solution, placeOf(solution, ['batch', 'row', 'column']), 'rest')} }
+  if (row < ${size} && column < ${columns}) { ${views.store(solution, ['batch', 'row', 'column'], 'rest')} }
   storageBarrier();
 }`;
   const declarations = {

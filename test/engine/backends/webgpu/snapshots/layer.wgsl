@@ -193,17 +193,20 @@ fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   b1[row * 512 + column] = v3;
 }
 
-fn gemmSum(group: i32, thread: i32) {
-  let at = group * 64 + thread;
-  if (at >= 131072) { return; }
+fn matmulSum(group: i32, thread: i32) {
+  let i = group * 64 + thread;
+  if (i >= 131072) { return; }
+  let batch = i / 131072;
+  let row = i / 512 % 256;
+  let column = i % 512;
   var total = 0.0;
-  for (var part = 0; part < 7; part++) { total += b0[part * 131072 + at]; }
-  finish(0, at / 131072, at / 512 % 256, at % 512, total);
+  for (var part = 0; part < 7; part++) { total += b0[part * 131072 + i]; }
+  finish(0, batch, row, column, total);
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let group = i32(workgroup.x + workgroup.y * 65535u);
   let thread = i32(local);
-  gemmSum(group, thread);
+  matmulSum(group, thread);
 }
