@@ -57,16 +57,23 @@ export { type SimCLRDialect, type SimCLRLoss, type SimCLROptions, simclr, simclr
 export { simsiam } from './methods/simsiam.ts';
 export { type VICRegDialect, type VICRegLoss, type VICRegOptions, vicreg, vicregDialects } from './methods/vicreg.ts';
 export { type WMSEDistance, type WMSELoss, type WMSEOptions, wmse } from './methods/wmse.ts';
+export { type EncoderName, encoders } from './nn/encoders.ts';
 export * as functional from './nn/functional.ts';
-export { deriveKey, type HostKey, type InitializeOptions, type Initializer, kaimingNormal, kaimingUniform } from './nn/initialize.ts';
+export {
+  deriveKey,
+  type HostKey,
+  type InitializeOptions,
+  type Initializer,
+  kaimingNormal,
+  kaimingUniform,
+  normal,
+} from './nn/initialize.ts';
 export { BatchNorm1d, BatchNorm2d, type BatchNormOptions, Conv2d, LayerNorm, Linear } from './nn/layers.ts';
 export { type Layer, type Mode, Module, Parameter, Sequential } from './nn/module.ts';
 export {
   Encoder,
-  type EncoderName,
   type EncoderOptions,
   Expander,
-  encoders,
   MLP,
   type MLPOptions,
   ResNet,
@@ -75,6 +82,7 @@ export {
   SmallConvNet,
 } from './nn/networks.ts';
 export { type LoadOptions, prefixesOf, readSlots, type StateDict, writeSlots } from './nn/state.ts';
+export { type TransformerName, type TransformerOptions, VisionTransformer } from './nn/transformer.ts';
 export { clipByNorm } from './optim/clip.ts';
 export { moveAverage } from './optim/ema.ts';
 export { Optimizer, type ParameterGroup, type UpdateContext, type UpdateRule } from './optim/optimizer.ts';

@@ -6,7 +6,8 @@ import { show } from '../../engine/shape.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
 import { loadDataset } from '../../models/data/node.ts';
 import { readSafetensors, withStorageErrors, writeArray } from '../../models/io/node.ts';
-import { type Encoder, type EncoderName, encoders } from '../../models/nn/networks.ts';
+import { type EncoderName, encoders, firstWeights } from '../../models/nn/encoders.ts';
+import type { Encoder } from '../../models/nn/networks.ts';
 import { prefixesOf } from '../../models/nn/state.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { backendOptions, startBackend } from '../backend.ts';
@@ -26,7 +27,11 @@ export const encoderOptions: OptionTable = {
     help: 'what the names of the weights begin with, as module.encoder_q. (found, where only one has them all)',
   },
   encoder: { type: 'string', value: Object.keys(encoders).join('|'), help: 'its architecture (what the file says; else small-conv)' },
-  stem: { type: 'string', value: 'imagenet|cifar', help: 'of a ResNet (imagenet, unless the weights have a 3×3 first layer)' },
+  stem: {
+    type: 'string',
+    value: 'imagenet|cifar',
+    help: 'first layer of a ResNet or transformer (imagenet, unless the weights have one of at most 4×4)',
+  },
   mean: {
     type: 'string',
     value: 'M,…',
@@ -71,11 +76,12 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
   const { tensors, metadata } = await readSafetensors(path);
   const architectures = Object.keys(encoders) as EncoderName[];
   const name = input.choice('encoder', architectures) ?? said(path, metadata, 'encoder', architectures) ?? 'small-conv';
-  const firstName = name === 'small-conv' ? '0.0.weight' : 'conv1.weight';
+  const firstName = firstWeights[name];
   const made = (prefix: string): Omit<LoadedEncoder, 'metadata'> & { readonly prefix: string } => {
     const first = tensors.get(prefix + firstName);
     const channels = first?.shape[1] ?? 3;
-    const stem = input.choice('stem', stems) ?? said(path, metadata, 'stem', stems) ?? (first?.shape[2] === 3 ? 'cifar' : 'imagenet');
+    const stem =
+      input.choice('stem', stems) ?? said(path, metadata, 'stem', stems) ?? ((first?.shape[2] ?? Infinity) <= 4 ? 'cifar' : 'imagenet');
     return { encoder: encoders[name]({ key: 0, inputs: channels, stem }), channels, prefix };
   };
   // The shortest that has the first layer: what the other names are is known when there is an encoder.

@@ -3,7 +3,7 @@ import { TensegrityError } from '../../engine/errors.ts';
 import { type AugmentationName, augmentations, leftOut } from '../../models/augment/index.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
 import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
-import { type EncoderName, encoders } from '../../models/nn/networks.ts';
+import { type EncoderName, encoders } from '../../models/nn/encoders.ts';
 import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from '../../models/train/config.ts';
 import { lackingLabels, trainingRankMe, unseenLabels } from '../../models/train/evaluate.ts';
 import { diagnose, type Warning } from '../../models/train/monitor.ts';
@@ -45,7 +45,11 @@ const runOptions: OptionTable = {
   ...datasetOptions,
   method: { type: 'string', value: names(methods).join('|'), help: 'the loss to train with (vicreg)' },
   encoder: { type: 'string', value: names(encoders).join('|'), help: 'the network to train (small-conv)' },
-  stem: { type: 'string', value: 'cifar|imagenet', help: 'first layer of a ResNet (cifar)' },
+  stem: {
+    type: 'string',
+    value: 'cifar|imagenet',
+    help: 'first layer: a ResNet of 3×3 or 7×7, a transformer of patches of 4×4 or 16×16 (cifar)',
+  },
   expander: { type: 'string', value: 'N-N-…', help: `widths of the head's layers (${defaultOf('widths')})` },
   augment: { type: 'string', value: names(augmentations).join('|'), help: `how views are made (${defaultOf('augmentation')})` },
   epochs: {

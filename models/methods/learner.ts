@@ -1,8 +1,9 @@
 import type { Key, Slot, Tensor } from '../../engine/index.ts';
 import type { Augmentation } from '../augment/index.ts';
+import type { EncoderName } from '../nn/encoders.ts';
 import type { HostKey, InitializeOptions } from '../nn/initialize.ts';
 import { type Mode, Module, type Parameter } from '../nn/module.ts';
-import type { Encoder, EncoderName } from '../nn/networks.ts';
+import type { Encoder } from '../nn/networks.ts';
 import type { TrainingConfig } from '../train/config.ts';
 import { type OptionTable, type OptionValues, resolveOptions } from './options.ts';
 

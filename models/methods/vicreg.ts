@@ -1,6 +1,7 @@
 import type { Tensor } from '../../engine/index.ts';
 import { check, checkChoice, options } from '../../engine/internal.ts';
-import { type EncoderName, Expander, encoders } from '../nn/networks.ts';
+import { type EncoderName, encoders } from '../nn/encoders.ts';
+import { Expander } from '../nn/networks.ts';
 import { covariance, invariance, type VarianceHinge, variance } from '../regularizers/information.ts';
 import { checkViews } from '../regularizers/statistics.ts';
 import { ofEmbeddings } from './learner.ts';

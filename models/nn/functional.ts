@@ -55,6 +55,18 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor | null): Tensor 
   return bias ? product.add(bias) : product;
 }
 
+/**
+ * softmax(q·kᵀ/√d)·v along the last two axes, for queries [..., t, d], keys [..., s, d] and values [..., s, e] → [..., t, e]. The scores, [..., t, s],
+ * are in memory. (A. Vaswani et al., NeurIPS 2017, Eq. 1; as PyTorch's of this name, without mask or dropout)
+ * @throws TensegrityError `shape` for operands that do not fit.
+ */
+export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor): Tensor {
+  checkTensors('scaledDotProductAttention', query, key, value);
+  const width = query.shape.at(-1) ?? 0;
+  // The queries are the fewest numbers to scale.
+  return matmul(matmul(query.div(Math.sqrt(width)), key.transpose()).softmax(-1), value);
+}
+
 /** Rows scaled to Euclidean length 1: x / max(‖x‖, ε) along `axis`, as PyTorch's `normalize`. A zero row stays zero. */
 export function normalize(x: Tensor, axis = -1, epsilon = 1e-12): Tensor {
   checkTensors('normalize', x);

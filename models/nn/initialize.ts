@@ -82,7 +82,7 @@ function uniform(options: InitializeOptions, shape: Shape, bound: number): HostA
 }
 
 /** Normal of mean 0, by Box and Muller (1958): √(−2 ln u)·(cos 2πv, sin 2πv) of u in (0, 1], v in [0, 1). */
-function normal(options: InitializeOptions, shape: Shape, deviation: number): HostArray {
+function drawNormal(options: InitializeOptions, shape: Shape, deviation: number): HostArray {
   return fill(options, shape, (x0, x1) => {
     const radius = deviation * Math.sqrt(-2 * Math.log(((x0 >>> 0) + 1) * 2 ** -32));
     const angle = 2 * Math.PI * (x1 >>> 0) * 2 ** -32;
@@ -125,5 +125,21 @@ export const kaimingUniform: Initializer = (shape, fans, options) => {
   return uniform(options, shape, input > 0 ? 1 / Math.sqrt(input) : 0);
 };
 
-/** torchvision's for the convolutions of ResNet: normal of deviation √(2/fan_out). (torchvision/models/resnet.py) */
-export const kaimingNormal: Initializer = (shape, fans, options) => normal(options, shape, Math.sqrt(2 / fan('output', fans)));
+/** Whether it is the bias beside a weight. @throws TensegrityError `shape`. */
+function isBias(shape: Shape): boolean {
+  checkShape(shape, 'initial values');
+  return shape.length === 1;
+}
+
+/** torchvision's for the convolutions of ResNet: normal of deviation √(2/fan_out); a bias is drawn as PyTorch's default. (torchvision/models/resnet.py) */
+export const kaimingNormal: Initializer = (shape, fans, options) =>
+  isBias(shape) ? kaimingUniform(shape, fans, options) : drawNormal(options, shape, Math.sqrt(2 / fan('output', fans)));
+
+/**
+ * Normal of mean 0 and the given deviation, and biases of 0: with .02, what transformers are drawn with. (timm/models/vision_transformer.py, whose
+ * truncation at ±2 is a hundred deviations away)
+ */
+export const normal = (deviation: number): Initializer => {
+  checkNumber('normal: the deviation', deviation, 0);
+  return (shape, _fans, options) => (isBias(shape) ? constant(shape, 0, options.dtype) : drawNormal(options, shape, deviation));
+};

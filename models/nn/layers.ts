@@ -18,9 +18,9 @@ function weightAndBias(
   { bias, initialize, ...options }: Required<WeightedOptions>,
 ): { weight: Parameter; bias: Parameter | null } {
   const fans = fansOf(shape);
-  const part = (partShape: Shape, i: number, from: Initializer): Parameter =>
-    new Parameter(from(partShape, fans, { ...options, key: deriveKey(options.key, i) }), ['weight', 'bias'][i]);
-  return { weight: part(shape, 0, initialize), bias: bias ? part([shape[0]!], 1, kaimingUniform) : null };
+  const part = (partShape: Shape, i: number): Parameter =>
+    new Parameter(initialize(partShape, fans, { ...options, key: deriveKey(options.key, i) }), ['weight', 'bias'][i]);
+  return { weight: part(shape, 0), bias: bias ? part([shape[0]!], 1) : null };
 }
 
 /** x [..., in] → x·weightᵀ + bias [..., out]; weight [out, in], bias [out]. */

@@ -258,16 +258,3 @@ export class ResNet extends Encoder {
     return [this.layer1, this.layer2, this.layer3, this.layer4].reduce((h, layer) => layer.forward(h, mode), pooled);
   }
 }
-
-/** Encoders by the name that the command and run folders use. */
-export const encoders = {
-  'small-conv': (given: ResNetOptions): Encoder => {
-    const { stem: _stem, ...own } = options('small-conv', given, { key: undefined, dtype: 'f32', inputs: 1, stem: undefined });
-    return new SmallConvNet(own);
-  },
-  resnet18: (options: ResNetOptions): Encoder => new ResNet('resnet18', options),
-  resnet34: (options: ResNetOptions): Encoder => new ResNet('resnet34', options),
-  resnet50: (options: ResNetOptions): Encoder => new ResNet('resnet50', options),
-} as const;
-
-export type EncoderName = keyof typeof encoders;

@@ -3,7 +3,8 @@ import { check, checkNames, checkNumber, checkRecord, named, shown } from '../..
 import { type AugmentationName, augmentations } from '../augment/index.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';
 import type { LearnedGroup } from '../methods/learner.ts';
-import { type EncoderName, encoders, type ResNetOptions } from '../nn/networks.ts';
+import { type EncoderName, encoders } from '../nn/encoders.ts';
+import type { ResNetOptions } from '../nn/networks.ts';
 import type { Optimizer, ParameterGroup } from '../optim/optimizer.ts';
 import { Adam, AdamW, LARS, SGD } from '../optim/rules.ts';
 

@@ -14,7 +14,7 @@ import { RunFolder } from '../../cli/runFolder.ts';
 import { jsonOf, shellWord } from '../../cli/text.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { readArray, writeArray, writeSafetensors } from '../../models/io/node.ts';
-import { encoders } from '../../models/nn/networks.ts';
+import { encoders } from '../../models/nn/encoders.ts';
 import { property } from '../support/property.ts';
 import { Call, command, fails, smallData, smallRun, succeeds, system, temporaryFolder, tensegrity } from './support.ts';
 
