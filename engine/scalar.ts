@@ -2,7 +2,7 @@
  * The scalar-op table: one row per elementwise operation.
  *
  * A row says how many operands an op takes, which element types it accepts and gives, its number in encoded
- * programs, what it costs, and its reference in double precision; its derivative, which speaks of tensors, is a column of its own in
+ * programs, what it costs, how exact it is, and its reference in double precision; its derivative, which speaks of tensors, is a column of its own in
  * ops/derivatives.ts. Tensor methods, the reference interpreter, the WASM block interpreter and the WGSL emitter are all driven by it.
  */
 import { type DType, dtypes, isFloat } from './dtype.ts';
@@ -18,12 +18,25 @@ import { type DType, dtypes, isFloat } from './dtype.ts';
  */
 export type ScalarTyping = 'same' | 'float' | 'compare' | 'bits' | 'select' | 'toFloat' | 'toInt';
 
+/**
+ * How far f32 may be from the true value, in units in the last place; ½ is the f32 nearest to it. cpu, which computes in double precision, has the nearest of every
+ * function. WGSL lets a GPU take subnormal numbers for 0; these, and what overflows on the way, are beyond what `webgpu` says.
+ */
+export interface Accuracy {
+  readonly wasm: number;
+  readonly webgpu: number;
+  /** As far as this from 0, what `webgpu` says is in units of 2⁻²³; beyond, it is the GPU's own. */
+  readonly upTo?: number;
+}
+
 export interface ScalarRow {
   readonly opcode: number;
   readonly arity: 0 | 1 | 2 | 3;
   readonly typing: ScalarTyping;
   /** Rough cost in vector instructions, for the decision to recompute or to store. */
   readonly cost: number;
+  /** How exact it is in f32, where that is not to the last bit: {@link accuracyOf}. */
+  readonly ulps?: Accuracy;
   /** The value in double precision; the cpu backend rounds it to the kernel's element type. */
   readonly reference: (a: number, b: number, c: number) => number;
   /** The value on 32-bit integers where rounding the `reference` would not give it. */
@@ -38,8 +51,10 @@ export const scalars = {
   add: { opcode: 1, arity: 2, typing: 'same', cost: 1, reference: (a, b) => a + b },
   sub: { opcode: 2, arity: 2, typing: 'same', cost: 1, reference: (a, b) => a - b },
   mul: { opcode: 3, arity: 2, typing: 'same', cost: 1, reference: (a, b) => a * b, integer: (a, b) => Math.imul(a, b) },
-  div: { opcode: 4, arity: 2, typing: 'float', cost: 3, reference: (a, b) => a / b },
-  pow: { opcode: 5, arity: 2, typing: 'float', cost: 20, reference: powReference },
+  // WGSL lets a division be off by 2.5 units, and a root be one by an inverse root, of 2.
+  div: { opcode: 4, arity: 2, typing: 'float', cost: 3, ulps: { wasm: 0.5, webgpu: 2.5 }, reference: (a, b) => a / b },
+  // webgpu's is exp2(b·log2 a), for which WGSL allows 3 + 2·|b·log2 a| units: at most 128 there.
+  pow: { opcode: 5, arity: 2, typing: 'float', cost: 20, ulps: { wasm: 0.51, webgpu: 259 }, reference: powReference },
   maximum: { opcode: 6, arity: 2, typing: 'same', cost: 1, reference: (a, b) => Math.max(a, b) },
   minimum: { opcode: 7, arity: 2, typing: 'same', cost: 1, reference: (a, b) => Math.min(a, b) },
   neg: { opcode: 8, arity: 1, typing: 'same', cost: 1, reference: (a) => -a },
@@ -50,17 +65,17 @@ export const scalars = {
   // Ties go to the even neighbour, as IEEE 754, NumPy and PyTorch have it.
   round: { opcode: 13, arity: 1, typing: 'float', cost: 1, reference: roundHalfToEven },
   trunc: { opcode: 14, arity: 1, typing: 'float', cost: 1, reference: Math.trunc },
-  sqrt: { opcode: 15, arity: 1, typing: 'float', cost: 3, reference: Math.sqrt },
-  exp: { opcode: 16, arity: 1, typing: 'float', cost: 12, reference: Math.exp },
-  expm1: { opcode: 17, arity: 1, typing: 'float', cost: 14, reference: Math.expm1 },
-  log: { opcode: 18, arity: 1, typing: 'float', cost: 12, reference: Math.log },
-  log1p: { opcode: 19, arity: 1, typing: 'float', cost: 14, reference: Math.log1p },
-  sin: { opcode: 20, arity: 1, typing: 'float', cost: 16, reference: Math.sin },
-  cos: { opcode: 21, arity: 1, typing: 'float', cost: 16, reference: Math.cos },
-  tanh: { opcode: 22, arity: 1, typing: 'float', cost: 16, reference: Math.tanh },
-  sigmoid: { opcode: 23, arity: 1, typing: 'float', cost: 16, reference: (a) => 1 / (1 + Math.exp(-a)) },
-  erf: { opcode: 24, arity: 1, typing: 'float', cost: 20, reference: erfReference },
-  erfInverse: { opcode: 25, arity: 1, typing: 'float', cost: 24, reference: erfInverseReference },
+  sqrt: { opcode: 15, arity: 1, typing: 'float', cost: 3, ulps: { wasm: 0.5, webgpu: 4.5 }, reference: Math.sqrt },
+  exp: { opcode: 16, arity: 1, typing: 'float', cost: 12, ulps: { wasm: 1, webgpu: 2 }, reference: Math.exp },
+  expm1: { opcode: 17, arity: 1, typing: 'float', cost: 14, ulps: { wasm: 1.5, webgpu: 3 }, reference: Math.expm1 },
+  log: { opcode: 18, arity: 1, typing: 'float', cost: 12, ulps: { wasm: 1, webgpu: 5 }, reference: Math.log },
+  log1p: { opcode: 19, arity: 1, typing: 'float', cost: 14, ulps: { wasm: 1.5, webgpu: 6 }, reference: Math.log1p },
+  sin: { opcode: 20, arity: 1, typing: 'float', cost: 16, ulps: { wasm: 1.5, webgpu: 10, upTo: 1e5 }, reference: Math.sin },
+  cos: { opcode: 21, arity: 1, typing: 'float', cost: 16, ulps: { wasm: 1.5, webgpu: 10, upTo: 1e5 }, reference: Math.cos },
+  tanh: { opcode: 22, arity: 1, typing: 'float', cost: 16, ulps: { wasm: 1.5, webgpu: 6 }, reference: Math.tanh },
+  sigmoid: { opcode: 23, arity: 1, typing: 'float', cost: 16, ulps: { wasm: 2.5, webgpu: 5 }, reference: (a) => 1 / (1 + Math.exp(-a)) },
+  erf: { opcode: 24, arity: 1, typing: 'float', cost: 20, ulps: { wasm: 1.25, webgpu: 6 }, reference: erfReference },
+  erfInverse: { opcode: 25, arity: 1, typing: 'float', cost: 24, ulps: { wasm: 3, webgpu: 8 }, reference: erfInverseReference },
   relu: { opcode: 26, arity: 1, typing: 'same', cost: 1, reference: (a) => (a < 0 ? 0 : a) },
   equal: { opcode: 27, arity: 2, typing: 'compare', cost: 1, reference: (a, b) => +(a === b) },
   notEqual: { opcode: 28, arity: 2, typing: 'compare', cost: 1, reference: (a, b) => +(a !== b) },
@@ -101,6 +116,13 @@ export type ScalarName = keyof typeof scalars;
 /** The row of an op, at its general type. */
 export function scalarRow(name: ScalarName): ScalarRow {
   return scalars[name];
+}
+
+const nearest: Accuracy = { wasm: 0.5, webgpu: 0.5 };
+
+/** How exact an op is in f32. */
+export function accuracyOf(name: ScalarName): Accuracy {
+  return scalarRow(name).ulps ?? nearest;
 }
 
 /** What a cast to another element type makes of a value. */

@@ -1,6 +1,6 @@
 /**
- * Transcendental functions on four f32 at once. Each is within a few units in the last place (the bounds are those of
- * `test/engine/backends/wasm/math.test.ts`) and right on ±0, ±∞, NaN and subnormals.
+ * Transcendental functions on four f32 at once. Each is as exact as the scalar table says (`ulps` in `engine/scalar.ts`), and right on ±0, ±∞, NaN
+ * and subnormals.
  * Polynomials: S. Moshier, Cephes (exp, log, sin, cos, tanh); N. Juffa (erf, erfInverse).
  */
 

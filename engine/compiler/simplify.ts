@@ -1,6 +1,6 @@
 import { type DType, dtypes, isFloat } from '../dtype.ts';
 import { type Attributes, Node, type OpName, topologicalOrder } from '../graph.ts';
-import { castValue, type ScalarName, scalarRow } from '../scalar.ts';
+import { accuracyOf, castValue, scalarRow } from '../scalar.ts';
 import { type Shape, sameShape, sizeOf } from '../shape.ts';
 import { append } from './collections.ts';
 import { attributesKey } from './key.ts';
@@ -120,36 +120,6 @@ function rewritePermute(node: Node<'permute'>, x: Node, make: Make): Node {
   return make('permute', x.inputs, { axes: axes.map((axis) => outer[axis]!) }, node.shape, node.dtype);
 }
 
-/** Ops whose result in double precision, rounded, is the correctly rounded one in single: constants may be folded. */
-const exactlyRounded: ReadonlySet<ScalarName> = new Set<ScalarName>([
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'maximum',
-  'minimum',
-  'neg',
-  'abs',
-  'sign',
-  'floor',
-  'ceil',
-  'round',
-  'trunc',
-  'sqrt',
-  'relu',
-  'equal',
-  'notEqual',
-  'less',
-  'lessEqual',
-  'where',
-  'bitwiseAnd',
-  'bitwiseOr',
-  'bitwiseXor',
-  'shiftLeft',
-  'shiftRight',
-  'remainder',
-]);
-
 function constantOf(node: Node | undefined): number | null {
   return node?.is('full') ? node.attributes.value : null;
 }
@@ -159,7 +129,8 @@ function rewriteScalar(node: Node<'scalar'>, make: Make): Node {
   const [x, y, z] = node.inputs;
   const [a, b, c] = [constantOf(x), constantOf(y), constantOf(z)];
   const row = scalarRow(fn);
-  if (exactlyRounded.has(fn) && node.inputs.every((input) => input.op === 'full')) {
+  // Rounded once from double precision, as kernels have it where they have the nearest f32.
+  if (accuracyOf(fn).wasm === 0.5 && node.inputs.every((input) => input.op === 'full')) {
     const evaluate = !isFloat(node.inputs.at(-1)!.dtype) && row.integer ? row.integer : row.reference;
     return make('full', [], { value: dtypes[node.dtype].round(evaluate(a ?? 0, b ?? 0, c ?? 0)) }, node.shape, node.dtype);
   }

@@ -1,5 +1,6 @@
 /** Arrays as tests make and compare them. */
 import { type DType, dtypes, type HostArray } from '../../engine/dtype.ts';
+import { accuracyOf, type ScalarName } from '../../engine/scalar.ts';
 import { sizeOf } from '../../engine/shape.ts';
 
 /** Elements of a shape, rounded to their type. */
@@ -26,4 +27,16 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
     worst = Math.max(worst, difference);
   }
   return worst === 0 ? 0 : worst / scale;
+}
+
+/**
+ * The largest error, relative to the f32 nearest to the true value, of functions computed one after another: their errors add, and that f32 is half a
+ * unit off itself. One that gives this very f32 has none.
+ */
+export function toleranceOf(...functions: readonly ScalarName[]): { readonly f32: number; readonly webgpu: number } {
+  const relative = (backend: 'wasm' | 'webgpu'): number => {
+    const units = functions.reduce((sum, name) => sum + accuracyOf(name)[backend], 0);
+    return units > 0.5 ? (units + 0.5) * 2 ** -23 : 0;
+  };
+  return { f32: relative('wasm'), webgpu: relative('webgpu') };
 }

@@ -1,6 +1,6 @@
 /**
  * Functions that programs call and WGSL lacks, or defines too loosely: its `log`, `sin` and `tanh` may be off by 2⁻¹¹ to 2⁻²¹
- * absolutely, its `min` and `max` may drop a NaN. All of f32, to a few units in the last place.
+ * absolutely, its `min` and `max` may drop a NaN. All of f32, as exact as the scalar table says (`ulps`).
  */
 const functions = {
   // A call is no constant expression, so bits that are NaN or ±∞ are allowed here, as in a literal they are not.

@@ -54,9 +54,6 @@ export function opCase(
   return { name, draw, gradient, specials, tolerance: { f32, webgpu, of }, gradientTolerance, heavy };
 }
 
-/** Units in the last place that WGSL lets an operation be off ("Accuracy of Expressions" in its specification), as a relative error. */
-export const ulps = (count: number): number => count * 2 ** -23;
-
 export const input = (dimensions: Shape, domain: Domain, repeats = true): Input => ({ shape: dimensions, domain, repeats });
 export const integers = (dimensions: Shape, domain: Domain, dtype: 'i32' | 'u8' = 'i32'): Input => ({
   shape: dimensions,

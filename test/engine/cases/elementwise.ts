@@ -1,13 +1,18 @@
 /** Cases of elementwise functions. */
 import fc from 'fast-check';
 import type { Tensor } from '../../../engine/index.ts';
+import { type ScalarName, scalars } from '../../../engine/scalar.ts';
 import { broadcastShapes } from '../../../engine/shape.ts';
 import { broadcastable, broadcastPair, type Domain, domains, generator, type Scale, shape } from '../draws.ts';
 import { elementwise, erf } from '../naive.ts';
-import { all, type Drawn, input, integers, noHuge, type OpCase, type Options, opCase, ulps } from './case.ts';
+import { toleranceOf } from '../values.ts';
+import { all, type Drawn, input, integers, noHuge, type OpCase, type Options, opCase } from './case.ts';
 
 type UnaryMethod = { [K in keyof Tensor]: Tensor[K] extends () => Tensor ? K : never }[keyof Tensor];
 type BinaryMethod = { [K in keyof Tensor]: Tensor[K] extends (other: Tensor | number) => Tensor ? K : never }[keyof Tensor];
+
+/** What a row of the scalar table promises of its method. */
+const promised = (name: string): Options => (Object.hasOwn(scalars, name) ? toleranceOf(name as ScalarName) : {});
 
 function unary(name: UnaryMethod, f: (x: number) => number, domain: Domain, options: Options = {}): OpCase {
   const draw = (scale: Scale) =>
@@ -18,7 +23,7 @@ function unary(name: UnaryMethod, f: (x: number) => number, domain: Domain, opti
         naive: elementwise(f as (...x: number[]) => number),
       }),
     );
-  return opCase(name, draw, { specials: all, ...options });
+  return opCase(name, draw, { specials: all, ...promised(name), ...options });
 }
 
 function binary(
@@ -39,7 +44,7 @@ function binary(
         naive: elementwise(f as (...x: number[]) => number),
       };
     });
-  return opCase(name, draw, { specials: all, ...options });
+  return opCase(name, draw, { specials: all, ...promised(name), ...options });
 }
 
 /** The same op on integers: every backend gives the very same. */
@@ -84,16 +89,11 @@ function shifted(name: 'bitwiseLeftShift' | 'bitwiseRightShift', x: number, coun
 }
 
 export const elementwiseCases: readonly OpCase[] = [
-  binary('add', (x, y) => x + y, [normal, normal], { ...smooth, f32: 1e-7 }),
-  binary('sub', (x, y) => x - y, [normal, normal], { ...smooth, f32: 1e-7 }),
-  binary('mul', (x, y) => x * y, [normal, normal], { ...smooth, f32: 1e-7 }),
-  binary('div', (x, y) => x / y, [normal, nonZero], { ...smooth, f32: 1e-7, webgpu: ulps(2.5) }),
-  // By WGSL's exp2(y·log2 x), which may be off by 3 + 2·|y·log2 x| units: the exponent is at most 128.
-  binary('pow', (x, y) => (x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : x ** y), [positive, normal], {
-    ...smooth,
-    f32: 2e-6,
-    webgpu: ulps(3 + 2 * 128),
-  }),
+  binary('add', (x, y) => x + y, [normal, normal], smooth),
+  binary('sub', (x, y) => x - y, [normal, normal], smooth),
+  binary('mul', (x, y) => x * y, [normal, normal], smooth),
+  binary('div', (x, y) => x / y, [normal, nonZero], smooth),
+  binary('pow', (x, y) => (x === 1 || (x === -1 && Math.abs(y) === Infinity) ? 1 : x ** y), [positive, normal], smooth),
   binary('maximum', Math.max, [halves, offGrid], { ...smooth }),
   binary('minimum', Math.min, [halves, offGrid], { ...smooth }),
   binary(
@@ -118,20 +118,19 @@ export const elementwiseCases: readonly OpCase[] = [
   unary('ceil', Math.ceil, halves),
   unary('round', halfToEven, halves),
   unary('trunc', Math.trunc, halves),
-  // WGSL's root is a division by its inverse root, of 2 units.
-  unary('sqrt', Math.sqrt, positive, { ...smooth, f32: 1e-7, webgpu: ulps(4.5) }),
-  unary('rsqrt', (x) => 1 / Math.sqrt(x), positive, { ...smooth, f32: 3e-7, webgpu: ulps(7) }),
-  unary('square', (x) => x * x, normal, { ...smooth, f32: 1e-7 }),
-  unary('reciprocal', (x) => 1 / x, nonZero, { ...smooth, f32: 1e-7, webgpu: ulps(2.5) }),
-  unary('exp', Math.exp, normal, { ...smooth, f32: 1e-6 }),
-  unary('expm1', Math.expm1, wide, { ...smooth, f32: 1e-6 }),
-  unary('log', Math.log, positive, { ...smooth, f32: 1e-6 }),
-  unary('log1p', Math.log1p, moderate, { ...smooth, f32: 1e-6 }),
-  unary('sin', Math.sin, wide, { ...smooth, specials: noHuge, f32: 1e-6, of: 'largest' }),
-  unary('cos', Math.cos, wide, { ...smooth, specials: noHuge, f32: 1e-6, of: 'largest' }),
-  unary('tanh', Math.tanh, wide, { ...smooth, f32: 1e-6 }),
-  unary('sigmoid', (x) => 1 / (1 + Math.exp(-x)), wide, { ...smooth, f32: 1e-6 }),
-  unary('erf', erf, normal, { ...smooth, f32: 1e-6 }),
+  unary('sqrt', Math.sqrt, positive, smooth),
+  unary('rsqrt', (x) => 1 / Math.sqrt(x), positive, { ...smooth, ...toleranceOf('sqrt', 'div') }),
+  unary('square', (x) => x * x, normal, smooth),
+  unary('reciprocal', (x) => 1 / x, nonZero, { ...smooth, ...toleranceOf('div') }),
+  unary('exp', Math.exp, normal, smooth),
+  unary('expm1', Math.expm1, wide, smooth),
+  unary('log', Math.log, positive, smooth),
+  unary('log1p', Math.log1p, moderate, smooth),
+  unary('sin', Math.sin, wide, { ...smooth, specials: noHuge, of: 'largest' }),
+  unary('cos', Math.cos, wide, { ...smooth, specials: noHuge, of: 'largest' }),
+  unary('tanh', Math.tanh, wide, smooth),
+  unary('sigmoid', (x) => 1 / (1 + Math.exp(-x)), wide, smooth),
+  unary('erf', erf, normal, smooth),
   opCase(
     'erfInverse',
     (scale) =>
@@ -142,7 +141,7 @@ export const elementwiseCases: readonly OpCase[] = [
           [elementwise((value) => erf(value!))(y!), elementwise((value) => (Math.abs(value!) > 1 ? Number.NaN : value!))(x!)],
         ],
       })),
-    { ...smooth, specials: [Number.NaN, 1, -1, -0, 2, 1e-40], f32: 2e-6 },
+    { ...smooth, specials: [Number.NaN, 1, -1, -0, 2, 1e-40], ...toleranceOf('erfInverse') },
   ),
   unary('relu', (x) => (x < 0 ? 0 : x), nonZero, smooth),
   unary('isNaN', (x) => +Number.isNaN(x), normal),
@@ -178,7 +177,7 @@ export const elementwiseCases: readonly OpCase[] = [
         compute: (x) => x!.pow(exponent),
         naive: elementwise((x) => x! ** exponent),
       })),
-    { ...smooth, f32: 1e-6, webgpu: ulps(3 + 2 * 4) },
+    { ...smooth, ...toleranceOf('pow') },
   ),
   ...(['i32', 'u8', 'f32', 'f64'] as const).map((dtype) =>
     opCase(

@@ -6,8 +6,10 @@ import { translate } from '../../../../engine/backends/webgpu/translate.ts';
 import type { Kernel, Reduction, View } from '../../../../engine/compiler/plan.ts';
 import type { DType, HostArray } from '../../../../engine/dtype.ts';
 import { grad, randn, tensor, useBackend } from '../../../../engine/index.ts';
-import { type ScalarName, scalarRow, scalars } from '../../../../engine/scalar.ts';
+import { accuracyOf, type ScalarName, scalarRow, scalars } from '../../../../engine/scalar.ts';
 import { contiguousStrides, sizeOf } from '../../../../engine/shape.ts';
+import { functions, worstOf } from '../../accuracy.ts';
+import { toleranceOf } from '../../values.ts';
 import { arranged } from '../arranged.ts';
 import {
   buffer,
@@ -41,24 +43,7 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
   const specials = [NaN, Infinity, -Infinity, 0, -0, 1, -1, 0.5, -0.5, 2, 3, -3, 1.5, 2.5, -2.5, 1e-4, -1e-4, 0.99999, 3e9, -3e9];
   const floats = [...specials, ...noise(100).map((x) => 4 * x), ...noise(40, 2).map((x) => 100 * x)].map(Math.fround);
   const integers = [0, 1, -1, 2, 7, 31, 32, 33, 65537, 2147483647, -2147483648, ...noise(40).map((x) => x * 2 ** 31)].map(Math.trunc);
-  /** Units in the last place of f32 that an op may be off; the others, and all on integers, agree exactly. */
-  const loose: { readonly [Op in ScalarName]?: number } = {
-    div: 4,
-    sqrt: 4,
-    exp: 4,
-    expm1: 8,
-    log: 4,
-    log1p: 4,
-    sin: 8,
-    cos: 8,
-    tanh: 8,
-    sigmoid: 8,
-    erf: 8,
-    erfInverse: 32,
-    pow: 600,
-  };
-
-  async function op(name: ScalarName, lane: 'f32' | 'i32', values: readonly number[]): Promise<void> {
+  async function op(name: ScalarName, lane: 'f32' | 'i32', values: readonly number[], tolerance = 0): Promise<void> {
     const { arity, typing } = scalarRow(name);
     const pairs = values.flatMap((a, k) =>
       Array.from({ length: arity > 1 ? 20 : 1 }, (_, j) => [a, values[(k * 7 + j) % values.length]!, values[(k + j) % values.length]!]),
@@ -74,7 +59,7 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
     });
     const body = program(arity, [], [[name, typing === 'toFloat' ? 'f32' : lane, ...inputs.keys()]]);
     const dtype = typing === 'compare' ? 'u8' : typing === 'toInt' ? 'i32' : typing === 'toFloat' ? 'f32' : lane;
-    await single({ kind: 'map', shape, program: body }, inputs, [{ dtype, shape }], (loose[name] ?? 0) * 2 ** -24);
+    await single({ kind: 'map', shape, program: body }, inputs, [{ dtype, shape }], tolerance);
   }
 
   const names = Object.keys(scalars) as ScalarName[];
@@ -82,10 +67,15 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
     const { typing } = scalarRow(name);
     return lane === 'f32' ? typing !== 'bits' : !['float', 'toInt'].includes(typing);
   };
-  // Far from 0, sine and cosine are only as good as the GPU's own.
-  const near = (name: ScalarName) =>
-    name === 'sin' || name === 'cos' ? floats.filter((x) => !(Math.abs(x) > 1e5 && Math.abs(x) < Infinity)) : floats;
-  it.each(names.filter((name) => takes(name, 'f32')))('map: %s of floats', (name) => op(name, 'f32', near(name)));
+  it.each(names.filter((name) => takes(name, 'f32')))('map: %s of floats', (name) => {
+    const { upTo = Infinity } = accuracyOf(name);
+    const within = floats.filter((x) => !(Math.abs(x) > upTo && Math.abs(x) < Infinity));
+    return op(name, 'f32', within, toleranceOf(name).webgpu);
+  });
+  it.each(functions)('map: %s of floats is as exact as the scalar table says', async (name) => {
+    const { error, bound, at } = await worstOf(name, gpu);
+    expect(error, at).toBeLessThanOrEqual(bound);
+  });
   it.each(names.filter((name) => takes(name, 'i32')))('map: %s of integers', (name) => op(name, 'i32', integers));
 
   it('map: threefry, to the bit, and the words of Random123', async () => {
