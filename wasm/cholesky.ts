@@ -8,18 +8,17 @@
  *                                      └───────────────┘
  * Threads take whole matrices.
  */
-import { fillTable, product, productBytes } from './product';
+import { fillTable, product, tableBytes } from './product';
+import { FACTORED_ROWS, PRODUCT_BYTES, SOLVED_COLUMNS } from './sizes';
 import { substitute } from './triangularSolve';
-import { pointer, shape, stride, viewAt } from './view';
-
-const panel: i32 = 32;
+import { divideUp, pointer, shape, stride, viewAt } from './view';
 
 export function cholesky(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   const from = viewAt(command, 0, 0), to = viewAt(command, 0, 1);
   const batches = shape(from, 1), size = shape(from, 2);
   // Rows are padded to whole panels with zeros, so that substitution needs no edge.
-  const pitch = <usize>((size + panel - 1) / panel * panel) << 2;
-  const upper = workspace + productBytes;
+  const pitch = <usize>(divideUp(size, FACTORED_ROWS) * FACTORED_ROWS) << 2;
+  const upper = workspace + PRODUCT_BYTES;
   const scratch = upper + pitch * <usize>size;
   for (let batch = thread; batch < batches; batch += threads) {
     const a = pointer(from, bases) + <usize>(batch * stride(from, 1) << 2);
@@ -42,15 +41,15 @@ export function cholesky(command: usize, bases: usize, workspace: usize, thread:
 
 /** Whether the matrix is positive definite; if so, its factor is in place. */
 function factor(upper: usize, pitch: usize, size: i32, scratch: usize, workspace: usize): bool {
-  for (let start = 0; start < size; start += panel) {
-    const stop = min(start + panel, size);
+  for (let start = 0; start < size; start += FACTORED_ROWS) {
+    const stop = min(start + FACTORED_ROWS, size);
     const corner = upper + <usize>start * (pitch + 4);
     if (!factorBlock(corner, pitch, stop - start)) return false;
     if (stop == size) break;
-    const rest = corner + <usize>(panel << 2);
+    const rest = corner + <usize>(FACTORED_ROWS << 2);
     const restBytes = pitch - (<usize>stop << 2);
-    for (let at: usize = 0; at < restBytes; at += <usize>(panel << 2)) {
-      substitute(rest + at, pitch, corner, panel, 4, <i32>pitch, true);
+    for (let at: usize = 0; at < restBytes; at += <usize>(SOLVED_COLUMNS << 2)) {
+      substitute(rest + at, pitch, corner, FACTORED_ROWS, 4, <i32>pitch, true);
     }
     update(upper, pitch, start, stop, size, scratch, workspace);
   }
@@ -80,22 +79,22 @@ function factorBlock(block: usize, pitch: usize, size: i32): bool {
 
 /** A₂₂ ← A₂₂ − U₁₂ᵀ · U₁₂, in strips of rows, each from its diagonal block on. */
 function update(upper: usize, pitch: usize, start: i32, stop: i32, size: i32, scratch: usize, workspace: usize): void {
-  const bytes = pitch + 32;
-  const negated = scratch, negatedDepths = negated + <usize>panel * pitch, depths = negatedDepths + 256;
-  const negatedRows = depths + 256, columns = negatedRows + bytes, cRows = columns + bytes, cColumns = cRows + bytes;
+  const bytes = tableBytes(<i32>pitch >> 2), depthBytes = tableBytes(FACTORED_ROWS);
+  const negated = scratch, negatedDepths = negated + pitch * FACTORED_ROWS, depths = negatedDepths + depthBytes;
+  const negatedRows = depths + depthBytes, columns = negatedRows + bytes, cRows = columns + bytes, cColumns = cRows + bytes;
   const source = upper + <usize>start * pitch;
-  for (let at: usize = 0, end = <usize>panel * pitch; at < end; at += 16) {
+  for (let at: usize = 0, end = pitch * FACTORED_ROWS; at < end; at += 16) {
     v128.store(negated + at, f32x4.neg(v128.load(source + at)));
   }
-  fillTable(negatedDepths, panel, 0, <i32>pitch);
-  fillTable(depths, panel, 0, <i32>pitch);
-  const strip = 2 * panel;
+  fillTable(negatedDepths, FACTORED_ROWS, 0, <i32>pitch);
+  fillTable(depths, FACTORED_ROWS, 0, <i32>pitch);
+  const strip = 2 * FACTORED_ROWS;
   for (let row = stop; row < size; row += strip) {
     const rows = min(strip, size - row);
     fillTable(negatedRows, rows, negated + (<usize>row << 2), 4);
     fillTable(columns, size - row, source + (<usize>row << 2), 4);
     fillTable(cRows, rows, upper + <usize>row * pitch, <i32>pitch);
     fillTable(cColumns, size - row, <usize>row << 2, 4);
-    product(rows, size - row, panel, negatedRows, negatedDepths, depths, columns, cRows, cColumns, true, workspace);
+    product(rows, size - row, FACTORED_ROWS, negatedRows, negatedDepths, depths, columns, cRows, cColumns, true, workspace);
   }
 }

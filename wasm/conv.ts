@@ -22,8 +22,9 @@
  *           for each group                                 product (product.ts)
  */
 import { at } from './pack';
-import { fillTable, padTable, product, productBytes, tableLength, tiledSize } from './product';
+import { fillTable, padTable, product, tableBytes, tiledSize } from './product';
 import { rowProduct } from './rowProduct';
+import { PRODUCT_BYTES, SLAB_LENGTH, TABLE_BYTES, TABLE_LENGTH } from './sizes';
 import { copySlab } from './slab';
 import { divideUp, parameter, pointer, shape, stride, viewAt } from './view';
 
@@ -31,9 +32,6 @@ const forward: i32 = 0;
 const input: i32 = 1;
 const weight: i32 = 2;
 const parameters: i32 = 8;
-
-/** What a slab holds, in elements, unless a single row of a single channel needs more. Mirrored in workspace.ts. */
-const slabLength: i32 = 131072;
 
 /** Rounds towards −∞. */
 // @ts-ignore: decorator
@@ -146,15 +144,15 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
 
   // How many source channels, target rows and images a block has.
   const taps = kernelH * kernelW;
-  let blockChannels = max(1, min(sourceChannels, tableLength / taps));
-  if (!direct) blockChannels = max(1, min(blockChannels, slabLength / (pitch * ((min(rows, 8) - 1) * sourceStepH + spanH))));
+  let blockChannels = max(1, min(sourceChannels, TABLE_LENGTH / taps));
+  if (!direct) blockChannels = max(1, min(blockChannels, SLAB_LENGTH / (pitch * ((min(rows, 8) - 1) * sourceStepH + spanH))));
   blockChannels = max(1, divideUp(sourceChannels, max(1, divideUp(sourceChannels, blockChannels))));
-  let blockRows = max(1, min(rows, tableLength / max(1, columns)));
-  if (!direct) blockRows = min(blockRows, max(1, (slabLength / (pitch * blockChannels) - spanH) / sourceStepH + 1));
+  let blockRows = max(1, min(rows, TABLE_LENGTH / max(1, columns)));
+  if (!direct) blockRows = min(blockRows, max(1, (SLAB_LENGTH / (pitch * blockChannels) - spanH) / sourceStepH + 1));
   let blockImages = 1;
   if (blockRows >= rows) {
-    blockImages = max(1, tableLength / max(1, rows * columns));
-    if (!direct) blockImages = max(1, min(blockImages, slabLength / (pitch * blockChannels * ((rows - 1) * sourceStepH + spanH))));
+    blockImages = max(1, TABLE_LENGTH / max(1, rows * columns));
+    if (!direct) blockImages = max(1, min(blockImages, SLAB_LENGTH / (pitch * blockChannels * ((rows - 1) * sourceStepH + spanH))));
   }
 
   // Threads share images by band. For weights bands must stay as they are, and with them the order of sums: threads share
@@ -177,16 +175,16 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
   let blockGroups = 1;
   if (blockChannels == sourceChannels) {
     const groupLength = pitch * blockChannels * ((blockRows - 1) * sourceStepH + spanH) * blockImages;
-    blockGroups = max(1, min(divideUp(groups, byGroup ? threads : 1), direct ? groups : slabLength / groupLength));
+    blockGroups = max(1, min(divideUp(groups, byGroup ? threads : 1), direct ? groups : SLAB_LENGTH / groupLength));
   }
 
-  const kernelRows = workspace + productBytes;
-  const targetRows = kernelRows + (<usize>(targetChannels + 8) << 2);
-  const sourcePixels = targetRows + (<usize>(targetChannels + 8) << 2);
-  const targetPixels = sourcePixels + ((tableLength + 8) << 2);
-  const kernelTaps = targetPixels + ((tableLength + 8) << 2);
-  const sourceTaps = kernelTaps + (<usize>(max(tableLength, taps) + 8) << 2);
-  const kernelAxis = sourceTaps + (<usize>(max(tableLength, taps) + 8) << 2);
+  const kernelRows = workspace + PRODUCT_BYTES;
+  const targetRows = kernelRows + tableBytes(targetChannels);
+  const sourcePixels = targetRows + tableBytes(targetChannels);
+  const targetPixels = sourcePixels + TABLE_BYTES;
+  const kernelTaps = targetPixels + TABLE_BYTES;
+  const sourceTaps = kernelTaps + tableBytes(max(TABLE_LENGTH, taps));
+  const kernelAxis = sourceTaps + tableBytes(max(TABLE_LENGTH, taps));
   const sourceAxis = kernelAxis + (<usize>(kernelH + kernelW) << 2);
   const slab = sourceAxis + (<usize>(kernelH + kernelW) << 2);
   const axisW = <usize>kernelH << 2;
@@ -228,8 +226,8 @@ export function conv(command: usize, bases: usize, workspace: usize, thread: i32
               const pixelColumns = divideUp(width - phaseW, targetStepW);
               const pixels = bandImages * max(0, pixelRows) * pixelColumns;
               const offset = n * stride(target, 0) + (row * targetStepH + phaseH) * stride(target, 2) + phaseW * stride(target, 3);
-              for (let pixel = 0; pixel == 0 || pixel < pixels; pixel += tableLength) {
-                const count = min(tableLength, pixels - pixel);
+              for (let pixel = 0; pixel == 0 || pixel < pixels; pixel += TABLE_LENGTH) {
+                const count = min(TABLE_LENGTH, pixels - pixel);
                 const later = isWeight ? n + row + pixel > 0 : channel > 0;
                 fillPixels(sourcePixels, pixel, count, pixelRows, pixelColumns, 0, imagePitch, sourceStepH * rowPitch, pixelPitch);
                 fillPixels(

@@ -1,5 +1,6 @@
 import * as op from './opcode';
 import { address, begin, evaluate, locate, setSlot, slot, storeBlock } from './program';
+import { GROUP } from './sizes';
 import { share } from './view';
 
 let blockLength: i32 = 0;
@@ -19,7 +20,7 @@ function beginBlocks(command: usize, bases: usize, workspace: usize): void {
 
 function runBlock(start: u64, count: i32): void {
   locate(start);
-  const inPlace = (count & 15) == 0;
+  const inPlace = (count & (GROUP - 1)) == 0;
   for (let i = 0, at = results; i < resultCount; i++, at += resultBytes) {
     if (load<i32>(at) == op.DIRECT) setSlot(load<i32>(at, 8), inPlace ? address(at + 16) : slot(load<i32>(at, 12)));
   }

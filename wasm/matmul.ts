@@ -4,9 +4,10 @@
  * all steps.
  */
 import { beginEpilogue } from './map';
-import { tileColumns, tileRows } from './microkernel';
-import { fillTable, product, productBytes, tableBytes, tableLength, tiledSize } from './product';
+import { tileRows } from './microkernel';
+import { fillTable, product, tiledSize } from './product';
 import { rowProduct } from './rowProduct';
+import { PRODUCT_BYTES, TABLE_BYTES, TABLE_LENGTH, TILE_COLUMNS } from './sizes';
 import { parameter, pointer, shape, stride, viewAt } from './view';
 
 export function matmul(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
@@ -47,28 +48,28 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
     row0 = min(rows, share * thread);
     row1 = min(rows, row0 + share);
   } else {
-    const share = shareOf(columns, tileColumns, threads);
+    const share = shareOf(columns, TILE_COLUMNS, threads);
     column0 = min(columns, share * thread);
     column1 = min(columns, column0 + share);
   }
 
-  const aRows = workspace + productBytes;
-  const aSteps = aRows + tableBytes;
-  const bSteps = aSteps + tableBytes;
-  const bColumns = bSteps + tableBytes;
-  const cRows = bColumns + tableBytes;
-  const cColumns = cRows + tableBytes;
+  const aRows = workspace + PRODUCT_BYTES;
+  const aSteps = aRows + TABLE_BYTES;
+  const bSteps = aSteps + TABLE_BYTES;
+  const bColumns = bSteps + TABLE_BYTES;
+  const cRows = bColumns + TABLE_BYTES;
+  const cColumns = cRows + TABLE_BYTES;
   for (let batch = 0; batch < batches; batch++) {
-    for (let column = column0; column < column1; column += tableLength) {
-      const width = min(tableLength, column1 - column);
+    for (let column = column0; column < column1; column += TABLE_LENGTH) {
+      const width = min(TABLE_LENGTH, column1 - column);
       fillTable(bColumns, width, pb + <usize>(column * bColumn << 2), bColumn << 2);
       fillTable(cColumns, width, <usize>(column * cColumn << 2), cColumn << 2);
-      for (let row = row0; row < row1; row += tableLength) {
-        const height = min(tableLength, row1 - row);
+      for (let row = row0; row < row1; row += TABLE_LENGTH) {
+        const height = min(TABLE_LENGTH, row1 - row);
         fillTable(aRows, height, pa + <usize>(row * aRow << 2), aRow << 2);
         fillTable(cRows, height, pc + <usize>(row * cRow << 2), cRow << 2);
-        for (let step = 0; step == 0 || step < steps; step += tableLength) {
-          const depth = min(tableLength, steps - step);
+        for (let step = 0; step == 0 || step < steps; step += TABLE_LENGTH) {
+          const depth = min(TABLE_LENGTH, steps - step);
           fillTable(aSteps, depth, <usize>(step * aStep << 2), aStep << 2);
           fillTable(bSteps, depth, <usize>(step * bStep << 2), bStep << 2);
           if (rows == 1) rowProduct(width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, bStep == 1, step > 0, workspace);

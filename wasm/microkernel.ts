@@ -9,11 +9,10 @@
  * copies write the same. x86-64 has 16 vector registers: 6×8 takes 12 sums, 2 of b and 1 of a, and fills them where a fused multiply-add
  * needs no temporary; without one, 4×8 is faster.
  */
+import { TILE_ROWS } from './sizes';
 
-/** Rows of the larger tile. */
-export const tileRows: i32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 4;
-/** Columns of either tile. */
-export const tileColumns: i32 = 8;
+/** Rows of the larger tile that this build has. */
+export const tileRows: i32 = ASC_FEATURE_RELAXED_SIMD ? TILE_ROWS : 4;
 
 /** a·b + c, fused where the build has it. */
 // @ts-ignore: decorator

@@ -103,14 +103,6 @@ export const ONCE = 1;
 export const EACH = 2;
 export const STILL = 3;
 
-/**
- * Slots of the table of operands: registers in one half of it; in the other, values that fill a block, and from its end downwards memory in place. A program
- * that needs more has a table of twice as many, or four times.
- */
-export const HALF = 128;
-/** The most axes of a space that do not have one element each or lie on one line: the sizes of shapes are safe integers. */
-export const AXES = 64;
-
 // Which axes a reduction folds: the innermost ones, or ones with results side by side within them, or both of these.
 export const ROWS = 0;
 export const COLUMNS = 1;

@@ -3,36 +3,32 @@
  * is. Element (i, k) of A lies at `aRows[i] + aDepths[k]`, (k, j) of B at `bDepths[k] + bColumns[j]`, (i, j) of C at
  * `cRows[i] + cColumns[j]`. All tables hold byte offsets; the sum of the two is an address.
  *
- *   for each block of columns (blockColumns)           ┐
- *     for each block of steps (blockDepth)             │ a block of B, packed: 8 columns a panel, in L2
+ *   for each block of columns (BLOCK_COLUMNS)           ┐
+ *     for each block of steps (BLOCK_DEPTH)             │ a block of B, packed: 8 columns a panel, in L2
  *       for each panel of rows (tileRows)              │ a panel of A, packed: in L1
- *         for each panel of B (tileColumns)            │
+ *         for each panel of B (TILE_COLUMNS)            │
  *           register tile, over all steps of the block ┘
  *
  * So the bits of an element of C depend only on the order of its steps, never on which tile it falls in. (A product of
  * a single row is better read where it lies: rowProduct.ts. Its sums run in another order, so a caller chooses it by
  * the size of the whole problem, not of one thread's share.)
  */
-import { Compact, Spread, tile4x8, tile6x8, tileColumns, tileRows } from './microkernel';
+import { Compact, Spread, tile4x8, tile6x8, tileRows } from './microkernel';
 import { finishRows } from './map';
 import { consecutive8, packPanel, spread } from './pack';
+import {
+  BLOCK_COLUMNS, BLOCK_DEPTH, PACKED_BYTES, PANEL_BYTES, ROW_TABLE_BYTES, SPREAD_DEPTH, TILE_BYTES, TILE_COLUMNS, TILE_ROWS,
+} from './sizes';
 
-const blockColumns: i32 = 512;
-const blockDepth: i32 = 256;
-/** With panels of A spread, which a block of B must share the first-level cache with. */
-const spreadDepth: i32 = 192;
 /** From so many columns of a block on, a panel of A is worth spreading. */
 const spreadWidth: i32 = 96;
 
-/** The most rows, columns or steps that the tables of a caller should hold; with room for a whole tile beyond. */
-export const tableLength: i32 = 2048;
-export const tableBytes: usize = (tableLength + 8) << 2;
-
-const panelBytes: usize = 6 * blockDepth * 4 + 6 * spreadDepth * 16;
-const blockBytes: usize = blockColumns * blockDepth * 4;
-const tileBytes: usize = 6 * 8 * 4 + 32;
-/** Workspace of `product`; the caller's own begins behind it. Mirrored in engine/backends/wasm/workspace.ts. */
-export const productBytes: usize = panelBytes + blockBytes + tileBytes;
+/** Bytes of a table of `count` addresses, with room for a whole tile beyond. */
+// @ts-ignore: decorator
+@inline
+export function tableBytes(count: i32): usize {
+  return <usize>(count + TILE_COLUMNS) << 2;
+}
 
 /** Fills a table of `count` entries `start + i·step`, and repeats the last to a whole tile beyond. */
 export function fillTable(table: usize, count: i32, start: usize, step: i32): void {
@@ -53,7 +49,7 @@ export function padTable(table: usize, count: i32): void {
 export function tiledSize(rows: i32, columns: i32): i64 {
   const rest = rows % tileRows;
   const height = rows - rest + (rest == 0 ? 0 : rest > 4 ? 6 : 4);
-  return <i64>height * (columns + tileColumns - 1 & -tileColumns);
+  return <i64>height * (columns + TILE_COLUMNS - 1 & -TILE_COLUMNS);
 }
 
 // @ts-ignore: decorator
@@ -106,24 +102,24 @@ export function product(
   accumulate: bool, workspace: usize, spreads: bool = false, finishes: bool = false,
 ): void {
   const tileTable = workspace;
-  const tile = workspace + 32;
-  const panel = workspace + tileBytes;
-  const block = panel + panelBytes;
-  for (let i: usize = 0; i < 6; i++) store<u32>(tileTable + (i << 2), <u32>(tile + (i << 5)));
+  const tile = workspace + ROW_TABLE_BYTES;
+  const panel = workspace + TILE_BYTES;
+  const block = panel + PANEL_BYTES;
+  for (let i: usize = 0; i < <usize>TILE_ROWS; i++) store<u32>(tileTable + (i << 2), <u32>(tile + (i << 5)));
 
-  for (let column = 0; column < columns; column += blockColumns) {
-    const width = min(blockColumns, columns - column);
+  for (let column = 0; column < columns; column += BLOCK_COLUMNS) {
+    const width = min(BLOCK_COLUMNS, columns - column);
     const step0 = <usize>column << 2;
     // How deep a block is decides the order of sums; whether it is spread does not.
-    const deepest = spreads ? spreadDepth : blockDepth, isSpread = spreads && width >= spreadWidth;
+    const deepest = spreads ? SPREAD_DEPTH : BLOCK_DEPTH, isSpread = spreads && width >= spreadWidth;
     for (let step = 0; step == 0 || step < steps; step += deepest) {
       const depth = min(deepest, steps - step);
       const deeper = accumulate || step > 0;
-      const panelStride = <usize>depth * (tileColumns << 2);
+      const panelStride = <usize>depth * (TILE_COLUMNS << 2);
       const k = <usize>step << 2;
       let to = block;
-      for (let j = 0; j < width; j += tileColumns, to += panelStride) {
-        packPanel(to, tileColumns, bColumns + step0 + (<usize>j << 2), bDepths + k, depth);
+      for (let j = 0; j < width; j += TILE_COLUMNS, to += panelStride) {
+        packPanel(to, TILE_COLUMNS, bColumns + step0 + (<usize>j << 2), bDepths + k, depth);
       }
       for (let row = 0; row < rows; row += tileRows) {
         const height = min(tileRows, rows - row);
@@ -131,13 +127,13 @@ export function product(
         const cLanes = cRows + (<usize>row << 2);
         const lanesOfA = tileRows == 6 && height > 4 ? 6 : 4;
         packPanel(panel, lanesOfA, lanes, aDepths + k, depth);
-        const a = isSpread ? panel + 6 * blockDepth * 4 : panel;
+        const a = isSpread ? panel + PACKED_BYTES : panel;
         if (isSpread) spread(a, panel, lanesOfA * depth);
         let b = block;
-        for (let j = 0; j < width; j += tileColumns, b += panelStride) {
+        for (let j = 0; j < width; j += TILE_COLUMNS, b += panelStride) {
           const cLane = cColumns + step0 + (<usize>j << 2);
           const offset = <usize>load<u32>(cLane);
-          if (width - j >= tileColumns && consecutive8(cLane)) runTile(height, isSpread, depth, a, b, cLanes, offset, deeper);
+          if (width - j >= TILE_COLUMNS && consecutive8(cLane)) runTile(height, isSpread, depth, a, b, cLanes, offset, deeper);
           else {
             runTile(height, isSpread, depth, a, b, tileTable, 0, false);
             scatterTile(tile, height, width - j, cLanes, cLane, deeper);

@@ -16,10 +16,8 @@
  */
 import * as op from './opcode';
 import { operate } from './operation';
+import { COORDINATE_BYTES, GROUP, GROUP_BYTES, SLOT_BYTES } from './sizes';
 import { base } from './view';
-
-/** Bytes of coordinates behind the table of slots: two sets of them. */
-const COORDINATES: usize = 8 * op.AXES;
 
 let rank: i32 = 0;
 let shape: usize = 0;
@@ -41,18 +39,24 @@ function word(address: usize, index: i32): i32 {
 /** The address in slot `index`. */
 @inline
 export function slot(index: i32): usize {
-  return <usize>load<u32>(slots + (<usize>index << 3));
+  return <usize>load<u32>(slots + <usize>index * SLOT_BYTES);
 }
 
 @inline
 function step(index: i32): usize {
-  return <usize>load<u32>(slots + (<usize>index << 3), 4);
+  return <usize>load<u32>(slots + <usize>index * SLOT_BYTES, 4);
 }
 
 @inline
-export function setSlot(index: i32, address: usize, step: usize = 64): void {
-  store<u32>(slots + (<usize>index << 3), <u32>address);
-  store<u32>(slots + (<usize>index << 3), <u32>step, 4);
+export function setSlot(index: i32, address: usize, step: usize = GROUP_BYTES): void {
+  store<u32>(slots + <usize>index * SLOT_BYTES, <u32>address);
+  store<u32>(slots + <usize>index * SLOT_BYTES, <u32>step, 4);
+}
+
+/** Bytes of `count` elements in whole groups. */
+@inline
+function groupedBytes(count: i32): usize {
+  return <usize>((count + (GROUP - 1)) & -GROUP) << 2;
 }
 
 /** Makes a program ready for its first block. Returns the address behind it. */
@@ -72,14 +76,14 @@ export function begin(program: usize, table: usize, workspace: usize): usize {
   instructionsEnd = instructions + <usize>instructionCount * 24;
   bases = table;
   slots = workspace;
-  coordinates = workspace + (<usize>half << 4);
-  cursor = coordinates + (COORDINATES >> 1);
+  coordinates = workspace + <usize>half * (2 * SLOT_BYTES);
+  cursor = coordinates + COORDINATE_BYTES / 2;
 
-  let memory = coordinates + COORDINATES;
+  let memory = coordinates + COORDINATE_BYTES;
   for (let i = 0; i < registers; i++, memory += registerBytes) setSlot(i, memory);
-  for (let i = 0; i < stills; i++, memory += 64) {
+  for (let i = 0; i < stills; i++, memory += GROUP_BYTES) {
     setSlot(half + i, memory, 0);
-    if (i < constantCount) fillWords(memory, v128.load32_splat(constants + (<usize>i << 2)), memory + 64);
+    if (i < constantCount) fillWords(memory, v128.load32_splat(constants + (<usize>i << 2)), memory + GROUP_BYTES);
   }
   for (let i = 0, at = inputs; i < inputCount; i++, at += <usize>(5 + rank) << 2) {
     if ((word(at, 0) & 3) != op.ONCE) continue;
@@ -87,7 +91,7 @@ export function begin(program: usize, table: usize, workspace: usize): usize {
     setSlot(word(at, 2), memory);
     locate(0);
     loadBlock(at, elements);
-    memory += <usize>((elements + 31) & ~15) << 2;
+    memory += groupedBytes(elements) + GROUP_BYTES;
   }
   return instructionsEnd;
 }
@@ -98,9 +102,9 @@ export function evaluate(count: i32): void {
     const mode = word(at, 0);
     if (mode == op.DIRECT) setSlot(word(at, 2), address(at + 12));
     else if (mode == op.EACH) loadBlock(at, count);
-    else if (mode == op.STILL) loadRun(word(at, 1), address(at + 12), 0, slot(word(at, 2)), 16);
+    else if (mode == op.STILL) loadRun(word(at, 1), address(at + 12), 0, slot(word(at, 2)), GROUP);
   }
-  const bytes = <usize>((count + 15) & ~15) << 2;
+  const bytes = groupedBytes(count);
   for (let at = instructions; at < instructionsEnd; at += 24) {
     const a = word(at, 2);
     const b = word(at, 3);
@@ -176,7 +180,7 @@ function walk(window: usize, element: i32, words: usize, count: i32, storing: bo
     words += <usize>run << 2;
     row += rowStride;
     if (--rows != 0) continue;
-    if (!turned) memory.copy(cursor, coordinates, COORDINATES >> 1);
+    if (!turned) memory.copy(cursor, coordinates, COORDINATE_BYTES / 2);
     turned = true;
     rows = inner ? extentOf(inner - 1) : 1;
     row -= <usize>rows * rowStride;

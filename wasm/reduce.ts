@@ -1,6 +1,7 @@
 import { clear, finish, flush, foldColumns, foldRows, isSum } from './fold';
 import * as op from './opcode';
 import { begin, enter, evaluate, locate, slot, storeBlock } from './program';
+import { STATE_LINES } from './sizes';
 import { share } from './view';
 
 /** Of a result, before its window: opcode, element, two slots. */
@@ -75,7 +76,7 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
         piece = <i32>min(min<i64>(block, left), to - r);
         locate(outer * reduced + r);
         evaluate(group > 1 ? count * <i32>reduced : piece);
-        for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += 3 * line) {
+        for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
           foldRows(load<i32>(at), words, words + line, values(at), factors(at), count, <usize>reduced << 2, piece, <i32>r);
         }
       }
@@ -89,7 +90,7 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
             piece = <i32>min<i64>(block, run - i);
             locate(((outer * reduced + r) * suffix + row) * run + i);
             evaluate(group > 1 ? rows * <i32>run : piece);
-            for (let at = results, words = states + (<usize>row << 2); at < resultsEnd; at += resultBytes, words += 3 * line) {
+            for (let at = results, words = states + (<usize>row << 2); at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
               foldRows(load<i32>(at), words, words + line + (<usize>row << 2), values(at), factors(at), rows, <usize>run << 2, piece, <i32>r);
             }
           }
@@ -104,7 +105,7 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
         const steps = <i32>min<i64>(group, to - r);
         locate((outer * reduced + r) * suffix + first);
         evaluate(steps * count);
-        for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += 3 * line) {
+        for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
           foldColumns(load<i32>(at), words, words + line, values(at), factors(at), steps, count, <i32>r);
         }
         // Whole eights have gone to the doubles at once.
@@ -116,7 +117,7 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
     }
     enter(outerRank, outerShape);
     locate((outer * chunks + number) * suffix + first);
-    for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += 3 * line) {
+    for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
       storeBlock(at + RESULT, load<i32>(at, 4), finish(load<i32>(at), words, words + line, count), count);
     }
     enter(rank, program + 28);
@@ -134,11 +135,11 @@ function factors(result: usize): usize {
 }
 
 function clearAll(count: i32): void {
-  for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += 3 * line) clear(load<i32>(at), words, words + line, count);
+  for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) clear(load<i32>(at), words, words + line, count);
 }
 
 function flushAll(count: i32): void {
-  for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += 3 * line) {
+  for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
     if (isSum(load<i32>(at))) flush(words, words + line, count);
   }
 }

@@ -1,7 +1,5 @@
+import { SCANNED_LINES } from './sizes';
 import { divideUp, parameter, pointer, shape, share, stride, viewAt } from './view';
-
-/** How many lines side by side are walked together, so that no line of cache is read for one of its elements alone. `workspace.ts` has room for so many totals. */
-const LINES = 16;
 
 /**
  * `[whether products, element type]`; x [A, N, B] → out [A, N, B], elements of 32 bits.
@@ -18,13 +16,13 @@ export function scan(command: usize, bases: usize, totals: usize, thread: i32, t
   const inner = shape(x, 3);
   const across = <usize>(stride(x, 3) << 2);
   const outAcross = <usize>(stride(out, 3) << 2);
-  const blocks = divideUp(inner, LINES);
+  const blocks = divideUp(inner, SCANNED_LINES);
 
   const end = share(shape(x, 1) * blocks, thread + 1, threads);
   for (let i = share(shape(x, 1) * blocks, thread, threads); i < end; i++) {
     const a = i / blocks;
-    const first = i % blocks * LINES;
-    const last = totals + (<usize>min(LINES, inner - first) << 3);
+    const first = i % blocks * SCANNED_LINES;
+    const last = totals + (<usize>min(SCANNED_LINES, inner - first) << 3);
     for (let n = 0; n < length; n++) {
       let from = pointer(x, bases) + <usize>(a * stride(x, 1) + n * stride(x, 2) << 2) + <usize>first * across;
       let to = pointer(out, bases) + <usize>(a * stride(out, 1) + n * stride(out, 2) << 2) + <usize>first * outAcross;

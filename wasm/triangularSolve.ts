@@ -6,22 +6,22 @@
  *     x[i] = (b[i] − Σ over rows k already solved of a[i, k] · x[k]) / a[i, i]
  */
 import { multiplyAdd } from './microkernel';
-import { parameter, pointer, shape, stride, viewAt } from './view';
+import { SOLVED_COLUMNS } from './sizes';
+import { divideUp, parameter, pointer, shape, stride, viewAt } from './view';
 
 const parameters: i32 = 2;
-const columnsAtOnce: i32 = 32;
-const rowBytes: usize = 128;
+const rowBytes: usize = SOLVED_COLUMNS * 4;
 
 export function triangularSolve(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   const lower = parameter(command, 0), transpose = parameter(command, 1);
   const a = viewAt(command, parameters, 0), b = viewAt(command, parameters, 1), x = viewAt(command, parameters, 2);
   const batches = shape(x, 1), size = shape(x, 2), columns = shape(x, 3);
-  const groups = (columns + columnsAtOnce - 1) / columnsAtOnce;
+  const groups = divideUp(columns, SOLVED_COLUMNS);
   const rowStep = stride(a, transpose ? 3 : 2) << 2, columnStep = stride(a, transpose ? 2 : 3) << 2;
   const forwards = lower != transpose;
   for (let task = thread, tasks = batches * groups; task < tasks; task += threads) {
-    const batch = task / groups, column = task % groups * columnsAtOnce;
-    const width = min(columnsAtOnce, columns - column);
+    const batch = task / groups, column = task % groups * SOLVED_COLUMNS;
+    const width = min(SOLVED_COLUMNS, columns - column);
     copyIn(
       workspace, pointer(b, bases) + <usize>(batch * stride(b, 1) + column * stride(b, 3) << 2), size, width, stride(b, 2) << 2, stride(b, 3) << 2,
     );
@@ -34,7 +34,7 @@ export function triangularSolve(command: usize, bases: usize, workspace: usize, 
 
 function copyIn(to: usize, from: usize, rows: i32, columns: i32, rowStep: i32, columnStep: i32): void {
   for (let i = 0; i < rows; i++, from += <usize>rowStep) {
-    for (let j = 0; j < columnsAtOnce; j++, to += 4) {
+    for (let j = 0; j < SOLVED_COLUMNS; j++, to += 4) {
       store<f32>(to, j < columns ? load<f32>(from + <usize>(j * columnStep)) : 0);
     }
   }

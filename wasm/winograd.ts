@@ -16,29 +16,21 @@
  */
 import { Compact, Spread, tile4x8, tile6x8, tileRows } from './microkernel';
 import { spread, transpose } from './pack';
+import {
+  BLOCK_PANELS, BLOCK_TILES, DENSE_POINTS, FILTER_LINES, FILTER_POINTS, FILTER_TAPS, ROUND_FILTERS, ROW_TABLE_BYTES, SKEW_BYTES, SQUARE_BYTES, TILE_COLUMNS,
+  TILE_ROWS, VECTOR_BYTES, WHOLE_ROWS,
+} from './sizes';
 import { divideUp, parameter, pointer, share, shape, stride, viewAt } from './view';
 import {
-  endPoint, filterLines, filterLinesTransposed, filterPoints, firstPoint, interleave, patchLines, patchSizeOf, patchStepOf, pointsOf, tileLines,
+  endPoint, filterLines, filterLinesTransposed, firstPoint, interleave, patchLines, patchSizeOf, patchStepOf, pointsOf, tileLines,
   tileLinesTransposed, tileSizeOf,
 } from './winogradTile';
-
-/** Panels of eight columns in a block, tiles in one of the weight gradient, and filters of one round. Mirrored, as all that sizes the workspace, in engine/backends/wasm/winograd.ts. */
-const blockPanels: i32 = 8;
-const blockTiles: i32 = 64;
-const roundFilters: i32 = 24;
-/** Filters are padded to whole panels of six rows and of four, which are whole quads too. */
-const wholeRows: i32 = 12;
-/** So that the matrices of one element do not share a line of the cache. */
-const skew: usize = 64;
-const rowTableBytes: usize = 32;
-/** Scratch for one tile: its pixels, at most 8×8 of four images, and the lines between its two transforms. */
-const squareBytes: usize = 8 * 8 * 16 + 8 * 9 * 16;
 
 /** Filters, padded to whole panels and quads. */
 // @ts-ignore: decorator
 @inline
 function padded(rows: i32): i32 {
-  return divideUp(rows, wholeRows) * wholeRows;
+  return divideUp(rows, WHOLE_ROWS) * WHOLE_ROWS;
 }
 
 /** One panel of rows times `count` panels of columns. */
@@ -50,6 +42,13 @@ function multiply(
     if (tileRows == 6) tile6x8<Spread>(depth, scratch, b, rows, c, accumulate);
     else tile4x8<Compact>(depth, a, b, rows, c, accumulate);
   }
+}
+
+/** Bytes of a panel of `depth` steps, each of its numbers as a vector. */
+// @ts-ignore: decorator
+@inline
+function spreadBytes(depth: i32): usize {
+  return <usize>depth * (TILE_ROWS * VECTOR_BYTES);
 }
 
 /** The addresses of the rows of a tile, `pitch` bytes apart. */
@@ -79,21 +78,21 @@ function storeQuad(panels: usize, quad: i32, at: i32, depth: i32, rows: v128): v
   }
 }
 
-/** U = G w Gᵀ of filters [rows, steps, 3, 3], as 36 × panels of rows. Threads share the rows by `wholeRows`. */
+/** U = G w Gᵀ of filters [rows, steps, 3, 3], as 36 × panels of rows. Threads share the rows by `WHOLE_ROWS`. */
 export function winogradFilters(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   const kind = parameter(command, 0);
   const filters = viewAt(command, 1, 0);
   const rows = shape(filters, 0), steps = shape(filters, 1);
   const rowStride = <usize>stride(filters, 0) << 2;
   const from = pointer(filters, bases), to = pointer(viewAt(command, 1, 1), bases);
-  const parts = divideUp(rows, wholeRows), quads = wholeRows / 4, pointBytes = <usize>(padded(rows) * steps) << 2;
-  const taps = workspace, half = taps + 9 * 16, square = half + 18 * 16;
+  const parts = divideUp(rows, WHOLE_ROWS), quads = WHOLE_ROWS / 4, pointBytes = <usize>(padded(rows) * steps) << 2;
+  const taps = workspace, half = taps + FILTER_TAPS * VECTOR_BYTES, square = half + FILTER_LINES * VECTOR_BYTES;
   const end = share(parts, thread + 1, threads) * quads;
   for (let quad = share(parts, thread, threads) * quads; quad < end; quad++) {
     const row = min(quad << 2, rows - 1), last = rows - 1 - row;
     for (let step = 0; step < steps; step++) {
       const source = from + <usize>(row * stride(filters, 0) + step * stride(filters, 1) << 2);
-      for (let tap: usize = 0; tap < 9; tap++) {
+      for (let tap: usize = 0; tap < <usize>FILTER_TAPS; tap++) {
         const w = source + <usize>((<i32>tap / 3) * stride(filters, 2) + (<i32>tap % 3) * stride(filters, 3) << 2);
         const w1 = last > 0 ? w + rowStride : w, w2 = last > 1 ? w1 + rowStride : w1, w3 = last > 2 ? w2 + rowStride : w2;
         let lanes = v128.load32_zero(w);
@@ -103,21 +102,21 @@ export function winogradFilters(command: usize, bases: usize, workspace: usize, 
       }
       filterLines(kind, taps, 48, half, 48, 3, 16, 16);
       filterLines(kind, half, 16, square, 16, 6, 48, 96);
-      for (let point: usize = 0; point < filterPoints; point++) {
+      for (let point: usize = 0; point < <usize>FILTER_POINTS; point++) {
         storeQuad(to + point * pointBytes, quad, step, steps, v128.load(square + (point << 4)));
       }
     }
   }
 }
 
-/** w = Gᵀ U G, from U [36, rows to a multiple of `wholeRows`, steps to one of 8] to filters [rows, steps, 3, 3]. Threads share the rows. */
+/** w = Gᵀ U G, from U [36, rows to a multiple of `WHOLE_ROWS`, steps to one of 8] to filters [rows, steps, 3, 3]. Threads share the rows. */
 export function winogradFilterGradient(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
   const kind = parameter(command, 0);
   const filters = viewAt(command, 1, 1);
   const rows = shape(filters, 0), steps = shape(filters, 1);
   const from = pointer(viewAt(command, 1, 0), bases), to = pointer(filters, bases);
   const pitch = <usize>(steps + 7 & -8) << 2, pointBytes = <usize>padded(rows) * pitch;
-  const half = workspace, taps = half + 18 * 16;
+  const half = workspace, taps = half + FILTER_LINES * VECTOR_BYTES;
   const end = share(rows, thread + 1, threads);
   for (let row = share(rows, thread, threads); row < end; row++) {
     for (let step = 0; step < steps; step += 4) {
@@ -125,7 +124,7 @@ export function winogradFilterGradient(command: usize, bases: usize, workspace: 
       filterLinesTransposed(kind, source, 6 * pointBytes, half, 96, 6, pointBytes, 16);
       filterLinesTransposed(kind, half, 16, taps, 16, 3, 96, 48);
       const count = min(4, steps - step);
-      for (let tap = 0; tap < 9; tap++) {
+      for (let tap = 0; tap < FILTER_TAPS; tap++) {
         let w = to + <usize>(row * stride(filters, 0) + step * stride(filters, 1) + tap / 3 * stride(filters, 2) + tap % 3 * stride(filters, 3) << 2);
         let value = taps + (<usize>tap << 4);
         for (let i = 0; i < count; i++, value += 4, w += <usize>stride(filters, 1) << 2) store<f32>(w, load<f32>(value));
@@ -193,16 +192,16 @@ export function winograd(command: usize, bases: usize, workspace: usize, thread:
   const points = pointsOf(kind), tileSize = tileSizeOf(kind), patchSize = patchSizeOf(kind), patchStep = patchStepOf(kind);
   const pointCount = <usize>(points * points);
   const tilesH = divideUp(height, tileSize), tilesW = divideUp(width, tileSize);
-  const units = divideUp(images, 8) * tilesH;
+  const units = divideUp(images, TILE_COLUMNS) * tilesH;
   // More points take as much memory with half as many panels.
-  const blockUnits = max(1, (points > 6 ? blockPanels / 2 : blockPanels) / tilesW);
+  const blockUnits = max(1, (points > DENSE_POINTS ? BLOCK_PANELS / 2 : BLOCK_PANELS) / tilesW);
   const blocks = divideUp(units, blockUnits);
   const mostPanels = blockUnits * tilesW;
   // A panel: 8 columns (images) of one tile, over all channels.
-  const vPanel = <usize>channels << 5, vPoint = <usize>mostPanels * vPanel + skew;
-  const mPanel = <usize>roundFilters << 5, mPoint = <usize>mostPanels * mPanel + skew;
-  const rows = workspace, square = rows + rowTableBytes, scratch = square + squareBytes;
-  const v = scratch + (<usize>channels << 4) * 6, m = v + pointCount * vPoint, patch = m + pointCount * mPoint;
+  const vPanel = <usize>channels << 5, vPoint = <usize>mostPanels * vPanel + SKEW_BYTES;
+  const mPanel = <usize>ROUND_FILTERS << 5, mPoint = <usize>mostPanels * mPanel + SKEW_BYTES;
+  const rows = workspace, square = rows + ROW_TABLE_BYTES, scratch = square + SQUARE_BYTES;
+  const v = scratch + spreadBytes(channels), m = v + pointCount * vPoint, patch = m + pointCount * mPoint;
   const columns = tilesW * patchStep + patchSize - patchStep, pitch = <usize>columns << 5;
   fillRows(rows, 32);
 
@@ -222,9 +221,9 @@ export function winograd(command: usize, bases: usize, workspace: usize, thread:
         }
       }
     }
-    for (let filter = 0; filter < filters; filter += roundFilters) {
-      const round = min(roundFilters, filters - filter);
-      for (let value = 0; value < <i32>filterPoints; value++) {
+    for (let filter = 0; filter < filters; filter += ROUND_FILTERS) {
+      const round = min(ROUND_FILTERS, filters - filter);
+      for (let value = 0; value < FILTER_POINTS; value++) {
         const endI = endPoint(kind, value / 6), firstJ = firstPoint(kind, value % 6), endJ = endPoint(kind, value % 6);
         for (let r = 0; r < round; r += tileRows) {
           const a = u + <usize>value * uPoint + <usize>((filter + r) / tileRows) * panelBytes(channels);
@@ -242,7 +241,7 @@ export function winograd(command: usize, bases: usize, workspace: usize, thread:
           const unit = first + panel / tilesW, image = unit / tilesH << 3;
           const row = unit % tilesH * tileSize, column = panel % tilesW * tileSize;
           const pixels = to + <usize>(image * stride(target, 0) + (filter + r) * stride(target, 1) + row * stride(target, 2) + column << 2);
-          for (let lane = 0; lane < min(8, images - image); lane += 4) {
+          for (let lane = 0; lane < min(TILE_COLUMNS, images - image); lane += 4) {
             tilePixels(kind, m + <usize>panel * mPanel + (<usize>r << 5) + (<usize>lane << 2), mPoint, square);
             const quad = pixels + <usize>(lane * stride(target, 0) << 2);
             storePixels(square, tileSize, quad, target, min(4, images - image - lane), min(tileSize, height - row), min(tileSize, width - column));
@@ -260,7 +259,7 @@ export function winogradWeight(command: usize, bases: usize, workspace: usize, t
   const images = shape(target, 0), filters = shape(target, 1), height = shape(target, 2), width = shape(target, 3);
   const channels = shape(source, 1);
   const from = pointer(source, bases), to = pointer(target, bases), u = pointer(viewAt(command, 3, 2), bases);
-  const rowPanels = divideUp(filters, tileRows), columnPanels = divideUp(channels, 8);
+  const rowPanels = divideUp(filters, tileRows), columnPanels = divideUp(channels, TILE_COLUMNS);
   const firstPanel = share(columnPanels, thread, threads), endPanel = share(columnPanels, thread + 1, threads);
   if (firstPanel == endPanel) return;
   const uRow = <usize>columnPanels << 5, uPoint = <usize>padded(filters) * uRow;
@@ -269,12 +268,12 @@ export function winogradWeight(command: usize, bases: usize, workspace: usize, t
   const pointCount = <usize>(points * points);
   const tilesH = divideUp(height, tileSize), tilesW = divideUp(width, tileSize);
   const units = images * tilesH;
-  const blockUnits = max(1, blockTiles / tilesW);
+  const blockUnits = max(1, BLOCK_TILES / tilesW);
   const depth = blockUnits * tilesW;
-  const vPanel = <usize>depth << 5, vPoint = <usize>columnPanels * vPanel + skew;
-  const wPoint = <usize>(padded(filters) * depth << 2) + skew;
-  const rows = workspace, square = rows + rowTableBytes, scratch = square + squareBytes;
-  const v = scratch + (<usize>depth << 4) * 6, w = v + pointCount * vPoint, patch = w + pointCount * wPoint;
+  const vPanel = <usize>depth << 5, vPoint = <usize>columnPanels * vPanel + SKEW_BYTES;
+  const wPoint = <usize>(padded(filters) * depth << 2) + SKEW_BYTES;
+  const rows = workspace, square = rows + ROW_TABLE_BYTES, scratch = square + SQUARE_BYTES;
+  const v = scratch + spreadBytes(depth), w = v + pointCount * vPoint, patch = w + pointCount * wPoint;
   const columns = tilesW * patchStep + patchSize - patchStep, pitch = <usize>columns << 4;
   fillRows(rows, uRow);
 
@@ -303,7 +302,7 @@ export function winogradWeight(command: usize, bases: usize, workspace: usize, t
         }
       }
     }
-    for (let value = 0; value < <i32>filterPoints; value++) {
+    for (let value = 0; value < FILTER_POINTS; value++) {
       const endI = endPoint(kind, value / 6), firstJ = firstPoint(kind, value % 6), endJ = endPoint(kind, value % 6);
       for (let r = 0; r < rowPanels; r++) {
         const c = u + <usize>value * uPoint + <usize>(r * tileRows) * uRow + (<usize>firstPanel << 5);

@@ -19,41 +19,42 @@
  */
 import { multiplyAdd } from './microkernel';
 import { transpose } from './pack';
+import {
+  DENSE_PATCH, DENSE_PATCH_STEP, DENSE_POINTS, DENSE_TILE, STRIDED_PATCH, STRIDED_PATCH_STEP, STRIDED_POINTS, STRIDED_TILE, TRANSPOSED_PATCH,
+  TRANSPOSED_PATCH_STEP, TRANSPOSED_TILE,
+} from './sizes';
 
 /** The kinds of convolution: of stride 1; of stride 2; the input gradient of one of stride 2. Mirrored in engine/backends/wasm/winograd.ts. */
 export const dense: i32 = 0;
 export const strided: i32 = 1;
 export const transposed: i32 = 2;
 
-/** Values that a filter has, of which the products of a tile may share some. */
-export const filterPoints: usize = 36;
-
 /** Along an axis: products of a tile. */
 // @ts-ignore: decorator
 @inline
 export function pointsOf(kind: i32): i32 {
-  return kind == dense ? 6 : 9;
+  return kind == dense ? DENSE_POINTS : STRIDED_POINTS;
 }
 
 /** Along an axis: pixels that come out of a tile. */
 // @ts-ignore: decorator
 @inline
 export function tileSizeOf(kind: i32): i32 {
-  return kind == transposed ? 8 : 4;
+  return kind == transposed ? TRANSPOSED_TILE : kind == strided ? STRIDED_TILE : DENSE_TILE;
 }
 
 /** Along an axis: pixels from one patch to the next. */
 // @ts-ignore: decorator
 @inline
 export function patchStepOf(kind: i32): i32 {
-  return kind == strided ? 8 : 4;
+  return kind == strided ? STRIDED_PATCH_STEP : kind == dense ? DENSE_PATCH_STEP : TRANSPOSED_PATCH_STEP;
 }
 
 /** Along an axis: pixels of a patch. */
 // @ts-ignore: decorator
 @inline
 export function patchSizeOf(kind: i32): i32 {
-  return kind == dense ? 6 : kind == strided ? 9 : 5;
+  return kind == dense ? DENSE_PATCH : kind == strided ? STRIDED_PATCH : TRANSPOSED_PATCH;
 }
 
 /** Along an axis: the products of a tile that one value of a filter takes part in. */

@@ -1,6 +1,7 @@
 /** A plan as commands, words that the interpreter in `wasm/` walks; `wasm/command.ts` and the kernels there say what each holds. */
 import * as command from '../../../wasm/command.ts';
 import * as op from '../../../wasm/opcode.ts';
+import { STATE_LINES } from '../../../wasm/sizes.ts';
 import { partsOf } from '../../compiler/epilogue.ts';
 import type { Kernel, KernelKind, KernelOf, Plan, Reduction, View } from '../../compiler/plan.ts';
 import { type DType, dtypes } from '../../dtype.ts';
@@ -8,7 +9,7 @@ import { check } from '../../errors.ts';
 import { contiguousStrides, sizeOf } from '../../shape.ts';
 import { BLOCK, type Cut, cutColumns, cutMap, cutPlanes, cutRows } from './cut.ts';
 import { finishedRow } from './epilogue.ts';
-import { byteStrides, encodeProgram, liesInBlocks, mayShare, roundUp, windowOf, windowWords } from './program.ts';
+import { byteStrides, encodeProgram, liesInBlocks, mayShare, registerBytesOf, windowOf, windowWords } from './program.ts';
 import { type Axis, axesOf, byReach, collapse, extentOf, MOST_EXTENT, reach } from './space.ts';
 import { encodeWinograd, suitsWinograd } from './winograd.ts';
 import { workspaceBytes } from './workspace.ts';
@@ -130,8 +131,7 @@ function fixed<K extends KernelKind>(kind: number, parameters: (kernel: KernelOf
         ...strides,
       ];
     });
-    const own = kernel.kind === 'argsort' ? 16 * kernel.inputs[0]!.shape[1]! : 0;
-    return [{ kind, words: [...parameters(kernel), ...views], workspaceBytes: Math.max(own, workspaceBytes(kernel)) }];
+    return [{ kind, words: [...parameters(kernel), ...views], workspaceBytes: workspaceBytes(kernel) }];
   };
 }
 
@@ -235,7 +235,7 @@ function encodeFold(plan: Plan, kernel: KernelOf<'reduce'>, walk: Walk, firstOut
   const encoded = encodeProgram(plan, program, inputs, cut.blocks, {
     summed: (k) => reductions[k] === 'sum' && outputs[k]!.dtype === 'f32',
   });
-  const lineBytes = Math.max(encoded.registerBytes, mode === op.PLANES ? 4 * roundUp(extents.suffix) + 64 : 0);
+  const lineBytes = Math.max(encoded.registerBytes, mode === op.PLANES ? registerBytesOf(extents.suffix) : 0);
   const emit = (chunk: number, outer: readonly Axis[], target: (k: number) => number[]): Command => {
     const results = encoded.results.flatMap(({ slot, factor, integer }, k) => {
       const code = factor === null ? folds[reductions[k]!] + (integer ? op.INTEGER : 0) : factor === slot ? op.SQUARE : op.DOT;
@@ -250,7 +250,7 @@ function encodeFold(plan: Plan, kernel: KernelOf<'reduce'>, walk: Walk, firstOut
       ...outer.map(({ extent }) => extent),
       ...results,
     ];
-    return { kind: command.REDUCE, words, workspaceBytes: encoded.bytes + 3 * outputs.length * lineBytes };
+    return { kind: command.REDUCE, words, workspaceBytes: encoded.bytes + outputs.length * STATE_LINES * lineBytes };
   };
 
   const units =

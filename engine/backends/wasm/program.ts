@@ -1,14 +1,11 @@
 /** Programs and the inputs they read, as words for the block interpreter (`wasm/program.ts`). */
 import * as op from '../../../wasm/opcode.ts';
+import { COORDINATE_BYTES, GROUP, GROUP_BYTES, HALF, SLOT_BYTES } from '../../../wasm/sizes.ts';
 import { valueLanes } from '../../compiler/lanes.ts';
 import type { Plan, Program, View } from '../../compiler/plan.ts';
 import { dtypes } from '../../dtype.ts';
 import { assignRegisters, stepsOf } from './fuse.ts';
 import { type Axis, contiguousRun, extentOf, period, stillRun } from './space.ts';
-
-/** The table of slots, and the coordinates behind it. */
-const tableBytes = (half: number): number => 16 * half + 8 * op.AXES;
-const STILL_BYTES = 64;
 
 /** A view without its strides, which the axes of a space have. */
 export interface Window {
@@ -99,7 +96,7 @@ export function encodeProgram(
   inputs: readonly View[],
   blocks: Blocks,
   use: Use,
-  half = op.HALF,
+  half = HALF,
 ): EncodedProgram {
   const { target = () => null, summed = () => false } = use;
   const { axes } = blocks;
@@ -152,7 +149,7 @@ export function encodeProgram(
 
   const loads: number[][] = [];
   const once = (window: Window, view: number, count: number): number => {
-    onceBytes += (roundUp(count) + 16) * 4;
+    onceBytes += registerBytesOf(count);
     loads.push([op.ONCE + 4 * count, window.element, --streams, ...windowWords(window, axes, view)]);
     return streams;
   };
@@ -206,7 +203,7 @@ export function encodeProgram(
   });
 
   if (registers > half || stills > streams) return encodeProgram(plan, program, inputs, blocks, use, 2 * half);
-  const registerBytes = (roundUp(blocks.longest) + 16) * 4;
+  const registerBytes = registerBytesOf(blocks.longest);
   const counts = [loads.length, constants.size, code.length / 6, registers, stills - half];
   return {
     words: [
@@ -221,12 +218,15 @@ export function encodeProgram(
     ],
     results,
     registerBytes,
-    bytes: tableBytes(half) + registers * registerBytes + (stills - half) * STILL_BYTES + onceBytes,
+    bytes: 2 * half * SLOT_BYTES + COORDINATE_BYTES + registers * registerBytes + (stills - half) * GROUP_BYTES + onceBytes,
   };
 }
 
 /** A count of elements in whole groups, as loops run over them. */
-export const roundUp = (count: number): number => Math.ceil(count / 16) * 16;
+export const roundUp = (count: number): number => Math.ceil(count / GROUP) * GROUP;
+
+/** Bytes of a register for so many elements, of which moves may write a group too many. */
+export const registerBytesOf = (count: number): number => 4 * roundUp(count) + GROUP_BYTES;
 
 /** Whether two buffers may have bytes in common. */
 export function mayShare(plan: Plan, first: number, second: number): boolean {

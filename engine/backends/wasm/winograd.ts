@@ -1,5 +1,6 @@
 /** When and how a 3×3 convolution is done by Winograd's F(4×4, 3×3): `wasm/winograd.ts`. */
 import * as command from '../../../wasm/command.ts';
+import * as sizes from '../../../wasm/sizes.ts';
 import type { ConvKernel } from '../../compiler/plan.ts';
 import type { Command } from './encode.ts';
 import { rolesOf } from './workspace.ts';
@@ -31,23 +32,29 @@ interface Kind {
 
 const DENSE: Kind = {
   code: 0,
-  tile: 4,
-  patch: 6,
-  patchStep: 4,
-  points: 6,
+  tile: sizes.DENSE_TILE,
+  patch: sizes.DENSE_PATCH,
+  patchStep: sizes.DENSE_PATCH_STEP,
+  points: sizes.DENSE_POINTS,
   mostCovered: 2,
   leastChannels: { forward: 16, input: 16, weight: 16 },
 };
 const STRIDED: Kind = {
   code: 1,
-  tile: 4,
-  patch: 9,
-  patchStep: 8,
-  points: 9,
+  tile: sizes.STRIDED_TILE,
+  patch: sizes.STRIDED_PATCH,
+  patchStep: sizes.STRIDED_PATCH_STEP,
+  points: sizes.STRIDED_POINTS,
   mostCovered: 1.4,
   leastChannels: { forward: 32, input: 32, weight: 64 },
 };
-const TRANSPOSED: Kind = { ...STRIDED, code: 2, tile: 8, patch: 5, patchStep: 4 };
+const TRANSPOSED: Kind = {
+  ...STRIDED,
+  code: 2,
+  tile: sizes.TRANSPOSED_TILE,
+  patch: sizes.TRANSPOSED_PATCH,
+  patchStep: sizes.TRANSPOSED_PATCH_STEP,
+};
 
 interface Roles {
   readonly kind: Kind;
@@ -79,12 +86,8 @@ function forwardRoles(kernel: ConvKernel): Roles | null {
   return { kind: isStrided ? TRANSPOSED : DENSE, source, target, filters: { ...turned, buffer: filters.buffer }, padding: before };
 }
 
-/** Values of a transformed filter. */
-const FILTER_POINTS = 36;
 /** Columns of a panel, which are images or channels. */
-const LANES = 8;
-/** Filters are padded to whole panels of either build, of six and of four rows. */
-const PANEL_ROWS = 12;
+const LANES = sizes.TILE_COLUMNS;
 const divideUp = (a: number, b: number): number => Math.ceil(a / b);
 const roundUp = (a: number, b: number): number => divideUp(a, b) * b;
 
@@ -120,7 +123,7 @@ export function suitsWinograd(kernel: ConvKernel): boolean {
 
 /** Bytes of transformed filters, padded to whole panels. */
 function filterBytes({ shape: [rows, steps] }: Role): number {
-  return 4 * FILTER_POINTS * roundUp(rows!, PANEL_ROWS) * roundUp(steps!, LANES);
+  return 4 * sizes.FILTER_POINTS * roundUp(rows!, sizes.WHOLE_ROWS) * roundUp(steps!, LANES);
 }
 
 /** The commands for a convolution that `suitsWinograd`; they pass filters, transformed, through the buffer `partial`. */
@@ -151,18 +154,10 @@ export function encodeWinograd(kernel: ConvKernel, partial: number): Command[] {
     : [transform(command.WINOGRAD_FILTERS, [filters, points]), convolve];
 }
 
-// The layouts of wasm/winograd.ts, which must change together with these.
-const BLOCK_PANELS = 8;
-const ROUND_FILTERS = 24;
-const BLOCK_TILES = 64;
-const VECTOR = 16;
-const SKEW = 64;
-/** The table of rows, and a tile's pixels with what lies between its two transforms. */
-const FIXED_BYTES = 32 + (8 * 8 + 8 * 9) * VECTOR;
-/** A filter's taps, half-way, and its points. */
-const FILTER_BYTES = (3 * 3 + 3 * 6 + FILTER_POINTS) * VECTOR;
+/** Four filters: their taps, half-way, and their points. */
+const FILTER_BYTES = (sizes.FILTER_TAPS + sizes.FILTER_LINES + sizes.FILTER_POINTS) * sizes.VECTOR_BYTES;
 
-/** Bytes that a thread needs for the products of all points. */
+/** Bytes that a thread needs for the products of all points, as `wasm/winograd.ts` lays them out. */
 function workspaceOf(direction: ConvKernel['direction'], { kind, filters, target }: Roles): number {
   const { tile, patch, patchStep, points } = kind;
   const [rows, steps] = filters.shape as [number, number];
@@ -172,12 +167,15 @@ function workspaceOf(direction: ConvKernel['direction'], { kind, filters, target
   /** A patch line of every tile of a row, of so many lanes. */
   const patchBytes = (lanes: number): number => points * (rowTiles * patchStep + patch - patchStep) * lanes * 4;
   /** A panel of rows, spread, of so many steps. */
-  const spreadBytes = (depth: number): number => 6 * depth * VECTOR;
+  const spreadBytes = (depth: number): number => sizes.TILE_ROWS * depth * sizes.VECTOR_BYTES;
+  const fixed = sizes.ROW_TABLE_BYTES + sizes.SQUARE_BYTES;
   if (direction === 'weight') {
-    const depth = blockOf(BLOCK_TILES);
-    const panels = roundUp(rows, PANEL_ROWS) + roundUp(steps, LANES);
-    return FIXED_BYTES + spreadBytes(depth) + points ** 2 * (panels * depth * 4 + 2 * SKEW) + patchBytes(4);
+    const depth = blockOf(sizes.BLOCK_TILES);
+    const panels = roundUp(rows, sizes.WHOLE_ROWS) + roundUp(steps, LANES);
+    return fixed + spreadBytes(depth) + points ** 2 * (panels * depth * 4 + 2 * sizes.SKEW_BYTES) + patchBytes(4);
   }
-  const columns = blockOf(points > 6 ? BLOCK_PANELS / 2 : BLOCK_PANELS) * LANES;
-  return FIXED_BYTES + spreadBytes(steps) + points ** 2 * (columns * (steps + ROUND_FILTERS) * 4 + 2 * SKEW) + patchBytes(LANES);
+  const columns = blockOf(points > sizes.DENSE_POINTS ? sizes.BLOCK_PANELS / 2 : sizes.BLOCK_PANELS) * LANES;
+  return (
+    fixed + spreadBytes(steps) + points ** 2 * (columns * (steps + sizes.ROUND_FILTERS) * 4 + 2 * sizes.SKEW_BYTES) + patchBytes(LANES)
+  );
 }

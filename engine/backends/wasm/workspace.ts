@@ -1,39 +1,39 @@
+/** What the kernels of `wasm/` lay out in their workspaces; a test holds the two together. */
+import * as sizes from '../../../wasm/sizes.ts';
 import type { ConvKernel, Kernel, View } from '../../compiler/plan.ts';
 
-// The layouts of wasm/product.ts, wasm/conv.ts and wasm/scan.ts; a test holds the two together.
-const productBytes = 6 * 256 * 4 + 6 * 192 * 16 + 512 * 256 * 4 + 6 * 8 * 4 + 32;
-const tableLength = 2048;
-const slabLength = 131072;
-const scanLines = 16;
-
 /** A table of addresses, with room for a whole tile beyond. */
-const tableBytes = (length: number): number => (length + 8) * 4;
+const tableBytes = (length: number): number => (length + sizes.TILE_COLUMNS) * 4;
 
 /** Bytes of packing and temporary memory that a thread needs to run `kernel`. */
 export function workspaceBytes(kernel: Kernel): number {
   switch (kernel.kind) {
     case 'matmul':
-      return productBytes + 6 * tableBytes(tableLength);
+      return sizes.PRODUCT_BYTES + 6 * sizes.TABLE_BYTES;
     case 'conv':
-      return productBytes + convTables(kernel) + 4 * Math.max(slabLength, smallestSlab(kernel));
+      return sizes.PRODUCT_BYTES + convTables(kernel) + 4 * Math.max(sizes.SLAB_LENGTH, smallestSlab(kernel));
     case 'pool': {
       // A row with its padding, and what whole vectors of results read beyond it.
       const { kernel: size, stride, padding, inputs, outputs } = kernel;
       return 4 * (Math.max(inputs[0]!.shape[3]!, outputs[0]!.shape[3]!) + 2 * padding[1] + size[1] + 8 * stride[1] + 16);
     }
     case 'scan':
-      return 8 * scanLines;
+      return 8 * sizes.SCANNED_LINES;
     case 'cholesky': {
       const size = kernel.inputs[0]!.shape[1]!;
-      const pitch = Math.ceil(size / 32) * 32;
-      return productBytes + 4 * (pitch * size + 32 * pitch) + 2 * 256 + 4 * tableBytes(pitch);
+      const { FACTORED_ROWS: panel, PRODUCT_BYTES } = sizes;
+      const pitch = Math.ceil(size / panel) * panel;
+      return PRODUCT_BYTES + 4 * pitch * (size + panel) + 2 * tableBytes(panel) + 4 * tableBytes(pitch);
     }
     case 'triangularSolve':
-      return kernel.inputs[0]!.shape[1]! * 32 * 4;
+      return kernel.inputs[0]!.shape[1]! * sizes.SOLVED_COLUMNS * 4;
     case 'eigh': {
       const size = kernel.inputs[0]!.shape[1]!;
       return (size + 4) * size * 8;
     }
+    // A row twice, each element with its position.
+    case 'argsort':
+      return 2 * 8 * kernel.inputs[0]!.shape[1]!;
     default:
       return 0;
   }
@@ -48,12 +48,9 @@ export function rolesOf({ direction, inputs, outputs }: ConvKernel): Readonly<Re
 function convTables(kernel: ConvKernel): number {
   const { target, filters } = rolesOf(kernel);
   const [kernelHeight, kernelWidth] = [filters.shape[2]!, filters.shape[3]!];
-  const taps = Math.max(tableLength, kernelHeight * kernelWidth);
+  const taps = Math.max(sizes.TABLE_LENGTH, kernelHeight * kernelWidth);
   return (
-    2 * tableBytes(target.shape[1]! / kernel.groups) +
-    2 * tableBytes(tableLength) +
-    2 * tableBytes(taps) +
-    2 * 4 * (kernelHeight + kernelWidth)
+    2 * tableBytes(target.shape[1]! / kernel.groups) + 2 * sizes.TABLE_BYTES + 2 * tableBytes(taps) + 2 * 4 * (kernelHeight + kernelWidth)
   );
 }
 
