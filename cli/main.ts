@@ -6,6 +6,7 @@ import { TensegrityError } from '../engine/errors.ts';
 import { doctor } from './commands/doctor.ts';
 import { embed } from './commands/embed.ts';
 import { evaluate } from './commands/evaluate.ts';
+import { inspect as inspectCommand } from './commands/inspect.ts';
 import { loss } from './commands/loss.ts';
 import { train } from './commands/train.ts';
 import { endWithReader, Stopped } from './interruption.ts';
@@ -13,7 +14,7 @@ import { type Command, helpOf, parseInput, suggestion, UsageError } from './opti
 import { columns } from './table.ts';
 import { complain, jsonOf, print } from './text.ts';
 
-const commands: Readonly<Record<string, Command>> = { train, eval: evaluate, embed, loss, doctor };
+const commands: Readonly<Record<string, Command>> = { train, eval: evaluate, embed, loss, inspect: inspectCommand, doctor };
 
 const overview = [
   'tensegrity: self-supervised representation learning that does not collapse, on the CPU and the GPU, without dependencies\n',

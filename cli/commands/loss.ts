@@ -1,13 +1,11 @@
 import { join } from 'node:path';
-import { named } from '../../engine/arguments.ts';
-import type { HostArray, TypedArray } from '../../engine/dtype.ts';
-import { check, TensegrityError } from '../../engine/errors.ts';
-import { grad, type Tensor, tensor } from '../../engine/index.ts';
-import { type Shape, show } from '../../engine/shape.ts';
-import { ensureFolder, readArray, writeArray } from '../../models/io/node.ts';
+import { check } from '../../engine/errors.ts';
+import { grad } from '../../engine/index.ts';
+import { ensureFolder, writeArray } from '../../models/io/node.ts';
 import { methodNamed, pairLosses } from '../../models/methods/index.ts';
 import { epsilonAdvice } from '../../models/train/monitor.ts';
 import { backendOptions, startBackend } from '../backend.ts';
+import { checkFinite, readEmbedding } from '../embeddings.ts';
 import { methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, chosen, type OptionTable } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
@@ -74,38 +72,3 @@ export const loss: Command = {
     print(input.flag('json') ? jsonOf(values) : columns(Object.entries(values).map(([part, value]) => [part, String(value)])).join('\n'));
   },
 };
-
-/** Embeddings as floats: f64 stays where the backend computes with it. @throws TensegrityError `shape`, and `data` unless all are finite. */
-async function readEmbedding(path: string, doubles: boolean): Promise<{ readonly z: Tensor; readonly beyond: string | null }> {
-  const z = await readArray(path);
-  check(z.shape.length === 2, 'shape', () => `${named(path)}: embeddings must be [n, d], got ${show(z.shape)}`);
-  const dtype = z.dtype === 'f64' && doubles ? 'f64' : 'f32';
-  // What f32 cannot hold becomes infinite in it.
-  checkFinite(dtype === 'f32' && z.dtype === 'f64' ? Float32Array.from(z.data) : z.data, z.shape, path);
-  return { z: tensor(z, { dtype }), beyond: beyondRange(z, dtype, path) };
-}
-
-/** What to say of embeddings whose variance the element type cannot hold; null of all others. */
-function beyondRange({ data, shape }: HostArray, dtype: 'f32' | 'f64', path: string): string | null {
-  const [n = 0, d = 0] = shape;
-  for (let j = 0; j < d; j++) {
-    let [mean, squares] = [0, 0];
-    for (let i = 0; i < n; i++) mean += data[i * d + j]! / n;
-    for (let i = 0; i < n; i++) squares += (data[i * d + j]! - mean) ** 2;
-    if (!Number.isFinite(dtype === 'f32' ? Math.fround(squares) : squares))
-      return `${named(path)}: the squares of dimension ${j} add up to more than ${dtype} holds; divide both files by the same number, as numpy.abs(z).max()`;
-  }
-  return null;
-}
-
-function checkFinite(data: TypedArray, shape: Shape, what: string, advice: string | null = null): void {
-  const at = data.findIndex((value) => !Number.isFinite(value));
-  if (at < 0) return;
-  let count = 0;
-  for (const value of data) if (!Number.isFinite(value)) count++;
-  const place = `[${Math.floor(at / shape[1]!)}, ${at % shape[1]!}]`;
-  throw new TensegrityError(
-    'data',
-    `${named(what)}: ${count} of ${data.length} elements are not finite, the first at ${place}: ${data[at]}${advice === null ? '' : `; ${advice}`}`,
-  );
-}

@@ -2,7 +2,7 @@ import { eye, type HostArray, realize, type Tensor, tensor } from '../../engine/
 import { check, checkNumber, options } from '../../engine/internal.ts';
 import { normalize, standardize } from '../nn/functional.ts';
 import { checkEmbedding, checkViews, offDiagonal } from '../regularizers/statistics.ts';
-import { alphaReQ, entropyRank, positiveCount, rankMe, singularValues } from './spectral.ts';
+import { alphaReQ, entropyRank, lidar, positiveCount, rankMe, singularValues } from './spectral.ts';
 
 /** The mean over dimensions of the standard deviation over samples of z [n, d]: 0 at collapse, and VICReg's γ or more when trained by it. */
 export function embeddingDeviation(z: Tensor): Tensor {
@@ -79,6 +79,10 @@ export interface CollapseMetrics {
   readonly uniformity: number;
   /** NaN for one dimension. */
   readonly meanOffDiagonalCorrelation: number;
+  /** {@link alignment} with the second view; NaN without one. */
+  readonly alignment: number;
+  /** {@link lidar} of both views; NaN without a second. */
+  readonly lidar: number;
   /** Eigenvalues of the covariance, in descending order. */
   readonly spectrum: readonly number[];
 }
@@ -86,6 +90,8 @@ export interface CollapseMetrics {
 export interface CollapseOptions {
   /** Uniformity, which takes n² pairs, is of so many first rows at most; 2048, unless given. */
   readonly pairs?: number;
+  /** Another view of the same samples, [n, d]: what alignment and LiDAR are told by. */
+  readonly second?: HostArray;
 }
 
 /**
@@ -94,7 +100,7 @@ export interface CollapseOptions {
  * @throws TensegrityError `shape` for fewer than 2 samples.
  */
 export async function collapseMetrics(z: HostArray, given: CollapseOptions = {}): Promise<CollapseMetrics> {
-  const { pairs } = options('collapseMetrics', given, { pairs: 2048 });
+  const { pairs, second } = options('collapseMetrics', given, { pairs: 2048, second: undefined });
   const embedding = tensor(z);
   checkEmbedding(embedding, 'collapseMetrics');
   const [n, d] = [z.shape[0]!, z.shape[1]!];
@@ -103,6 +109,7 @@ export async function collapseMetrics(z: HostArray, given: CollapseOptions = {})
     normalizedDeviation: normalizedDeviation(embedding),
     uniformity: uniformity(embedding.slice([0, Math.min(n, pairs)])),
     ...(d >= 2 && { meanOffDiagonalCorrelation: meanOffDiagonalCorrelation(embedding) }),
+    ...(second && { alignment: alignment(embedding, tensor(second)) }),
   };
   await realize(...Object.values(graph));
   // The decomposition is what takes time: one of the centred embeddings serves three metrics.
@@ -113,10 +120,23 @@ export async function collapseMetrics(z: HostArray, given: CollapseOptions = {})
     normalizedDeviation: await graph.normalizedDeviation.item(),
     uniformity: await graph.uniformity.item(),
     meanOffDiagonalCorrelation: (await graph.meanOffDiagonalCorrelation?.item()) ?? NaN,
+    alignment: (await graph.alignment?.item()) ?? NaN,
+    lidar: second ? lidar(interleaved(z, second)) : NaN,
     rankMe: rankMe(z),
     rankMeCentred: entropyRank(centred, 1e-7),
     effectiveRank: entropyRank(centred),
     alphaReQ: positiveCount(spectrum) >= 2 ? alphaReQ(spectrum) : NaN,
     spectrum: [...spectrum],
   };
+}
+
+/** Two views [n, d] as [n, 2, d]. */
+function interleaved(first: HostArray, second: HostArray): HostArray {
+  const [n, d] = [first.shape[0]!, first.shape[1]!];
+  const data = new Float64Array(2 * n * d);
+  for (let i = 0; i < n; i++) {
+    data.set(first.data.subarray(i * d, (i + 1) * d), 2 * i * d);
+    data.set(second.data.subarray(i * d, (i + 1) * d), (2 * i + 1) * d);
+  }
+  return { dtype: 'f64', shape: [n, 2, d], data };
 }

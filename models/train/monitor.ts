@@ -1,4 +1,5 @@
 import { checkList, checkRecord } from '../../engine/internal.ts';
+import type { CollapseMetrics } from '../evaluate/collapse.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';
 import type { Advice } from '../methods/learner.ts';
 import type { TrainingConfig } from './config.ts';
@@ -74,6 +75,39 @@ export function diagnose(
       message: `the embedding's dimensions repeat each other (mean |correlation| ${correlation.toFixed(2)}, above ${REDUNDANT}); ${redundant}`,
     };
   }
+  return null;
+}
+
+/** Share of the dimensions below which an embedding is said to use few of them. */
+const FEW = 0.1;
+
+/** What embeddings say by themselves, of whatever loss they are; null where nothing tells a collapse. */
+export function verdictOf({
+  normalizedDeviation,
+  meanOffDiagonalCorrelation,
+  rankMeCentred,
+  spectrum,
+}: Pick<CollapseMetrics, 'normalizedDeviation' | 'meanOffDiagonalCorrelation' | 'rankMeCentred' | 'spectrum'>):
+  | (Omit<Warning, 'kind'> & {
+      readonly kind: 'collapsed' | 'redundant';
+    })
+  | null {
+  for (const [watched, value] of [
+    ['normalizedDeviation', normalizedDeviation],
+    ['correlation', meanOffDiagonalCorrelation],
+  ] as const) {
+    if (signs[watched].fails(value)) return { kind: 'collapsed', message: signs[watched].words(value) };
+  }
+  if (rankMeCentred < FEW * spectrum.length)
+    return {
+      kind: 'collapsed',
+      message: `${rankMeCentred.toFixed(1)} of ${spectrum.length} dimensions are used (RankMe of the centred rows)`,
+    };
+  if (meanOffDiagonalCorrelation > REDUNDANT)
+    return {
+      kind: 'redundant',
+      message: `dimensions repeat each other (mean |correlation| ${meanOffDiagonalCorrelation.toFixed(2)}, above ${REDUNDANT})`,
+    };
   return null;
 }
 
