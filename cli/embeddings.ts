@@ -1,5 +1,5 @@
 import { named } from '../engine/arguments.ts';
-import type { HostArray, TypedArray } from '../engine/dtype.ts';
+import { type DType, type HostArray, isFloat, type TypedArray } from '../engine/dtype.ts';
 import { check, TensegrityError } from '../engine/errors.ts';
 import { type Tensor, tensor } from '../engine/index.ts';
 import { type Shape, show } from '../engine/shape.ts';
@@ -34,9 +34,20 @@ export function checkFinite(data: TypedArray, shape: Shape, what: string, advice
   if (at < 0) return;
   let count = 0;
   for (const value of data) if (!Number.isFinite(value)) count++;
-  const place = `[${Math.floor(at / shape[1]!)}, ${at % shape[1]!}]`;
+  const place = show(shape.map((size, axis) => Math.floor(at / shape.slice(axis + 1).reduce((product, next) => product * next, 1)) % size));
   throw new TensegrityError(
     'data',
     `${named(what)}: ${count} of ${data.length} elements are not finite, the first at ${place}: ${data[at]}${advice === null ? '' : `; ${advice}`}`,
   );
+}
+
+/** An array of a loss's state, in the element type of the embeddings or as whole numbers. @throws TensegrityError `dtype`, and `data` unless all are finite. */
+export async function readState(path: string, dtype: DType, integers: boolean): Promise<Tensor> {
+  const array = await readArray(path);
+  if (integers) {
+    check(!isFloat(array.dtype), 'dtype', () => `${named(path)}: must hold whole numbers, got ${array.dtype}; in NumPy x.astype('i4')`);
+    return tensor(array, { dtype: 'i32' });
+  }
+  checkFinite(dtype === 'f32' ? Float32Array.from(array.data) : array.data, array.shape, path);
+  return tensor(array, { dtype });
 }

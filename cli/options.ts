@@ -159,7 +159,9 @@ export function parseInput(words: readonly string[], name: string, { options, po
         ? 'no files'
         : least === most
           ? `${least} ${least === 1 ? 'file' : 'files or names'}`
-          : `${least} to ${most} files or names`;
+          : most === Infinity
+            ? `${least} files or names at least`
+            : `${least} to ${most} files or names`;
     fail(
       `${name} takes ${expected}, got ${positionals.length === 0 ? 'none' : positionals.map((positional) => named(positional)).join(' ')}`,
     );

@@ -2,6 +2,7 @@ import type { Tensor } from '../../engine/index.ts';
 import { normalize } from '../nn/functional.ts';
 import { MLP } from '../nn/networks.ts';
 import { targetMomentum } from '../optim/schedule.ts';
+import { arrayLoss, halves, predictionsAndProjections } from './arrayLoss.ts';
 import { crossed, type Pair } from './crossed.ts';
 import { method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
 import { number, type OptionValues } from './options.ts';
@@ -19,6 +20,16 @@ export function byol(predictions: Pair, projections: Pair): { readonly loss: Ten
   const distance = (p: Tensor, z: Tensor): Tensor => unit(p).sub(unit(z.stopGradient())).square().sum(-1);
   return { loss: crossed('byol', predictions, projections, distance) };
 }
+
+/** The loss of files: without a predictor, or with. */
+export const byolOfArrays = () =>
+  arrayLoss({
+    title: 'BYOL',
+    source: 'J.-B. Grill et al., NeurIPS 2020; google-deepmind/deepmind-research',
+    options: {},
+    embeddings: predictionsAndProjections,
+    compute: (embeddings) => byol(...halves(embeddings)),
+  });
 
 const options = {
   teacherMomentum: number(0.99, 'share of itself that the teacher keeps at the first step, τ₀; it rises to 1', { most: 1 }),

@@ -4,6 +4,7 @@ import { cosineSimilarity } from '../nn/functional.ts';
 import { BatchNorm1d } from '../nn/layers.ts';
 import { Sequential } from '../nn/module.ts';
 import { type Encoder, MLP } from '../nn/networks.ts';
+import { arrayLoss, halves, predictionsAndProjections } from './arrayLoss.ts';
 import { crossed, type Pair } from './crossed.ts';
 import { type LearnedGroup, Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
 import { choice, number, type OptionValues } from './options.ts';
@@ -30,6 +31,16 @@ const table = {
   bottleneck: number(null, "width of the predictor's hidden layer; a quarter of the embedding's, unless given", { least: 1, whole: true }),
   stopGradient: choice(['on', 'off'], 'on', 'whether the target is a constant; without that it collapses'),
 };
+/** The loss of files: without a predictor, or with. */
+export const simsiamOfArrays = () =>
+  arrayLoss({
+    title: 'SimSiam',
+    source: 'X. Chen, K. He, CVPR 2021; facebookresearch/simsiam',
+    options: { stopGradient: table.stopGradient },
+    embeddings: predictionsAndProjections,
+    compute: (embeddings, { stopGradient }) => simsiam(...halves(embeddings), { stopGradient: stopGradient !== 'off' }),
+  });
+
 type Options = OptionValues<typeof table>;
 
 class SimSiamLearner extends Learner {

@@ -1,5 +1,6 @@
 import { checkList, checkRecord } from '../../engine/internal.ts';
 import type { CollapseMetrics } from '../evaluate/collapse.ts';
+import type { ArrayLoss } from '../methods/arrayLoss.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';
 import type { Advice } from '../methods/learner.ts';
 import type { TrainingConfig } from './config.ts';
@@ -61,10 +62,14 @@ export function diagnose(
   checkRecord('diagnose: the measurements', record);
   const { method = 'vicreg', methodOptions, pixels = [0, 1] } = record;
   checkList('diagnose: pixels', pixels);
-  const { watched, collapsed, redundant } = methodNamed(method).advice;
+  const { advice, options } = methodNamed(method);
+  const { watched, collapsed, redundant } = advice;
   const { loss, correlation, step } = record;
   if (!Number.isFinite(loss))
-    return { kind: 'diverged', message: `the loss is ${loss}: ${divergence(pixels, epsilonAdvice(method, methodOptions), step)}` };
+    return {
+      kind: 'diverged',
+      message: `the loss is ${loss}: ${divergence(pixels, epsilonAdvice({ options, epsilon: advice.epsilon }, methodOptions), step)}`,
+    };
   const value = record[watched];
   const sign = signs[watched];
   if (value !== undefined && sign.fails(value))
@@ -112,10 +117,12 @@ export function verdictOf({
 }
 
 /** What helps where a loss or its gradient is no number for want of an epsilon; null where that is not at fault. */
-export function epsilonAdvice(method: string, options: TrainingConfig['methodOptions'] = {}): string | null {
-  const { options: table, advice } = methodNamed(method);
-  if (Number(options['epsilon'] ?? table['epsilon']?.default) >= advice.epsilon) return null;
-  return `a dimension that is constant, or follows from others, needs --epsilon ${advice.epsilon.toExponential()}`;
+export function epsilonAdvice(
+  { options: table, epsilon }: Pick<ArrayLoss, 'options' | 'epsilon'>,
+  options: TrainingConfig['methodOptions'] = {},
+): string | null {
+  if (Number(options['epsilon'] ?? table['epsilon']?.default ?? epsilon) >= epsilon) return null;
+  return `a dimension that is constant, or follows from others, needs --epsilon ${epsilon.toExponential()}`;
 }
 
 /** Why a loss is no number, and what helps. */

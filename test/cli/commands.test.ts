@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { GpuReport } from '../../cli/gpu.ts';
@@ -64,7 +64,7 @@ describe('tensegrity', () => {
   it('called wrongly ends with 2 and a line that helps', async () => {
     await Promise.all([
       fails(['trian'], 2, /no command 'trian'.*did you mean train\?/),
-      fails(['loss', 'vicreg'], 2, /loss takes 3 files or names, got vicreg/),
+      fails(['loss', 'vicreg'], 2, /loss takes 2 files or names at least, got vicreg/),
       fails(['embed', 'x.npy'], 2, /needs --weights/),
       fails(['eval'], 2, /needs either --run FOLDER or --weights/),
       fails(['doctor', '--verbose'], 2, /no option --verbose/),
@@ -131,6 +131,10 @@ describe('tensegrity loss', () => {
       ),
     );
     expect(google!.loss).toBe(2 * mean!.loss);
+    const out = path('four');
+    const four = await json<{ loss: number }>('loss', 'simsiam', za, zb, zb, za, '--grad', out);
+    expect(four.loss).toBeCloseTo(-1, 6);
+    expect(readdirSync(out).sort()).toEqual(['p1.npy', 'p2.npy', 'z1.npy', 'z2.npy']);
   });
 
   it('refuses what is not finite, in embeddings, loss or gradient, and writes nothing', async () => {
@@ -190,6 +194,8 @@ describe('tensegrity loss', () => {
       fails(['loss', 'vicreg', za, short], 1, /\[12, 5\].*\[3, 5\]/),
       fails(['loss', 'vicreg', one, one], 1, /2 samples/),
       fails(['loss', 'vicreg', images, images], 1, /embeddings.*\[n, d\].*\[2, 1, 2, 2\]/),
+      fails(['loss', 'byol', za], 2, /BYOL takes Z1\.npy Z2\.npy \| P1\.npy P2\.npy Z1\.npy Z2\.npy, got one file/),
+      fails(['loss', 'vicreg', za, zb, '--branches', 'separate'], 2, /no option --branches/),
       fails(['loss', 'barlow', za, zb], 2, /vicreg, barlow-twins, w-mse/),
       fails(['loss', 'barlow-twins', za, zb, '--dialect=paper'], 2, /Barlow Twins has no option --dialect/),
       fails(['loss', 'vicreg', za, path('none.npy')], 1, /none\.npy.*no such file/),

@@ -1,0 +1,47 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { useBackend } from '../../../engine/index.ts';
+import { byol, simsiam, vicreg } from '../../../models/index.ts';
+import { arrayLoss, namesOf } from '../../../models/methods/arrayLoss.ts';
+import { losses, lossNamed } from '../../../models/methods/losses.ts';
+import { expectClose, expectError, normalMatrix } from '../support.ts';
+
+beforeAll(async () => {
+  await useBackend('cpu');
+});
+
+const [a, b, c, d] = [1, 2, 3, 4].map((seed) => normalMatrix(seed, 6, 3)) as [
+  ReturnType<typeof normalMatrix>,
+  ReturnType<typeof normalMatrix>,
+  ReturnType<typeof normalMatrix>,
+  ReturnType<typeof normalMatrix>,
+];
+
+describe('losses of arrays', () => {
+  it('are those of the methods', async () => {
+    await expectClose(losses['vicreg']!.compute([a, b], { dialect: 'paper' }, {}).loss, vicreg(a, b, { dialect: 'paper' }).loss, 1e-15);
+    await expectClose(losses['simsiam']!.compute([a, b, c, d], {}, {}).loss, simsiam([a, b], [c, d]).loss, 1e-15);
+    await expectClose(losses['simsiam']!.compute([a, b], {}, {}).loss, simsiam([a, b], [a, b]).loss, 1e-15);
+    await expectClose(losses['byol']!.compute([a, b, c, d], {}, {}).loss, byol([a, b], [c, d]).loss, 1e-15);
+  });
+
+  it('say which embeddings they take', () => {
+    const names = (name: string, count: number): readonly string[] | null => namesOf(lossNamed(name), count);
+    expect(names('vicreg', 2)).toEqual(['za', 'zb']);
+    expect([names('vicreg', 1), names('vicreg', 3), names('byol', 3)]).toEqual([null, null, null]);
+    expect(names('byol', 4)).toEqual(['p1', 'p2', 'z1', 'z2']);
+    const many = arrayLoss({
+      ...losses['byol']!,
+      options: {},
+      embeddings: [{ names: ['z1', 'z2'], more: 'z' }],
+      compute: ([z]) => ({ loss: z!.sum() }),
+    });
+    expect([1, 2, 4].map((count) => namesOf(many, count))).toEqual([null, ['z1', 'z2'], ['z1', 'z2', 'z3', 'z4']]);
+  });
+
+  it('refuse what they do not take', () => {
+    expectError(() => lossNamed('vicregg'), 'argument', /there is no loss 'vicregg'; there are vicreg, /);
+    expectError(() => losses['vicreg']!.compute([a, b], { branches: 'separate' }, {}), 'argument', /branches/);
+    expectError(() => losses['byol']!.compute([a, b], {}, { queue: a }), 'argument', /queue/);
+    expectError(() => losses['simsiam']!.compute([a, b], { stopGradient: 'maybe' }, {}), 'argument', /on, off/);
+  });
+});
