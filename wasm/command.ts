@@ -22,7 +22,7 @@ export const TRIANGULAR_SOLVE = 9;
 export const EIGH = 10;
 export const ARGSORT = 11;
 export const COPY = 12;
-/** Not a kernel of its own in a plan: the first half of a `copy` that fills. */
+/** Not a kernel of its own in a plan: the first half of a `pad`, whose other is a `COPY`; a `concat` is as many as it has inputs. */
 export const FILL = 13;
 /** Neither are these: what a 3×3 convolution is made of where `winograd.ts` has a faster way. */
 export const WINOGRAD_FILTERS = 14;

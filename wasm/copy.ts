@@ -136,14 +136,14 @@ function edge(from: usize, to: usize, fromColumn: usize, toRow: usize, rows: i32
   }
 }
 
-/** Sets every word of a buffer: `[buffer, bytes, word]`; the last bytes take the word's first ones. */
+/** Sets every word of a window: `[buffer, byte offset, bytes, word]`; the last bytes take the word's first ones. */
 export function fill(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const start = base(bases, load<u32>(command));
-  const vectors = <i32>(load<u32>(command, 4) >> 4);
-  const value = v128.load32_splat(command, 8);
+  const start = base(bases, load<u32>(command)) + <usize>load<u32>(command, 4);
+  const vectors = <i32>(load<u32>(command, 8) >> 4);
+  const value = v128.load32_splat(command, 12);
   const end = start + (<usize>share(vectors, thread + 1, threads) << 4);
   let at = start + (<usize>share(vectors, thread, threads) << 4);
   for (; at < end; at += 16) v128.store(at, value);
   if (thread + 1 < threads) return;
-  for (const last = start + <usize>load<u32>(command, 4); at < last; at++) store<u8>(at, load<u8>(command + 8 + ((at - start) & 3)));
+  for (const last = start + <usize>load<u32>(command, 8); at < last; at++) store<u8>(at, load<u8>(command + 12 + ((at - start) & 3)));
 }

@@ -61,7 +61,7 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
     return { buffer: assembly.bufferOf(base), dtype: node.dtype, shape: layout.shape, strides: layout.strides, offset: layout.offset };
   };
   const target = (node: Node, buffer: number): View => ({ buffer, dtype: node.dtype, ...contiguous(node.shape) });
-  const copy = (from: View, to: View): Kernel => ({ kind: 'copy', fill: null, inputs: [from], outputs: [to] });
+  const copy = (from: View, to: View): Kernel => ({ kind: 'copy', inputs: [from], outputs: [to] });
 
   // Whatever is stored gets its buffer first: only then is it known where copies read.
   // A result that is the whole of what a kernel stores, in whatever shape, is stored where it is given back.

@@ -29,7 +29,7 @@ function lowerNodes(nodes: readonly Node[], stored: readonly Node[], context: Lo
   if (isMovement(node)) {
     const source = context.locate(node.inputs[0]!);
     // Row-major order of the input is row-major order of the result, in its own shape.
-    return { kind: 'copy', fill: null, inputs: [view(source, node, context)], outputs: [whole(node, context, source.layout.shape)] };
+    return { kind: 'copy', inputs: [view(source, node, context)], outputs: [whole(node, context, source.layout.shape)] };
   }
   // The table's type ties each lowering to its op's attributes; here node and lowering are of the same op.
   const lowering = lowerings[node.op] as Lowering<OpName> | null;
@@ -110,21 +110,8 @@ const lowerings: { readonly [Op in OpName]: Lowering<Op> | null } = {
   }),
   eigh: (_node, { inputs, output }) => ({ kind: 'eigh', inputs, outputs: [output] }),
   argsort: ({ attributes: { descending } }, { inputs, output }) => ({ kind: 'argsort', descending, inputs, outputs: [output] }),
-  pad: ({ attributes: { before, value } }, { inputs: [x], output }) => ({
-    kind: 'copy',
-    fill: value,
-    inputs: [x!],
-    outputs: [window(output, x!.shape, before)],
-  }),
-  concat: ({ attributes: { axis } }, { inputs, output }) => {
-    let at = 0;
-    const windows = inputs.map(({ shape }) => {
-      const start = output.shape.map((_, i) => (i === axis ? at : 0));
-      at += shape[axis]!;
-      return window(output, shape, start);
-    });
-    return { kind: 'copy', fill: null, inputs, outputs: windows };
-  },
+  pad: ({ attributes: { before, value } }, { inputs, output }) => ({ kind: 'pad', before, value, inputs, outputs: [output] }),
+  concat: ({ attributes: { axis } }, { inputs, output }) => ({ kind: 'concat', axis, inputs, outputs: [output] }),
 };
 
 function convolution(
@@ -133,10 +120,6 @@ function convolution(
   { inputs, output }: Operands,
 ): Kernel {
   return { kind: 'conv', direction, stride, padding, dilation, groups, epilogue: null, inputs, outputs: [output] };
-}
-
-function window(output: View, shape: readonly number[], start: readonly number[]): View {
-  return { ...output, shape, offset: start.reduce((at, position, axis) => at + position * output.strides[axis]!, output.offset) };
 }
 
 function lowerMap(nodes: readonly Node[], stored: readonly Node[], context: LoweringContext): Kernel {

@@ -64,7 +64,7 @@ export interface Program {
   readonly results: readonly number[];
 }
 
-/** The first kernel that writes a `scratch` or `output` buffer writes all of it. Outputs are in buffers of their own (but see {@link CopyKernel}), which inputs share only in place. */
+/** The first kernel that writes a `scratch` or `output` buffer writes all of it. Outputs are in buffers of their own, which inputs share only in place. */
 interface KernelBase {
   readonly inputs: readonly View[];
   readonly outputs: readonly View[];
@@ -207,13 +207,22 @@ export interface ArgsortKernel extends KernelBase {
   readonly descending: boolean;
 }
 
-/**
- * First `fill`, if not null, in every element of buffer `outputs[0].buffer` (of integers, its low bits); then `outputs[k] = inputs[k]`, each a window on
- * that one buffer (pad, concat, a change of layout). Several windows lie one behind the other, or are alike but for one axis, along which they lie beside each other.
- */
+/** `output = input`, element by element: another layout of it. */
 export interface CopyKernel extends KernelBase {
   readonly kind: 'copy';
-  readonly fill: number | null;
+}
+
+/** An output whose window of the input's extents, from `before` on, is the input; every other element is `value` (of integers, its low bits). The output is contiguous. */
+export interface PadKernel extends KernelBase {
+  readonly kind: 'pad';
+  readonly before: readonly number[];
+  readonly value: number;
+}
+
+/** An output of inputs one behind the other along `axis`; in other axes all have its extents. */
+export interface ConcatKernel extends KernelBase {
+  readonly kind: 'concat';
+  readonly axis: number;
 }
 
 export type Kernel =
@@ -230,7 +239,9 @@ export type Kernel =
   | TriangularSolveKernel
   | EighKernel
   | ArgsortKernel
-  | CopyKernel;
+  | CopyKernel
+  | PadKernel
+  | ConcatKernel;
 
 export type KernelKind = Kernel['kind'];
 export type KernelOf<K extends KernelKind> = Extract<Kernel, { kind: K }>;

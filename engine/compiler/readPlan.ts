@@ -207,8 +207,13 @@ const kernels: { readonly [K in KernelKind]: Field<KernelOf<K>> } = {
   triangularSolve: record({ ...base('triangularSolve'), lower: flag, transpose: flag }),
   eigh: record(base('eigh')),
   argsort: record({ ...base('argsort'), descending: flag }),
-  copy: record({ ...base('copy'), fill: orNull(number) }),
+  copy: record(base('copy')),
+  pad: record({ ...base('pad'), before: counts, value: number }),
+  concat: record({ ...base('concat'), axis: count }),
 };
+
+/** Every kind of kernel. */
+export const kernelKinds = Object.keys(kernels) as readonly KernelKind[];
 
 const anyKernel = record({ kind: choice(kernels) }, true);
 

@@ -6,7 +6,7 @@ import { partsOf } from './epilogue.ts';
 import { isContiguous } from './layout.ts';
 import type { BufferKind, BufferSpec, Kernel, Plan, View } from './plan.ts';
 import { readPlan } from './readPlan.ts';
-import { besideEachOther, isCountable, kernelFaults, spanOf } from './validateKernel.ts';
+import { isCountable, kernelFaults } from './validateKernel.ts';
 
 /** So many faults tell what is wrong, in so many characters each. */
 const MOST_FAULTS = 20;
@@ -109,6 +109,17 @@ function viewFault(plan: Plan, view: View): string | null {
   return null;
 }
 
+/** The first and last element that a view touches. */
+function spanOf({ shape, strides, offset }: View): { low: number; high: number } {
+  let [low, high] = [offset, offset];
+  for (const [axis, stride] of strides.entries()) {
+    const reach = (shape[axis]! - 1) * stride;
+    low += Math.min(0, reach);
+    high += Math.max(0, reach);
+  }
+  return { low, high };
+}
+
 /** A map in place on a contiguous product. */
 function* epilogueFaults({ kernels }: Plan): Generator<string> {
   for (const [at, kernel] of kernels.entries()) {
@@ -131,15 +142,12 @@ function* orderFaults(plan: Plan): Generator<string> {
       if (isMade(plan, buffer) && sizeOf(shape) > 0 && !written.has(buffer))
         yield `${label(at, kernel)} reads buffer ${buffer}, which nothing has written yet`;
     }
-    // Windows of one kernel on one buffer do not overlap: see `inPlaceFaults`.
-    const elements = new Map<number, number>();
-    for (const { buffer, shape } of kernel.outputs) elements.set(buffer, (elements.get(buffer) ?? 0) + sizeOf(shape));
-    for (const [buffer, size] of elements) {
+    for (const { buffer, shape } of kernel.outputs) {
+      const size = sizeOf(shape);
       const { kind, length } = plan.buffers[buffer]!;
       if (kind === 'input' || kind === 'constant')
         yield `${label(at, kernel)} writes buffer ${buffer}, which is ${kind === 'input' ? 'an input' : 'a constant'}`;
-      const isFilled = kernel.kind === 'copy' && kernel.fill !== null;
-      if (isMade(plan, buffer) && !written.has(buffer) && size !== length && !isFilled)
+      if (isMade(plan, buffer) && !written.has(buffer) && size !== length)
         yield `${label(at, kernel)} is the first to write buffer ${buffer}, but only ${size} of its ${length} elements`;
       written.add(buffer);
     }
@@ -157,8 +165,8 @@ function isMade(plan: Plan, buffer: number): boolean {
 function* inPlaceFaults(plan: Plan): Generator<string> {
   for (const [at, kernel] of plan.kernels.entries()) {
     const written = new Map(kernel.outputs.map((view) => [view.buffer, view]));
-    if (kernel.kind === 'copy' ? !besideEachOther(kernel.outputs) : written.size < kernel.outputs.length)
-      yield `${label(at, kernel)} has outputs that overlap, or may: they must be ${kernel.kind === 'copy' ? 'beside each other, along one axis' : 'in buffers of their own'}`;
+    if (written.size < kernel.outputs.length)
+      yield `${label(at, kernel)} has outputs that overlap, or may: they must be in buffers of their own`;
     for (const input of kernel.inputs) {
       const output = written.get(input.buffer);
       if (output && !inPlace(plan, kernel, input, output)) {

@@ -2,6 +2,8 @@ import { type DType, dtypes, isFloat } from '../dtype.ts';
 import { type ScalarTyping, scalarRow } from '../scalar.ts';
 import { type Shape, sameShape, show, sizeOf } from '../shape.ts';
 import { type Lane, valueLanes } from './lanes.ts';
+import { isContiguous } from './layout.ts';
+import type { MovingKernel } from './moves.ts';
 import type { ConvKernel, Instruction, Kernel, KernelKind, KernelOf, PoolKernel, Program, View } from './plan.ts';
 
 /** What is wrong with a kernel's shapes, types, parameters and program. */
@@ -31,55 +33,6 @@ const poolSignatures: { readonly [M in PoolKernel['mode']]: Signature } = {
 /** Whether the elements of a shape are a number that arithmetic is exact on. */
 export function isCountable(shape: Shape): boolean {
   return shape.includes(0) || Number.isSafeInteger(sizeOf(shape));
-}
-
-/** The first and last element that a view touches. */
-export function spanOf({ shape, strides, offset }: View): { low: number; high: number } {
-  let [low, high] = [offset, offset];
-  for (const [axis, stride] of strides.entries()) {
-    const reach = (shape[axis]! - 1) * stride;
-    low += Math.min(0, reach);
-    high += Math.max(0, reach);
-  }
-  return { low, high };
-}
-
-/**
- * Whether windows on one buffer have no element in common: unless one ends before the other begins, or they are alike but for one axis, along which
- * they follow each other, they count as if they had. (Positions are `k·step` along that axis and less than a step within it, and other axes lead to multiples of more than that.)
- */
-export function besideEachOther(windows: readonly View[]): boolean {
-  const views = windows.filter(({ shape }) => sizeOf(shape) > 0);
-  const [first] = views;
-  const spans = views.map(spanOf).sort((a, b) => a.low - b.low);
-  if (!first || spans.every(({ low }, k) => k === 0 || spans[k - 1]!.high < low)) return true;
-  if (!views.every(({ strides }) => sameShape(strides, first.strides)) || first.strides.some((stride) => stride < 0)) return false;
-  const axes = [...first.strides.keys()].filter((axis) => views.some(({ shape }) => shape[axis]! > 1));
-  // A buffer that can be counted has no more of two elements, so windows beside each other have not either.
-  if (axes.length > 64) return false;
-  const origin = views.reduce((least, { offset }) => Math.min(least, offset), Infinity);
-  const strideOf = (axis: number): number => first.strides[axis]!;
-  // Along the one that they follow each other on, each may have one element.
-  return first.strides.some((step, axis) => {
-    const end =
-      axes.reduce((common, other) => (strideOf(other) > step ? greatestCommonDivisor(common, strideOf(other)) : common), 0) || Infinity;
-    const inner = axes.filter((other) => other !== axis && strideOf(other) <= step);
-    const pieces = views.map(({ offset, shape }) => ({
-      from: offset - origin,
-      extent: shape[axis]!,
-      reach: inner.reduce((sum, other) => sum + (shape[other]! - 1) * strideOf(other), 0),
-    }));
-    return pieces
-      .sort((a, b) => a.from - b.from)
-      .every(({ from, extent, reach }, k) => {
-        const next = pieces[k + 1]?.from ?? end;
-        return from % step === 0 && reach < step && from + extent * step <= Math.min(next, end);
-      });
-  });
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
 const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<string> } = {
@@ -143,18 +96,43 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
   *argsort(kernel) {
     yield* signatureFaults(kernel, 'T R N → i32 R N');
   },
-  *copy({ inputs, outputs }) {
-    const [first] = outputs;
-    if (first === undefined || inputs.length !== outputs.length) yield `${inputs.length} inputs for ${outputs.length} outputs`;
-    for (const [k, output] of outputs.entries()) {
-      const input = inputs[k];
-      if (output.buffer !== first?.buffer) yield `output ${k} is in buffer ${output.buffer}, output 0 in ${first?.buffer}`;
-      if (input && (input.dtype !== output.dtype || !sameShape(input.shape, output.shape))) {
-        yield `input ${k} is ${input.dtype} ${show(input.shape)}, output ${k} is ${output.dtype} ${show(output.shape)}`;
-      }
-    }
+  *copy(kernel) {
+    yield* movingFaults(kernel, 1, (input, output) => sameShape(input, output));
+  },
+  *pad(kernel) {
+    const { before, outputs } = kernel;
+    yield* movingFaults(
+      kernel,
+      1,
+      (input, output) => before.length === output.length && output.every((extent, axis) => before[axis]! + input[axis]! <= extent),
+    );
+    for (const output of outputs)
+      if (!isContiguous({ ...output, offset: 0 })) yield `its output is not contiguous: strides [${output.strides}]`;
+  },
+  *concat(kernel) {
+    const { axis, inputs, outputs } = kernel;
+    yield* movingFaults(kernel, inputs.length, (input, output) =>
+      output.every((extent, other) => other === axis || input[other] === extent),
+    );
+    const end = inputs.reduce((sum, { shape }) => sum + (shape[axis] ?? NaN), 0);
+    const extent = outputs[0]?.shape[axis];
+    if (end !== extent) yield `its inputs end at ${end} along axis ${axis}, its output at ${extent}`;
   },
 };
+
+/** One output, of the type and rank of so many inputs, into which each fits. */
+function* movingFaults(
+  { inputs, outputs }: MovingKernel,
+  count: number,
+  fits: (input: Shape, output: Shape) => boolean,
+): Generator<string> {
+  const [output] = outputs;
+  if (outputs.length !== 1 || !output || inputs.length !== count) yield `${inputs.length} inputs and ${outputs.length} outputs`;
+  else
+    for (const [k, { dtype, shape }] of inputs.entries())
+      if (dtype !== output.dtype || shape.length !== output.shape.length || !fits(shape, output.shape))
+        yield `input ${k}, ${dtype} ${show(shape)}, does not fit output ${output.dtype} ${show(output.shape)}`;
+}
 
 /** Checks views against a signature, and gives the extents that its letters stand for. */
 function* signatureFaults(kernel: Kernel, signature: Signature): Generator<string, { readonly [name: string]: number | undefined }> {

@@ -57,6 +57,8 @@ function flopsOf(kernel: Kernel): number {
     case 'gather':
     case 'argsort':
     case 'copy':
+    case 'pad':
+    case 'concat':
       return 0;
   }
 }

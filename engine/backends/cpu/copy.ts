@@ -1,18 +1,16 @@
-import type { Kernel } from '../../compiler/plan.ts';
-import type { Runner } from './dense.ts';
+import { type MovingKernel, movesOf } from '../../compiler/moves.ts';
+import type { PadKernel } from '../../compiler/plan.ts';
+import type { TypedArray } from '../../dtype.ts';
+import { sizeOf } from '../../shape.ts';
+import { readView, writeView } from './dense.ts';
 
-/** The fill, which touches a whole buffer, is done where buffers are known. */
-export const copy: Runner<'copy'> = (_kernel, ...inputs) => inputs;
+/** One input after another: there may be more than a call has arguments. */
+export function copy(kernel: MovingKernel, buffers: readonly TypedArray[]): void {
+  for (const [from, to] of movesOf(kernel)) writeView(to, buffers[to.buffer]!, readView(from, buffers[from.buffer]!));
+}
 
-/** A call of JavaScript has no more than some ten thousand arguments. */
-const MOST_WINDOWS = 4096;
-
-/** A copy of very many windows as several; any other kernel as it is. */
-export function inPieces(kernel: Kernel): Kernel[] {
-  const { kind, inputs, outputs } = kernel;
-  if (kind !== 'copy' || inputs.length <= MOST_WINDOWS) return [kernel];
-  return Array.from({ length: Math.ceil(inputs.length / MOST_WINDOWS) }, (_, i): Kernel => {
-    const [from, to] = [i * MOST_WINDOWS, (i + 1) * MOST_WINDOWS];
-    return { kind, fill: i === 0 ? kernel.fill : null, inputs: inputs.slice(from, to), outputs: outputs.slice(from, to) };
-  });
+export function pad(kernel: PadKernel, buffers: readonly TypedArray[]): void {
+  const { buffer, offset, shape } = kernel.outputs[0]!;
+  buffers[buffer]!.fill(kernel.value, offset, offset + sizeOf(shape));
+  copy(kernel, buffers);
 }

@@ -12,7 +12,7 @@ import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, f
 import { argsort } from './argsort.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
-import { copy, inPieces } from './copy.ts';
+import { copy, pad } from './copy.ts';
 import { type Runner, readView, writeView } from './dense.ts';
 import { eigh } from './eigh.ts';
 import { gather } from './gather.ts';
@@ -48,7 +48,9 @@ const runners: { readonly [K in KernelKind]: (kernel: KernelOf<K>, buffers: read
   triangularSolve: dense(triangularSolve),
   eigh: dense(eigh),
   argsort: dense(argsort),
-  copy: dense(copy),
+  copy,
+  pad,
+  concat: copy,
 };
 
 export interface CpuOptions {
@@ -112,7 +114,7 @@ class CpuBackend implements Backend {
     this.#checkAlive();
     const plan = await checkedPlan(given);
     checkCount(constants, plan.constants, 'constants');
-    const kernels = plan.kernels.flatMap(partsOf).flatMap(inPieces);
+    const kernels = plan.kernels.flatMap(partsOf);
     kernels.forEach(checkCounts);
     const arena = this.allocate(plan.arenaBytes);
     const buffers: TypedArray[] = plan.buffers.map(({ kind, dtype, offset, length }) =>
@@ -152,10 +154,7 @@ class CpuBackend implements Backend {
             if (kind === 'output') new Uint8Array(buffer, byteOffset, byteLength).fill(255);
           });
         }
-        for (const kernel of kernels) {
-          if (kernel.kind === 'copy' && kernel.fill !== null) buffers[kernel.outputs[0]!.buffer]!.fill(kernel.fill);
-          inMemory(() => runKernel(kernel, buffers), false);
-        }
+        for (const kernel of kernels) inMemory(() => runKernel(kernel, buffers), false);
         return plan.outputs.map((number) => buffers[number]!);
       },
       dispose: () => {

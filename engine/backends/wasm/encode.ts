@@ -3,6 +3,7 @@ import * as command from '../../../wasm/command.ts';
 import * as op from '../../../wasm/opcode.ts';
 import { STATE_LINES } from '../../../wasm/sizes.ts';
 import { partsOf } from '../../compiler/epilogue.ts';
+import { type MovingKernel, movesOf } from '../../compiler/moves.ts';
 import type { Kernel, KernelKind, KernelOf, Plan, Reduction, View } from '../../compiler/plan.ts';
 import { type DType, dtypes } from '../../dtype.ts';
 import { check } from '../../errors.ts';
@@ -78,7 +79,9 @@ type Encoder<K extends KernelKind> = (plan: Plan, kernel: KernelOf<K>, row: numb
 const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
   map: encodeMap,
   reduce: encodeReduce,
-  copy: encodeCopy,
+  copy: encodeMoves,
+  pad: encodePad,
+  concat: encodeMoves,
   scan: fixed(command.SCAN, ({ fn, outputs: [out] }) => [+(fn === 'prod'), elements[out!.dtype]]),
   matmul: fixed(command.MATMUL, () => [0]),
   conv: fixed(command.CONV, ({ direction, stride, padding, dilation, groups }) => [
@@ -301,12 +304,15 @@ const folds: { readonly [R in Reduction]: number } = {
   argmin: op.ARGMIN,
 };
 
-function encodeCopy(plan: Plan, { inputs, outputs, fill }: KernelOf<'copy'>): Command[] {
-  const moves = outputs.flatMap((to, k) => encodeMove(inputs[k]!, to));
-  const target = plan.buffers[outputs[0]?.buffer ?? -1];
-  if (fill === null || !target) return moves;
-  const words = [outputs[0]!.buffer, target.length * dtypes[target.dtype].bytes, wordOf(fill, target.dtype)];
-  return [{ kind: command.FILL, words, workspaceBytes: 0 }, ...moves];
+function encodePad(plan: Plan, kernel: KernelOf<'pad'>): Command[] {
+  const output = kernel.outputs[0]!;
+  const { buffer, byteOffset } = windowOf(output);
+  const words = [buffer, byteOffset, sizeOf(output.shape) * dtypes[output.dtype].bytes, wordOf(kernel.value, output.dtype)];
+  return [{ kind: command.FILL, words, workspaceBytes: 0 }, ...encodeMoves(plan, kernel)];
+}
+
+function encodeMoves(_plan: Plan, kernel: MovingKernel): Command[] {
+  return movesOf(kernel).flatMap((move) => encodeMove(...move));
 }
 
 /** One window copied to another. */

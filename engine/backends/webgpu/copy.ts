@@ -1,21 +1,25 @@
-import { contiguous } from '../../compiler/layout.ts';
-import type { MapKernel, Program, View } from '../../compiler/plan.ts';
+import { type MovingKernel, movesOf } from '../../compiler/moves.ts';
+import type { MapKernel, PadKernel, Program, View } from '../../compiler/plan.ts';
 import { map } from './map.ts';
-import type { Emitter } from './shader.ts';
+import type { Context, Shader } from './shader.ts';
 
 const identity: Program = { inputs: 1, constants: [], instructions: [], registers: 0, results: [0] };
 
-/** A fill and each window are maps: of a constant, and of the identity. The windows lie beside each other. */
-export const copy: Emitter<'copy'> = ({ fill, inputs, outputs }, context) => {
-  const maps = inputs.map(
-    (input, k): MapKernel => ({ kind: 'map', shape: input.shape, program: identity, inputs: [input], outputs: [outputs[k]!] }),
+/** Each window is a map of the identity. They lie beside each other. */
+export function copy(kernel: MovingKernel, context: Context): Shader[] {
+  const maps = movesOf(kernel).map(
+    ([from, to]): MapKernel => ({ kind: 'map', shape: to.shape, program: identity, inputs: [from], outputs: [to] }),
   );
-  const filled = fill === null ? [] : map(fillMap(outputs[0]!, fill, context.plan.buffers[outputs[0]!.buffer]!.length), context);
-  const windows = maps.flatMap((kernel) => map(kernel, context)).map((shader, k) => ({ ...shader, besides: k > 0 }));
-  return [...filled, ...windows];
-};
+  return maps.flatMap((each) => map(each, context)).map((shader, k) => ({ ...shader, besides: k > 0 }));
+}
 
-function fillMap({ buffer, dtype }: View, value: number, length: number): MapKernel {
+/** First a map of a constant. */
+export function pad(kernel: PadKernel, context: Context): Shader[] {
+  return [...map(filled(kernel.outputs[0]!, kernel.value), context), ...copy(kernel, context)];
+}
+
+function filled(output: View, value: number): MapKernel {
+  const { shape, dtype } = output;
   const program: Program = {
     inputs: 0,
     constants: [{ value, lane: dtype === 'u8' ? 'i32' : dtype }],
@@ -23,5 +27,5 @@ function fillMap({ buffer, dtype }: View, value: number, length: number): MapKer
     registers: 0,
     results: [0],
   };
-  return { kind: 'map', shape: [length], program, inputs: [], outputs: [{ buffer, dtype, ...contiguous([length]) }] };
+  return { kind: 'map', shape, program, inputs: [], outputs: [output] };
 }

@@ -5,7 +5,7 @@ import { sizeOf } from '../../shape.ts';
 import { argsort } from './argsort.ts';
 import { cholesky } from './cholesky.ts';
 import { conv } from './conv.ts';
-import { copy } from './copy.ts';
+import { copy, pad } from './copy.ts';
 import { eigh } from './eigh.ts';
 import { gather } from './gather.ts';
 import { gridSample } from './gridSample.ts';
@@ -25,6 +25,8 @@ const emitters: { readonly [K in KernelKind]: Emitter<K> } = {
   matmul,
   conv,
   copy,
+  pad,
+  concat: copy,
   pool,
   gather,
   scatterAdd,
@@ -103,8 +105,7 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
 
 function emit<K extends KernelKind>(kernel: KernelOf<K>, context: Context): Shader[] {
   const { kind, inputs, outputs } = kernel;
-  // A copy may fill a buffer of which its window is no part.
-  if (kind !== 'copy' && outputs.every(({ shape }) => sizeOf(shape) === 0)) return [];
+  if (outputs.every(({ shape }) => sizeOf(shape) === 0)) return [];
   if (kind !== 'reduce')
     checkCounts(
       kind,

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { buildPlan } from '../../../engine/compiler/compiler.ts';
 import type { Plan, Program } from '../../../engine/compiler/plan.ts';
+import { kernelKinds } from '../../../engine/compiler/readPlan.ts';
 import type { DType } from '../../../engine/dtype.ts';
 import {
   argsort,
@@ -143,22 +144,7 @@ function placesIn(value: object): Place[] {
 
 const words = [
   ...Object.keys(scalars),
-  ...[
-    'map',
-    'reduce',
-    'scan',
-    'matmul',
-    'conv',
-    'pool',
-    'gather',
-    'scatterAdd',
-    'gridSample',
-    'cholesky',
-    'triangularSolve',
-    'eigh',
-    'argsort',
-    'copy',
-  ],
+  ...kernelKinds,
   ...[
     'f32',
     'f64',

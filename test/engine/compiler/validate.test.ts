@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type MovingKernel, movesOf } from '../../../engine/compiler/moves.ts';
 import type { BufferSpec, Kernel, Program, View } from '../../../engine/compiler/plan.ts';
 import { planFaults, validatePlan } from '../../../engine/compiler/validate.ts';
-import { besideEachOther } from '../../../engine/compiler/validateKernel.ts';
 import type { DType } from '../../../engine/dtype.ts';
 import type { TensegrityError } from '../../../engine/errors.ts';
-import type { Shape } from '../../../engine/shape.ts';
+import { type Shape, sizeOf } from '../../../engine/shape.ts';
 import { property } from '../../support/property.ts';
 import { buffer, contiguous, identity, type KernelBody, planOf, program, singleKernelPlan } from '../backends/plans.ts';
 import { elements } from '../backends/wasm/strided.ts';
@@ -60,7 +60,7 @@ describe('memory', () => {
     expect(faults(chain(0, 0), [map(two(0), two(2)), map(two(0), two(3)), map(two(2), two(1)), map(two(3), two(1))])).toEqual([meeting]);
     const reversed = { ...two(2, 1), strides: [-1] };
     expect(faults(chain(0, 0), [map(two(0), two(2)), map(reversed, two(3)), map(two(3), two(1))])).toEqual([meeting]);
-    const sorted: Kernel = { kind: 'copy', fill: null, inputs: [two(2)], outputs: [two(3)] };
+    const sorted: Kernel = { kind: 'copy', inputs: [two(2)], outputs: [two(3)] };
     expect(faults(chain(0, 0), [map(two(0), two(2)), sorted, map(two(3), two(1))])).toEqual([
       'buffers 2 and 3 share bytes, and both are alive at kernel 1 (copy)',
     ]);
@@ -382,50 +382,62 @@ describe('any value whatever', () => {
 
 describe('what is made', () => {
   const four = [buffer('input', 'f32', 2), buffer('output', 'f32', 4)];
-  const copy = (...offsets: number[]): Kernel => ({
-    kind: 'copy',
-    fill: null,
-    inputs: offsets.map(() => two(0)),
-    outputs: offsets.map((at) => two(1, at)),
-  });
+  const whole = contiguous(1, { dtype: 'f32', shape: [4] });
+  const pad = (before: number[], output = whole): Kernel => ({ kind: 'pad', before, value: 7, inputs: [two(0)], outputs: [output] });
+  const concat = (inputs: View[], axis = 0, output = whole): Kernel => ({ kind: 'concat', axis, inputs, outputs: [output] });
 
   it('is made whole before it is given back', () => {
-    expect(faults(four, [copy(0, 2)])).toEqual([]);
-    expect(faults(four, [copy(0)])).toEqual(['kernel 0 (copy) is the first to write buffer 1, but only 2 of its 4 elements']);
-    expect(faults(four, [{ ...copy(1), fill: 7 } as Kernel])).toEqual([]);
-    expect(faults([four[0]!, buffer('slot', 'f32', 4)], [copy(0)])).toEqual([]);
+    expect(faults(four, [pad([1])])).toEqual([]);
+    expect(faults(four, [concat([two(0), two(0)])])).toEqual([]);
+    const half: Kernel = { kind: 'copy', inputs: [two(0)], outputs: [two(1)] };
+    expect(faults(four, [half])).toEqual(['kernel 0 (copy) is the first to write buffer 1, but only 2 of its 4 elements']);
+    expect(faults([four[0]!, buffer('slot', 'f32', 4)], [half])).toEqual([]);
   });
 
-  it('is made by windows beside each other', () => {
-    expect(faults(four, [copy(0, 1)]).join()).toContain('has outputs that overlap, or may: they must be beside each other');
-    const window = (offset: number, columns: number): View => ({ buffer: 1, dtype: 'f32', shape: [3, columns], strides: [5, 1], offset });
-    const from = (columns: number): View => ({ buffer: 0, dtype: 'f32', shape: [3, columns], strides: [0, 0], offset: 0 });
-    const concat = (...pieces: [offset: number, columns: number][]): Kernel => ({
-      kind: 'copy',
-      fill: null,
-      inputs: pieces.map(([, columns]) => from(columns)),
-      outputs: pieces.map((piece) => window(...piece)),
-    });
-    const specs = [ends[0]!, buffer('output', 'f32', 15)];
-    expect(faults(specs, [concat([3, 2], [0, 3])])).toEqual([]);
-    expect(faults(specs, [concat([2, 2], [0, 3])]).join()).toContain('overlap');
-    expect(faults(specs, [concat([0, 3], [0, 2])]).join()).toContain('overlap');
+  const outside = 'kernel 0 (pad): input 0, f32 [2], does not fit output f32 [4]';
+  it.each<[string, Kernel]>([
+    [outside, pad([3])],
+    [outside, pad([2 ** 53 - 1])],
+    [outside, pad([])],
+    [outside, pad([1, 0])],
+    ['its output is not contiguous: strides [-1]', pad([1], { ...whole, strides: [-1], offset: 3 })],
+    ['its inputs end at 2 along axis 0, its output at 4', concat([two(0)])],
+    ['its inputs end at 6 along axis 0, its output at 4', concat([two(0), two(0), two(0)])],
+    ['its inputs end at NaN along axis 1, its output at undefined', concat([two(0), two(0)], 1)],
+    ['its inputs end at 0 along axis 0, its output at 4', concat([])],
+    ['input 1, f32 [2, 1], does not fit', concat([two(0), { ...two(0), shape: [2, 1], strides: [1, 0] }])],
+    ['2 inputs and 1 outputs', { ...concat([two(0), two(0)]), kind: 'copy', axis: undefined } as unknown as Kernel],
+  ])('says: %s', (fault, kernel) => {
+    const { axis, ...rest } = kernel as Extract<Kernel, { kind: 'concat' }>;
+    expect(faults(four, [axis === undefined ? rest : kernel] as Kernel[]).join('\n')).toContain(fault);
   });
 
-  it('is never called beside each other where windows share an element', () => {
-    const places = Float64Array.from({ length: 100 }, (_, place) => place);
-    const three = <T>(item: fc.Arbitrary<T>) => fc.array(item, { minLength: 3, maxLength: 3 });
-    const windows = fc.array(fc.record({ shape: three(fc.constantFrom(1, 1, 2, 3)), offset: fc.nat(20) }), { minLength: 2, maxLength: 3 });
+  it('has room for whatever moves there, and each element comes from one place', () => {
+    const places = Float64Array.from({ length: 400 }, (_, place) => place);
+    const extents = fc.array(fc.constantFrom(0, 1, 1, 2, 3), { minLength: 2, maxLength: 2 });
+    const kinds = fc.oneof(
+      fc.record({ kind: fc.constant('concat' as const), axis: fc.nat(2) }),
+      fc.record({ kind: fc.constant('pad' as const), before: fc.array(fc.nat(2), { minLength: 2, maxLength: 2 }), value: fc.constant(0) }),
+    );
+    let sound = 0;
     return property(
-      [windows, three(fc.constantFrom(0, 1, 2, 3, 4, 6, 12))],
-      (drawn, strides) => {
-        const views = drawn.map(({ shape, offset }): View => ({ buffer: 0, dtype: 'f32', shape, strides, offset }));
-        if (!besideEachOther(views)) return;
-        const touched = views.map((view) => new Set(elements(view, places)));
-        expect(new Set(touched.flatMap((each) => [...each])).size).toBe(touched.reduce((sum, { size }) => sum + size, 0));
+      [kinds, fc.array(extents, { minLength: 1, maxLength: 3 }), extents, fc.nat(3)],
+      (body, given, shape, offset) => {
+        const inputs = given.map((each) => contiguous(0, { dtype: 'f32', shape: each }));
+        const output = { ...contiguous(1, { dtype: 'f32', shape }), offset };
+        const kernel = { ...body, inputs, outputs: [output] } as MovingKernel;
+        const length = offset + sizeOf(shape);
+        if (faults([buffer('input', 'f32', 9), buffer('slot', 'f32', length)], [kernel]).length > 0) return;
+        sound++;
+        const touched = movesOf(kernel).map(([from, to]) => [sizeOf(from.shape), [...elements(to, places)]] as const);
+        const all = touched.flatMap(([, window]) => window);
+        for (const [size, window] of touched) expect(window.length).toBe(size);
+        expect(new Set(all).size).toBe(all.length);
+        expect(all.every((place) => place >= offset && place < length)).toBe(true);
+        if (kernel.kind === 'concat') expect(all.length).toBe(sizeOf(shape));
       },
       { numRuns: 5000 },
-    );
+    ).then(() => expect(sound).toBeGreaterThan(100));
   });
 
   it('is in a buffer of its own', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createCpuBackend } from '../../../../engine/backends/cpu/index.ts';
-import type { ReduceKernel } from '../../../../engine/compiler/plan.ts';
+import type { Kernel, ReduceKernel } from '../../../../engine/compiler/plan.ts';
 import { scalars, threefry2x32 } from '../../../../engine/scalar.ts';
 import { buffer, contiguous, host, identity, noise, planOf, program, runKernel, runPlan } from '../plans.ts';
 
@@ -193,17 +193,33 @@ describe('reduce', () => {
   });
 });
 
-describe('copy', () => {
-  it('fills the whole buffer, then copies windows into it', async () => {
-    const windows = [
-      { buffer: 1, dtype: 'i32', shape: [2], strides: [1], offset: 1 },
-      { buffer: 1, dtype: 'i32', shape: [2], strides: [-1], offset: 5 },
-    ] as const;
-    const whole = contiguous(0, { dtype: 'i32', shape: [2] });
-    const plan = planOf(
-      [buffer('input', 'i32', 2), buffer('output', 'i32', 7)],
-      [{ kind: 'copy', fill: 9, inputs: [whole, whole], outputs: windows }],
-    );
-    expect([...(await runPlan(backend, plan, [Int32Array.of(1, 2)]))[0]!]).toEqual([9, 1, 2, 9, 2, 1, 9]);
+describe('what only moves', () => {
+  const two = contiguous(0, { dtype: 'i32', shape: [2] });
+  const specs = [buffer('input', 'i32', 2), buffer('output', 'i32', 4)];
+  const four = contiguous(1, { dtype: 'i32', shape: [4] });
+  const run = async (kernel: Kernel): Promise<number[]> => [
+    ...(await runPlan(backend, planOf(specs, [kernel]), [Int32Array.of(1, 2)]))[0]!,
+  ];
+
+  it('is padded with the value', async () => {
+    expect(await run({ kind: 'pad', before: [1], value: 9, inputs: [two], outputs: [four] })).toEqual([9, 1, 2, 9]);
+  });
+
+  it('is put one behind the other', async () => {
+    const backwards = { ...four, strides: [-1], offset: 3 };
+    expect(await run({ kind: 'concat', axis: 0, inputs: [two, two], outputs: [backwards] })).toEqual([2, 1, 2, 1]);
+  });
+
+  it('may be more than a call has arguments', async () => {
+    const count = 100_000;
+    const one = contiguous(0, { dtype: 'u8', shape: [1] });
+    const kernel: Kernel = {
+      kind: 'concat',
+      axis: 0,
+      inputs: Array(count).fill(one),
+      outputs: [contiguous(1, { dtype: 'u8', shape: [count] })],
+    };
+    const plan = planOf([buffer('input', 'u8', 1), buffer('output', 'u8', count)], [kernel]);
+    expect((await runPlan(backend, plan, [Uint8Array.of(7)]))[0]!.every((value) => value === 7)).toBe(true);
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
 import type { Kernel, Plan, Reduction } from '../../../../engine/compiler/plan.ts';
 import type { DType } from '../../../../engine/dtype.ts';
+import { sizeOf } from '../../../../engine/shape.ts';
 import { property } from '../../../support/property.ts';
 import { arranged, type Layout } from '../arranged.ts';
 import { buffer, contiguous, host, identity, indexed, type KernelBody, noise, planOf, program, runKernel, runPlan } from '../plans.ts';
@@ -152,38 +153,57 @@ describe('wasm computes what cpu computes', () => {
       },
     ));
 
-  it('copy, of any windows, with and without a fill', () =>
+  const someShapes = fc.oneof(fc.array(few, { maxLength: 4 }), fc.constantFrom<number[]>([33, 70], [5, 17, 40], [3, 4, 130]));
+
+  it('copy, of any windows', () =>
     property(
-      [
-        fc.oneof(fc.array(few, { maxLength: 4 }), fc.constantFrom([33, 70], [5, 17, 40], [3, 4, 130])),
-        types,
-        fc.nat(),
-        fc.option(fc.constantFrom(0, 7, -1)),
-        fc.nat(),
-      ],
-      async (shape, dtype, pick, fill, seed) => {
+      [someShapes, types, fc.nat(), fc.nat()],
+      async (shape, dtype, pick, seed) => {
         const [from, to] = fc.sample(fc.tuple(layouts(shape.length, true), layouts(shape.length, false)), { numRuns: 1, seed: pick })[0]!;
-        await agree(laidOut({ kind: 'copy', fill }, [{ dtype, shape }], [{ dtype, shape }], [from, to]), seed);
+        await agree(laidOut({ kind: 'copy' }, [{ dtype, shape }], [{ dtype, shape }], [from, to]), seed);
         // The same as a program that does nothing.
         await agree(laidOut({ kind: 'map', shape, program: identity }, [{ dtype, shape }], [{ dtype, shape }], [from, to]), seed);
       },
       { numRuns: 200 },
     ));
 
-  it('copy, of several windows into one buffer', async () => {
-    const part = (number: number, offset: number, length: number) => ({
-      buffer: number,
-      dtype: 'u8' as const,
-      shape: [length],
-      strides: [1],
-      offset,
-    });
-    const plan = planOf(
-      [buffer('input', 'u8', 5), buffer('input', 'u8', 7), buffer('slot', 'u8', 21)],
-      [{ kind: 'copy', fill: 9, inputs: [part(0, 0, 5), part(1, 1, 6)], outputs: [part(2, 1, 5), part(2, 10, 6)] }],
-    );
-    await agree(plan, 3);
-  });
+  it('pad, of any input, into a window of its buffer', () =>
+    property(
+      [
+        someShapes,
+        types,
+        fc.constantFrom(0, 7, -1),
+        fc.array(fc.tuple(fc.nat(3), fc.nat(9)), { minLength: 4, maxLength: 4 }),
+        fc.nat(5),
+        fc.nat(),
+      ],
+      async (shape, dtype, value, around, offset, seed) => {
+        const [from] = fc.sample(layouts(shape.length, true), { numRuns: 1, seed });
+        const { view, length } = arranged(0, dtype, shape, from!);
+        const whole = shape.map((extent, axis) => around[axis]![0] + extent + around[axis]![1]);
+        const output = { ...contiguous(1, { dtype, shape: whole }), offset };
+        const before = shape.map((_, axis) => around[axis]![0]);
+        const specs = [buffer('input', dtype, length), buffer('slot', dtype, offset + sizeOf(whole) + 3)];
+        await agree(planOf(specs, [{ kind: 'pad', before, value, inputs: [view], outputs: [output] }]), seed);
+      },
+      { numRuns: 200 },
+    ));
+
+  it('concat, of inputs of any layout, along any axis of any layout', () =>
+    property(
+      [someShapes.filter(({ length }) => length > 0), types, fc.array(few, { maxLength: 4 }), fc.nat(3), fc.nat()],
+      async (shape, dtype, extents, pick, seed) => {
+        const axis = pick % shape.length;
+        const along = (extent: number): number[] => shape.with(axis, extent);
+        const lies = fc.sample(layouts(shape.length, true), { numRuns: extents.length, seed });
+        const [to] = fc.sample(layouts(shape.length, false), { numRuns: 1, seed });
+        const inputs = extents.map((extent, k) => arranged(k, dtype, along(extent), lies[k]!));
+        const output = arranged(extents.length, dtype, along(extents.reduce((sum, extent) => sum + extent, 0)), to!);
+        const specs = [...inputs.map(({ length }) => buffer('input', dtype, length)), buffer('slot', dtype, output.length)];
+        await agree(planOf(specs, [{ kind: 'concat', axis, inputs: inputs.map(({ view }) => view), outputs: [output.view] }]), seed);
+      },
+      { numRuns: 200 },
+    ));
 
   it('products of floats, which are kept in double, and of integers, which wrap', () =>
     property([few, fc.integer({ min: 0, max: 700 }), fc.boolean(), fc.boolean(), fc.nat()], async (outer, count, float, columns, seed) => {

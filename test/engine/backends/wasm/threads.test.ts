@@ -46,7 +46,7 @@ describe('bits do not depend on the number of threads', () => {
       },
     ));
 
-  it('scan, gather, scatterAdd, gridSample, sort and copy', () =>
+  it('scan, gather, scatterAdd, gridSample, sort, copy, pad and concat', () =>
     property(
       [fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 4, maxLength: 4 }), fc.nat()],
       async ([a = 1, n = 1, m = 1, b = 1], seed) => {
@@ -67,7 +67,9 @@ describe('bits do not depend on the number of threads', () => {
         );
         await same({ kind: 'argsort', descending: false, inputs: [f32(0, a, n)], outputs: [i32(1, a, n)] }, seed);
         const turned = { ...f32(0, a, n, m), strides: [n * m, 1, n] };
-        await same({ kind: 'copy', fill: 1, inputs: [turned], outputs: [f32(1, a, n, m)] }, seed);
+        await same({ kind: 'copy', inputs: [turned], outputs: [f32(1, a, n, m)] }, seed);
+        await same({ kind: 'pad', before: [1, 0, 2], value: 1, inputs: [turned], outputs: [f32(1, a + 1, n, m + 3)] }, seed);
+        await same({ kind: 'concat', axis: 1, inputs: [turned, { ...turned, buffer: 1 }], outputs: [f32(2, a, 2 * n, m)] }, seed);
       },
     ));
 

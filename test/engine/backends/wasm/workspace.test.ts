@@ -143,7 +143,13 @@ const kernels: Readonly<Record<Exclude<KernelKind, 'conv'> | `${'conv' | 'winogr
       inputs: [f32(k, n, m)],
       outputs: [{ dtype: reduction === 'argmax' ? 'i32' : 'f32', shape: outer ? [k] : [k, n] }],
     })),
-  copy: fc.tuple(sizes(70), sizes(900)).map(([n, m]) => ({ body: { kind: 'copy', fill: 1 }, inputs: [f32(n, m)], outputs: [f32(n, m)] })),
+  copy: fc.tuple(sizes(70), sizes(900)).map(([n, m]) => ({ body: { kind: 'copy' }, inputs: [f32(n, m)], outputs: [f32(n, m)] })),
+  pad: fc
+    .tuple(sizes(70), sizes(900))
+    .map(([n, m]) => ({ body: { kind: 'pad', before: [1, 2], value: 1 }, inputs: [f32(n, m)], outputs: [f32(n + 3, m + 2)] })),
+  concat: fc
+    .tuple(sizes(70), sizes(900))
+    .map(([n, m]) => ({ body: { kind: 'concat', axis: 1 }, inputs: [f32(n, m), f32(n, 3)], outputs: [f32(n, m + 3)] })),
   scan: fc
     .tuple(sizes(30), sizes(60))
     .map(([n, b]) => ({ body: { kind: 'scan', fn: 'sum' }, inputs: [f32(2, n, b)], outputs: [f32(2, n, b)] })),

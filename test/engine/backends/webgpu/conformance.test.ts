@@ -129,8 +129,9 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
         const [source, target] = [arranged(0, type, shape, from), arranged(1, type, shape, to)];
         const body = program(1, [], [['add', type === 'f32' ? 'f32' : 'i32', 0, 0]]);
         // Filled first, so that bytes which the map leaves alone are the same on both sides.
-        const zero = contiguous(2, { dtype: type, shape: [0] });
-        const fill = { kind: 'copy', fill: 7, inputs: [zero], outputs: [{ ...zero, buffer: 1 }] } as const;
+        const nothing = contiguous(2, { dtype: type, shape: [0] });
+        const whole = contiguous(1, { dtype: type, shape: [target.length] });
+        const fill = { kind: 'pad', before: [0], value: 7, inputs: [nothing], outputs: [whole] } as const;
         const plan = planOf(
           [buffer('input', type, source.length), buffer('output', type, target.length), buffer('input', type, 0)],
           [fill, { kind: 'map', shape, program: body, inputs: [source.view], outputs: [target.view] }],
@@ -338,18 +339,16 @@ describe.runIf(opened)('webgpu computes what cpu computes', () => {
     );
   });
 
-  it('copy: a fill, then windows, of every type', async () => {
+  it('pad, concat: windows of every type', async () => {
     for (const type of ['f32', 'i32', 'u8'] as const) {
-      const windows = [
-        [1, 1],
-        [5, -1],
-      ].map(([offset = 0, stride = 0]): View => ({ buffer: 1, dtype: type, shape: [2], strides: [stride], offset }));
-      const whole = contiguous(0, { dtype: type, shape: [2] });
-      const plan = planOf(
-        [buffer('input', type, 2), buffer('output', type, 7)],
-        [{ kind: 'copy', fill: 9, inputs: [whole, whole], outputs: windows }],
-      );
-      await agree(plan, [host(type, [2], [1, 2]).data]);
+      const rows = contiguous(0, { dtype: type, shape: [2, 3] });
+      const columns = { ...rows, shape: [3, 2], strides: [1, 3] };
+      const specs = [buffer('input', type, 6), buffer('output', type, 35), buffer('output', type, 12)];
+      const plan = planOf(specs, [
+        { kind: 'pad', before: [1, 0], value: 9, inputs: [columns], outputs: [contiguous(1, { dtype: type, shape: [7, 5] })] },
+        { kind: 'concat', axis: 1, inputs: [columns, columns], outputs: [{ ...columns, buffer: 2, shape: [3, 4] }] },
+      ]);
+      await agree(plan, [host(type, [2, 3], [1, 2, 3, 4, 5, 6]).data]);
     }
   });
 });

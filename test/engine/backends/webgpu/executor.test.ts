@@ -80,7 +80,7 @@ describe.runIf(opened)('the executor of webgpu', () => {
         inputs: [view(0)],
         outputs: [view(0)],
       },
-      { kind: 'copy', fill: null, inputs: [view(0)], outputs: [view(1)] },
+      { kind: 'copy', inputs: [view(0)], outputs: [view(1)] },
       {
         kind: 'reduce',
         shape: [size],

@@ -6,7 +6,7 @@ import type { Kernel, Plan } from '../../../../engine/compiler/plan.ts';
 import { planFaults } from '../../../../engine/compiler/validate.ts';
 import type { TypedArray } from '../../../../engine/dtype.ts';
 import { arranged, type Layout } from '../arranged.ts';
-import { buffer, type KernelBody, planOf, runPlan, type Slab } from '../plans.ts';
+import { buffer, contiguous, type KernelBody, planOf, runPlan, type Slab } from '../plans.ts';
 
 const cpu = createCpuBackend({ poison: true });
 
@@ -41,8 +41,9 @@ export function laidOut(body: KernelBody, inputs: readonly Slab[], output: Slab,
   const specs = slabs.map(({ view, length }, k) => buffer(k < inputs.length ? 'input' : 'output', view.dtype, length));
   const views = slabs.map(({ view }) => view);
   const [out] = views.slice(inputs.length);
-  const nothing = { ...out!, buffer: specs.length, shape: [0], strides: [1], offset: 0 };
-  const fill = { kind: 'copy', fill: 7, inputs: [nothing], outputs: [{ ...nothing, buffer: out!.buffer }] } as const;
+  const nothing = contiguous(specs.length, { dtype: output.dtype, shape: [0] });
+  const whole = contiguous(out!.buffer, { dtype: output.dtype, shape: [specs[out!.buffer]!.length] });
+  const fill: Kernel = { kind: 'pad', before: [0], value: 7, inputs: [nothing], outputs: [whole] };
   const kernel = { ...body, inputs: views.slice(0, inputs.length), outputs: [out!] } as Kernel;
   return planOf([...specs, buffer('scratch', output.dtype, 0)], [fill, kernel]);
 }
