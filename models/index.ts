@@ -39,6 +39,7 @@ export { parseNpy, serializeNpy } from './io/npy.ts';
 export { parseSafetensors, type Safetensors, serializeSafetensors } from './io/safetensors.ts';
 export { type BarlowTwinsLoss, type BarlowTwinsOptions, barlowTwins } from './methods/barlowTwins.ts';
 export { byol } from './methods/byol.ts';
+export { type DINOLoss, type DINOOptions, dino, dinoCentre } from './methods/dino.ts';
 export { type MethodName, methodNamed, methods } from './methods/index.ts';
 export {
   type Advice,
@@ -52,9 +53,10 @@ export {
   type Step,
   type TrainingDefaults,
 } from './methods/learner.ts';
+export { type MoCoLoss, type MoCoOptions, moco } from './methods/moco.ts';
 export type { ChoiceOption, MethodOption, NumberOption, OptionTable, OptionValues } from './methods/options.ts';
 export { type SimCLRDialect, type SimCLRLoss, type SimCLROptions, simclr, simclrDialects } from './methods/simclr.ts';
-export { simsiam } from './methods/simsiam.ts';
+export { type SimSiamOptions, simsiam } from './methods/simsiam.ts';
 export { type VICRegDialect, type VICRegLoss, type VICRegOptions, vicreg, vicregDialects } from './methods/vicreg.ts';
 export { type WMSEDistance, type WMSELoss, type WMSEOptions, wmse } from './methods/wmse.ts';
 export { type EncoderName, encoders } from './nn/encoders.ts';

@@ -72,6 +72,6 @@ export const byolMethod = () =>
       epsilon: 0,
     },
     // τ = 1 − (1 − τ₀)·(cos(πk/K) + 1)/2 (§3.3)
-    schedules: ({ teacherMomentum: start = 0.99 }, { steps }) => ({ teacherMomentum: (step) => targetMomentum(step, { start, steps }) }),
+    schedules: ({ teacherMomentum: start }, { steps }) => ({ teacherMomentum: (step) => targetMomentum(step, { start, steps }) }),
     learner: (setting) => new BYOLLearner(setting),
   });

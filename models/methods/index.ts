@@ -2,7 +2,9 @@ import { TensegrityError } from '../../engine/index.ts';
 import { shown } from '../../engine/internal.ts';
 import { barlowTwinsMethod } from './barlowTwins.ts';
 import { byolMethod } from './byol.ts';
+import { dinoMethod } from './dino.ts';
 import type { Method } from './learner.ts';
+import { mocoMethod } from './moco.ts';
 import { simclrMethod } from './simclr.ts';
 import { simsiamMethod } from './simsiam.ts';
 import { vicregMethod } from './vicreg.ts';
@@ -19,6 +21,8 @@ export const methods = {
   simsiam: simsiamMethod(),
   byol: byolMethod(),
   simclr: simclrMethod(),
+  moco: mocoMethod(),
+  dino: dinoMethod(),
 } as const satisfies Readonly<Record<string, Method>>;
 
 export type MethodName = keyof typeof methods;

@@ -1,10 +1,10 @@
 import { check, checkNames, named, shown } from '../../engine/internal.ts';
 
 /** A number in [least, most]; whole where `whole`. `default: null` stands for what the description says. */
-export interface NumberOption {
+export interface NumberOption<Default extends number | null = number | null> {
   readonly kind: 'number';
   readonly description: string;
-  readonly default: number | null;
+  readonly default: Default;
   readonly least: number;
   readonly most: number;
   readonly whole: boolean;
@@ -21,16 +21,23 @@ export interface ChoiceOption<Choice extends string = string> {
 export type MethodOption = NumberOption | ChoiceOption;
 export type OptionTable = Readonly<Record<string, MethodOption>>;
 
+type OptionValue<Option extends MethodOption> = Option extends ChoiceOption<infer Choice> ? Choice : number;
+
 /** The values that a table of options stands for; an option without default may be absent. */
 export type OptionValues<Table extends OptionTable> = {
-  readonly [Name in keyof Table]?: Table[Name] extends ChoiceOption<infer Choice> ? Choice : number;
+  readonly [Name in keyof Table as null extends Table[Name]['default'] ? never : Name]: OptionValue<Table[Name]>;
+} & {
+  readonly [Name in keyof Table as null extends Table[Name]['default'] ? Name : never]?: OptionValue<Table[Name]>;
 };
 
-export function number(
-  value: number | null,
+/** Below this, the rounding of a cosine in f32 (6e-8) would no longer be small beside the temperature that it is divided by. */
+export const LEAST_TEMPERATURE = 1e-3;
+
+export function number<Default extends number | null>(
+  value: Default,
   description: string,
   { least = 0, most = Infinity, whole = false }: Partial<Pick<NumberOption, 'least' | 'most' | 'whole'>> = {},
-): NumberOption {
+): NumberOption<Default> {
   return { kind: 'number', description, default: value, least, most, whole };
 }
 

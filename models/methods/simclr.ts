@@ -6,7 +6,7 @@ import { Sequential } from '../nn/module.ts';
 import { MLP } from '../nn/networks.ts';
 import { checkViews, gram } from '../regularizers/statistics.ts';
 import { ofEmbeddings } from './learner.ts';
-import { choice, number } from './options.ts';
+import { choice, LEAST_TEMPERATURE, number } from './options.ts';
 
 /**
  * What each dialect makes of the mean over the 2n rows.
@@ -17,9 +17,6 @@ const dialects = { mean: 1, google: 2 } as const;
 
 export type SimCLRDialect = keyof typeof dialects;
 export const simclrDialects = Object.keys(dialects) as readonly SimCLRDialect[];
-
-/** Below this, the rounding of a cosine in f32 (6e-8) would no longer be small beside the temperature. */
-const LEAST_TEMPERATURE = 1e-3;
 
 export interface SimCLROptions {
   /** The temperature τ that cosines are divided by, at least .001; .5, unless given, as the paper has it for CIFAR-10 (for ImageNet: .1). */

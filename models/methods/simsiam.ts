@@ -60,7 +60,7 @@ class SimSiamLearner extends Learner {
     ]);
     const hidden = bottleneck ?? Math.max(1, Math.floor(width / 4));
     this.predictor = new MLP([width, hidden, width], { key: key(1), normalize: true, bias: false });
-    this.#stopGradient = stopGradient !== 'off';
+    this.#stopGradient = stopGradient === 'on';
   }
 
   override learned(): readonly LearnedGroup[] {

@@ -99,7 +99,7 @@ export const vicregMethod = () =>
     head: (inputs, widths, options) => new Expander(inputs, widths, options),
     loss: (za, zb, { branches: _branches, secondEncoder: _secondEncoder, ...options }) => vicreg(za, zb, options),
     // Nothing in the loss needs the branches to share weights, or an architecture. (§3, "Method", of the paper)
-    second: ({ options: { branches = 'shared', secondEncoder = 'same' }, encoder, key }) => {
+    second: ({ options: { branches, secondEncoder }, encoder, key }) => {
       check(
         branches === 'separate' || secondEncoder === 'same',
         'argument',

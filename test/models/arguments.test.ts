@@ -6,6 +6,7 @@ import { errorOf, expectTyped } from '../support/misuse.ts';
 import { gaussian, normalMatrix } from './support.ts';
 
 const z = normalMatrix(1, 12, 3);
+const centre = normalMatrix(2, 1, 3).flatten();
 const host = gaussian(1, [12, 3]);
 const labels = { dtype: 'i32', shape: [12], data: Int32Array.from({ length: 12 }, (_, i) => i % 2) } as const;
 const labelled = { features: host, labels };
@@ -40,6 +41,9 @@ const takers: Readonly<Record<string, readonly [(more: Options) => unknown, numb
   wmse: [(more) => models.wmse(z, z, more), 'epsilon'],
   simclr: [(more) => models.simclr(z, z, more), 'temperature'],
   simsiam: [(more) => models.simsiam([z, z], [z, z], more), 'stopGradient'],
+  moco: [(more) => models.moco(z, z, z, more), 'temperature'],
+  dino: [(more) => models.dino([z, z], [z, z], centre, more), 'studentTemperature'],
+  dinoCentre: [(more) => models.dinoCentre(centre, [z], more), 'momentum'],
   crossCorrelation: [(more) => models.crossCorrelation(z, z, more), 'epsilon'],
   variance: [(more) => models.variance(z, more), 'gamma'],
   choleskyWhitening: [(more) => models.choleskyWhitening(z, more), 'epsilon'],
@@ -158,6 +162,9 @@ describe('plain JavaScript', () => {
       [z, z],
       [z, z],
     ],
+    moco: [z, z, z, {}],
+    dino: [[z, z], [z, z], centre, {}],
+    dinoCentre: [centre, [z], {}],
     clipByNorm: [[z], 1],
     moveAverage: [[], [], 0.5],
     warmupCosine: [1, { base: 1, steps: 9 }],

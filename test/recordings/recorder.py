@@ -164,3 +164,28 @@ def family(build):
 
 def positive(name, shape, low=0.2, high=3.0):
     return rng(name).uniform(low, high, shape)
+
+
+def embeddings(name, kind, count=2):
+    """`count` views of one batch of embeddings, of a kind that losses meet:
+    ordinary        what an encoder that has learned something gives
+    near-collapsed  all rows within a hundredth of one point
+    offset          a mean five times the deviation
+    n<d             fewer samples than dimensions
+    duplicate rows  the batch holds every image twice
+    """
+    n, d = (4, 9) if kind == 'n<d' else (10, 6)
+    draw = rng('embeddings %s %s' % (name, kind))
+    z = draw.standard_normal((n, d))
+    views = [z + 0.5 * draw.standard_normal((n, d)) for _ in range(count)]
+    if kind == 'near-collapsed':
+        point = draw.standard_normal(d)
+        views = [point + 4e-3 * view for view in views]
+    if kind == 'offset':
+        views = [view + 5.0 * np.sign(draw.standard_normal(d)) for view in views]
+    if kind == 'duplicate rows':
+        views = [np.concatenate([view[: n // 2], view[: n // 2]]) for view in views]
+    return views
+
+
+KINDS = ('ordinary', 'near-collapsed', 'offset', 'n<d', 'duplicate rows')

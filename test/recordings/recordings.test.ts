@@ -2,7 +2,23 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type Case, digest, readRecording, textures } from './recordings.ts';
 
-const FAMILIES = ['elementwise', 'reduce', 'movement', 'matmul', 'conv', 'indexing', 'linalg', 'sample', 'layers', 'losses', 'metrics'];
+const FAMILIES = [
+  ...[
+    'elementwise',
+    'reduce',
+    'movement',
+    'matmul',
+    'conv',
+    'indexing',
+    'linalg',
+    'sample',
+    'layers',
+    'losses',
+    'contrastive',
+    'distillation',
+  ],
+  'metrics',
+];
 
 describe('the recordings', () => {
   it.each(FAMILIES)('%s: every tensor that a case names is there, once, and none is left over', (family) => {

@@ -1,0 +1,105 @@
+import { concat, type Tensor } from '../../engine/index.ts';
+import { check, checkNumber, options, show } from '../../engine/internal.ts';
+import { cosineSimilarity, normalize } from '../nn/functional.ts';
+import { randomDirections } from '../nn/initialize.ts';
+import { ModuleSlot } from '../nn/module.ts';
+import { MLP } from '../nn/networks.ts';
+import { checkEmbedding, checkViews } from '../regularizers/statistics.ts';
+import { method, type Outcome, type Setting, type Step } from './learner.ts';
+import { choice, LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
+import { TaughtLearner } from './teacher.ts';
+
+export interface MoCoOptions {
+  /** The temperature τ that cosines are divided by, at least .001; .2, unless given, as MoCo v2 has it (v1: .07). */
+  readonly temperature?: number;
+}
+
+/** The loss; it has no parts. */
+export type MoCoLoss = Readonly<Record<'loss', Tensor>>;
+
+/**
+ * MoCo's InfoNCE of one view's queries and the other's keys, both [n, d], against a queue [K, d] of keys of other images: each query is to tell its
+ * key from the queue's, by cosine, the mean of −ln(exp(q·k⁺/τ) / (exp(q·k⁺/τ) + Σ_j exp(q·queue_j/τ))). Keys and queue are constants. It is
+ * ln(K + 1) where all rows are one, and lies within ln(1 + K·e^(∓2/τ)).
+ * (K. He et al., CVPR 2020, Eq. 1; X. Chen et al., arXiv 2003.04297; facebookresearch/moco:moco/builder.py)
+ * @throws TensegrityError `shape` for queries and keys of different shapes, or a queue that is not [K, d] with K ≥ 1, `dtype` for integers,
+ * `argument` for an option that is unknown, or a temperature below .001.
+ */
+export function moco(queries: Tensor, keys: Tensor, queue: Tensor, given: MoCoOptions = {}): MoCoLoss {
+  const { temperature } = options('moco', given, { temperature: 0.2 });
+  checkViews(queries, keys, 'moco', 1);
+  checkEmbedding(queue, 'moco: the queue', 1);
+  const d = queries.shape[1]!;
+  check(queue.shape[1] === d, 'shape', () => `moco: the queue must be [K, ${d}], as wide as the keys, got ${show(queue.shape)}`);
+  checkNumber('moco: temperature', temperature, LEAST_TEMPERATURE);
+  const q = normalize(queries);
+  const [k, negatives] = [normalize(keys).stopGradient(), normalize(queue).stopGradient()];
+  const cosines = concat([q.mul(k).sum(-1, true), q.matmul(negatives.transpose())], 1);
+  return { loss: cosines.div(temperature).logSoftmax(-1).slice(null, 0).mean().neg() };
+}
+
+const table = {
+  temperature: number(0.2, 'what cosines are divided by, τ', { least: LEAST_TEMPERATURE }),
+  queue: number(65536, 'how many keys of earlier batches are told apart from, K; at least a batch', { least: 1, whole: true }),
+  teacherMomentum: number(0.999, 'share of itself that the teacher keeps at a step', { most: 1 }),
+  negatives: choice(
+    ['on', 'off'],
+    'on',
+    'whether queries are told from the queue; without that they need only agree with their keys, and it collapses',
+  ),
+};
+type Options = OptionValues<typeof table>;
+
+/**
+ * The second view's embedding by the teacher is the key of the first view's by the student. One device sees the whole batch: to shuffle it, so
+ * that queries and keys are normalised among others, would change nothing.
+ */
+class MoCoLearner extends TaughtLearner {
+  /** The keys of the latest batches, the newest first, each of length 1. */
+  readonly queue: ModuleSlot;
+  readonly #options: Options;
+
+  constructor({ encoder, widths, key, batchSize, options }: Setting<Options>) {
+    super(encoder, (inputs) => new MLP([inputs, ...widths], { key: key(0) }));
+    this.#options = options;
+    const { queue } = options;
+    check(
+      queue >= batchSize,
+      'argument',
+      () => `MoCo: a queue of ${queue} does not hold a batch of ${batchSize}; lengthen it (--queue), or make the batch smaller`,
+    );
+    this.queue = new ModuleSlot(randomDirections([queue, widths.at(-1)!], { key: key(1) }), 'queue');
+  }
+
+  override step({ views: [first, second] }: Step): Outcome {
+    const { temperature, teacherMomentum, negatives } = this.#options;
+    const queries = this.student(first!);
+    this.moveTeacher(teacherMomentum);
+    const keys = normalize(this.teacher(second!));
+    const queue = this.queue.value;
+    return {
+      loss:
+        negatives === 'on' ? moco(queries, keys, queue, { temperature }).loss : cosineSimilarity(queries, keys).mean().div(-temperature),
+      parts: {},
+      embedding: queries,
+      after: () => this.queue.assign(concat([keys, queue.slice([0, queue.shape[0]! - keys.shape[0]!])])),
+    };
+  }
+}
+
+export const mocoMethod = () =>
+  method({
+    title: 'MoCo v2',
+    source: 'K. He et al., CVPR 2020; X. Chen et al., arXiv 2003.04297; facebookresearch/moco',
+    parts: [],
+    options: table,
+    training: { methodOptions: { queue: 4096, teacherMomentum: 0.99 } },
+    widths: [128, 128],
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'leave the negatives on (--negatives on), lower the temperature (--temperature), or lower --lr',
+      redundant: null,
+      epsilon: 0,
+    },
+    learner: (setting) => new MoCoLearner(setting),
+  });
