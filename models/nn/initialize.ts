@@ -92,7 +92,7 @@ function drawNormal(options: InitializeOptions, shape: Shape, deviation: number)
 
 /** Rows drawn evenly from the unit sphere, [rows, d]: normal ones, divided by their lengths. */
 export function randomDirections([rows, d]: readonly [rows: number, d: number], options: InitializeOptions): HostArray {
-  const drawn = normal(options, [rows, d], 1);
+  const drawn = drawNormal(options, [rows, d], 1);
   for (let start = 0; start < rows * d; start += d) {
     const row = drawn.data.subarray(start, start + d);
     const length = Math.hypot(...row);

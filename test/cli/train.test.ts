@@ -301,6 +301,8 @@ describe('tensegrity train', () => {
     ['barlow-twins', ['--off-diagonal', '0.01']],
     ['w-mse', ['--sub-batch', '16', '--whitening', 'zca', '--expander', '24-8']],
     ['simclr', ['--temperature', '0.2', '--dialect', 'google']],
+    ['moco', ['--queue', '40', '--negatives', 'off', '--teacher-momentum', '0.9']],
+    ['dino', ['--centring', 'off', '--local-crops', '1', '--local-size', '6']],
   ])('trains %s with its own options', async (method, options) => {
     const run = join(folder, method);
     await succeeds(['train', ...data, ...smallRun, '--epochs', '1', '--method', method, ...options, '--no-eval', '--out', run]);
