@@ -1,7 +1,8 @@
-import type { Node, OpName } from '../graph.ts';
-import { type Draft, isElementwise, isPosition, leafKey } from './fuse.ts';
+import type { Attributes, Node, OpName } from '../graph.ts';
+import { type Shape, sizeOf } from '../shape.ts';
+import { type Draft, isPosition, leafKey } from './fuse.ts';
 import { contiguous, type Layout } from './layout.ts';
-import { isMovement, type Located } from './locate.ts';
+import type { Located } from './locate.ts';
 import type { ConvKernel, Kernel, MapKernel, MatmulKernel, Program, Reduction, View } from './plan.ts';
 import { ProgramBuilder, scalarOf, type Value } from './program.ts';
 
@@ -23,21 +24,10 @@ export function lower({ nodes, stored, product }: Draft, context: LoweringContex
 }
 
 function lowerNodes(nodes: readonly Node[], stored: readonly Node[], context: LoweringContext): Kernel {
-  const node = nodes[0]!;
-  if (isElementwise(node) || node.op === 'full' || node.op === 'arange') return lowerMap(nodes, stored, context);
-  if (node.op === 'reduce') return lowerReduce(nodes as Node<'reduce'>[], context);
-  if (isMovement(node)) {
-    const source = context.locate(node.inputs[0]!);
-    // Row-major order of the input is row-major order of the result, in its own shape.
-    return { kind: 'copy', inputs: [view(source, node, context)], outputs: [whole(node, context, source.layout.shape)] };
-  }
   // The table's type ties each lowering to its op's attributes; here node and lowering are of the same op.
-  const lowering = lowerings[node.op] as Lowering<OpName> | null;
-  if (!lowering) throw new Error(`the compiler has no kernel for ${node.op}`);
-  return lowering(node, {
-    inputs: node.inputs.map((input) => view(context.locate(input), input, context)),
-    output: whole(node, context),
-  });
+  const lowering = lowerings[nodes[0]!.op] as Lowering<OpName> | null;
+  if (!lowering) throw new Error(`the compiler has no kernel for ${nodes[0]!.op}`);
+  return lowering.lower(nodes, stored, context);
 }
 
 function view({ base, layout }: Located, node: Node, { bufferOf }: LoweringContext): View {
@@ -48,14 +38,66 @@ function whole(node: Node, context: LoweringContext, shape = node.shape): View {
   return view({ base: node, layout: contiguous(shape) }, node, context);
 }
 
-interface Operands {
-  readonly inputs: readonly View[];
-  readonly output: View;
+/** How an op becomes a kernel. */
+interface Lowering<Op extends OpName> {
+  /** The extents in which the kernel takes a shape, where it takes so many and no others; null: it takes them as they are. */
+  readonly extents: Extents<Attributes[Op]> | null;
+  /** @param stored what others need of the nodes, which are one, but of those that a map or a fold computes at once. */
+  readonly lower: (nodes: readonly Node<Op>[], stored: readonly Node[], context: LoweringContext) => Kernel;
 }
 
-type Lowering<Op extends OpName> = (node: Node<Op>, operands: Operands) => Kernel;
+type Extents<A> = (shape: Shape, attributes: A) => Shape;
 
-/** From a node to its kernel; null for what has none of its own. Total, so that the type checker asks for a new primitive's. */
+const matrices: Extents<unknown> = (shape) => [sizeOf(shape.slice(0, -2)), ...shape.slice(-2)];
+const rows: Extents<unknown> = (shape) => [sizeOf(shape.slice(0, -1)), shape.at(-1) ?? 1];
+const lines: Extents<{ readonly axis: number }> = (shape, { axis }) => [
+  sizeOf(shape.slice(0, axis)),
+  shape[axis]!,
+  sizeOf(shape.slice(axis + 1)),
+];
+
+/** The lowering of an op whose kernel computes one node, from what this has for operands. */
+function alone<Op extends OpName>(
+  extents: Extents<Attributes[Op]> | null,
+  kernel: (attributes: Attributes[Op], views: Pick<Kernel, 'inputs' | 'outputs'>) => Kernel,
+): Lowering<Op> {
+  return {
+    extents,
+    lower: ([node], _stored, context) =>
+      kernel(node!.attributes, {
+        inputs: node!.inputs.map((input) => view(context.locate(input), input, context)),
+        outputs: [whole(node!, context)],
+      }),
+  };
+}
+
+const map = { extents: null, lower: lowerMap };
+const fold = { extents: null, lower: lowerReduce };
+/** What strides cannot express. */
+const copy = {
+  extents: null,
+  lower: ([node]: readonly Node[], _stored: readonly Node[], context: LoweringContext): Kernel => {
+    const [input] = node!.inputs;
+    const source = context.locate(input!);
+    // Row-major order of the input is row-major order of the result, in its own shape.
+    return { kind: 'copy', inputs: [view(source, node!, context)], outputs: [whole(node!, context, source.layout.shape)] };
+  },
+};
+
+function convolution(direction: ConvKernel['direction']): Lowering<'conv2d' | 'conv2dInput' | 'conv2dWeight'> {
+  return alone(null, ({ stride, padding, dilation, groups }, views) => ({
+    kind: 'conv',
+    direction,
+    stride,
+    padding,
+    dilation,
+    groups,
+    epilogue: null,
+    ...views,
+  }));
+}
+
+/** From ops to kernels; null for those that have none. Total, so that the type checker asks for a new primitive's, and for the extents that it takes. */
 const lowerings: { readonly [Op in OpName]: Lowering<Op> | null } = {
   // In memory before the plan runs.
   leaf: null,
@@ -64,62 +106,43 @@ const lowerings: { readonly [Op in OpName]: Lowering<Op> | null } = {
   // Gone after `simplify`.
   stopGradient: null,
   customGradient: null,
-  // Maps and folds, which compute several nodes at once.
-  full: null,
-  arange: null,
-  scalar: null,
-  cast: null,
-  reduce: null,
-  // Seen through, or copied.
-  reshape: null,
-  permute: null,
-  expand: null,
-  slice: null,
-  flip: null,
-  scan: ({ attributes: { fn } }, { inputs, output }) => ({ kind: 'scan', fn, inputs, outputs: [output] }),
-  matmul: (_node, { inputs, output }) => ({ kind: 'matmul', epilogue: null, inputs, outputs: [output] }),
-  conv2d: (node, operands) => convolution(node, 'forward', operands),
-  conv2dInput: (node, operands) => convolution(node, 'input', operands),
-  conv2dWeight: (node, operands) => convolution(node, 'weight', operands),
-  pool: ({ attributes: { mode, kernel, stride, padding } }, { inputs, output }) => ({
-    kind: 'pool',
-    mode,
-    kernel,
-    stride,
-    padding,
-    inputs,
-    outputs: [output],
-  }),
-  gather: (_node, { inputs, output }) => ({ kind: 'gather', inputs, outputs: [output] }),
+  full: map,
+  arange: map,
+  scalar: map,
+  cast: map,
+  reduce: fold,
+  reshape: copy,
+  permute: copy,
+  expand: copy,
+  slice: copy,
+  flip: copy,
+  pad: alone(null, ({ before, value }, views) => ({ kind: 'pad', before, value, ...views })),
+  concat: alone(null, ({ axis }, views) => ({ kind: 'concat', axis, ...views })),
+  scan: alone(lines, ({ fn }, views) => ({ kind: 'scan', fn, ...views })),
+  matmul: alone(matrices, (_, views) => ({ kind: 'matmul', epilogue: null, ...views })),
+  conv2d: convolution('forward'),
+  conv2dInput: convolution('input'),
+  conv2dWeight: convolution('weight'),
+  pool: alone(null, ({ mode, kernel, stride, padding }, views) => ({ kind: 'pool', mode, kernel, stride, padding, ...views })),
+  gather: alone(lines, (_, views) => ({ kind: 'gather', ...views })),
   // The kernel takes the index first, as gather's transpose.
-  scatterAdd: (_node, { inputs: [updates, index], output }) => ({ kind: 'scatterAdd', inputs: [index!, updates!], outputs: [output] }),
-  gridSample: ({ attributes: { padding, alignCorners } }, { inputs, output }) => ({
-    kind: 'gridSample',
-    padding,
-    alignCorners,
-    inputs,
-    outputs: [output],
-  }),
-  cholesky: (_node, { inputs, output }) => ({ kind: 'cholesky', inputs, outputs: [output] }),
-  triangularSolve: ({ attributes: { lower: isLower, transpose } }, { inputs, output }) => ({
+  scatterAdd: alone(lines, (_, { inputs, outputs }) => ({ kind: 'scatterAdd', inputs: inputs.toReversed(), outputs })),
+  gridSample: alone(null, ({ padding, alignCorners }, views) => ({ kind: 'gridSample', padding, alignCorners, ...views })),
+  cholesky: alone(matrices, (_, views) => ({ kind: 'cholesky', ...views })),
+  triangularSolve: alone(matrices, ({ lower: isLower, transpose }, views) => ({
     kind: 'triangularSolve',
     lower: isLower,
     transpose,
-    inputs,
-    outputs: [output],
-  }),
-  eigh: (_node, { inputs, output }) => ({ kind: 'eigh', inputs, outputs: [output] }),
-  argsort: ({ attributes: { descending } }, { inputs, output }) => ({ kind: 'argsort', descending, inputs, outputs: [output] }),
-  pad: ({ attributes: { before, value } }, { inputs, output }) => ({ kind: 'pad', before, value, inputs, outputs: [output] }),
-  concat: ({ attributes: { axis } }, { inputs, output }) => ({ kind: 'concat', axis, inputs, outputs: [output] }),
+    ...views,
+  })),
+  eigh: alone(matrices, (_, views) => ({ kind: 'eigh', ...views })),
+  argsort: alone(rows, ({ descending }, views) => ({ kind: 'argsort', descending, ...views })),
 };
 
-function convolution(
-  { attributes: { stride, padding, dilation, groups } }: Node<'conv2d' | 'conv2dInput' | 'conv2dWeight'>,
-  direction: 'forward' | 'input' | 'weight',
-  { inputs, output }: Operands,
-): Kernel {
-  return { kind: 'conv', direction, stride, padding, dilation, groups, epilogue: null, inputs, outputs: [output] };
+/** A node's extents as its kernel takes them; null where it takes them as they are. */
+export function kernelExtents({ op, attributes }: Node): ((shape: Shape) => Shape) | null {
+  const extents = (lowerings[op] as Lowering<OpName> | null)?.extents;
+  return extents ? (shape) => extents(shape, attributes) : null;
 }
 
 function lowerMap(nodes: readonly Node[], stored: readonly Node[], context: LoweringContext): Kernel {
@@ -128,7 +151,7 @@ function lowerMap(nodes: readonly Node[], stored: readonly Node[], context: Lowe
   return { kind: 'map', shape, program, inputs, outputs: stored.map((node) => whole(node, context)) };
 }
 
-function lowerReduce(nodes: readonly Node<'reduce'>[], context: LoweringContext): Kernel {
+function lowerReduce(nodes: readonly Node<'reduce'>[], _stored: readonly Node[], context: LoweringContext): Kernel {
   const { axes } = nodes[0]!.attributes;
   const full = nodes[0]!.inputs[0]!.shape;
   const kept = full.map((_, axis) => axis).filter((axis) => !axes.includes(axis));

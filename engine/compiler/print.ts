@@ -84,7 +84,18 @@ function nameOf(kernel: Kernel): string {
       return `conv ${kernel.direction}`;
     case 'pool':
       return `pool ${kernel.mode}`;
-    default:
+    case 'map':
+    case 'matmul':
+    case 'gather':
+    case 'scatterAdd':
+    case 'gridSample':
+    case 'cholesky':
+    case 'triangularSolve':
+    case 'eigh':
+    case 'argsort':
+    case 'copy':
+    case 'pad':
+    case 'concat':
       return kernel.kind;
   }
 }

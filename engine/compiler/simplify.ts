@@ -1,9 +1,10 @@
 import { type DType, dtypes, isFloat } from '../dtype.ts';
 import { type Attributes, Node, type OpName, topologicalOrder } from '../graph.ts';
 import { accuracyOf, castValue, scalarRow } from '../scalar.ts';
-import { type Shape, sameShape, sizeOf } from '../shape.ts';
+import { type Shape, sameShape } from '../shape.ts';
 import { append } from './collections.ts';
 import { attributesKey } from './key.ts';
+import { kernelExtents } from './lower.ts';
 
 /**
  * Rewrites the graph above `roots` into a smaller one of the same bits: equal subexpressions are shared, constants are folded where the
@@ -157,39 +158,18 @@ function beforeExpand(node: Node, make: Make): Node {
   return make('expand', [small], { shape: node.shape }, node.shape, node.dtype);
 }
 
-/** Kernels for contraction, scans, indexing, linear algebra and sorting take one batch axis: reshapes around the node give it. */
+/** What a kernel takes in extents of one rank has reshapes around it that give it these; the axis that it goes along is the middle one of three then. */
 function atKernelRank(node: Node, make: Make): Node {
-  const inputs = (shapes: readonly Shape[]): Node[] =>
-    node.inputs.map((input, i) => make('reshape', [input], { shape: shapes[i]! }, shapes[i]!, input.dtype));
-  const back = (result: Node): Node => make('reshape', [result], { shape: node.shape }, node.shape, node.dtype);
-  const { op, shape } = node;
-  if (op === 'matmul' || op === 'cholesky' || op === 'eigh' || op === 'triangularSolve') {
-    if (shape.length === 3) return node;
-    const batch = sizeOf(shape.slice(0, -2));
-    return back(
-      make(
-        op,
-        inputs(node.inputs.map((input) => [batch, ...input.shape.slice(-2)])),
-        node.attributes,
-        [batch, ...shape.slice(-2)],
-        node.dtype,
-      ),
-    );
-  }
-  if (node.is('argsort')) {
-    if (shape.length === 2) return node;
-    const last = shape.at(-1) ?? 1;
-    const flat = [sizeOf(shape.slice(0, -1)), last];
-    return back(make('argsort', inputs([flat]), node.attributes, flat, node.dtype));
-  }
-  if (node.is('gather') || node.is('scatterAdd') || node.is('scan')) {
-    const { axis } = node.attributes;
-    if (shape.length === 3 && axis === 1) return node;
-    const around = (full: Shape): Shape => [sizeOf(full.slice(0, axis)), full[axis]!, sizeOf(full.slice(axis + 1))];
-    const shapes = node.inputs.map((input) => around(input.shape));
-    return back(make(node.op, inputs(shapes), { ...node.attributes, axis: 1 }, around(shape), node.dtype));
-  }
-  return node;
+  const extents = kernelExtents(node);
+  if (!extents) return node;
+  const { op, inputs, shape, dtype } = node;
+  const { axis = 1 } = node.attributes as { readonly axis?: number };
+  const attributes = axis === 1 ? node.attributes : { ...node.attributes, axis: 1 };
+  const reshaped = (from: Node, to: Shape): Node => make('reshape', [from], { shape: to }, to, from.dtype);
+  const full = extents(shape);
+  if (sameShape(full, shape) && axis === 1) return node;
+  const operands = inputs.map((input) => reshaped(input, extents(input.shape)));
+  return reshaped(make(op, operands, attributes, full, dtype), shape);
 }
 
 /**

@@ -34,7 +34,15 @@ export function workspaceBytes(kernel: Kernel): number {
     // A row twice, each element with its position.
     case 'argsort':
       return 2 * 8 * kernel.inputs[0]!.shape[1]!;
-    default:
+    // Of a map or a fold, its program says (encodeProgram).
+    case 'map':
+    case 'reduce':
+    case 'gather':
+    case 'scatterAdd':
+    case 'gridSample':
+    case 'copy':
+    case 'pad':
+    case 'concat':
       return 0;
   }
 }
