@@ -15,7 +15,7 @@ export interface StateArray {
   readonly integers?: boolean;
 }
 
-/** Embeddings that a loss takes, by name and in order; with `more`, any number of others, of which the n-th is called `more` and its place. */
+/** Embeddings that a loss takes, by name and in order; with `more`, any number of others, which count on from those of that letter. */
 export interface Embeddings {
   readonly names: readonly string[];
   readonly more?: string;
@@ -83,7 +83,9 @@ export function halves(embeddings: readonly Tensor[]): [predictions: readonly [T
 export function namesOf({ embeddings }: Pick<ArrayLoss, 'embeddings'>, count: number): readonly string[] | null {
   for (const { names, more } of embeddings) {
     if (count === names.length) return names;
-    if (more !== undefined && count > names.length) return Array.from({ length: count }, (_, i) => names[i] ?? `${more}${i + 1}`);
+    if (more === undefined || count < names.length) continue;
+    const alike = names.filter((name) => name.startsWith(more)).length;
+    return [...names, ...Array.from({ length: count - names.length }, (_, i) => `${more}${alike + i + 1}`)];
   }
   return null;
 }

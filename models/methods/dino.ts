@@ -7,6 +7,7 @@ import { type Mode, Module, ModuleSlot, Parameter } from '../nn/module.ts';
 import { MLP } from '../nn/networks.ts';
 import { targetMomentum } from '../optim/schedule.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';
+import { arrayLoss } from './arrayLoss.ts';
 import { method, type Outcome, type Setting, type Step } from './learner.ts';
 import { choice, LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
 import { TaughtLearner } from './teacher.ts';
@@ -85,8 +86,28 @@ export function dinoCentre(centre: Tensor, teachers: readonly Tensor[], given: {
   );
 }
 
+const about = {
+  title: 'DINO',
+  source: 'M. Caron et al., ICCV 2021; facebookresearch/dino',
+} as const;
+
+const studentTemperature = number(0.1, "what the student's outputs are divided by", { least: LEAST_TEMPERATURE });
+
+/** The loss of files: the teacher's outputs for two crops, and the student's for these and any number of others. */
+export const dinoOfArrays = () =>
+  arrayLoss({
+    ...about,
+    options: {
+      studentTemperature,
+      teacherTemperature: number(0.04, "what the teacher's outputs are divided by", { least: LEAST_TEMPERATURE }),
+    },
+    embeddings: [{ names: ['t1', 't2', 's1', 's2'], more: 's' }],
+    state: { centre: { shape: '[d]', description: "of the teacher's outputs" } },
+    compute: ([first, second, ...students], given, { centre }) => dino(students, [first!, second!], centre!, given),
+  });
+
 const table = {
-  studentTemperature: number(0.1, "what the student's outputs are divided by", { least: LEAST_TEMPERATURE }),
+  studentTemperature,
   teacherTemperature: number(0.04, "what the teacher's outputs are divided by, after its warm-up; below the student's, or it collapses", {
     least: LEAST_TEMPERATURE,
   }),
@@ -168,8 +189,7 @@ class DINOLearner extends TaughtLearner<DINOHead> {
 
 export const dinoMethod = () =>
   method({
-    title: 'DINO',
-    source: 'M. Caron et al., ICCV 2021; facebookresearch/dino',
+    ...about,
     parts: [],
     options: table,
     training: { methodOptions: { localCrops: 0, localSize: 12 }, clip: 3 },

@@ -2,8 +2,10 @@ import { TensegrityError } from '../../engine/index.ts';
 import { shown } from '../../engine/internal.ts';
 import { type ArrayLoss, arrayLoss, pairOfViews } from './arrayLoss.ts';
 import { byolOfArrays } from './byol.ts';
+import { dinoOfArrays } from './dino.ts';
 import { methods } from './index.ts';
 import type { Method } from './learner.ts';
+import { mocoOfArrays } from './moco.ts';
 import { simsiamOfArrays } from './simsiam.ts';
 
 /** Options of methods that say how embeddings are made, and nothing of the loss of those that there are. */
@@ -30,6 +32,8 @@ export const losses: Readonly<Record<string, ArrayLoss>> = {
   ...views,
   simsiam: simsiamOfArrays(),
   byol: byolOfArrays(),
+  moco: mocoOfArrays(),
+  dino: dinoOfArrays(),
 };
 
 /** The row of that name. @throws TensegrityError `argument` listing those there are. */

@@ -5,6 +5,7 @@ import { randomDirections } from '../nn/initialize.ts';
 import { ModuleSlot } from '../nn/module.ts';
 import { MLP } from '../nn/networks.ts';
 import { checkEmbedding, checkViews } from '../regularizers/statistics.ts';
+import { arrayLoss } from './arrayLoss.ts';
 import { method, type Outcome, type Setting, type Step } from './learner.ts';
 import { choice, LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
 import { TaughtLearner } from './teacher.ts';
@@ -38,8 +39,25 @@ export function moco(queries: Tensor, keys: Tensor, queue: Tensor, given: MoCoOp
   return { loss: cosines.div(temperature).logSoftmax(-1).slice(null, 0).mean().neg() };
 }
 
+const about = {
+  title: 'MoCo v2',
+  source: 'K. He et al., CVPR 2020; X. Chen et al., arXiv 2003.04297; facebookresearch/moco',
+} as const;
+
+const temperature = number(0.2, 'what cosines are divided by, τ', { least: LEAST_TEMPERATURE });
+
+/** The loss of files: a view's queries, the other's keys, and the queue. */
+export const mocoOfArrays = () =>
+  arrayLoss({
+    ...about,
+    options: { temperature },
+    embeddings: [{ names: ['queries', 'keys'] }],
+    state: { queue: { shape: '[K, d]', description: 'keys of other images' } },
+    compute: ([queries, keys], given, { queue }) => moco(queries!, keys!, queue!, given),
+  });
+
 const table = {
-  temperature: number(0.2, 'what cosines are divided by, τ', { least: LEAST_TEMPERATURE }),
+  temperature,
   queue: number(65536, 'how many keys of earlier batches are told apart from, K; at least a batch', { least: 1, whole: true }),
   teacherMomentum: number(0.999, 'share of itself that the teacher keeps at a step', { most: 1 }),
   negatives: choice(
@@ -89,8 +107,7 @@ class MoCoLearner extends TaughtLearner {
 
 export const mocoMethod = () =>
   method({
-    title: 'MoCo v2',
-    source: 'K. He et al., CVPR 2020; X. Chen et al., arXiv 2003.04297; facebookresearch/moco',
+    ...about,
     parts: [],
     options: table,
     training: { methodOptions: { queue: 4096, teacherMomentum: 0.99 } },

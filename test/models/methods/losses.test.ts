@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../../engine/index.ts';
-import { byol, simsiam, vicreg } from '../../../models/index.ts';
+import { byol, dino, moco, simsiam, vicreg } from '../../../models/index.ts';
 import { arrayLoss, namesOf } from '../../../models/methods/arrayLoss.ts';
 import { losses, lossNamed } from '../../../models/methods/losses.ts';
 import { expectClose, expectError, normalMatrix } from '../support.ts';
@@ -22,6 +22,11 @@ describe('losses of arrays', () => {
     await expectClose(losses['simsiam']!.compute([a, b, c, d], {}, {}).loss, simsiam([a, b], [c, d]).loss, 1e-15);
     await expectClose(losses['simsiam']!.compute([a, b], {}, {}).loss, simsiam([a, b], [a, b]).loss, 1e-15);
     await expectClose(losses['byol']!.compute([a, b, c, d], {}, {}).loss, byol([a, b], [c, d]).loss, 1e-15);
+    const queued = losses['moco']!.compute([a, b], { temperature: 0.5 }, { queue: c });
+    await expectClose(queued.loss, moco(a, b, c, { temperature: 0.5 }).loss, 1e-15);
+    const centre = d.mean(0);
+    const distilled = losses['dino']!.compute([a, b, c, d, a], { teacherTemperature: 0.5 }, { centre });
+    await expectClose(distilled.loss, dino([c, d, a], [a, b], centre, { teacherTemperature: 0.5 }).loss, 1e-15);
   });
 
   it('say which embeddings they take', () => {
@@ -29,6 +34,7 @@ describe('losses of arrays', () => {
     expect(names('vicreg', 2)).toEqual(['za', 'zb']);
     expect([names('vicreg', 1), names('vicreg', 3), names('byol', 3)]).toEqual([null, null, null]);
     expect(names('byol', 4)).toEqual(['p1', 'p2', 'z1', 'z2']);
+    expect([3, 4, 6].map((count) => names('dino', count)?.at(-1))).toEqual([undefined, 's2', 's4']);
     const many = arrayLoss({
       ...losses['byol']!,
       options: {},
