@@ -1,73 +1,9 @@
-import type { Lane } from '../../compiler/lanes.ts';
-import type { Program, ReduceKernel, Reduction, View } from '../../compiler/plan.ts';
+import type { Program, ReduceKernel, View } from '../../compiler/plan.ts';
 import { check } from '../../errors.ts';
 import { show, sizeOf } from '../../shape.ts';
-import { literal, programStatements, wgslType } from './expressions.ts';
-import { BINDINGS, type Context, type Emitter, placeStatements, range, type Shader, THREADS, Views } from './shader.ts';
-
-/** A fold as WGSL: the type of what is carried, its start, an element as such, the union of two, and the result. */
-interface Fold {
-  readonly type: string;
-  readonly neutral: string;
-  readonly lift: (value: string) => string;
-  readonly merge: (a: string, b: string) => string;
-  readonly result: (state: string) => string;
-  /** The numbers that a state consists of, and a state made of these. */
-  readonly fields: readonly { readonly path: string; readonly lane: 'f32' | 'i32' }[];
-  readonly compose: (fields: readonly string[]) => string;
-}
-
-const same = (text: string) => text;
-
-function arithmetic(lane: Lane, neutral: number, merge: Fold['merge']): Fold {
-  const type = wgslType(lane);
-  const fields = [{ path: '', lane: type }];
-  return { type, neutral: literal(neutral, lane), lift: same, merge, result: same, fields, compose: ([value = '']) => value };
-}
-
-/** Carries the extremum with its position, −1 while there is none. */
-function place(lane: Lane, merge: string): Fold {
-  return {
-    type: `Place_${lane}`,
-    neutral: `Place_${lane}(0, -1)`,
-    lift: (value) => `Place_${lane}(${value}, r)`,
-    merge: (a, b) => `${merge}_${lane}(${a}, ${b})`,
-    result: (state) => `max(${state}.at, 0)`,
-    fields: [
-      { path: '.value', lane: wgslType(lane) },
-      { path: '.at', lane: 'i32' },
-    ],
-    compose: (fields) => `Place_${lane}(${fields.join(', ')})`,
-  };
-}
-
-const foldOf: { readonly [R in Reduction]: (lane: Lane) => Fold } = {
-  sum: (lane) => arithmetic(lane, 0, (a, b) => `${a} + ${b}`),
-  prod: (lane) => arithmetic(lane, 1, (a, b) => `${a} * ${b}`),
-  max: (lane) => arithmetic(lane, lane === 'i32' ? -2147483648 : -Infinity, (a, b) => `${lane === 'i32' ? 'max' : 'larger'}(${a}, ${b})`),
-  min: (lane) => arithmetic(lane, lane === 'i32' ? 2147483647 : Infinity, (a, b) => `${lane === 'i32' ? 'min' : 'smaller'}(${a}, ${b})`),
-  argmax: (lane) => place(lane, 'furthestUp'),
-  argmin: (lane) => place(lane, 'furthestDown'),
-};
-
-/** The first NaN of two places, else the first extremum. */
-function placeDeclarations(lane: Lane): Shader['declarations'] {
-  const nan = (value: string) => (lane === 'i32' ? 'false' : `isNan(${value})`);
-  const furthest = (name: string, operator: string) => `fn ${name}_${lane}(a: Place_${lane}, b: Place_${lane}) -> Place_${lane} {
-  if (a.at < 0) { return b; }
-  if (b.at < 0) { return a; }
-  let tie = (${nan('a.value')} && ${nan('b.value')}) || a.value == b.value;
-  if (tie) { if (b.at < a.at) { return b; } return a; }
-  if (${nan('a.value')}) { return a; }
-  if (${nan('b.value')} || b.value ${operator} a.value) { return b; }
-  return a;
-}`;
-  return {
-    [`Place_${lane}`]: `struct Place_${lane} { value: ${wgslType(lane)}, at: i32 }`,
-    [`furthestUp_${lane}`]: furthest('furthestUp', '>'),
-    [`furthestDown_${lane}`]: furthest('furthestDown', '<'),
-  };
-}
+import { programStatements, wgslType } from './expressions.ts';
+import { type Fold, folds, nearest, statesBetween, teamFold, teamsOf, together } from './fold.ts';
+import { BINDINGS, type Context, type Emitter, placeAt, placeStatements, powerOf2, range, type Shader, THREADS, Views } from './shader.ts';
 
 /** Elements that a thread folds one by one before they join its total, so that rounding errors of sums stay small. */
 const RUN = 128;
@@ -79,8 +15,13 @@ const NEIGHBOURS = 8;
 const SIDE_BY_SIDE = 32;
 
 /**
- * Each output has a team of threads of a workgroup. A thread folds every so-many-th element, in runs; then the team's halves merge, always in the same order, so
- * the same bits come out each time. Where outputs are too few for a GPU, each is cut into parts, and a second stage folds these.
+ * Each output has a team of threads of a workgroup, which take turns with its elements. Where outputs are too few for a GPU, each is cut into parts, and a
+ * second stage folds what these come to. Always in the same order, so the same bits come out each time.
+ *
+ *     thread 0    0  4  8 12 …  in runs of 128 ─┬───────┬─ result
+ *     thread 1    1  5  9 13 …  ────────────────│───┬───┘
+ *     thread 2    2  6 10 14 …  ────────────────┘   │
+ *     thread 3    3  7 11 15 …  ────────────────────┘
  */
 export const reduce: Emitter<'reduce'> = (kernel, context) => {
   const { shape, reduced } = kernel;
@@ -129,104 +70,85 @@ function split(kernel: ReduceKernel, context: Context): Shader[] {
   ];
 }
 
+/** What is folded: an expression for the state of element `r` of output `o`, statements before it, and such about the output alone. */
+interface Source {
+  readonly inputs: readonly View[];
+  readonly ofOutput: string;
+  readonly ofElement: (views: Views) => string;
+  readonly state: (views: Views) => string;
+}
+
+/** Where what is folded goes: statements that store `total` of output `o`, or of `part` of it. */
+interface Target {
+  readonly outputs: readonly View[];
+  readonly store: (views: Views) => string;
+}
+
 const folded: Emitter<'reduce'> = ({ shape, reduced, program, reductions, inputs, outputs }, context) => {
   const kept = shape.length - reduced;
   const outer = sizeOf(shape.slice(0, kept));
   const count = sizeOf(shape.slice(kept));
-  const { statements, lanes } = programStatements(program, inputs);
-  const laneOf = (k: number): Lane => lanes[program.results[k]!]!;
-  const folds = reductions.map((reduction, k) => foldOf[reduction](laneOf(k)));
-  const placed = new Set(reductions.flatMap((reduction, k) => (reduction.startsWith('arg') ? [laneOf(k)] : [])));
-  const structures: Shader['declarations'] = Object.assign({}, ...[...placed].map(placeDeclarations));
-  const fields = folds.flatMap(({ fields: each }, k) => each.map(({ path, lane }) => ({ fold: k, path: `s${k}${path}`, lane })));
   const sideBySide = liesSideBySide(inputs, kept);
-  // Of an output, and of an element of it, apart: what is folded but never stored may be more than 32 bits can count.
-  const outputPlaces = placeStatements(
-    'o',
-    inputs.map((view) => axesOf(view, 0, kept)),
-    'of',
-  );
-  const elementOf = (views: Views): string => `${placeStatements(
-    'r',
-    inputs.map((view) => axesOf({ ...view, offset: 0 }, kept, shape.length)),
-    'within',
-  )}
-${inputs.map((_, k) => `let from${k} = of${k} + within${k};`).join('\n')}
-${inputs.map((view, k) => `let v${k} = ${views.load(view, `from${k}`)};`).join('\n')}
-${statements}
-let state = State(${folds.map(({ lift }, k) => lift(`v${program.results[k]}`)).join(', ')});`;
-  const finishOf = (views: Views): string => `${placeStatements('o', outputs, 'to')}
-${outputs.map((view, k) => views.store(view, `to${k}`, folds[k]!.result(`total.s${k}`))).join('\n')}`;
-
-  const { parallelism } = context.gpu;
-  const parts = Math.max(
-    1,
-    Math.min(Math.floor(parallelism / (outer * THREADS)), Math.floor(count / (THREADS * LEAST))),
-    // No thread adds up more runs than a run has elements.
-    Math.ceil(count / (THREADS * RUN * RUN)),
-  );
-  const lanesOfParts = [...new Set(fields.map(({ lane }) => lane))];
-  // The parts of each type of number lie in one buffer; if there is no binding left for these, nothing is cut.
-  const most = Math.max(...[inputs, outputs].map((views) => new Set(views.map(({ buffer }) => buffer)).size));
-  if (parts === 1 || most + lanesOfParts.length > BINDINGS) {
-    const views = new Views(context, inputs, outputs);
-    return [
-      foldingShader(
-        {
-          name: 'reduce',
-          outer,
-          count,
-          sideBySide,
-          structures,
-          folds,
-          before: outputPlaces,
-          element: elementOf(views),
-          finish: finishOf(views),
-        },
-        views,
-        context,
+  const { statements, lanes } = programStatements(program, inputs);
+  const fold = together(reductions.map((reduction, k) => folds[reduction](lanes[program.results[k]!]!)));
+  const elements: Source = {
+    inputs,
+    // Apart from the element's: what is folded but never stored may be more than 32 bits can count.
+    ofOutput: placeStatements(
+      'o',
+      inputs.map((view) => axesOf(view, 0, kept)),
+      'of',
+    ),
+    ofElement: (views) =>
+      [
+        ...inputs.map((view, k) => `let from${k} = of${k} + ${placeAt('r', axesOf({ ...view, offset: 0 }, kept, shape.length))};`),
+        ...inputs.map((view, k) => `let v${k} = ${views.load(view, `from${k}`)};`),
+        statements,
+      ].join('\n'),
+    state: () =>
+      fold.lift(
+        program.results.map((value) => `v${value}`),
+        'r',
       ),
-    ];
-  }
+  };
+  const results: Target = {
+    outputs,
+    store: (views) => {
+      const values = fold.results('total');
+      return [placeStatements('o', outputs, 'to'), ...outputs.map((view, k) => views.store(view, `to${k}`, values[k]!))].join('\n');
+    },
+  };
+  const parts = partsOf(outer, count, context);
+  // The states of parts take a binding for each type of number; where there is none left, nothing is cut.
+  const most = Math.max(...[inputs, outputs].map((views) => new Set(views.map(({ buffer }) => buffer)).size));
+  if (parts === 1 || most + new Set(fold.fields.map(({ lane }) => lane)).size > BINDINGS)
+    return [foldingShader('reduce', { outer, count, chunk: count, sideBySide }, fold, elements, results, context)];
   const chunk = Math.ceil(count / parts);
   const cut = Math.ceil(count / chunk);
-  const buffers = lanesOfParts.map((lane) => context.temporary(lane, [fields.filter((field) => field.lane === lane).length * cut * outer]));
-  /** Where a field of the part of an output is: parts of an output are far apart, outputs side by side. */
-  const homeOf = ({ path, lane }: (typeof fields)[number]): { view: View; at: string } => {
-    const among = fields.filter((field) => field.lane === lane).findIndex((field) => field.path === path);
-    return { view: buffers[lanesOfParts.indexOf(lane)]!, at: `(${among * cut} + part) * ${outer} + o` };
+  const states = statesBetween(fold, [cut, outer], context);
+  const partial: Target = {
+    outputs: states,
+    store: (views) => fold.fields.map(({ path }, k) => views.store(states[k]!, ['part', 'o'], `total${path}`)).join('\n'),
   };
-  const first = new Views(context, inputs, buffers);
-  const keep = fields.map((field) => first.store(homeOf(field).view, homeOf(field).at, `total.${field.path}`)).join('\n');
-  const second = new Views(context, buffers, outputs);
-  const compositions = folds.map(({ compose }, k) =>
-    compose(fields.filter(({ fold }) => fold === k).map((field) => second.load(homeOf(field).view, homeOf(field).at))),
-  );
-  const states = `let part = r;\nlet state = State(${compositions.join(', ')});`;
+  const composed: Source = {
+    inputs: states,
+    ofOutput: '',
+    ofElement: () => '',
+    state: (views) => fold.compose(states.map((view) => views.load(view, ['r', 'o']))),
+  };
   return [
-    foldingShader(
-      {
-        name: 'reduceParts',
-        outer,
-        count,
-        chunk,
-        sideBySide,
-        structures,
-        folds,
-        before: outputPlaces,
-        element: elementOf(first),
-        finish: keep,
-      },
-      first,
-      context,
-    ),
-    foldingShader(
-      { name: 'reduce', outer, count: cut, sideBySide: true, structures, folds, element: states, finish: finishOf(second) },
-      second,
-      context,
-    ),
+    foldingShader('reduceParts', { outer, count, chunk, sideBySide }, fold, elements, partial, context),
+    foldingShader('reduce', { outer, count: cut, chunk: cut, sideBySide: true }, fold, composed, results, context),
   ];
 };
+
+/** Into how many parts each output is cut. */
+function partsOf(outer: number, count: number, { gpu }: Context): number {
+  const toFillTheGpu = Math.min(Math.floor(gpu.parallelism / (outer * THREADS)), Math.floor(count / (THREADS * LEAST)));
+  // No thread adds up more runs than a run has elements.
+  const toKeepErrorsSmall = Math.ceil(count / (THREADS * RUN * RUN));
+  return Math.max(1, toFillTheGpu, toKeepErrorsSmall);
+}
 
 /** A view of some of the axes, at the start of the others. */
 function axesOf({ shape, strides, ...view }: View, from: number, to: number): View {
@@ -237,106 +159,57 @@ function axesOf({ shape, strides, ...view }: View, from: number, to: number): Vi
 function liesSideBySide(inputs: readonly View[], kept: number): boolean {
   const [largest] = [...inputs].sort((a, b) => spanOf(b) - spanOf(a));
   if (!largest) return false;
-  const nearest = (from: number, to: number): number =>
-    Math.min(
-      Infinity,
-      ...largest.strides.slice(from, to).flatMap((stride, k) => (stride === 0 || largest.shape[from + k] === 1 ? [] : [Math.abs(stride)])),
-    );
-  return nearest(0, kept) < nearest(kept, largest.strides.length);
+  const axes = range(largest.shape.length);
+  return nearest(largest, axes.slice(0, kept)) < nearest(largest, axes.slice(kept));
 }
 
 function spanOf({ shape, strides }: View): number {
   return sizeOf(shape.filter((_, axis) => strides[axis] !== 0));
 }
 
-interface Folding {
-  readonly name: string;
+/** How many outputs there are, of how many elements each, and how many of these a part has. */
+interface Extents {
   readonly outer: number;
   readonly count: number;
-  /** How many elements a part has, where outputs are cut. */
-  readonly chunk?: number;
+  readonly chunk: number;
   readonly sideBySide: boolean;
-  readonly structures: Shader['declarations'];
-  readonly folds: readonly Fold[];
-  /** Statements about output `o`. */
-  readonly before?: string;
-  /** Statements that make `state` of element `r` of output `o`. */
-  readonly element: string;
-  /** Statements that store `total` of output `o`, or of `part` of it. */
-  readonly finish: string;
 }
 
-function foldingShader(
-  { name, outer, count, chunk = count, sideBySide, structures, folds, before = '', element, finish }: Folding,
-  views: Views,
-  { gpu }: Context,
-): Shader {
-  const size = Math.min(count, chunk);
-  const powerOf2 = (n: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, n)));
-  const together = sideBySide ? Math.min(SIDE_BY_SIDE, powerOf2(outer)) : 1;
+function foldingShader(name: string, extents: Extents, fold: Fold, source: Source, target: Target, context: Context): Shader {
+  const { outer, count, chunk, sideBySide } = extents;
+  const { gpu } = context;
+  const views = new Views(context, source.inputs, target.outputs);
+  const neighbours = sideBySide ? Math.min(SIDE_BY_SIDE, powerOf2(outer)) : 1;
   // As many threads as there is room for; but on a GPU enough neighbours to read whole lines of its cache.
   const room = powerOf2(gpu.parallelism / outer);
-  const team = Math.min(THREADS / together, powerOf2(size), gpu.software ? room : Math.max(NEIGHBOURS, room));
-  const teams = THREADS / team;
-  const parts = Math.max(1, Math.ceil(count / Math.max(1, chunk)));
-  const groups = Math.ceil(outer / teams);
-  // Neighbouring threads read neighbours in memory.
-  const [member, own] = sideBySide ? [`thread / ${teams}`, `thread % ${teams}`] : [`thread % ${team}`, `thread / ${team}`];
-  // Members of a team that have a subgroup in common exchange values without waiting for others.
-  const near = sideBySide ? 1 : Math.min(gpu.subgroupSize, team);
-  const far = team > near;
-  const step = sideBySide ? teams : 1;
-  const neutral = `State(${folds.map((fold) => fold.neutral).join(', ')})`;
-  const exchanged = folds.map(({ fields, compose }, k) =>
-    compose(fields.map(({ path }) => `subgroupShuffleXor(a.s${k}${path}, distance)`)),
-  );
-  const declarations = {
-    ...structures,
-    State: `struct State { ${folds.map(({ type }, k) => `s${k}: ${type}`).join(', ')} }`,
-    merge: `fn merge(a: State, b: State) -> State { return State(${folds.map(({ merge }, k) => merge(`a.s${k}`, `b.s${k}`)).join(', ')}); }`,
-    ...(far && { states: `var<workgroup> states: array<State, ${THREADS}>;` }),
-    ...(near > 1 && { exchanged: `fn exchanged(a: State, distance: u32) -> State { return State(${exchanged.join(', ')}); }` }),
-  };
-  const body = `let member = ${member};
+  const teams = teamsOf(Math.min(THREADS / neighbours, powerOf2(chunk), gpu.software ? room : Math.max(NEIGHBOURS, room)), sideBySide);
+  const { statements, ...merging } = teamFold(fold, teams, sideBySide ? 1 : Math.min(gpu.subgroupSize, teams.size));
+  const groups = Math.ceil(outer / teams.count);
+  return views.shader({
+    name,
+    ...merging,
+    groups: groups * Math.max(1, Math.ceil(count / Math.max(1, chunk))),
+    body: `let member = ${teams.member};
 let part = group / ${groups};
-let o = group % ${groups} * ${teams} + ${own};
-var total = ${neutral};
+let o = group % ${groups} * ${teams.count} + ${teams.own};
+var total = ${fold.neutral};
 if (o < ${outer}) {
-${before}
+${source.ofOutput}
 let end = min(${count}, (part + 1) * ${chunk});
 var r = part * ${chunk} + member;
 while (r < end) {
-var run = ${neutral};
-let stop = min(end, r + ${team * RUN});
-for (; r < stop; r += ${team}) {
-${element}
-run = merge(run, state);
+var run = ${fold.neutral};
+let stop = min(end, r + ${teams.size * RUN});
+for (; r < stop; r += ${teams.size}) {
+${source.ofElement(views)}
+run = ${fold.merge('run', source.state(views))};
 }
-total = merge(total, run);
+total = ${fold.merge('total', 'run')};
 }
 }
-${
-  far
-    ? `states[thread] = total;
-workgroupBarrier();
-for (var half = ${team / 2}; half >= ${near}; half /= 2) {
-if (member < half) { states[thread] = merge(states[thread], states[thread + half * ${step}]); }
-workgroupBarrier();
-}
-total = states[thread];`
-    : ''
-}
-${range(Math.log2(near))
-  .map((k) => `total = merge(total, exchanged(total, ${near >> (k + 1)}u));`)
-  .join('\n')}
+${statements}
 if (member == 0 && o < ${outer}) {
-${finish}
-}`;
-  return views.shader({
-    name,
-    groups: groups * parts,
-    declarations,
-    workgroupBytes: far ? THREADS * 4 * folds.reduce((sum, { fields }) => sum + fields.length, 0) : 0,
-    body,
+${target.store(views)}
+}`,
   });
 }

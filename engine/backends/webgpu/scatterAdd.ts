@@ -1,8 +1,9 @@
 import type { View } from '../../compiler/plan.ts';
 import { sizeOf } from '../../shape.ts';
 import { sorted, sortKey } from './argsort.ts';
+import { folds, teamFold, teamsOf } from './fold.ts';
 import { entry } from './gather.ts';
-import { type Context, coordinateStatements, type Emitter, type Shader, THREADS, Views } from './shader.ts';
+import { type Context, coordinateStatements, type Emitter, powerOf2, type Shader, THREADS, Views } from './shader.ts';
 
 /** How many indices each output looks through one by one, rather than having them sorted: any number of outputs a few, and a few outputs more. */
 const FEW = 8;
@@ -36,7 +37,8 @@ const declarationsOf = (out: View): Shader['declarations'] => ({
   entryOf: `fn entryOf(index: i32) -> i32 { return ${entry('index', out.shape[1]!)}; }`,
 });
 
-const zeroOf = ({ dtype }: View): string => (dtype === 'f32' ? '0.0' : '0');
+const laneOf = ({ dtype }: View): 'f32' | 'i32' => (dtype === 'f32' ? 'f32' : 'i32');
+const zeroOf = (view: View): string => folds.sum(laneOf(view)).neutral;
 
 function scanned(index: View, updates: View, out: View, context: Context): Shader {
   const views = new Views(context, [index, updates], [out]);
@@ -88,12 +90,13 @@ ${views.store(out, ['a', 'n', 'b'], 'total')}`;
 const summed: SumStage = (columns, order, updates, out, context) => {
   const size = sizeOf(out.shape);
   const count = columns.shape[2]!;
-  const team = Math.min(THREADS, 2 ** Math.ceil(Math.log2(count / out.shape[1]! / RUN)));
-  const teams = THREADS / team;
+  const team = Math.min(THREADS, powerOf2(count / out.shape[1]! / RUN));
+  const teams = teamsOf(team, false);
+  const { statements, ...merging } = teamFold(folds.sum(laneOf(out)), teams);
   const views = new Views(context, [columns, order, updates], [out]);
   const update = (j: string) => views.load(order, ['a', 'b', j]);
-  const body = `let member = thread % ${team};
-let i = group * ${teams} + thread / ${team};
+  const body = `let member = ${teams.member};
+let i = group * ${teams.count} + ${teams.own};
 ${coordinateStatements('i', out.shape, ['a', 'n', 'b'])}
 var total = ${zeroOf(out)};
 if (i < ${size}) {
@@ -103,14 +106,9 @@ if (i < ${size}) {
     total += ${views.load(updates, ['a', 'm', 'b'])};
   }
 }
-sums[thread] = total;
-workgroupBarrier();
-for (var half = ${team / 2}; half > 0; half /= 2) {
-  if (member < half) { sums[thread] += sums[thread + half]; }
-  workgroupBarrier();
-}
+${statements}
 if (member == 0 && i < ${size}) {
-${views.store(out, ['a', 'n', 'b'], 'sums[thread]')}
+${views.store(out, ['a', 'n', 'b'], 'total')}
 }`;
   const declarations = {
     ...declarationsOf(out),
@@ -124,7 +122,7 @@ ${views.store(out, ['a', 'n', 'b'], 'sums[thread]')}
   }
   return low;
 }`,
-    sums: `var<workgroup> sums: array<${out.dtype === 'f32' ? 'f32' : 'i32'}, ${THREADS}>;`,
+    ...merging.declarations,
   };
-  return views.shader({ name: 'summed', workgroupBytes: 4 * THREADS, groups: Math.ceil(size / teams), declarations, body });
+  return views.shader({ ...merging, name: 'summed', groups: Math.ceil(size / teams.count), declarations, body });
 };

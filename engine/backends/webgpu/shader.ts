@@ -91,6 +91,29 @@ export function range(length: number): number[] {
   return [...Array(length).keys()];
 }
 
+/** The least power of 2 that is no less. */
+export function powerOf2(n: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1, n)));
+}
+
+const bytesOf: Readonly<Record<string, number>> = { f16: 2, 'vec4<f32>': 16 };
+
+/** Variables in workgroup memory, by their names: one of a type, or an array of so many. Of a structure, it is to be said how many bytes one has. */
+export function workgroupMemory(
+  variables: Readonly<Record<string, readonly [type: string, length?: number, bytes?: number]>>,
+): Pick<Shader, 'declarations' | 'workgroupBytes'> {
+  const entries = Object.entries(variables);
+  return {
+    declarations: Object.fromEntries(
+      entries.map(([name, [type, length]]) => [
+        name,
+        `var<workgroup> ${name}: ${length === undefined ? type : `array<${type}, ${length}>`};`,
+      ]),
+    ),
+    workgroupBytes: entries.reduce((sum, [, [type, length = 1, bytes = bytesOf[type] ?? 4]]) => sum + bytes * length, 0),
+  };
+}
+
 /** The buffers behind a kernel's views, as arrays `b0`, `b1`, …, and how to load from and store to them. */
 export class Views {
   readonly bindings: readonly Binding[];
@@ -194,7 +217,7 @@ export function placeStatements(index: string, views: readonly View[], name: str
 }
 
 /** The place of row-major position `index` in a view: axes that lie on one line need one division. */
-function placeAt(index: string, { shape, strides, offset }: Layout): string {
+export function placeAt(index: string, { shape, strides, offset }: Layout): string {
   const runs: { size: number; stride: number }[] = [];
   for (const [axis, size] of shape.entries()) {
     const [last, stride] = [runs.at(-1), strides[axis]!];

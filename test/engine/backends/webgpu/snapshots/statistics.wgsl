@@ -7,7 +7,7 @@ enable subgroups;
 struct State { s0: f32, s1: f32 }
 
 fn merge(a: State, b: State) -> State { return State(a.s0 + b.s0, a.s1 + b.s1); }
-var<workgroup> states: array<State, 64>;
+var<workgroup> totals: array<State, 64>;
 
 fn exchanged(a: State, distance: u32) -> State { return State(subgroupShuffleXor(a.s0, distance), subgroupShuffleXor(a.s1, distance)); }
 
@@ -24,31 +24,29 @@ fn reduceParts(group: i32, thread: i32) {
       var run = State(0f, 0f);
       let stop = min(end, r + 8192);
       for (; r < stop; r += 64) {
-        let within0 = r / 196 * 6272 + r % 196;
-        let from0 = of0 + within0;
+        let from0 = of0 + r / 196 * 6272 + r % 196;
         let v0 = b0[from0];
         let v1: f32 = v0 * v0;
-        let state = State(v0, v1);
-        run = merge(run, state);
+        run = merge(run, State(v0, v1));
       }
       total = merge(total, run);
     }
   }
-  states[thread] = total;
+  totals[thread] = total;
   workgroupBarrier();
   for (var half = 32; half >= 32; half /= 2) {
-    if (member < half) { states[thread] = merge(states[thread], states[thread + half]); }
+    if (member < half) { totals[thread] = merge(totals[thread], totals[thread + half]); }
     workgroupBarrier();
   }
-  total = states[thread];
+  total = totals[thread];
   total = merge(total, exchanged(total, 16u));
   total = merge(total, exchanged(total, 8u));
   total = merge(total, exchanged(total, 4u));
   total = merge(total, exchanged(total, 2u));
   total = merge(total, exchanged(total, 1u));
   if (member == 0 && o < 32) {
-    b1[(part) * 32 + o] = total.s0;
-    b1[(12 + part) * 32 + o] = total.s1;
+    b1[part * 32 + o] = total.s0;
+    b1[384 + part * 32 + o] = total.s1;
   }
 }
 
@@ -66,7 +64,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index
 struct State { s0: f32, s1: f32 }
 
 fn merge(a: State, b: State) -> State { return State(a.s0 + b.s0, a.s1 + b.s1); }
-var<workgroup> states: array<State, 64>;
+var<workgroup> totals: array<State, 64>;
 
 fn reduce(group: i32, thread: i32) {
   let member = thread / 32;
@@ -80,20 +78,18 @@ fn reduce(group: i32, thread: i32) {
       var run = State(0f, 0f);
       let stop = min(end, r + 256);
       for (; r < stop; r += 2) {
-        let part = r;
-        let state = State(b0[(part) * 32 + o], b0[(12 + part) * 32 + o]);
-        run = merge(run, state);
+        run = merge(run, State(b0[r * 32 + o], b0[384 + r * 32 + o]));
       }
       total = merge(total, run);
     }
   }
-  states[thread] = total;
+  totals[thread] = total;
   workgroupBarrier();
   for (var half = 1; half >= 1; half /= 2) {
-    if (member < half) { states[thread] = merge(states[thread], states[thread + half * 32]); }
+    if (member < half) { totals[thread] = merge(totals[thread], totals[thread + half * 32]); }
     workgroupBarrier();
   }
-  total = states[thread];
+  total = totals[thread];
   if (member == 0 && o < 32) {
     let to0 = o;
     let to1 = o;

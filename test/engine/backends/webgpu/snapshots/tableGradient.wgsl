@@ -75,7 +75,7 @@ fn zeroed(group: i32, thread: i32) {
   let a = i / 32000;
   let n = i / 32 % 1000;
   let b = i % 32;
-  b0[n * 32 + b] = 0.0;
+  b0[n * 32 + b] = 0f;
 }
 
 @compute @workgroup_size(64)
@@ -106,7 +106,7 @@ fn added(group: i32, thread: i32) {
     let before = b1[(first - 1)];
     if (entryOf(b0[before]) == n) { return; }
   }
-  var total = 0.0;
+  var total = 0f;
   var j = first;
   loop {
     total += b2[m * 32 + b];
