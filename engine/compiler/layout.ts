@@ -44,7 +44,7 @@ export function reshaped({ shape, strides, offset }: Layout, target: Shape): Lay
   return { shape: target, strides: result, offset };
 }
 
-function mergedRuns(shape: Shape, strides: readonly number[]): { size: number; stride: number }[] {
+export function mergedRuns(shape: Shape, strides: readonly number[]): { size: number; stride: number }[] {
   const runs: { size: number; stride: number }[] = [];
   shape.forEach((dimension, axis) => {
     if (dimension === 1) return;

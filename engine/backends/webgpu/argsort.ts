@@ -1,11 +1,12 @@
 import type { View } from '../../compiler/plan.ts';
 import type { DType } from '../../dtype.ts';
 import { sizeOf } from '../../shape.ts';
-import { type Context, coordinateStatements, type Emitter, placeOf, type Shader, THREADS, Views } from './shader.ts';
+import { coordinatesOf } from './indices.ts';
+import { bisect, type Context, type Emitter, inTurns, powerOf2, type Shader, THREADS, Views, workgroupMemory } from './shader.ts';
 
 /** How many sorted runs are merged into one at a time. */
 const WAYS = 4;
-/** The longest run that is sorted in workgroup memory, in elements; each takes 16 bytes there. */
+/** The longest run that is sorted in workgroup memory, in elements; each takes so many bytes there: key and position, before a merge and after it. */
 const LONGEST = 1024;
 const BYTES = 16;
 
@@ -13,20 +14,21 @@ export const argsort: Emitter<'argsort'> = ({ descending, inputs: [from], output
   sorted(from!, to!, sortKey(from!.dtype, descending), context);
 
 /**
- * The stages of a stable merge sort along the last axis of `from`, which leave positions in `to`, an i32 view of its shape. An element's place in
- * a merged run is its place in its own, and how many elements of the others come before it: each thread searches them for that. So runs are merged
- * in workgroup memory, several rows at once where they are short, until they are too long for it, and then from buffer to buffer.
- * The key is the function {@link sortKey} writes.
+ * The stages of a stable merge sort along the last axis of `from`, which leave positions in `to`, an i32 view of its shape. The key is the function
+ * {@link sortKey} writes. Elements find their places on their own: see {@link mergedPlace}.
+ *
+ *     runs of 1 → 4 → 16 → … → 1024     in workgroup memory, of several rows at once where they are short
+ *       → 4096 → 16384 → …              from buffer to buffer, until a run is a row
  */
 export function sorted(from: View, to: View, key: string, context: Context): Shader[] {
   const length = to.shape.at(-1)!;
   const longest = Math.min(LONGEST, 2 ** Math.floor(Math.log2(context.gpu.workgroupBytes / BYTES)));
   const temporary = (): View => context.temporary('i32', to.shape);
-  const done: Runs = { keys: null, positions: to };
-  let runs: Runs = length <= longest ? done : { keys: temporary(), positions: temporary() };
+  const runsOf = (run: number): Runs => (run >= length ? { keys: null, positions: to } : { keys: temporary(), positions: temporary() });
+  let runs = runsOf(longest);
   const stages = [sortedRuns(from, runs, key, longest, context)];
   for (let run = longest; run < length; run *= WAYS) {
-    const merged = run * WAYS >= length ? done : { keys: temporary(), positions: temporary() };
+    const merged = runsOf(run * WAYS);
     stages.push(mergedRuns(runs, merged, run, context));
     runs = merged;
   }
@@ -39,37 +41,41 @@ interface Runs {
   readonly positions: View;
 }
 
-const coordinates = ({ shape }: View): string[] => shape.map((_, axis) => (axis === shape.length - 1 ? 'i' : `row${axis}`));
+const viewsOf = ({ keys, positions }: Runs): View[] => (keys ? [keys, positions] : [positions]);
 
-/** Names the coordinates of row `row` of a view. */
-const rowStatements = (view: View): string => coordinateStatements('row', view.shape.slice(0, -1), coordinates(view).slice(0, -1));
+/** The coordinates of element `i` of row `row`. */
+const element = ({ shape }: View, i: string): string[] => [...coordinatesOf('row', shape.slice(0, -1)), i];
 
-function storeStatements({ keys, positions }: Runs, views: Views, key: string, position: string): string {
-  const place = placeOf(positions, coordinates(positions));
-  return [...(keys ? [views.store(keys, place, `bitcast<i32>(${key})`)] : []), views.store(positions, place, position)].join('\n');
+function storeStatements(runs: Runs, views: Views, i: string, key: string, position: string): string {
+  const values = runs.keys ? [`bitcast<i32>(${key})`, position] : [position];
+  return viewsOf(runs)
+    .map((view, k) => views.store(view, element(view, i), values[k]!))
+    .join('\n');
 }
 
-/** Finds out, as `place`, where the element at `i` of `length` with this key comes when runs of `run` elements are merged. */
-function placeStatement(run: string, length: string, keyAt: (place: string) => string): string {
-  return `let own = i / ${run};
-let first = own - own % ${WAYS};
-var place = first * ${run} + i % ${run};
-for (var other = first; other < first + ${WAYS}; other++) {
-  if (other == own) { continue; }
-  var low = min(other * ${run}, ${length});
-  var high = min(low + ${run}, ${length});
-  place -= low;
-  while (low < high) {
-    let middle = (low + high) / 2;
-    let there = ${keyAt('middle')};
+/**
+ * A function that says where element `i` of a row, which has this key, comes when runs of `run` are merged: its place in its own run, and how many elements
+ * of the others come before it. Keys of the row are from `start` on.
+ */
+const mergedPlace = (
+  keyAt: (place: string) => string,
+): string => `fn mergedPlace(i: i32, key: u32, start: i32, length: i32, run: i32) -> i32 {
+  let own = i / run;
+  let first = own - own % ${WAYS};
+  var place = first * run + i % run;
+  for (var other = first; other < first + ${WAYS}; other++) {
+    if (other == own) { continue; }
+    let begin = min(other * run, length);
+    var low = begin;
+    var high = min(begin + run, length);
     // Of equals, those of earlier runs come first.
-    if (there < key || (there == key && other < own)) { low = middle + 1; } else { high = middle; }
+    ${bisect(`let there = ${keyAt('start + middle')};`, 'there < key || (there == key && other < own)')}
+    place += low - begin;
   }
-  place += low;
+  return place;
 }`;
-}
 
-/** Sorts whole rows, or pieces of one, in workgroup memory. */
+/** Sorts whole rows, or pieces of one, in workgroup memory: from one half of it to the other. */
 function sortedRuns(from: View, to: Runs, key: string, longest: number, context: Context): Shader {
   const shape = to.positions.shape;
   const length = shape.at(-1)!;
@@ -77,64 +83,61 @@ function sortedRuns(from: View, to: Runs, key: string, longest: number, context:
   const wanted = Math.min(length, longest);
   const threads = wanted <= THREADS ? THREADS : Math.min(256, context.gpu.threads);
   // As few elements for each thread as do.
-  const capacity = Math.max(threads, Math.min(longest, 2 ** Math.ceil(Math.log2(wanted))));
+  const capacity = Math.max(threads, Math.min(longest, powerOf2(wanted)));
   const pieces = Math.ceil(length / capacity);
   const rowsTogether = pieces > 1 ? 1 : Math.floor(capacity / length);
-  const views = new Views(context, [from], [...(to.keys ? [to.keys] : []), to.positions]);
-  const each = (statements: string) => `for (var e = thread; e < count; e += ${threads}) {\n${statements}\n}`;
-  const body = `let piece = group % ${pieces} * ${capacity};
+  const views = new Views(context, [from], viewsOf(to));
+  const memory = workgroupMemory({ sortKeys: ['u32', 2 * capacity], sortPositions: ['i32', 2 * capacity] });
+  const load = `let row = firstRow + e / length;
+let i = piece + e % length;
+sortKeys[e] = sortKey(${views.load(from, element(from, 'i'))});
+sortPositions[e] = i;`;
+  const merge = `let i = e % length;
+let start = e - i;
+let key = sortKeys[now + e];
+let place = start + mergedPlace(i, key, now + start, length, run);
+sortKeys[next + place] = key;
+sortPositions[next + place] = sortPositions[now + e];`;
+  const store = `let row = firstRow + e / length;
+let i = piece + e % length;
+${storeStatements(to, views, 'i', 'sortKeys[now + e]', 'sortPositions[now + e]')}`;
+  return views.shader({
+    name: 'sortedRuns',
+    threads,
+    groups: Math.ceil(rows / rowsTogether) * pieces,
+    workgroupBytes: memory.workgroupBytes,
+    declarations: { sortKey: key, ...memory.declarations, mergedPlace: mergedPlace((place) => `sortKeys[${place}]`) },
+    body: `let piece = group % ${pieces} * ${capacity};
 let firstRow = group / ${pieces} * ${rowsTogether};
 let length = min(${length} - piece, ${capacity});
 let count = min(${rows} - firstRow, ${rowsTogether}) * length;
-${each(`let row = firstRow + e / length;
-let i = piece + e % length;
-${rowStatements(from)}
-sortKeys[e] = sortKey(${views.load(from, coordinates(from))});
-sortPositions[e] = i;`)}
+${inTurns('count', threads, load)}
 workgroupBarrier();
 var now = 0;
 for (var run = 1; run < ${Math.min(length, capacity)}; run *= ${WAYS}) {
-${each(`let i = e % length;
-let start = e - i;
-let key = sortKeys[now + e];
-${placeStatement('run', 'length', (place) => `sortKeys[now + start + ${place}]`)}
-sortKeys[${capacity} - now + start + place] = key;
-sortPositions[${capacity} - now + start + place] = sortPositions[now + e];`)}
-now = ${capacity} - now;
+let next = ${capacity} - now;
+${inTurns('count', threads, merge)}
+now = next;
 workgroupBarrier();
 }
-${each(`let row = firstRow + e / length;
-let i = piece + e % length;
-${rowStatements(to.positions)}
-${storeStatements(to, views, 'sortKeys[now + e]', 'sortPositions[now + e]')}`)}`;
-  const declarations = {
-    sortKey: key,
-    sortKeys: `var<workgroup> sortKeys: array<u32, ${2 * capacity}>;`,
-    sortPositions: `var<workgroup> sortPositions: array<i32, ${2 * capacity}>;`,
-  };
-  const groups = Math.ceil(rows / rowsTogether) * pieces;
-  return views.shader({ name: 'sortedRuns', threads, workgroupBytes: capacity * BYTES, groups, declarations, body });
+${inTurns('count', threads, store)}`,
+  });
 }
 
 /** A thread for each element. */
 function mergedRuns(from: Runs, to: Runs, run: number, context: Context): Shader {
   const shape = to.positions.shape;
-  const size = sizeOf(shape);
   const length = shape.at(-1)!;
-  const views = new Views(context, [from.keys!, from.positions], [...(to.keys ? [to.keys] : []), to.positions]);
-  const keyAt = (place: string) => `bitcast<u32>(${views.load(from.keys!, place)})`;
-  const body = `let e = group * ${THREADS} + thread;
-if (e >= ${size}) { return; }
-let row = e / ${length};
-let start = row * ${length};
-let key = ${keyAt('e')};
-let position = ${views.load(from.positions, 'e')};
-var i = e - start;
-${placeStatement(`${run}`, `${length}`, (place) => keyAt(`start + ${place}`))}
-i = place;
-${rowStatements(to.positions)}
-${storeStatements(to, views, 'key', 'position')}`;
-  return views.shader({ name: 'mergedRuns', groups: Math.ceil(size / THREADS), body });
+  const views = new Views(context, viewsOf(from), viewsOf(to));
+  const keyAt = (place: string): string => `bitcast<u32>(${views.load(from.keys!, place)})`;
+  return views.forEach([sizeOf(shape) / length, length], ['row', 'column'], {
+    name: 'mergedRuns',
+    declarations: { mergedPlace: mergedPlace(keyAt) },
+    body: `let key = ${keyAt('i')};
+let position = ${views.load(from.positions, 'i')};
+let place = mergedPlace(column, key, i - column, ${length}, ${run});
+${storeStatements(to, views, 'place', 'key', 'position')}`,
+  });
 }
 
 /**

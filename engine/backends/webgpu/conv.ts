@@ -1,5 +1,7 @@
 import type { ConvKernel, View } from '../../compiler/plan.ts';
-import type { Factor, Part } from './factor.ts';
+import { sizeOf } from '../../shape.ts';
+import { type Factor, type Part, stridedFactor } from './factor.ts';
+import { arranged, coordinateStatements, coordinatesOf } from './indices.ts';
 import { type Product, productStages } from './product.ts';
 import { type Emitter, range } from './shader.ts';
 
@@ -7,11 +9,12 @@ type Pair = readonly [vertical: number, horizontal: number];
 
 /** y = x ∗ w in each group of channels. Padding and dilation may be negative: the index functions are the same. */
 interface Correlation {
+  /** [N, groups, C, H, W] */
   readonly x: View;
-  readonly y: View;
-  /** The filter of one group [O/groups, C/groups, KH, KW], and from one group to the next. */
+  /** [groups, O, C, KH, KW] */
   readonly w: View;
-  readonly groupStride: number;
+  /** [N, groups, O, OH, OW] */
+  readonly y: View;
   readonly stride: Pair;
   readonly padding: Pair;
   readonly dilation: Pair;
@@ -41,100 +44,85 @@ export const conv: Emitter<'conv'> = (kernel, context) => {
 };
 
 function correlation({ stride, padding, dilation, groups }: ConvKernel, x: View, w: View, y: View): Correlation {
-  const rows = w.shape[0]! / groups;
   const pixels = { extents: [y.shape[2]!, y.shape[3]!], first: [0, 0], step: [1, 1] } as const;
-  const filter = { ...w, shape: [rows, ...w.shape.slice(1)] };
-  return { x, w: filter, y, groupStride: rows * w.strides[0]!, stride, padding, dilation, pixels };
+  return { x: grouped(x, 1, groups), w: grouped(w, 0, groups), y: grouped(y, 1, groups), stride, padding, dilation, pixels };
+}
+
+/** A view with one axis, of all channels, as two: of groups, and of the channels of each. */
+function grouped({ shape, strides, ...view }: View, axis: number, groups: number): View {
+  const [channels, stride] = [shape[axis]! / groups, strides[axis]!];
+  return { ...view, shape: shape.toSpliced(axis, 1, groups, channels), strides: strides.toSpliced(axis, 1, channels * stride, stride) };
 }
 
 type Found = Omit<Product, 'name' | 'epilogue' | 'others' | 'besides'>;
 
 function forward(given: Correlation): Found {
-  const { w, y, groupStride, pixels } = given;
-  const [images = 0, outputs = 0] = y.shape;
-  const [rows = 0, channels = 0, kernelHeight = 0, kernelWidth = 0] = w.shape;
-  const [height, width] = pixels.extents;
-  const along = (axis: 0 | 1, name: string) => `${name} * ${pixels.step[axis]} + ${pixels.first[axis]}`;
+  const { w, y, pixels } = given;
+  const [batch = 0, rows = 0, ...taps] = w.shape;
+  const columns = [y.shape[0]!, ...pixels.extents];
+  const [n, i, j] = coordinatesOf('column', columns);
   return {
-    batch: rows === 0 ? 0 : outputs / rows,
+    batch,
     rows,
-    columns: images * height * width,
-    inner: channels * kernelHeight * kernelWidth,
-    left: {
-      view: w,
-      innerDense: true,
-      lineStep: w.strides[0]!,
-      line: (row, name) => `let ${name}At = ${w.offset} + batch * ${groupStride} + ${row} * ${w.strides[0]};`,
-      inner: (tap, name) => `let ${name}At = ${placeOfDigits(tap, [kernelHeight, kernelWidth], w.strides.slice(1))};`,
-    },
+    columns: sizeOf(columns),
+    inner: sizeOf(taps),
+    left: stridedFactor(w),
     right: imageFactor(given, 'pixel'),
     out: y,
     coordinates: {
-      statements: `let n = column / ${height * width};
-let h = ${along(0, `column / ${width} % ${height}`)};
-let w = ${along(1, `column % ${width}`)};`,
-      names: ['n', `(batch * ${rows} + row)`, 'h', 'w'],
+      statements: `let n = ${n};
+let h = ${i} * ${pixels.step[0]} + ${pixels.first[0]};
+let w = ${j} * ${pixels.step[1]} + ${pixels.first[1]};`,
+      names: ['n', 'batch', 'row', 'h', 'w'],
     },
   };
 }
 
 function weight(given: Correlation): Found {
-  const { w, y, x } = given;
-  const [images = 0, outputs = 0, height = 0, width = 0] = y.shape;
-  const [rows = 0, channels = 0, kernelHeight = 0, kernelWidth = 0] = w.shape;
-  const [imageStride, channelStride, rowStride, columnStride] = y.strides as [number, number, number, number];
-  const groups = x.shape[1]! / channels;
+  const { w, y } = given;
+  const [batch = 0, rows = 0, ...taps] = w.shape;
+  const [images = 0, , , height = 0, width = 0] = y.shape;
   return {
-    batch: outputs === 0 || channels === 0 ? 0 : groups,
+    batch,
     rows,
-    columns: channels * kernelHeight * kernelWidth,
+    columns: sizeOf(taps),
     inner: images * height * width,
-    left: {
-      view: y,
-      innerDense: true,
-      lineStep: channelStride,
-      line: (row, name) => `let ${name}At = ${y.offset} + (batch * ${rows} + ${row}) * ${channelStride};`,
-      inner: (pixel, name) => `let ${name}At = ${placeOfDigits(pixel, [height, width], [imageStride, rowStride, columnStride])};`,
-    },
+    left: stridedFactor(arranged(y, [1, 2, 0, 3, 4])),
     right: imageFactor(given, 'tap'),
-    out: { ...w, shape: [outputs, ...w.shape.slice(1)] },
-    coordinates: {
-      statements: `let c = column / ${kernelHeight * kernelWidth};
-let u = column / ${kernelWidth} % ${kernelHeight};
-let v = column % ${kernelWidth};`,
-      names: [`(batch * ${rows} + row)`, 'c', 'u', 'v'],
-    },
+    out: w,
+    coordinates: { statements: coordinateStatements('column', taps, ['c', 'u', 'v']), names: ['batch', 'row', 'c', 'u', 'v'] },
   };
-}
-
-/** The place of element (a, b, c) of an array by its row-major number, where b and c have these extents. */
-function placeOfDigits(number: string, [b, c]: Pair, [first, second, third]: readonly number[]): string {
-  return `${number} / ${b * c || 1} * ${first} + ${number} / ${c || 1} % ${b || 1} * ${second} + ${number} % ${c || 1} * ${third}`;
 }
 
 /**
  * x[c, i·stride − padding + u·dilation, …]: what a pixel (n, i, j) of the result and a tap (c, u, v) of the filter meet in, as a factor whose lines are the
  * one, and whose inner positions are the other.
  */
-function imageFactor({ x, w, pixels, stride, padding, dilation }: Correlation, lines: 'pixel' | 'tap'): Factor {
-  const [, , height = 0, width = 0] = x.shape;
-  const [, channels = 0, kernelHeight = 0, kernelWidth = 0] = w.shape;
+function imageFactor({ x, w, y, pixels, stride, padding, dilation }: Correlation, lines: 'pixel' | 'tap'): Factor {
+  const [, , , height = 0, width = 0] = x.shape;
+  const [, , channels = 0, kernelHeight = 0, kernelWidth = 0] = w.shape;
   const [outHeight, outWidth] = pixels.extents;
-  const [imageStride, channelStride, rowStride, columnStride] = x.strides as [number, number, number, number];
-  const pixel: Part = (p, name) => `let ${name}Y = ${p} / ${outWidth} % ${outHeight} * ${stride[0]} - ${padding[0]};
-let ${name}X = ${p} % ${outWidth} * ${stride[1]} - ${padding[1]};
-let ${name}At = ${x.offset} + batch * ${channels * channelStride} + ${p} / ${outHeight * outWidth} * ${imageStride} + ${name}Y * ${rowStride} + ${name}X * ${columnStride};`;
-  const tap: Part = (k, name) => `let ${name}Y = ${k} / ${kernelWidth || 1} % ${kernelHeight || 1} * ${dilation[0]};
-let ${name}X = ${k} % ${kernelWidth || 1} * ${dilation[1]};
-let ${name}At = ${k} / ${kernelHeight * kernelWidth || 1} * ${channelStride} + ${name}Y * ${rowStride} + ${name}X * ${columnStride};`;
+  const [imageStride, groupStride, channelStride, rowStride, columnStride] = x.strides;
+  /** A part that moves by one of these numbers from image or channel to the next, and in an image by its row and column. */
+  const part = (name: string, start: string, row: string, column: string): string => `let ${name}Y = ${row};
+let ${name}X = ${column};
+let ${name}At = ${start} + ${name}Y * ${rowStride} + ${name}X * ${columnStride};`;
+  const pixel: Part = (position, name) => {
+    const [n, i, j] = coordinatesOf(position, [y.shape[0]!, outHeight, outWidth]);
+    const start = `${x.offset} + batch * ${groupStride} + ${n} * ${imageStride}`;
+    return part(name, start, `${i} * ${stride[0]} - ${padding[0]}`, `${j} * ${stride[1]} - ${padding[1]}`);
+  };
+  const tap: Part = (position, name) => {
+    const [c, u, v] = coordinatesOf(position, [channels, kernelHeight, kernelWidth]);
+    return part(name, `${c} * ${channelStride}`, `${u} * ${dilation[0]}`, `${v} * ${dilation[1]}`);
+  };
   const inside =
     staysInside(outHeight, stride[0], kernelHeight, dilation[0], padding[0], height) &&
     staysInside(outWidth, stride[1], kernelWidth, dilation[1], padding[1], width);
   return {
     view: x,
     innerDense: lines === 'tap',
-    line: lines === 'pixel' ? pixel : tap,
-    inner: lines === 'pixel' ? tap : pixel,
+    ...(lines === 'pixel' ? { line: pixel, inner: tap } : { line: tap, inner: pixel }),
     ...(inside ? {} : { image: { height, width } }),
   };
 }
@@ -161,23 +149,23 @@ interface Phase {
  * which a + padding − u·dilation is a multiple of the stride, at i = h′ + (a + padding − u·dilation)/stride: a convolution of stride 1 for each a, without
  * multiplications by the zeros between the pixels of a dilated y.
  */
-function phases({ stride, padding, dilation }: ConvKernel, { x, w, y, groupStride }: Correlation): Correlation[] {
+function phases({ stride, padding, dilation }: ConvKernel, { x, w, y }: Correlation): Correlation[] {
   const phasesAlong = (axis: 0 | 1): Phase[] =>
-    phasesOf(stride[axis], padding[axis], dilation[axis], w.shape[axis + 2]!, x.shape[axis + 2]!);
+    phasesOf(stride[axis], padding[axis], dilation[axis], w.shape[axis + 3]!, x.shape[axis + 3]!);
   return phasesAlong(0).flatMap((down) =>
     phasesAlong(1).map((right): Correlation => {
-      const extent = (axis: 0 | 1, { pixel }: Phase): number => Math.max(0, Math.ceil((x.shape[axis + 2]! - pixel) / stride[axis]));
-      const [outputStride, channelStride, rowStride, columnStride] = w.strides as [number, number, number, number];
+      const extent = (axis: 0 | 1, { pixel }: Phase): number => Math.max(0, Math.ceil((x.shape[axis + 3]! - pixel) / stride[axis]));
+      const { shape, strides, offset, ...rest } = arranged(w, [0, 2, 1, 3, 4]);
+      const [rowStride, columnStride] = strides.slice(3) as [number, number];
       return {
         x: y,
         w: {
-          ...w,
-          shape: [w.shape[1]!, w.shape[0]!, down.taps, right.taps],
-          strides: [channelStride, outputStride, rowStride * down.tapStep, columnStride * right.tapStep],
-          offset: w.offset + rowStride * down.tap + columnStride * right.tap,
+          ...rest,
+          shape: [...shape.slice(0, 3), down.taps, right.taps],
+          strides: [...strides.slice(0, 3), rowStride * down.tapStep, columnStride * right.tapStep],
+          offset: offset + rowStride * down.tap + columnStride * right.tap,
         },
         y: x,
-        groupStride,
         stride: [1, 1],
         padding: [-down.start, -right.start],
         dilation: [-down.step, -right.step],

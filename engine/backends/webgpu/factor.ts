@@ -1,5 +1,6 @@
 import type { View } from '../../compiler/plan.ts';
-import type { Views } from './shader.ts';
+import { nearest, placeAt, placeOf } from './indices.ts';
+import { range, type Views } from './shader.ts';
 
 /**
  * What an element's place in a factor owes to its line (a row of the left factor, a column of the right one), or to its inner position: statements that
@@ -17,6 +18,19 @@ export interface Factor {
   readonly innerDense: boolean;
   /** The image whose outside is zero, if not all pixels are inside. */
   readonly image?: { readonly height: number; readonly width: number };
+}
+
+/** A factor whose elements are those of a view of axes [batch, lines, …], of which the others are one inner axis, row-major. */
+export function stridedFactor(view: View): Factor {
+  const { shape, strides, offset } = view;
+  const [lines, inner] = [[0, 2], [2]].map(([from, to]) => ({ shape: shape.slice(from, to), strides: strides.slice(from, to) }));
+  return {
+    view,
+    innerDense: nearest(view, range(shape.length).slice(2)) < nearest(view, [1]),
+    lineStep: strides[1]!,
+    line: (position, name) => `let ${name}At = ${placeOf({ ...lines!, offset }, ['batch', position])};`,
+    inner: (position, name) => `let ${name}At = ${placeAt(position, { ...inner!, offset: 0 })};`,
+  };
 }
 
 /** The element of a line, or so many elements beyond it, at an inner position, by the names of both; 0 outside of the image, and unless all of `inside`. */

@@ -3,7 +3,7 @@
  * how threads share such work: in teams.
  */
 import type { Lane } from '../../compiler/lanes.ts';
-import { contiguous, type Layout } from '../../compiler/layout.ts';
+import { contiguous } from '../../compiler/layout.ts';
 import type { Reduction, ScanKernel, View } from '../../compiler/plan.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
 import { expressions, literal, wgslType } from './expressions.ts';
@@ -178,11 +178,6 @@ export function teamsOf(size: number, sideBySide: boolean): Teams {
   return sideBySide
     ? { size, count, member: `thread / ${count}`, own: `thread % ${count}`, step: count }
     : { size, count, member: `thread % ${size}`, own: `thread / ${size}`, step: 1 };
-}
-
-/** How far apart neighbours along some axes are in memory, at the least. */
-export function nearest({ shape, strides }: Layout, axes: readonly number[]): number {
-  return Math.min(...axes.map((axis) => (shape[axis] === 1 || strides[axis] === 0 ? Infinity : Math.abs(strides[axis]!))));
 }
 
 /**

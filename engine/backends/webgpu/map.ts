@@ -1,6 +1,7 @@
 import { sizeOf } from '../../shape.ts';
 import { programStatements } from './expressions.ts';
-import { type Emitter, placeStatements, Views } from './shader.ts';
+import { placeStatements } from './indices.ts';
+import { type Emitter, Views } from './shader.ts';
 
 /** From this size on, threads have several elements: GPUs take time to start workgroups. */
 const LARGE = 1 << 19;

@@ -1,5 +1,5 @@
-import type { View } from '../../compiler/plan.ts';
-import type { Factor } from './factor.ts';
+import { stridedFactor } from './factor.ts';
+import { arranged } from './indices.ts';
 import { productStages } from './product.ts';
 import type { Emitter } from './shader.ts';
 
@@ -12,8 +12,8 @@ export const matmul: Emitter<'matmul'> = ({ inputs: [a, b, ...others], outputs: 
       rows,
       columns,
       inner: a!.shape[2]!,
-      left: matrix(a!, 1, 2),
-      right: matrix(b!, 2, 1),
+      left: stridedFactor(a!),
+      right: stridedFactor(arranged(b!, [0, 2, 1])),
       out: out!,
       coordinates: { statements: '', names: ['batch', 'row', 'column'] },
       epilogue,
@@ -22,15 +22,3 @@ export const matmul: Emitter<'matmul'> = ({ inputs: [a, b, ...others], outputs: 
     context,
   );
 };
-
-/** A factor whose lines and inner positions are axes of its view. */
-function matrix(view: View, line: number, inner: number): Factor {
-  const { strides, offset } = view;
-  return {
-    view,
-    lineStep: strides[line]!,
-    innerDense: Math.abs(strides[inner]!) < Math.abs(strides[line]!),
-    line: (position, name) => `let ${name}At = ${offset} + batch * ${strides[0]} + ${position} * ${strides[line]};`,
-    inner: (position, name) => `let ${name}At = ${position} * ${strides[inner]};`,
-  };
-}

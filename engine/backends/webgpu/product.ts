@@ -7,8 +7,9 @@ import { contiguous } from '../../compiler/layout.ts';
 import type { Program, View } from '../../compiler/plan.ts';
 import { programStatements } from './expressions.ts';
 import type { Factor } from './factor.ts';
+import { placeOf, placeStatements } from './indices.ts';
 import { matrixLoop } from './matrixLoop.ts';
-import { type Context, checkCounts, type Gpu, placeOf, placeStatements, type Shader, Views } from './shader.ts';
+import { type Context, checkCounts, type Gpu, type Shader, Views } from './shader.ts';
 import { cutProduct, type Tile, threadsOf, workgroupBytesOf } from './tile.ts';
 import { directLoop, workgroupLoop } from './tileLoops.ts';
 

@@ -2,8 +2,9 @@ import type { Program, ReduceKernel, View } from '../../compiler/plan.ts';
 import { check } from '../../errors.ts';
 import { show, sizeOf } from '../../shape.ts';
 import { programStatements, wgslType } from './expressions.ts';
-import { type Fold, folds, nearest, statesBetween, teamFold, teamsOf, together } from './fold.ts';
-import { BINDINGS, type Context, type Emitter, placeAt, placeStatements, powerOf2, range, type Shader, THREADS, Views } from './shader.ts';
+import { type Fold, folds, statesBetween, teamFold, teamsOf, together } from './fold.ts';
+import { nearest, placeAt, placeStatements } from './indices.ts';
+import { BINDINGS, type Context, type Emitter, powerOf2, range, type Shader, THREADS, Views } from './shader.ts';
 
 /** Elements that a thread folds one by one before they join its total, so that rounding errors of sums stay small. */
 const RUN = 128;

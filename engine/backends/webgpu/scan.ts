@@ -1,5 +1,6 @@
 import type { View } from '../../compiler/plan.ts';
-import { type Fold, nearest, runningFolds, statesBetween, teamsOf } from './fold.ts';
+import { type Fold, runningFolds, statesBetween, teamsOf } from './fold.ts';
+import { nearest } from './indices.ts';
 import { type Context, type Emitter, powerOf2, type Shader, THREADS, Views, workgroupMemory } from './shader.ts';
 
 /** Neighbouring elements that a thread takes one after the other. */

@@ -3,7 +3,8 @@ import { sizeOf } from '../../shape.ts';
 import { sorted, sortKey } from './argsort.ts';
 import { folds, teamFold, teamsOf } from './fold.ts';
 import { entry } from './gather.ts';
-import { type Context, coordinateStatements, type Emitter, powerOf2, type Shader, THREADS, Views } from './shader.ts';
+import { coordinateStatements } from './indices.ts';
+import { bisect, type Context, type Emitter, powerOf2, type Shader, THREADS, Views } from './shader.ts';
 
 /** How many indices each output looks through one by one, rather than having them sorted: any number of outputs a few, and a few outputs more. */
 const FEW = 8;
@@ -115,11 +116,7 @@ ${views.store(out, ['a', 'n', 'b'], 'total')}
     findFirst: `fn findFirst(n: i32, a: i32, b: i32) -> i32 {
   var low = 0;
   var high = ${count};
-  while (low < high) {
-    let middle = (low + high) / 2;
-    let m = ${update('middle')};
-    if (entryOf(${views.load(columns, ['a', 'b', 'm'])}) < n) { low = middle + 1; } else { high = middle; }
-  }
+${bisect(`let m = ${update('middle')};`, `entryOf(${views.load(columns, ['a', 'b', 'm'])}) < n`)}
   return low;
 }`,
     ...merging.declarations,

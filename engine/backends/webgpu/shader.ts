@@ -1,9 +1,9 @@
-import type { Layout } from '../../compiler/layout.ts';
 import type { KernelKind, KernelOf, Plan, View } from '../../compiler/plan.ts';
 import type { DType } from '../../dtype.ts';
 import { check } from '../../errors.ts';
-import { contiguousStrides, type Shape, sizeOf } from '../../shape.ts';
+import { type Shape, sizeOf } from '../../shape.ts';
 import { wgslType } from './expressions.ts';
+import { coordinateStatements, placeOf } from './indices.ts';
 import type { MatrixUnit } from './tile.ts';
 
 /** What a kernel, or one stage of it, has workgroups do. Several may become one dispatch: see merge.ts. */
@@ -114,6 +114,25 @@ export function workgroupMemory(
   };
 }
 
+/** Statements about each `e` below `count`, in which the threads of a workgroup take turns. */
+export function inTurns(count: string, threads: number, statements: string): string {
+  return `for (var e = thread; e < ${count}; e += ${threads}) {\n${statements}\n}`;
+}
+
+/** Statements that bring `low` to the first place below `high` of which `before` does not hold, an expression about `middle` and what `look` declares; else to `high`. */
+export function bisect(look: string, before: string): string {
+  return `while (low < high) {
+let middle = (low + high) / 2;
+${look}
+if (${before}) { low = middle + 1; } else { high = middle; }
+}`;
+}
+
+/** Whole numbers that a shader's text calls by name. */
+export function constants(numbers: Readonly<Record<string, number>>): Shader['declarations'] {
+  return Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, `const ${name} = ${value};`]));
+}
+
 /** The buffers behind a kernel's views, as arrays `b0`, `b1`, …, and how to load from and store to them. */
 export class Views {
   readonly bindings: readonly Binding[];
@@ -190,48 +209,3 @@ const elementTypes: { readonly [D in DType]: (written: boolean) => string } = {
   i32: () => 'i32',
   u8: (written) => (written ? 'atomic<u32>' : 'u32'),
 };
-
-/** Where an element is in its buffer, by its coordinates. */
-export function placeOf({ shape, strides, offset }: Layout, coordinates: readonly string[]): string {
-  const terms = strides.flatMap((stride, axis) => {
-    if (shape[axis] === 1 || stride === 0) return [];
-    return [stride === 1 ? coordinates[axis]! : `${coordinates[axis]} * ${stride}`];
-  });
-  return [...(offset === 0 && terms.length > 0 ? [] : [`${offset}`]), ...terms].join(' + ');
-}
-
-/** Statements that give the coordinates of row-major position `index` these names. */
-export function coordinateStatements(index: string, shape: readonly number[], names: readonly string[]): string {
-  const strides = contiguousStrides(shape);
-  return names
-    .map((name, axis) => {
-      const above = strides[axis] === 1 ? index : `${index} / ${strides[axis]}`;
-      return `let ${name} = ${axis === 0 ? above : `${above} % ${shape[axis]}`};`;
-    })
-    .join('\n');
-}
-
-/** Statements that give row-major position `index` its place in each view, as `${name}0`, `${name}1`, …. */
-export function placeStatements(index: string, views: readonly View[], name: string): string {
-  return views.map((view, k) => `let ${name}${k} = ${placeAt(index, view)};`).join('\n');
-}
-
-/** The place of row-major position `index` in a view: axes that lie on one line need one division. */
-export function placeAt(index: string, { shape, strides, offset }: Layout): string {
-  const runs: { size: number; stride: number }[] = [];
-  for (const [axis, size] of shape.entries()) {
-    const [last, stride] = [runs.at(-1), strides[axis]!];
-    if (size === 1) continue;
-    if (last && last.stride === stride * size) Object.assign(last, { size: last.size * size, stride });
-    else runs.push({ size, stride });
-  }
-  let inner = 1;
-  const terms = runs.reverse().flatMap(({ size, stride }, k) => {
-    const quotient = inner === 1 ? index : `${index} / ${inner}`;
-    // Nothing is beyond the outermost axis; and an empty shape has sizes of 0, by which even code that never runs may not divide.
-    const digit = k === runs.length - 1 ? quotient : `${quotient} % ${size || 1}`;
-    inner *= size || 1;
-    return stride === 0 ? [] : [stride === 1 ? digit : `${digit} * ${stride}`];
-  });
-  return [...(offset === 0 && terms.length > 0 ? [] : [`${offset}`]), ...terms.reverse()].join(' + ');
-}

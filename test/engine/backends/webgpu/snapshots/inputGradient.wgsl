@@ -12,7 +12,7 @@ fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   let n = column / 49;
   let h = column / 7 % 7 * 2;
   let w = column % 7 * 2;
-  b2[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
+  b2[n * 3136 + row * 196 + h * 14 + w] = total;
 }
 
 fn finish_1(part: i32, batch: i32, row: i32, column: i32, total: f32) {
@@ -20,7 +20,7 @@ fn finish_1(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   let n = column / 49;
   let h = column / 7 % 7 * 2;
   let w = column % 7 * 2 + 1;
-  b2[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
+  b2[n * 3136 + row * 196 + h * 14 + w] = total;
 }
 
 fn finish_2(part: i32, batch: i32, row: i32, column: i32, total: f32) {
@@ -28,7 +28,7 @@ fn finish_2(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   let n = column / 49;
   let h = column / 7 % 7 * 2 + 1;
   let w = column % 7 * 2;
-  b2[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
+  b2[n * 3136 + row * 196 + h * 14 + w] = total;
 }
 
 fn finish_3(part: i32, batch: i32, row: i32, column: i32, total: f32) {
@@ -36,7 +36,7 @@ fn finish_3(part: i32, batch: i32, row: i32, column: i32, total: f32) {
   let n = column / 49;
   let h = column / 7 % 7 * 2 + 1;
   let w = column % 7 * 2 + 1;
-  b2[n * 3136 + (batch * 16 + row) * 196 + h * 14 + w] = total;
+  b2[n * 3136 + row * 196 + h * 14 + w] = total;
 }
 
 fn conv_input0(group: i32, thread: i32) {
@@ -52,8 +52,8 @@ fn conv_input0(group: i32, thread: i32) {
   var sum1_0 = vec4<f32>();
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
-  let leftLine0 = firstRow + thread / 16;
-  let left0_0At = 4 + batch * 4608 + (leftLine0) * 9;
+  let leftLine0 = firstRow + thread % 16;
+  let left0_0At = 4 + (leftLine0) * 9;
   let rightLine0 = firstColumn + thread % 16;
   let right0_0Y = (rightLine0) / 7 % 7;
   let right0_0X = (rightLine0) % 7;
@@ -70,8 +70,8 @@ fn conv_input0(group: i32, thread: i32) {
   var next = begin;
   var leftVector0 = vec4<f32>();
   var rightVector0 = vec4<f32>();
-  let leftInner0 = next + thread % 16;
-  let leftInner0At = leftInner0 * 144 + leftInner0 % 1 * 6 + leftInner0 % 1 * 2;
+  let leftInner0 = next + thread / 16;
+  let leftInner0At = leftInner0 * 144;
   leftVector0 = vec4<f32>(
     select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
     select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
@@ -87,12 +87,12 @@ fn conv_input0(group: i32, thread: i32) {
     select(0.0, b1[right0_2At + rightInner0At], rightLine0 + 32 < 392),
     select(0.0, b1[right0_3At + rightInner0At], rightLine0 + 48 < 392));
   for (var start = begin; start < stop; start += 16) {
-    left[(thread % 16) * 17 + thread / 16] = leftVector0;
+    left[(thread / 16) * 17 + thread % 16] = leftVector0;
     right[(thread / 16) * 17 + thread % 16] = rightVector0;
     workgroupBarrier();
     next = min(start + 16, stop - 16);
-    let leftInner0 = next + thread % 16;
-    let leftInner0At = leftInner0 * 144 + leftInner0 % 1 * 6 + leftInner0 % 1 * 2;
+    let leftInner0 = next + thread / 16;
+    let leftInner0At = leftInner0 * 144;
     leftVector0 = vec4<f32>(
       select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
       select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
@@ -227,7 +227,7 @@ fn conv_input1(group: i32, thread: i32) {
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
   let leftLine0 = firstRow + thread / 16;
-  let left0_0At = 3 + batch * 4608 + (leftLine0) * 9;
+  let left0_0At = 3 + (leftLine0) * 9;
   let rightLine0 = firstColumn + thread % 16;
   let right0_0Y = (rightLine0) / 7 % 7;
   let right0_0X = (rightLine0) % 7 - -1;
@@ -245,7 +245,7 @@ fn conv_input1(group: i32, thread: i32) {
   var leftVector0 = vec4<f32>();
   var rightVector0 = vec4<f32>();
   let leftInner0 = next + thread % 16;
-  let leftInner0At = leftInner0 / 2 * 144 + leftInner0 / 2 % 1 * 6 + leftInner0 % 2 * 2;
+  let leftInner0At = leftInner0 / 2 * 144 + leftInner0 % 2 * 2;
   leftVector0 = vec4<f32>(
     select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
     select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
@@ -266,7 +266,7 @@ fn conv_input1(group: i32, thread: i32) {
     workgroupBarrier();
     next = min(start + 16, stop - 16);
     let leftInner0 = next + thread % 16;
-    let leftInner0At = leftInner0 / 2 * 144 + leftInner0 / 2 % 1 * 6 + leftInner0 % 2 * 2;
+    let leftInner0At = leftInner0 / 2 * 144 + leftInner0 % 2 * 2;
     leftVector0 = vec4<f32>(
       select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
       select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
@@ -401,7 +401,7 @@ fn conv_input2(group: i32, thread: i32) {
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
   let leftLine0 = firstRow + thread / 16;
-  let left0_0At = 1 + batch * 4608 + (leftLine0) * 9;
+  let left0_0At = 1 + (leftLine0) * 9;
   let rightLine0 = firstColumn + thread % 16;
   let right0_0Y = (rightLine0) / 7 % 7 - -1;
   let right0_0X = (rightLine0) % 7;
@@ -419,7 +419,7 @@ fn conv_input2(group: i32, thread: i32) {
   var leftVector0 = vec4<f32>();
   var rightVector0 = vec4<f32>();
   let leftInner0 = next + thread % 16;
-  let leftInner0At = leftInner0 / 2 * 144 + leftInner0 % 2 * 6 + leftInner0 % 1 * 2;
+  let leftInner0At = leftInner0 / 2 * 144 + leftInner0 % 2 * 6;
   leftVector0 = vec4<f32>(
     select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
     select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
@@ -440,7 +440,7 @@ fn conv_input2(group: i32, thread: i32) {
     workgroupBarrier();
     next = min(start + 16, stop - 16);
     let leftInner0 = next + thread % 16;
-    let leftInner0At = leftInner0 / 2 * 144 + leftInner0 % 2 * 6 + leftInner0 % 1 * 2;
+    let leftInner0At = leftInner0 / 2 * 144 + leftInner0 % 2 * 6;
     leftVector0 = vec4<f32>(
       select(0.0, b0[left0_0At + leftInner0At], leftLine0 + 0 < 16),
       select(0.0, b0[left0_0At + leftInner0At + 144], leftLine0 + 16 < 16),
@@ -575,7 +575,7 @@ fn conv_input3(group: i32, thread: i32) {
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
   let leftLine0 = firstRow + thread / 16;
-  let left0_0At = batch * 4608 + (leftLine0) * 9;
+  let left0_0At = (leftLine0) * 9;
   let rightLine0 = firstColumn + thread % 16;
   let right0_0Y = (rightLine0) / 7 % 7 - -1;
   let right0_0X = (rightLine0) % 7 - -1;

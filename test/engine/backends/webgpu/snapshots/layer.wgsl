@@ -25,9 +25,9 @@ fn matmul(group: i32, thread: i32) {
   var sum2_0 = vec4<f32>();
   var sum3_0 = vec4<f32>();
   let leftLine0 = firstRow + thread / 16;
-  let left0_0At = batch * 200704 + (leftLine0) * 784;
+  let left0_0At = (leftLine0) * 784;
   let rightLine0 = firstColumn + thread % 16;
-  let right0_0At = batch * 401408 + (rightLine0);
+  let right0_0At = (rightLine0);
   var next = begin;
   var leftVector0 = vec4<f32>();
   var rightVector0 = vec4<f32>();

@@ -8,6 +8,26 @@ fn sortKey(value: i32) -> u32 { return bitcast<u32>(select(value, value + 1000, 
 var<workgroup> sortKeys: array<u32, 512>;
 var<workgroup> sortPositions: array<i32, 512>;
 
+fn mergedPlace(i: i32, key: u32, start: i32, length: i32, run: i32) -> i32 {
+  let own = i / run;
+  let first = own - own % 4;
+  var place = first * run + i % run;
+  for (var other = first; other < first + 4; other++) {
+    if (other == own) { continue; }
+    let begin = min(other * run, length);
+    var low = begin;
+    var high = min(begin + run, length);
+    // Of equals, those of earlier runs come first.
+    while (low < high) {
+      let middle = (low + high) / 2;
+      let there = sortKeys[start + middle];
+      if (there < key || (there == key && other < own)) { low = middle + 1; } else { high = middle; }
+    }
+    place += low - begin;
+  }
+  return place;
+}
+
 fn sortedRuns(group: i32, thread: i32) {
   let piece = group % 1 * 256;
   let firstRow = group;
@@ -16,45 +36,27 @@ fn sortedRuns(group: i32, thread: i32) {
   for (var e = thread; e < count; e += 256) {
     let row = firstRow + e / length;
     let i = piece + e % length;
-    let row0 = row;
-    let row1 = row % 1;
     sortKeys[e] = sortKey(b0[i]);
     sortPositions[e] = i;
   }
   workgroupBarrier();
   var now = 0;
   for (var run = 1; run < 256; run *= 4) {
+    let next = 256 - now;
     for (var e = thread; e < count; e += 256) {
       let i = e % length;
       let start = e - i;
       let key = sortKeys[now + e];
-      let own = i / run;
-      let first = own - own % 4;
-      var place = first * run + i % run;
-      for (var other = first; other < first + 4; other++) {
-        if (other == own) { continue; }
-        var low = min(other * run, length);
-        var high = min(low + run, length);
-        place -= low;
-        while (low < high) {
-          let middle = (low + high) / 2;
-          let there = sortKeys[now + start + middle];
-          // Of equals, those of earlier runs come first.
-          if (there < key || (there == key && other < own)) { low = middle + 1; } else { high = middle; }
-        }
-        place += low;
-      }
-      sortKeys[256 - now + start + place] = key;
-      sortPositions[256 - now + start + place] = sortPositions[now + e];
+      let place = start + mergedPlace(i, key, now + start, length, run);
+      sortKeys[next + place] = key;
+      sortPositions[next + place] = sortPositions[now + e];
     }
-    now = 256 - now;
+    now = next;
     workgroupBarrier();
   }
   for (var e = thread; e < count; e += 256) {
     let row = firstRow + e / length;
     let i = piece + e % length;
-    let row0 = row;
-    let row1 = row % 1;
     b1[i] = sortPositions[now + e];
   }
 }
