@@ -1,6 +1,7 @@
 import { visible } from '../engine/errors.ts';
+import type { Dashboard } from '../models/train/dashboard.ts';
 import type { MetricsLine } from './runFolder.ts';
-import { duration, fixed, terminalWidth, wrapped } from './table.ts';
+import { duration, fixed, percent, terminalWidth, wrapped } from './table.ts';
 import { complain, jsonOf, print } from './text.ts';
 
 /** Shows how a run goes: lines that renew themselves on a terminal, a plain line now and then elsewhere, JSON lines for programs. */
@@ -23,6 +24,7 @@ export class Progress {
   step(line: MetricsLine): void {
     this.#first ??= { step: line.step, at: performance.now() };
     this.#rankMe = line.rankMe ?? this.#rankMe;
+    if (this.#style !== 'json' && line.dashboard) this.say(dashboardLine(line.step, line.dashboard));
     if (this.#style === 'json') print(jsonOf({ event: 'step', ...line }));
     else if (this.#style === 'renewed') this.#renew(wrapped(this.#describe(line), terminalWidth() - 1, '  '));
     else if (
@@ -56,7 +58,17 @@ export class Progress {
     return above < 0 ? '' : `\r${above > 0 ? `\x1b[${above}A` : ''}\x1b[J`;
   }
 
-  #describe({ step, epoch, loss, parts, deviation, normalizedDeviation, correlation, imagesPerSecond }: MetricsLine): string[] {
+  #describe({
+    step,
+    epoch,
+    loss,
+    parts,
+    deviation,
+    normalizedDeviation,
+    correlation,
+    probeAccuracy,
+    imagesPerSecond,
+  }: MetricsLine): string[] {
     return [
       `epoch ${epoch + 1}/${this.#steps / this.#stepsPerEpoch}`,
       `step ${step}/${this.#steps}`,
@@ -67,6 +79,7 @@ export class Progress {
       `std ${fixed(deviation, 2)}`,
       `std_ℓ2 ${fixed(normalizedDeviation, 2)}`,
       `|corr| ${fixed(correlation, 3)}`,
+      ...(probeAccuracy === undefined ? [] : [`probe ${percent(probeAccuracy)}`]),
       ...(this.#rankMe === undefined ? [] : [`RankMe ${fixed(this.#rankMe, 1)}`]),
     ];
   }
@@ -76,4 +89,25 @@ export class Progress {
     const perStep = step > first ? (performance.now() - at) / (step - first) : at - this.#started;
     return (perStep * (this.#steps - step)) / 1000;
   }
+}
+
+/** A look at the features, in a line. */
+function dashboardLine(step: number, { spectrum, nearest, ...metrics }: Dashboard): string {
+  const shown = [
+    ['std', metrics.deviation, 3],
+    ['std_ℓ2', metrics.normalizedDeviation, 2],
+    ['|corr|', metrics.meanOffDiagonalCorrelation, 3],
+    ['RankMe', metrics.rankMe, 1],
+    ['centred', metrics.rankMeCentred, 1],
+    ['α-ReQ', metrics.alphaReQ, 2],
+    ['LiDAR', metrics.lidar, 1],
+    ['alignment', metrics.alignment, 3],
+    ['uniformity', metrics.uniformity, 2],
+  ] as const;
+  const neighbours = nearest === null ? '' : `, k-NN ${percent(nearest)}`;
+  return `features at step ${step}: ${shown.map(([name, value, digits]) => `${name} ${fixed(value, digits)}`).join(', ')}, first of ${spectrum.length} directions ${percent(shareOfFirst(spectrum))} of the variance${neighbours}`;
+}
+
+function shareOfFirst(spectrum: readonly number[]): number {
+  return (spectrum[0] ?? 0) / (spectrum.reduce((sum, value) => sum + value, 0) || 1);
 }

@@ -15,6 +15,7 @@ import {
   writeSafetensors,
 } from '../models/io/node.ts';
 import { checkConfig, completed, type TrainingConfig } from '../models/train/config.ts';
+import type { Dashboard } from '../models/train/dashboard.ts';
 import type { StepRecord, Trainer } from '../models/train/trainer.ts';
 import { type BackendChoice, backendNames } from './backend.ts';
 import type { DataIdentity, DataSource } from './dataset.ts';
@@ -35,6 +36,8 @@ export type MetricsLine = StepRecord & {
   readonly imagesPerSecond: number;
   /** After the last step of an epoch: RankMe of the encoder's features of some training images. */
   readonly rankMe?: number;
+  /** At every so many steps, where that was asked for. */
+  readonly dashboard?: Dashboard;
 };
 
 /**

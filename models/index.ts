@@ -104,6 +104,7 @@ export {
   zcaWhitening,
 } from './regularizers/whitening.ts';
 export { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from './train/config.ts';
+export { type Dashboard, type DashboardOptions, dashboard } from './train/dashboard.ts';
 export { type FeatureScores, features, scoreEncoder, scorePixels } from './train/evaluate.ts';
 export { type Circumstances, diagnose, type Warning } from './train/monitor.ts';
 export { type StepRecord, Trainer, type TrainerState } from './train/trainer.ts';

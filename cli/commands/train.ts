@@ -5,8 +5,10 @@ import type { ImageDataset } from '../../models/data/images.ts';
 import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
 import { type EncoderName, encoders } from '../../models/nn/encoders.ts';
 import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from '../../models/train/config.ts';
+import { dashboard } from '../../models/train/dashboard.ts';
 import { lackingLabels, trainingRankMe, unseenLabels } from '../../models/train/evaluate.ts';
 import { diagnose, type Warning } from '../../models/train/monitor.ts';
+import { inexactParts } from '../../models/train/step.ts';
 import { Trainer } from '../../models/train/trainer.ts';
 import { checkAgreement, dataChanges } from '../agreement.ts';
 import { type BackendChoice, backendChoice, backendOptions, startBackend } from '../backend.ts';
@@ -73,6 +75,10 @@ const runOptions: OptionTable = {
     value: 'X',
     help: `part of all steps in which the learning rate rises (${defaultOf('warmup')}); then half a cosine`,
   },
+  accumulate: { type: 'string', value: 'N', help: 'compute a batch in N parts, for less memory (1); it says whether that is exact' },
+  'add-variance': { type: 'string', value: 'X', help: "weight of VICReg's variance term, added to any method's loss (0)" },
+  'add-covariance': { type: 'string', value: 'X', help: 'and of its covariance term (0)' },
+  probe: { type: 'string', value: 'on|off', help: 'a linear classifier learns beside the encoder, and shows its accuracy (off)' },
   seed: { type: 'string', value: 'N', help: 'everything random is drawn from it (0)' },
   ...methodOptionTable,
 };
@@ -87,6 +93,11 @@ export const train: Command = {
       type: 'string',
       value: 'FOLDER',
       help: 'go on with a run that was stopped or killed, bit for bit, its settings and images being as they were; with --backend on another backend',
+    },
+    'dashboard-every': {
+      type: 'string',
+      value: 'N',
+      help: 'steps between looks at every collapse metric and k-NN, kept in metrics.jsonl (never)',
     },
     'checkpoint-every': { type: 'string', value: 'N', help: 'steps between checkpoints (100)' },
     'no-eval': { type: 'boolean', help: 'no linear probe and k-NN at the end' },
@@ -128,6 +139,7 @@ export const train: Command = {
     const resume = input.text('resume');
     if (resume !== undefined) refuseWithResume(input);
     const checkpointEvery = input.whole('checkpoint-every', 1) ?? 100;
+    const dashboardEvery = input.whole('dashboard-every', 1) ?? Infinity;
     const [json, quiet, scored] = [input.flag('json') ?? false, input.flag('quiet') ?? false, !(input.flag('no-eval') ?? false)];
 
     const [plan, profile] = [input.flag('plan') ?? false, input.flag('profile') ?? false];
@@ -196,7 +208,7 @@ export const train: Command = {
       progress.say(`${[...without].join(', ')} need red, green and blue, so images of ${channels} channels are augmented without`);
 
     try {
-      await trainLoop({ trainer, dataset, identity, folder, config, lines, progress, checkpointEvery, interruption });
+      await trainLoop({ trainer, dataset, identity, folder, config, lines, progress, checkpointEvery, dashboardEvery, interruption });
       await folder.saveEncoders(trainer, dataset);
       await finishRun({
         folder,
@@ -243,12 +255,13 @@ interface LoopContext {
   readonly lines: MetricsLine[];
   readonly progress: Progress;
   readonly checkpointEvery: number;
+  readonly dashboardEvery: number;
   readonly interruption: Interruption;
 }
 
 /** Trains to the end. @throws Stopped at Ctrl-C, when all is saved, and for a loss that is no number. */
 async function trainLoop(context: LoopContext): Promise<void> {
-  const { trainer, dataset, identity, folder, config, lines, progress, checkpointEvery, interruption } = context;
+  const { trainer, dataset, identity, folder, config, lines, progress, checkpointEvery, dashboardEvery, interruption } = context;
   const warmup = config.training.warmup * trainer.steps;
   // Each warning is given once an epoch: near its threshold it would come and go.
   const warned = new Set<string>();
@@ -258,7 +271,13 @@ async function trainLoop(context: LoopContext): Promise<void> {
       const { step } = record;
       const imagesPerSecond = (config.training.batchSize * 1000) / (performance.now() - before);
       const epochEnds = step % trainer.stepsPerEpoch === 0 && Number.isFinite(record.loss);
-      const line = { ...record, imagesPerSecond, ...(epochEnds && { rankMe: await trainingRankMe(trainer.encoder, dataset) }) };
+      const looks = step % dashboardEvery === 0 && Number.isFinite(record.loss);
+      const line = {
+        ...record,
+        imagesPerSecond,
+        ...(epochEnds && { rankMe: await trainingRankMe(trainer.encoder, dataset) }),
+        ...(looks && { dashboard: await dashboard(trainer.encoder, dataset, config.training) }),
+      };
       lines.push(line);
       await folder.log(line);
       progress.step(line);
@@ -319,6 +338,10 @@ function readConfig(input: Input): RunConfig {
     momentum: input.number('momentum'),
     clip: input.number('clip'),
     warmup: input.number('warmup'),
+    accumulate: input.number('accumulate'),
+    addVariance: input.number('add-variance'),
+    addCovariance: input.number('add-covariance'),
+    probe: input.choice('probe', ['on', 'off']),
     seed: input.number('seed'),
   };
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<TrainingConfig>;
@@ -351,8 +374,16 @@ function opening({ training, source }: RunConfig, { train: split }: ImageDataset
   const shownCount = (count: number): string => (count < 1e6 ? `${Math.round(count / 1e3)}K` : `${(count / 1e6).toFixed(1)}M`);
   const own = sizeOf(trainer.encoder.parameters());
   const learned = sizeOf(trainer.learner.learned().flatMap(({ parameters }) => parameters));
+  const { accumulate, batchSize } = training;
+  const size = batchSize / accumulate;
+  const inexact = inexactParts(training, trainer.learner);
+  const inParts =
+    inexact === null
+      ? `each batch in ${accumulate} parts of ${size}: exact but for rounding`
+      : `each batch in ${accumulate} parts of ${size}, which is not a batch of ${batchSize}: ${inexact}, and here that is a part`;
   return [
     `${methods[training.method].title} on ${named(source.data)}: ${split.images.shape[0]} images of ${split.images.shape.slice(1).join('×')}, ${training.epochs} epochs of ${trainer.stepsPerEpoch} steps, batch ${training.batchSize}`,
     `${training.encoder} (${shownCount(own)} parameters) + head ${training.widths.join('-')} (${shownCount(learned - own)}), ${training.optimizer} ${training.learningRate}, backend ${backend}; run folder ${named(path)}`,
+    ...(accumulate === 1 ? [] : [inParts]),
   ].join('\n');
 }

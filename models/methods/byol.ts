@@ -51,8 +51,8 @@ class BYOLLearner extends TaughtLearner {
     return {
       loss: byol(predictions, [this.teacher(first!), this.teacher(second!)]).loss,
       parts: {},
-      embedding: projections[0],
-      after: () => this.moveTeacher(at['teacherMomentum']!),
+      embeddings: projections,
+      after: ({ last }) => last && this.moveTeacher(at['teacherMomentum']!),
     };
   }
 }
@@ -62,6 +62,7 @@ export const byolMethod = () =>
     title: 'BYOL',
     source: 'J.-B. Grill et al., NeurIPS 2020; google-deepmind/deepmind-research',
     parts: [],
+    perSample: true,
     options,
     training: {},
     widths: [512, 128],

@@ -19,6 +19,7 @@ export interface Setting<Options> {
   readonly widths: readonly number[];
   /** What each part beside the encoder draws its weights from: part 0 is the head. */
   readonly key: (part: number) => HostKey;
+  /** Images of a step: of each part, where a batch is computed in parts. */
   readonly batchSize: number;
   /** How many images there are to train on. */
   readonly images: number;
@@ -41,12 +42,15 @@ export interface Outcome {
   readonly loss: Tensor;
   /** The loss's parts before their weights, by the names that the method gives; scalars. */
   readonly parts: Readonly<Record<string, Tensor>>;
-  /** [n, d], watched for collapse. */
-  readonly embedding: Tensor;
+  /** What the encoder that learns and its head made of each view, [n, d]; the first is watched for collapse. */
+  readonly embeddings: readonly Tensor[];
   /** Another gradient in place of a slot's own: of prototypes that are frozen for a while, say. */
   readonly gradients?: (gradient: Tensor, of: Slot) => Tensor;
-  /** Runs when the optimiser has assigned the new weights: moves teachers, queues, centres. */
-  readonly after?: () => void;
+  /**
+   * Runs when the optimiser has assigned the new weights: moves teachers, queues, centres. Of a batch that is computed in parts, that of each part
+   * runs, in order: what is of the samples moves each time, what is of the weights (teachers) with the last.
+   */
+  readonly after?: (part: { readonly last: boolean }) => void;
 }
 
 /** Parameters that learn alike. */
@@ -129,6 +133,8 @@ export interface Method {
   readonly training: TrainingDefaults;
   /** Widths of the head after the encoder's, at small scale. */
   readonly widths: readonly number[];
+  /** Whether the loss is a mean over samples, none of which sees another in it; no, unless said otherwise. */
+  readonly perSample?: boolean;
   /** What is watched of its embedding, and what helps when that is ill. */
   readonly advice: Advice;
   /** @throws TensegrityError `argument` naming the option that is unknown or out of its range, and what would be right. */
@@ -225,7 +231,7 @@ class EmbeddingLearner extends Learner {
     ] as const;
     const [za, zb] = branches.map(([encoder, head], i) => head.forward(encoder.forward(views[i]!, TRAIN), TRAIN));
     const { loss, ...parts } = this.#loss(za!, zb!, key);
-    return { loss, parts, embedding: za! };
+    return { loss, parts, embeddings: [za!, zb!] };
   }
 }
 

@@ -72,7 +72,7 @@ class SimSiamLearner extends Learner {
     const [z1, z2] = views.map((view) => this.head.forward(this.encoder.forward(view, TRAIN), TRAIN)) as [Tensor, Tensor];
     const [p1, p2] = [z1, z2].map((z) => this.predictor.forward(z, TRAIN)) as [Tensor, Tensor];
     const { loss } = simsiam([p1, p2], [z1, z2], { stopGradient: this.#stopGradient });
-    return { loss, parts: {}, embedding: z1 };
+    return { loss, parts: {}, embeddings: [z1, z2] };
   }
 }
 
@@ -81,6 +81,7 @@ export const simsiamMethod = () =>
     title: 'SimSiam',
     source: 'X. Chen, K. He, CVPR 2021; facebookresearch/simsiam',
     parts: [],
+    perSample: true,
     options: table,
     training: {},
     widths: [256, 256, 256],

@@ -31,6 +31,14 @@ export interface TrainingConfig {
   readonly clip: number | null;
   /** The part of all steps during which the learning rate rises. */
   readonly warmup: number;
+  /** In how many parts of equal size a batch is computed, one after the other, for less memory. */
+  readonly accumulate: number;
+  /** Weight of VICReg's variance term of the embeddings, added to the method's loss. */
+  readonly addVariance: number;
+  /** And of its covariance term. */
+  readonly addCovariance: number;
+  /** Whether a linear classifier learns beside the encoder, from its features, without moving it. */
+  readonly probe: 'on' | 'off';
   readonly seed: number;
 }
 
@@ -94,11 +102,23 @@ const fields: Readonly<Record<keyof TrainingConfig, 0>> = {
   momentum: 0,
   clip: 0,
   warmup: 0,
+  accumulate: 0,
+  addVariance: 0,
+  addCovariance: 0,
+  probe: 0,
   seed: 0,
 };
 
 /** Settings that runs of version 0.1.0 did not name, as they were then. */
-const unnamed = { decay: 'all', momentum: 0.9, clip: null } as const;
+const unnamed = {
+  decay: 'all',
+  momentum: 0.9,
+  clip: null,
+  accumulate: 1,
+  addVariance: 0,
+  addCovariance: 0,
+  probe: 'off',
+} as const;
 
 /** A configuration as a run wrote it, in its order, and what its version did not name yet. */
 export function completed(config: TrainingConfig): TrainingConfig {
@@ -163,6 +183,15 @@ export function checkConfig(config: TrainingConfig): void {
   );
   oneOf('decay', config.decay, { all: 0, weights: 0 } satisfies Record<TrainingConfig['decay'], 0>);
   checkNumber('momentum', config.momentum, 0, 1);
+  checkNumber('addVariance', config.addVariance, 0);
+  checkNumber('addCovariance', config.addCovariance, 0);
+  oneOf('probe', config.probe, { on: 0, off: 0 } satisfies Record<TrainingConfig['probe'], 0>);
+  const { batchSize, accumulate } = config;
+  check(
+    Number.isSafeInteger(accumulate) && accumulate >= 1 && batchSize % accumulate === 0 && batchSize / accumulate >= 2,
+    'argument',
+    () => `accumulate must be a whole number that divides the batch of ${batchSize} into parts of 2 at least, got ${shown(accumulate)}`,
+  );
   if (config.clip !== null) checkNumber('clip', config.clip, 0);
 }
 

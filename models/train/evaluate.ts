@@ -6,7 +6,7 @@ import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
 import { rankMe } from '../evaluate/spectral.ts';
 import { Encoder } from '../nn/networks.ts';
 import { pixelRange } from './monitor.ts';
-import { standardizeChannels, toUnit } from './trainer.ts';
+import { standardizeChannels, toUnit } from './views.ts';
 
 /** How well frozen features tell the classes apart, and how healthy they are. Accuracies are parts of 1, and null without labels. */
 export interface FeatureScores {

@@ -1,5 +1,7 @@
 import {
+  type Compiled,
   compile,
+  concat,
   type DType,
   foldIn,
   grad,
@@ -12,12 +14,12 @@ import {
   tensor,
 } from '../../engine/index.ts';
 import { check, checkNumber, checkRecord, sizeOf } from '../../engine/internal.ts';
-import { augmentation, augmentations } from '../augment/index.ts';
+import { augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset } from '../data/images.ts';
 import { batches, batchesPerEpoch } from '../data/loader.ts';
 import { embeddingDeviation, meanOffDiagonalCorrelation, normalizedDeviation } from '../evaluate/collapse.ts';
 import { methodNamed } from '../methods/index.ts';
-import type { Learner } from '../methods/learner.ts';
+import type { Learner, Step } from '../methods/learner.ts';
 import { type EncoderName, encoders } from '../nn/encoders.ts';
 import { deriveKey } from '../nn/initialize.ts';
 import type { Encoder } from '../nn/networks.ts';
@@ -25,6 +27,9 @@ import { readSlots, type StateDict, writeSlots } from '../nn/state.ts';
 import { clipByNorm } from '../optim/clip.ts';
 import { warmupCosine } from '../optim/schedule.ts';
 import { checkConfig, optimizerOf, type Stepper, type TrainingConfig } from './config.ts';
+import { OnlineProbe } from './probe.ts';
+import { addedParts, partsOf, withTerms } from './step.ts';
+import { standardizeChannels, toUnit, unitRange, viewsOf } from './views.ts';
 
 /** What one step measured. */
 export interface StepRecord {
@@ -41,6 +46,8 @@ export interface StepRecord {
   /** The same of its normalised rows, times √d: 1 healthy, 0 collapsed. */
   readonly normalizedDeviation: number;
   readonly correlation: number;
+  /** The share of the batch's classes that the online probe told right, where there is one. */
+  readonly probeAccuracy?: number;
 }
 
 /** Where a run stands; `tensors` are all of its slots. */
@@ -69,7 +76,7 @@ export function learnerOf(
   config: TrainingConfig,
   { channels, count }: { readonly channels: number; readonly count: number },
 ): { readonly learner: Learner; readonly encoders: readonly TrainedEncoder[] } {
-  const { methodOptions, seed, stem, widths, batchSize } = config;
+  const { methodOptions, seed, stem, widths, batchSize, accumulate } = config;
   const architectures = new Map<Encoder, EncoderName>();
   const learner = methodNamed(config.method).learner({
     options: methodOptions,
@@ -82,7 +89,7 @@ export function learnerOf(
     widths,
     // 0 is the encoder's, 2 the draws' of the steps.
     key: (part) => deriveKey(seed, part === 0 ? 1 : part + 2),
-    batchSize,
+    batchSize: batchSize / accumulate,
     images: count,
   });
   const all = [[null, learner.encoder] as const, ...Object.entries(learner.others())];
@@ -90,28 +97,6 @@ export function learnerOf(
     learner,
     encoders: all.map(([name, encoder]) => ({ name, encoder, architecture: architectures.get(encoder) ?? config.encoder })),
   };
-}
-
-/** Images as they are stored, [N, C, H, W]: u8 to [0, 1], floats as they are. */
-export function toUnit(images: Tensor): Tensor {
-  return images.dtype === 'u8' ? images.cast('f32').div(255) : images;
-}
-
-/** (x − mean)/deviation by channel, of images [N, C, H, W]. */
-export function standardizeChannels(images: Tensor, { mean, deviation }: Pick<ImageDataset, 'mean' | 'deviation'>): Tensor {
-  const channel = (values: readonly number[]): Tensor => tensor(values).reshape([values.length, 1, 1]);
-  return images.sub(channel(mean)).div(channel(deviation));
-}
-
-/** What augmentations take for [0, 1]: the range of float images, where it is another. */
-function unitRange({ dtype, data }: HostArray): readonly [low: number, high: number] {
-  let [low, high] = [0, 1];
-  if (dtype === 'u8') return [low, high];
-  for (const value of data) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return [low, high];
 }
 
 /**
@@ -134,7 +119,9 @@ export class Trainer {
   readonly #parts: readonly string[];
   /** The numbers of a step, by name: the learning rate, and the method's own. */
   readonly #schedules: Readonly<Record<string, (step: number) => number>>;
-  readonly #compiled: ReturnType<Trainer['_compile']>;
+  readonly #views: (images: Tensor, draws: Tensor) => readonly Tensor[];
+  readonly #probe: OnlineProbe | null;
+  readonly #compiled: Compiled<[images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor], Tensor>;
   #step = 0;
   /** The last epoch that the learner has been told of. */
   #begun = -1;
@@ -159,10 +146,12 @@ export class Trainer {
       learningRate: (step) => warmupCosine(step, { base: learningRate, steps, warmup: warmup * steps }),
       ...method.schedules(methodOptions, { learningRate, steps, stepsPerEpoch }),
     };
+    this.#views = viewsOf(method.views(augmentations[config.augmentation], methodOptions), { ...dataset, pixels: this.pixels });
     this.#optimizer = optimizerOf(config, this.learner.learned());
+    this.#probe = probeOf(config, dataset, this.encoder.width);
     for (const [name, slot] of this.namedSlots()) slot.name = name;
-    this.#parts = method.parts;
-    this.#compiled = this._compile();
+    this.#parts = [...method.parts, ...addedParts(config)];
+    this.#compiled = compile((images, indices, step, numbers) => this.#trace(images, indices, step, numbers));
   }
 
   /** What is trained, and saved. */
@@ -170,34 +159,32 @@ export class Trainer {
     return this.learner.encoder;
   }
 
-  /** @internal */
-  _compile() {
-    const { config, learner } = this;
-    const { clip, method, methodOptions } = config;
-    const views = methodNamed(method).views(augmentations[config.augmentation], methodOptions).map(augmentation);
-    const [low, high] = this.pixels;
-    const extent = high - low;
-    const names = Object.keys(this.#schedules);
-    return compile((images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor) => {
-      const draws = foldIn(foldIn(key(config.seed), 2), step);
-      const at = Object.fromEntries(names.map((name, i) => [name, numbers.slice(i)]));
-      const unit = toUnit(images).sub(low).div(extent);
-      const outcome = learner.step({
-        views: views.map((augment, i) => standardizeChannels(augment(unit, foldIn(draws, i)).mul(extent).add(low), this.#dataset)),
-        indices,
-        at,
-        key: foldIn(draws, views.length),
-      });
-      const { parameters } = this.#optimizer;
-      const own = grad(outcome.loss, parameters);
-      const chosen = own.map((gradient, i) => outcome.gradients?.(gradient, parameters[i]!) ?? gradient);
-      this.#optimizer.step(clip === null ? chosen : clipByNorm(chosen, clip), at);
-      outcome.after?.();
-      const z = outcome.embedding.stopGradient();
-      const health = [embeddingDeviation(z), normalizedDeviation(z), meanOffDiagonalCorrelation(z)];
-      // One tensor, so that a step's numbers are read at once.
-      return stack([outcome.loss, ...health, ...this.#parts.map((name) => outcome.parts[name]!)]);
-    });
+  /** Builds the graph of a step, and assigns what it changes. @returns the numbers of a {@link StepRecord}. */
+  #trace(images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor): Tensor {
+    const { clip, accumulate } = this.config;
+    const given = this.#given(images, indices, step, numbers);
+    const outcomes = partsOf(given, accumulate).map((part) => withTerms(this.learner.step(part), this.config));
+    const { parameters } = this.#optimizer;
+    const own = outcomes.map(({ loss, gradients }) =>
+      grad(loss, parameters).map((gradient, i) => gradients?.(gradient, parameters[i]!) ?? gradient),
+    );
+    const gradients = parameters.map((_, i) => averageOf(own.map((part) => part[i]!)));
+    const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(images), this.#dataset)), indices);
+    this.#optimizer.step(clip === null ? gradients : clipByNorm(gradients, clip), given.at);
+    for (const [i, { after }] of outcomes.entries()) after?.({ last: i === accumulate - 1 });
+    const z = concat(outcomes.map(({ embeddings }) => embeddings[0]!)).stopGradient();
+    const health = [embeddingDeviation(z), normalizedDeviation(z), meanOffDiagonalCorrelation(z)];
+    const parts = this.#parts.map((name) => averageOf(outcomes.map((outcome) => outcome.parts[name]!)));
+    // One tensor, so that a step's numbers are read at once.
+    return stack([averageOf(outcomes.map(({ loss }) => loss)), ...health, ...(told ? [told] : []), ...parts]);
+  }
+
+  /** A step as the learner is given it, made of a plan's arguments. */
+  #given(images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor): Step {
+    const draws = foldIn(foldIn(key(this.config.seed), 2), step);
+    const views = this.#views(images, draws);
+    const at = Object.fromEntries(Object.keys(this.#schedules).map((name, i) => [name, numbers.slice(i)]));
+    return { views, indices, at, key: foldIn(draws, views.length) };
   }
 
   /** Steps done. */
@@ -205,10 +192,11 @@ export class Trainer {
     return this.#step;
   }
 
-  /** Every slot, by name: `encoder.…`, `head.…` and whatever else the learner has, and `optimizer.…`. */
+  /** Every slot, by name: `encoder.…`, `head.…` and whatever else the learner has, `optimizer.…`, and `probe.…` where there is one. */
   *namedSlots(): Generator<[name: string, slot: Slot]> {
     yield* this.learner.namedSlots();
     for (const [name, slot] of this.#optimizer.namedSlots()) yield [`optimizer.${name}`, slot];
+    if (this.#probe) yield* this.#probe.namedSlots('probe.');
   }
 
   /** Trains to the end, or until the consumer stops asking; a later call goes on from there. */
@@ -229,7 +217,8 @@ export class Trainer {
     const numbers = Object.values(this.#schedules).map((schedule) => schedule(this.#step));
     using measured = await this.#compiled(images, indices, scalarOf(this.#step, 'i32'), tensor(numbers));
     this.#step++;
-    const [loss, deviation, normalizedDeviation, correlation, ...values] = (await measured.data()) as Float32Array;
+    const [loss, deviation, normalizedDeviation, correlation, ...rest] = (await measured.data()) as Float32Array;
+    const [probeAccuracy, values] = this.#probe ? [rest[0]!, rest.slice(1)] : [undefined, rest];
     const parts = Object.fromEntries(this.#parts.map((name, i) => [name, values[i]!]));
     return {
       step: this.#step,
@@ -240,6 +229,7 @@ export class Trainer {
       deviation: deviation!,
       normalizedDeviation: normalizedDeviation!,
       correlation: correlation!,
+      ...(probeAccuracy !== undefined && { probeAccuracy }),
     };
   }
 
@@ -293,9 +283,24 @@ export class Trainer {
     this.#compiled.dispose();
     this.learner.dispose();
     this.#optimizer.dispose();
+    this.#probe?.dispose();
   }
 }
 
 function scalarOf(value: number, dtype: DType): Tensor {
   return tensor(value, { dtype });
+}
+
+/** The mean of what the parts of a batch came to. */
+function averageOf(parts: readonly Tensor[]): Tensor {
+  const total = parts.reduce((sum, part) => sum.add(part));
+  return parts.length === 1 ? total : total.div(parts.length);
+}
+
+/** @throws TensegrityError `argument` for a data set without labels. */
+function probeOf({ probe, seed }: TrainingConfig, { train }: ImageDataset, width: number): OnlineProbe | null {
+  if (probe === 'off') return null;
+  check(train.labels, 'argument', () => 'probe must be off for a data set without labels');
+  // 0 is the encoder's, 1 and 3 and above the learner's, 2 the draws'.
+  return new OnlineProbe(width, train.labels, deriveKey(seed, -1));
 }

@@ -224,6 +224,7 @@ describe('plain JavaScript', () => {
     features: [new Pixels(), images, scale],
     scoreEncoder: [new Pixels(), dataset, {}],
     scorePixels: [dataset, {}],
+    dashboard: [new Pixels(), dataset, { augmentation: 'reference', seed: 0 }, {}],
   };
   it.each(Object.entries(functions))('calls %s', (name, right) => {
     const target = (models as unknown as Record<string, (...args: readonly unknown[]) => unknown>)[name]!;

@@ -48,9 +48,9 @@ function stepOf(method: Method, options: Readonly<Record<string, unknown>> = {})
 describe.each(Object.entries(methods))('%s', (name, method) => {
   it('learns from a step: the parts it names, and gradients for all that it learns', async () => {
     const learner = learnerOf(method, method.training.methodOptions?.['subBatch'] ? { subBatch: 16 } : {});
-    const { loss, parts, embedding } = learner.step(stepOf(method));
+    const { loss, parts, embeddings } = learner.step(stepOf(method));
     expect(Object.keys(parts)).toEqual([...method.parts]);
-    expect(embedding.shape).toEqual([16, 8]);
+    expect(embeddings[0]!.shape).toEqual([16, 8]);
     const learned = learner.learned().flatMap(({ parameters }) => parameters);
     expect(new Set(learned).size).toBe(learned.length);
     const gradients = grad(loss, learned);
