@@ -45,14 +45,16 @@ class BYOLLearner extends TaughtLearner {
     this.predictor = new MLP([width, widths[0]!, width], { key: key(1), normalize: true, outputBias: false });
   }
 
-  override step({ views: [first, second], at }: Step): Outcome {
+  override step({ views: [first, second], at, part }: Step): Outcome {
     const projections = [this.student(first!), this.student(second!)] as const;
     const predictions = [this.predictor.forward(projections[0], TRAIN), this.predictor.forward(projections[1], TRAIN)] as const;
     return {
       loss: byol(predictions, [this.teacher(first!), this.teacher(second!)]).loss,
       parts: {},
       embeddings: projections,
-      after: ({ last }) => last && this.moveTeacher(at['teacherMomentum']!),
+      after: () => {
+        if (part?.last !== false) this.moveTeacher(at['teacherMomentum']!);
+      },
     };
   }
 }

@@ -169,7 +169,7 @@ class DINOLearner extends TaughtLearner<DINOHead> {
     this.centre = new ModuleSlot(constant([widths.at(-1)!], 0), 'centre');
   }
 
-  override step({ views, at }: Step): Outcome {
+  override step({ views, at, part }: Step): Outcome {
     const { studentTemperature, centring, centreMomentum } = this.#options;
     const students = together(views, (images) => this.student(images));
     const teachers = together(views.slice(0, 2), (images) => this.teacher(images));
@@ -177,11 +177,11 @@ class DINOLearner extends TaughtLearner<DINOHead> {
     return {
       loss: dino(students, teachers, centre, { studentTemperature, teacherTemperature: at['teacherTemperature']! }).loss,
       parts: {},
-      embedding: students[0]!,
+      embeddings: students,
       gradients: (gradient, of) => (of === this.head.lastLayer ? gradient.mul(at['lastLayer']!) : gradient),
       after: () => {
-        if (centring === 'on') this.centre.assign(dinoCentre(centre, teachers, { momentum: centreMomentum }));
-        this.moveTeacher(at['teacherMomentum']!);
+        if (centring === 'on') this.centre.assign(dinoCentre(this.centre.value, teachers, { momentum: centreMomentum }));
+        if (part?.last !== false) this.moveTeacher(at['teacherMomentum']!);
       },
     };
   }
@@ -191,6 +191,7 @@ export const dinoMethod = () =>
   method({
     ...about,
     parts: [],
+    perSample: true,
     options: table,
     training: { methodOptions: { localCrops: 0, localSize: 12 }, clip: 3 },
     widths: [256, 256, 64, 256],

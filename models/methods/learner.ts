@@ -35,6 +35,11 @@ export interface Step {
   readonly at: Readonly<Record<string, Tensor>>;
   /** What the method draws from. */
   readonly key: Tensor;
+  /**
+   * Where it lies in a batch that is computed in parts, one step each, whose `after` run in order when all have been computed: what is of the weights
+   * (a teacher) moves with the first or the last alone. Absent where the step is the batch.
+   */
+  readonly part?: { readonly first: boolean; readonly last: boolean };
 }
 
 /** What a step came to. */
@@ -46,11 +51,8 @@ export interface Outcome {
   readonly embeddings: readonly Tensor[];
   /** Another gradient in place of a slot's own: of prototypes that are frozen for a while, say. */
   readonly gradients?: (gradient: Tensor, of: Slot) => Tensor;
-  /**
-   * Runs when the optimiser has assigned the new weights: moves teachers, queues, centres. Of a batch that is computed in parts, that of each part
-   * runs, in order: what is of the samples moves each time, what is of the weights (teachers) with the last.
-   */
-  readonly after?: (part: { readonly last: boolean }) => void;
+  /** Runs when the optimiser has assigned the new weights: moves teachers, queues, centres, from where they are then (`slot.value`). */
+  readonly after?: () => void;
 }
 
 /** Parameters that learn alike. */

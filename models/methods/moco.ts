@@ -89,18 +89,18 @@ class MoCoLearner extends TaughtLearner {
     this.queue = new ModuleSlot(randomDirections([queue, widths.at(-1)!], { key: key(1) }), 'queue');
   }
 
-  override step({ views: [first, second] }: Step): Outcome {
+  override step({ views: [first, second], part }: Step): Outcome {
     const { temperature, teacherMomentum, negatives } = this.#options;
     const queries = this.student(first!);
-    this.moveTeacher(teacherMomentum);
+    if (part?.first !== false) this.moveTeacher(teacherMomentum);
     const keys = normalize(this.teacher(second!));
     const queue = this.queue.value;
     return {
       loss:
         negatives === 'on' ? moco(queries, keys, queue, { temperature }).loss : cosineSimilarity(queries, keys).mean().div(-temperature),
       parts: {},
-      embedding: queries,
-      after: () => this.queue.assign(concat([keys, queue.slice([0, queue.shape[0]! - keys.shape[0]!])])),
+      embeddings: [queries],
+      after: () => this.queue.assign(concat([keys, this.queue.value.slice([0, queue.shape[0]! - keys.shape[0]!])])),
     };
   }
 }
@@ -109,6 +109,7 @@ export const mocoMethod = () =>
   method({
     ...about,
     parts: [],
+    perSample: true,
     options: table,
     training: { methodOptions: { queue: 4096, teacherMomentum: 0.99 } },
     widths: [128, 128],

@@ -10,7 +10,13 @@ export function partsOf(step: Step, count: number): readonly Step[] {
   const size = step.indices.shape[0]! / count;
   return Array.from({ length: count }, (_, part) => {
     const rows = (x: Tensor): Tensor => x.narrow(0, part * size, size);
-    return { ...step, views: step.views.map(rows), indices: rows(step.indices), key: foldIn(step.key, part) };
+    return {
+      ...step,
+      views: step.views.map(rows),
+      indices: rows(step.indices),
+      key: foldIn(step.key, part),
+      part: { first: part === 0, last: part === count - 1 },
+    };
   });
 }
 

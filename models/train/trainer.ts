@@ -171,7 +171,7 @@ export class Trainer {
     const gradients = parameters.map((_, i) => averageOf(own.map((part) => part[i]!)));
     const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(images), this.#dataset)), indices);
     this.#optimizer.step(clip === null ? gradients : clipByNorm(gradients, clip), given.at);
-    for (const [i, { after }] of outcomes.entries()) after?.({ last: i === accumulate - 1 });
+    for (const { after } of outcomes) after?.();
     const z = concat(outcomes.map(({ embeddings }) => embeddings[0]!)).stopGradient();
     const health = [embeddingDeviation(z), normalizedDeviation(z), meanOffDiagonalCorrelation(z)];
     const parts = this.#parts.map((name) => averageOf(outcomes.map((outcome) => outcome.parts[name]!)));

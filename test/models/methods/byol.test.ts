@@ -61,7 +61,7 @@ describe('byol', () => {
         at: { teacherMomentum: momentum },
         key: key(3),
       });
-      after?.({ last: true });
+      after?.();
       return loss;
     });
     let kept = 1;

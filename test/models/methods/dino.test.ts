@@ -111,9 +111,9 @@ describe('its learner', () => {
   const views = [6, 6, 4, 4].map((size, i) => uniform([4, 1, size, size], { key: i }));
   const stepping = (learner: Learner) =>
     compile(() => {
-      const { loss, embedding, ...outcome } = learner.step({ views, indices: arange(4), at, key: key(3) });
+      const { loss, embeddings, ...outcome } = learner.step({ views, indices: arange(4), at, key: key(3) });
       outcome.after?.();
-      return { loss, embedding };
+      return { loss, embedding: embeddings[0]! };
     });
   const data = async (learner: Learner, name: string): Promise<number[]> => [...(await learner.stateDict()).get(name)!.data];
 

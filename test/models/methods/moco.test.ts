@@ -137,8 +137,8 @@ describe('its learner', () => {
   it('without negatives asks for agreement alone', async () => {
     const [on, off] = [learnerOf({ queue: 4, temperature: 0.5 }), learnerOf({ queue: 4, temperature: 0.5, negatives: 'off' })];
     const values = async (learner: Learner): Promise<[number, Tensor]> => {
-      const { loss, embedding } = step(learner);
-      const copy = embedding.stopGradient();
+      const { loss, embeddings } = step(learner);
+      const copy = embeddings[0]!.stopGradient();
       return [await loss.item(), tensor(await copy.toHost())];
     };
     const [[contrast], [agreement]] = [await values(on), await values(off)];

@@ -71,6 +71,18 @@ describe('a step in parts', () => {
     expect(Math.abs(two / one - 1)).toBeLessThan(0.2);
   });
 
+  it('is the whole batch’s, but for rounding, where no sample sees another', async () => {
+    const given = { method: 'moco', methodOptions: { queue: 16 }, encoder: 'small-vit', optimizer: 'sgd' } as const;
+    const [one, two] = [await ran(given, 2), await ran({ ...given, accumulate: 2 }, 2)];
+    for (const [i, { loss }] of one.records.entries()) expect(Math.abs(two.records[i]!.loss / loss - 1)).toBeLessThan(1e-5);
+    for (const name of ['encoder.norm.weight', 'teacher_head.0.weight']) {
+      const [expected, found] = [one.tensors.get(name)!.data, two.tensors.get(name)!.data];
+      expect(found.length).toBe(expected.length);
+      for (let i = 0; i < expected.length; i++) expect(Math.abs(found[i]! - expected[i]!)).toBeLessThan(1e-5);
+    }
+    expect(inexactParts(smallConfig({ ...given, accumulate: 2 }), new Trainer(smallConfig(given), dataset).learner)).toBeNull();
+  });
+
   it('says whether that is the whole batch’s', () => {
     const said = (method: MethodName, more: Partial<TrainingConfig> = {}): string | null => {
       const config = smallConfig({ method, accumulate: 2, ...more });
