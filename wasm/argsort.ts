@@ -1,22 +1,24 @@
-import { parameter, pointer, shape, share, stride, viewAt } from './view';
+import * as element from './modes';
+import { pointer, shape, share, stride, viewAt, word } from './view';
+import * as words from './words';
 
 /** Bits of an f32 that is NaN, and every number's after `ordered`. */
 const NOT_A_NUMBER: u32 = 0xffffffff;
 
 /**
- * `[descending, element type]`; x [R, N] → positions [R, N]. A value and its position make one 64-bit number, all of
+ * x [R, N] → positions [R, N]. A value and its position make one 64-bit number, all of
  * them different, so that any sort of these is stable: a merge sort from the bottom up, back and forth between the two
  * halves of the workspace.
  */
 export function argsort(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const descending: u32 = parameter(command, 0) ? 0xffffffff : 0;
-  const type = parameter(command, 1);
-  const x = viewAt(command, 2, 0);
-  const out = viewAt(command, 2, 1);
+  const descending: u32 = word(command, words.ARGSORT_DESCENDS) ? 0xffffffff : 0;
+  const type = word(command, words.ARGSORT_ELEMENT);
+  const x = viewAt(command, words.ARGSORT_WORDS, 0);
+  const out = viewAt(command, words.ARGSORT_WORDS, 1);
   const rows = shape(x, 2);
   const length = shape(x, 3);
   const bytes = <usize>length << 3;
-  const shift = type == 2 ? 0 : 2;
+  const shift = type == element.U8 ? 0 : 2;
   const step = stride(x, 3);
 
   const end = share(rows, thread + 1, threads);
@@ -42,8 +44,8 @@ export function argsort(command: usize, bases: usize, workspace: usize, thread: 
 /** An unsigned number in the order of the element: NaN is one and the largest, −0 is 0. */
 @inline
 function ordered(address: usize, type: i32): u32 {
-  if (type == 2) return load<u8>(address);
-  if (type == 1) return load<u32>(address) ^ 0x80000000;
+  if (type == element.U8) return load<u8>(address);
+  if (type == element.I32) return load<u32>(address) ^ 0x80000000;
   const value = load<f32>(address) + 0;
   if (value != value) return NOT_A_NUMBER;
   const bits = reinterpret<u32>(value);

@@ -12,9 +12,10 @@ import { fillTable, product, tableBytes } from './product';
 import { FACTORED_ROWS, PRODUCT_BYTES, SOLVED_COLUMNS } from './sizes';
 import { substitute } from './triangularSolve';
 import { divideUp, pointer, shape, stride, viewAt } from './view';
+import * as words from './words';
 
 export function cholesky(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const from = viewAt(command, 0, 0), to = viewAt(command, 0, 1);
+  const from = viewAt(command, words.CHOLESKY_WORDS, 0), to = viewAt(command, words.CHOLESKY_WORDS, 1);
   const batches = shape(from, 1), size = shape(from, 2);
   // Rows are padded to whole panels with zeros, so that substitution needs no edge.
   const pitch = <usize>(divideUp(size, FACTORED_ROWS) * FACTORED_ROWS) << 2;

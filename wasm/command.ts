@@ -1,9 +1,8 @@
 /**
  * The kinds of command, shared by the encoder (TypeScript) and the interpreter (AssemblyScript): this file is both.
  *
- * A command is a run of i32 words, `[kind, words, inputs, outputs, parameters…, views…]`, where `words` is its whole
- * length. A kernel is called as `kernel(command, bases, workspace, thread, threads)`:
- * - `command` points at the first parameter (their number is fixed by the kind; `view.ts` reads them);
+ * A command is a run of i32 words, which `words.ts` names. A kernel is called as `kernel(command, bases, workspace, thread, threads)`:
+ * - `command` points at the first word behind the header;
  * - `bases` is a table of one address per buffer;
  * - `workspace` is scratch memory that belongs to this thread alone;
  * - `thread` of `threads` takes its share of the outputs (or of chunks of a fixed size), so that no bit of a result

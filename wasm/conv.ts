@@ -21,17 +21,14 @@
  *         for each block of pixels                         tables of addresses
  *           for each group                                 product (product.ts)
  */
+import * as mode from './modes';
 import { at } from './pack';
 import { fillTable, padTable, product, tableBytes, tiledSize } from './product';
 import { rowProduct } from './rowProduct';
 import { PRODUCT_BYTES, SLAB_LENGTH, TABLE_BYTES, TABLE_LENGTH } from './sizes';
 import { copySlab } from './slab';
-import { divideUp, parameter, pointer, shape, stride, viewAt } from './view';
-
-const forward: i32 = 0;
-const input: i32 = 1;
-const weight: i32 = 2;
-const parameters: i32 = 8;
+import { divideUp, pointer, shape, stride, viewAt, word } from './view';
+import * as words from './words';
 
 /** Rounds towards −∞. */
 // @ts-ignore: decorator
@@ -101,15 +98,15 @@ function clear(rows: i32, columns: i32, rowTable: usize, columnTable: usize): vo
 }
 
 export function conv(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const direction = parameter(command, 0);
-  const strideH = parameter(command, 1), strideW = parameter(command, 2);
-  const padH = parameter(command, 3), padW = parameter(command, 4);
-  const dilationH = parameter(command, 5), dilationW = parameter(command, 6);
-  const groups = parameter(command, 7);
-  const isInput = direction == input, isWeight = direction == weight;
-  const source = viewAt(command, parameters, 0);
-  const target = viewAt(command, parameters, isWeight ? 1 : 2);
-  const kernel = viewAt(command, parameters, isWeight ? 2 : 1);
+  const direction = word(command, words.CONV_DIRECTION);
+  const strideH = word(command, words.CONV_STRIDE_HEIGHT), strideW = word(command, words.CONV_STRIDE_WIDTH);
+  const padH = word(command, words.CONV_PADDING_HEIGHT), padW = word(command, words.CONV_PADDING_WIDTH);
+  const dilationH = word(command, words.CONV_DILATION_HEIGHT), dilationW = word(command, words.CONV_DILATION_WIDTH);
+  const groups = word(command, words.CONV_GROUPS);
+  const isInput = direction == mode.INPUT_GRADIENT, isWeight = direction == mode.WEIGHT_GRADIENT;
+  const source = viewAt(command, words.CONV_WORDS, 0);
+  const target = viewAt(command, words.CONV_WORDS, isWeight ? 1 : 2);
+  const kernel = viewAt(command, words.CONV_WORDS, isWeight ? 2 : 1);
   const kernelH = shape(kernel, 2), kernelW = shape(kernel, 3);
   const images = shape(target, 0);
   const height = shape(target, 2), width = shape(target, 3);

@@ -1,21 +1,18 @@
-import { base, share } from './view';
+import { base, behind, share, word } from './view';
+import * as words from './words';
 
 /** Elements of a cache line. */
 const BLOCK = 16;
 
-/**
- * Moves a strided window: `[element bytes, from buffer, byte offset, to buffer, byte offset, rank,
- * (extent, from stride, to stride) ×rank]`, strides in bytes, the axis innermost in the destination last. If the axis
- * before it is the innermost of the source, the two are transposed in tiles.
- */
+/** Moves a strided window. If the axis before the last is the innermost of the source, the two are transposed in tiles. */
 export function copy(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const bytes = load<i32>(command);
-  const from = base(bases, load<u32>(command, 4)) + <usize>load<u32>(command, 8);
-  const to = base(bases, load<u32>(command, 12)) + <usize>load<u32>(command, 16);
-  const axes = command + 24;
+  const bytes = word(command, words.COPY_BYTES);
+  const from = base(bases, word(command, words.COPY_FROM_BUFFER)) + <usize>word(command, words.COPY_FROM_OFFSET);
+  const to = base(bases, word(command, words.COPY_TO_BUFFER)) + <usize>word(command, words.COPY_TO_OFFSET);
+  const axes = behind(command, words.COPY_WORDS);
   // Two axes are moved at a time; the others are counted through.
-  const planes = load<i32>(command, 20) - 2;
-  const inner = axes + <usize>(planes * 12);
+  const planes = word(command, words.COPY_RANK) - 2;
+  const inner = behind(axes, planes * words.AXIS_WORDS);
   let count = 1;
   for (let axis = 0; axis < planes; axis++) count *= extent(axes, axis);
   const rows = extent(inner, 0);
@@ -42,17 +39,17 @@ export function copy(command: usize, bases: usize, workspace: usize, thread: i32
 
 @inline
 function extent(axes: usize, axis: i32): i32 {
-  return load<i32>(axes + <usize>(axis * 12));
+  return word(axes, axis * words.AXIS_WORDS + words.AXIS_EXTENT);
 }
 
 @inline
 function fromStride(axes: usize, axis: i32): usize {
-  return <usize>load<i32>(axes + <usize>(axis * 12), 4);
+  return <usize>word(axes, axis * words.AXIS_WORDS + words.AXIS_FROM_STRIDE);
 }
 
 @inline
 function toStride(axes: usize, axis: i32): usize {
-  return <usize>load<i32>(axes + <usize>(axis * 12), 8);
+  return <usize>word(axes, axis * words.AXIS_WORDS + words.AXIS_TO_STRIDE);
 }
 
 function copyPlane<T>(axes: usize, from: usize, to: usize, rows: i32): void {
@@ -136,14 +133,15 @@ function edge(from: usize, to: usize, fromColumn: usize, toRow: usize, rows: i32
   }
 }
 
-/** Sets every word of a window: `[buffer, byte offset, bytes, word]`; the last bytes take the word's first ones. */
+/** Sets every word of a window; its last bytes take the first ones of the word. */
 export function fill(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const start = base(bases, load<u32>(command)) + <usize>load<u32>(command, 4);
-  const vectors = <i32>(load<u32>(command, 8) >> 4);
-  const value = v128.load32_splat(command, 12);
+  const start = base(bases, word(command, words.FILL_BUFFER)) + <usize>word(command, words.FILL_OFFSET);
+  const bytes = <usize>word(command, words.FILL_BYTES);
+  const vectors = <i32>(bytes >> 4);
+  const value = behind(command, words.FILL_VALUE);
   const end = start + (<usize>share(vectors, thread + 1, threads) << 4);
   let at = start + (<usize>share(vectors, thread, threads) << 4);
-  for (; at < end; at += 16) v128.store(at, value);
+  for (const whole = v128.load32_splat(value); at < end; at += 16) v128.store(at, whole);
   if (thread + 1 < threads) return;
-  for (const last = start + <usize>load<u32>(command, 8); at < last; at++) store<u8>(at, load<u8>(command + 12 + ((at - start) & 3)));
+  for (const last = start + bytes; at < last; at++) store<u8>(at, load<u8>(value + ((at - start) & 3)));
 }

@@ -5,13 +5,14 @@
  * Threads take whole matrices.
  */
 import { pointer, shape, stride, viewAt } from './view';
+import * as words from './words';
 
 /** QL steps for one eigenvalue, after which it is taken as it is: twice what has ever been seen to be needed. */
 const mostSteps: i32 = 60;
 const epsilon: f64 = 2.220446049250313e-16;
 
 export function eigh(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const from = viewAt(command, 0, 0), to = viewAt(command, 0, 1);
+  const from = viewAt(command, words.EIGH_WORDS, 0), to = viewAt(command, words.EIGH_WORDS, 1);
   const batches = shape(from, 1), size = shape(from, 2);
   const pitch = <usize>size << 3;
   const square = workspace, diagonal = square + pitch * <usize>size;

@@ -1,21 +1,22 @@
-import { parameter, pointer, shape, share, stride, viewAt } from './view';
+import { pointer, shape, share, stride, viewAt, word } from './view';
+import * as words from './words';
 
 /**
- * `[element bytes, what a missing element is]`; x [A, N, B], index [A, M, B] → out [A, M, B].
+ * x [A, N, B], index [A, M, B] → out [A, M, B].
  *
  *   for a, for m                            a row of B, all at once where its index is one and both sides are contiguous
  *     for b
  */
 export function gather(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  if (parameter(command, 0) == 4) gatherAs<u32>(command, bases, thread, threads);
+  if (word(command, words.GATHER_BYTES) == 4) gatherAs<u32>(command, bases, thread, threads);
   else gatherAs<u8>(command, bases, thread, threads);
 }
 
 function gatherAs<T>(command: usize, bases: usize, thread: i32, threads: i32): void {
-  const missing = <T>parameter(command, 1);
-  const x = viewAt(command, 2, 0);
-  const index = viewAt(command, 2, 1);
-  const out = viewAt(command, 2, 2);
+  const missing = <T>word(command, words.GATHER_MISSING);
+  const x = viewAt(command, words.GATHER_WORDS, 0);
+  const index = viewAt(command, words.GATHER_WORDS, 1);
+  const out = viewAt(command, words.GATHER_WORDS, 2);
   const positions = <u32>shape(x, 2);
   const rows = shape(index, 2);
   const inner = shape(index, 3);

@@ -1,17 +1,18 @@
-import { parameter, pointer, shape, share, stride, viewAt } from './view';
+import { pointer, shape, share, stride, viewAt, word } from './view';
+import * as words from './words';
 
 /**
- * `[border, align corners]`; x [N, C, H, W], grid [N, OH, OW, 2] → out [N, C, OH, OW].
+ * x [N, C, H, W], grid [N, OH, OW, 2] → out [N, C, OH, OW].
  *
  *   for n, for row, for column              the four pixels around a place, and their weights
  *     for c                                 are the same for every channel
  */
 export function gridSample(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const border = parameter(command, 0);
-  const aligned = parameter(command, 1);
-  const x = viewAt(command, 2, 0);
-  const grid = viewAt(command, 2, 1);
-  const out = viewAt(command, 2, 2);
+  const border = word(command, words.GRID_SAMPLE_IS_BORDER);
+  const aligned = word(command, words.GRID_SAMPLE_ALIGNS_CORNERS);
+  const x = viewAt(command, words.GRID_SAMPLE_WORDS, 0);
+  const grid = viewAt(command, words.GRID_SAMPLE_WORDS, 1);
+  const out = viewAt(command, words.GRID_SAMPLE_WORDS, 2);
   const channels = shape(x, 1);
   const height = shape(x, 2);
   const width = shape(x, 3);

@@ -15,7 +15,9 @@ import { scan } from './scan';
 import { scatterAdd } from './scatterAdd';
 import { argsort } from './argsort';
 import { triangularSolve } from './triangularSolve';
+import { behind, word } from './view';
 import { winograd, winogradFilterGradient, winogradFilters, winogradWeight } from './winograd';
+import * as words from './words';
 
 /** The first address that belongs to no one: what the host allocates lies above. */
 export const heapBase: usize = __heap_base;
@@ -25,10 +27,10 @@ export const heapBase: usize = __heap_base;
  * command, and meet at `barrier` before the next.
  */
 export function run(commands: usize, end: usize, bases: usize, workspace: usize, thread: i32, threads: i32, barrier: usize): void {
-  for (let at = commands; at < end; at += <usize>load<u32>(at, 4) << 2) {
+  for (let at = commands; at < end; at = behind(at, word(at, words.HEADER_LENGTH))) {
     if (threads > 1 && at != commands) meet(barrier, threads);
-    const command = at + 16;
-    switch (load<i32>(at)) {
+    const command = behind(at, words.HEADER_WORDS);
+    switch (word(at, words.HEADER_KIND)) {
       case kind.MAP: map(command, bases, workspace, thread, threads); break;
       case kind.REDUCE: reduce(command, bases, workspace, thread, threads); break;
       case kind.SCAN: scan(command, bases, workspace, thread, threads); break;

@@ -1,7 +1,8 @@
-import * as op from './opcode';
+import * as mode from './modes';
 import { address, begin, evaluate, locate, setSlot, slot, storeBlock } from './program';
 import { GROUP } from './sizes';
-import { share } from './view';
+import { behind, share, word } from './view';
+import * as words from './words';
 
 let blockLength: i32 = 0;
 let resultCount: i32 = 0;
@@ -12,27 +13,29 @@ let product: usize = 0;
 
 /** Makes the words of a map ready for its first block. */
 function beginBlocks(command: usize, bases: usize, workspace: usize): void {
-  blockLength = load<i32>(command, 8);
-  resultCount = load<i32>(command, 12);
-  resultBytes = <usize>(6 + load<i32>(command, 16)) << 2;
-  results = begin(command + 16, bases, workspace);
+  blockLength = word(command, words.MAP_BLOCK);
+  resultCount = word(command, words.MAP_RESULTS);
+  const program = behind(command, words.MAP_WORDS);
+  resultBytes = behind(0, words.RESULT_WORDS + words.WINDOW_WORDS + word(program, words.PROGRAM_RANK));
+  results = begin(program, bases, workspace);
 }
 
 function runBlock(start: u64, count: i32): void {
   locate(start);
   const inPlace = (count & (GROUP - 1)) == 0;
   for (let i = 0, at = results; i < resultCount; i++, at += resultBytes) {
-    if (load<i32>(at) == op.DIRECT) setSlot(load<i32>(at, 8), inPlace ? address(at + 16) : slot(load<i32>(at, 12)));
+    if (word(at, words.RESULT_STORE) != mode.DIRECT) continue;
+    setSlot(word(at, words.RESULT_SLOT), inPlace ? address(behind(at, words.RESULT_WORDS)) : slot(word(at, words.RESULT_SPARE)));
   }
   evaluate(count);
   for (let i = 0, at = results; i < resultCount; i++, at += resultBytes) {
-    if (load<i32>(at) != op.DIRECT || !inPlace) storeBlock(at + 16, load<i32>(at, 4), slot(load<i32>(at, 8)), count);
+    if (inPlace && word(at, words.RESULT_STORE) == mode.DIRECT) continue;
+    storeBlock(behind(at, words.RESULT_WORDS), word(at, words.RESULT_ELEMENT), slot(word(at, words.RESULT_SLOT)), count);
   }
 }
 
 /**
- * Elementwise: `[segments, segment length, block length, results, program…,
- * results: [load, element, slot, spare, buffer, byte offset, byte strides ×rank] …]`.
+ * Elementwise:
  *
  *   for block of segment                  one after the other in row-major order; a block is within one segment
  *     load inputs, run the program
@@ -42,8 +45,8 @@ function runBlock(start: u64, count: i32): void {
  * of 16 elements: then it goes by way of the register `spare`, so that no neighbour is overwritten.
  */
 export function map(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const segments = load<i32>(command);
-  const length = load<u32>(command, 4);
+  const segments = word(command, words.MAP_SEGMENTS);
+  const length = <u32>word(command, words.MAP_LENGTH);
   beginBlocks(command, bases, workspace);
   const blocks = <i32>((length - 1) / blockLength + 1);
   const end = share(segments * blocks, thread + 1, threads);

@@ -1,5 +1,5 @@
 /**
- * `[epilogue, a, b, out, epilogue…]`: `out[b] = a[b] · b[b]`, any strides: tables of strided addresses for the blocked product. Threads split
+ * `out[b] = a[b] · b[b]`, any strides: tables of strided addresses for the blocked product. Threads split
  * rows or columns. With an epilogue (map.ts) `out` is contiguous, of so many rows and columns that it is not better transposed, and tables hold
  * all steps.
  */
@@ -8,11 +8,12 @@ import { tileRows } from './microkernel';
 import { fillTable, product, tiledSize } from './product';
 import { rowProduct } from './rowProduct';
 import { PRODUCT_BYTES, TABLE_BYTES, TABLE_LENGTH, TILE_COLUMNS } from './sizes';
-import { parameter, pointer, shape, stride, viewAt } from './view';
+import { pointer, shape, stride, viewAt, word } from './view';
+import * as words from './words';
 
 export function matmul(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  let a = viewAt(command, 1, 0), b = viewAt(command, 1, 1);
-  const out = viewAt(command, 1, 2);
+  let a = viewAt(command, words.MATMUL_WORDS, 0), b = viewAt(command, words.MATMUL_WORDS, 1);
+  const out = viewAt(command, words.MATMUL_WORDS, 2);
   let batches = shape(out, 1), rows = shape(out, 2), columns = shape(out, 3);
   const steps = shape(a, 3);
   if (rows == 0 || columns == 0) return;
@@ -38,8 +39,8 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
     t = aBatch; aBatch = bBatch; bBatch = t;
     const p = pa; pa = pb; pb = p;
   }
-  const registers = <usize>parameter(command, 0);
-  if (registers != 0) beginEpilogue(viewAt(command, 1, 3), bases, workspace + registers, pc);
+  const registers = <usize>word(command, words.MATMUL_EPILOGUE);
+  if (registers != 0) beginEpilogue(viewAt(command, words.MATMUL_WORDS, 3), bases, workspace + registers, pc);
   const spreads = ASC_FEATURE_RELAXED_SIMD && columns >= spreadFrom;
   // Each thread takes a run of whole tiles of the longer side.
   let row0 = 0, row1 = rows, column0 = 0, column1 = columns;

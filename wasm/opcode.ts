@@ -90,20 +90,3 @@ export const NEGATED_SCALE_ADD = 58;
 export const SCALE_ADD_SCALE = 59;
 /** x·y − z·w */
 export const SCALE_SUB_SCALE = 60;
-
-// How an element of a view is held: in four bytes, in one (unsigned), or nowhere: it is its own position.
-export const WORD = 0;
-export const BYTE = 1;
-export const POSITION = 2;
-
-// How a block of an input reaches the program: read where it lies, loaded once for all blocks, loaded for each, or as
-// one value that all elements of a block share.
-export const DIRECT = 0;
-export const ONCE = 1;
-export const EACH = 2;
-export const STILL = 3;
-
-// Which axes a reduction folds: the innermost ones, or ones with results side by side within them, or both of these.
-export const ROWS = 0;
-export const COLUMNS = 1;
-export const PLANES = 2;

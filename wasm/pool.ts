@@ -2,25 +2,21 @@
  * Windows over the last two axes of x [N, C, H, W]. Threads take whole planes. Where rows are contiguous, maxima and
  * sums are taken in two steps, each over whole vectors: down the rows of a window into a line, then along the line.
  */
-import { parameter, pointer, shape, stride, viewAt } from './view';
-
-const maximum: i32 = 0;
-const argmax: i32 = 1;
-const sum: i32 = 2;
-const sumTranspose: i32 = 3;
-const parameters: i32 = 7;
+import * as pooling from './modes';
+import { pointer, shape, stride, viewAt, word } from './view';
+import * as words from './words';
 
 export function pool(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const mode = parameter(command, 0);
-  const kernelH = parameter(command, 1), kernelW = parameter(command, 2);
-  const strideH = parameter(command, 3), strideW = parameter(command, 4);
-  const padH = parameter(command, 5), padW = parameter(command, 6);
-  const from = viewAt(command, parameters, 0), to = viewAt(command, parameters, 1);
+  const mode = word(command, words.POOL_MODE);
+  const kernelH = word(command, words.POOL_KERNEL_HEIGHT), kernelW = word(command, words.POOL_KERNEL_WIDTH);
+  const strideH = word(command, words.POOL_STRIDE_HEIGHT), strideW = word(command, words.POOL_STRIDE_WIDTH);
+  const padH = word(command, words.POOL_PADDING_HEIGHT), padW = word(command, words.POOL_PADDING_WIDTH);
+  const from = viewAt(command, words.POOL_WORDS, 0), to = viewAt(command, words.POOL_WORDS, 1);
   const channels = shape(from, 1);
   const fromRow = stride(from, 2) << 2, fromColumn = stride(from, 3) << 2;
   const toRow = stride(to, 2) << 2, toColumn = stride(to, 3) << 2;
   // The image has the windows' places; the grid has one element per window.
-  const image = mode == sumTranspose ? to : from, grid = mode == sumTranspose ? from : to;
+  const image = mode == pooling.SUM_TRANSPOSE ? to : from, grid = mode == pooling.SUM_TRANSPOSE ? from : to;
   const height = shape(image, 2), width = shape(image, 3);
   const rows = shape(grid, 2), columns = shape(grid, 3);
 
@@ -28,16 +24,16 @@ export function pool(command: usize, bases: usize, workspace: usize, thread: i32
     const n = plane / channels, c = plane % channels;
     const x = pointer(from, bases) + <usize>(n * stride(from, 0) + c * stride(from, 1) << 2);
     const y = pointer(to, bases) + <usize>(n * stride(to, 0) + c * stride(to, 1) << 2);
-    if (mode == sumTranspose) {
+    if (mode == pooling.SUM_TRANSPOSE) {
       for (let h = 0; h < height; h++) {
         for (let w = 0; w < width; w++) store<f32>(y + <usize>(h * toRow + w * toColumn), 0);
       }
     }
-    if (fromColumn == 4 && (mode == sum || mode == maximum)) {
+    if (fromColumn == 4 && (mode == pooling.SUM || mode == pooling.MAXIMUM)) {
       for (let i = 0; i < rows; i++) {
         const top = max(0, i * strideH - padH), bottom = min(height, i * strideH - padH + kernelH);
         const start = x + <usize>(top * fromRow), out = y + <usize>(i * toRow);
-        if (mode == sum) poolRow(false, workspace, start, bottom - top, fromRow, width, padW, out, toColumn, columns, kernelW, strideW);
+        if (mode == pooling.SUM) poolRow(false, workspace, start, bottom - top, fromRow, width, padW, out, toColumn, columns, kernelW, strideW);
         else poolRow(true, workspace, start, bottom - top, fromRow, width, padW, out, toColumn, columns, kernelW, strideW);
       }
       continue;
@@ -46,7 +42,7 @@ export function pool(command: usize, bases: usize, workspace: usize, thread: i32
       const top = max(0, i * strideH - padH), bottom = min(height, i * strideH - padH + kernelH);
       for (let j = 0; j < columns; j++) {
         const left = max(0, j * strideW - padW), right = min(width, j * strideW - padW + kernelW);
-        if (mode == sumTranspose) {
+        if (mode == pooling.SUM_TRANSPOSE) {
           const value = load<f32>(x + <usize>(i * fromRow + j * fromColumn));
           for (let h = top; h < bottom; h++) {
             let p = y + <usize>(h * toRow + left * toColumn);
@@ -55,14 +51,14 @@ export function pool(command: usize, bases: usize, workspace: usize, thread: i32
           continue;
         }
         const out = y + <usize>(i * toRow + j * toColumn);
-        if (mode == sum) {
+        if (mode == pooling.SUM) {
           let total: f32 = 0;
           for (let h = top; h < bottom; h++) {
             let p = x + <usize>(h * fromRow + left * fromColumn);
             for (let w = left; w < right; w++, p += <usize>fromColumn) total += load<f32>(p);
           }
           store<f32>(out, total);
-        } else if (mode == maximum) {
+        } else if (mode == pooling.MAXIMUM) {
           // f32.max keeps NaN.
           let best: f32 = -Infinity;
           for (let h = top; h < bottom; h++) {

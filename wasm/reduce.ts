@@ -1,11 +1,10 @@
 import { clear, finish, flush, foldColumns, foldRows, isSum } from './fold';
-import * as op from './opcode';
+import * as walk from './modes';
 import { begin, enter, evaluate, locate, slot, storeBlock } from './program';
 import { STATE_LINES } from './sizes';
-import { share } from './view';
+import { behind, share, word } from './view';
+import * as words from './words';
 
-/** Of a result, before its window: opcode, element, two slots. */
-const RESULT: usize = 16;
 /** So many f32 are summed before they are added to a double. */
 const ADDED_IN_SINGLE = 8;
 
@@ -16,11 +15,8 @@ let states: usize = 0;
 let line: usize = 0;
 
 /**
- * Folds: `[mode, prefix, suffix, block, group, state offset, register bytes, results, outer rank, reduced, run, chunk,
- * program…, outer shape ×rank, results: [opcode, element, slot, slot, buffer, byte offset, byte strides ×rank] …]`.
- *
- * The iteration space is prefix × reduced × suffix, the innermost axis being the one with the smallest strides. What is
- * folded is never stored, so memory does not bound it: `reduced`, `run` and `chunk` are of 64 bits, two words each.
+ * Folds. The iteration space is prefix × reduced × suffix, the innermost axis being the one with the smallest strides. What is
+ * folded is never stored, so memory does not bound it: `reduced`, `run` and `chunk` are of 64 bits.
  *
  *   ROWS (suffix 1): a block is a piece of one row, or `group` whole short rows
  *     for group of rows, for chunk of the row
@@ -38,27 +34,26 @@ let line: usize = 0;
  * of doubles (`fold.ts`). What is folded in which order never depends on the number of threads.
  */
 export function reduce(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const mode = load<i32>(command);
-  const prefix = load<i32>(command, 4);
-  const suffix = load<i32>(command, 8);
-  const block = load<i32>(command, 12);
-  const group = load<i32>(command, 16);
-  const outerRank = load<i32>(command, 32);
-  const reduced = load<i64>(command, 36);
-  const run = load<i64>(command, 44);
-  const chunk = load<i64>(command, 52);
-  const program = command + 60;
-  const rank = load<i32>(program);
+  const mode = word(command, words.REDUCE_MODE);
+  const prefix = word(command, words.REDUCE_PREFIX);
+  const suffix = word(command, words.REDUCE_SUFFIX);
+  const block = word(command, words.REDUCE_BLOCK);
+  const group = word(command, words.REDUCE_GROUP);
+  const outerRank = word(command, words.REDUCE_OUTER_RANK);
+  const reduced = load<i64>(behind(command, words.REDUCE_REDUCED));
+  const run = load<i64>(behind(command, words.REDUCE_RUN));
+  const chunk = load<i64>(behind(command, words.REDUCE_CHUNK));
+  const program = behind(command, words.REDUCE_WORDS);
   const outerShape = begin(program, bases, workspace);
-  results = outerShape + (<usize>outerRank << 2);
-  resultBytes = RESULT + (<usize>(2 + outerRank) << 2);
-  resultsEnd = results + <usize>load<u32>(command, 28) * resultBytes;
-  states = workspace + load<u32>(command, 20);
-  line = load<u32>(command, 24);
+  results = behind(outerShape, outerRank);
+  resultBytes = behind(0, words.FOLD_WORDS + words.WINDOW_WORDS + outerRank);
+  resultsEnd = results + <usize>word(command, words.REDUCE_RESULTS) * resultBytes;
+  states = workspace + <usize>word(command, words.REDUCE_STATES);
+  line = <usize>word(command, words.REDUCE_LINE_BYTES);
 
   const chunks = max(1, <i32>((reduced + chunk - 1) / chunk));
-  const columns = mode == op.COLUMNS ? (suffix + block - 1) / block : 1;
-  const rows = mode == op.ROWS ? (prefix + group - 1) / group : prefix;
+  const columns = mode == walk.COLUMNS ? (suffix + block - 1) / block : 1;
+  const rows = mode == walk.ROWS ? (prefix + group - 1) / group : prefix;
   const end = share(rows * chunks * columns, thread + 1, threads);
   for (let unit = share(rows * chunks * columns, thread, threads); unit < end; unit++) {
     const number = (unit / columns) % chunks;
@@ -67,7 +62,7 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
     let outer: i64 = unit / columns / chunks;
     let first = 0;
     let count: i32;
-    if (mode == op.ROWS) {
+    if (mode == walk.ROWS) {
       outer *= group;
       count = <i32>min<i64>(group, prefix - outer);
       clearAll(count);
@@ -76,11 +71,11 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
         piece = <i32>min(min<i64>(block, left), to - r);
         locate(outer * reduced + r);
         evaluate(group > 1 ? count * <i32>reduced : piece);
-        for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
-          foldRows(load<i32>(at), words, words + line, values(at), factors(at), count, <usize>reduced << 2, piece, <i32>r);
+        for (let at = results, state = states; at < resultsEnd; at += resultBytes, state += line * STATE_LINES) {
+          foldRows(opcode(at), state, state + line, values(at), factors(at), count, <usize>reduced << 2, piece, <i32>r);
         }
       }
-    } else if (mode == op.PLANES) {
+    } else if (mode == walk.PLANES) {
       count = suffix;
       clearAll(count);
       for (let r = from; r < to; r++) {
@@ -90,8 +85,8 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
             piece = <i32>min<i64>(block, run - i);
             locate(((outer * reduced + r) * suffix + row) * run + i);
             evaluate(group > 1 ? rows * <i32>run : piece);
-            for (let at = results, words = states + (<usize>row << 2); at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
-              foldRows(load<i32>(at), words, words + line + (<usize>row << 2), values(at), factors(at), rows, <usize>run << 2, piece, <i32>r);
+            for (let at = results, state = states + (<usize>row << 2); at < resultsEnd; at += resultBytes, state += line * STATE_LINES) {
+              foldRows(opcode(at), state, state + line + (<usize>row << 2), values(at), factors(at), rows, <usize>run << 2, piece, <i32>r);
             }
           }
         }
@@ -105,8 +100,8 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
         const steps = <i32>min<i64>(group, to - r);
         locate((outer * reduced + r) * suffix + first);
         evaluate(steps * count);
-        for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
-          foldColumns(load<i32>(at), words, words + line, values(at), factors(at), steps, count, <i32>r);
+        for (let at = results, state = states; at < resultsEnd; at += resultBytes, state += line * STATE_LINES) {
+          foldColumns(opcode(at), state, state + line, values(at), factors(at), steps, count, <i32>r);
         }
         // Whole eights have gone to the doubles at once.
         added += steps % ADDED_IN_SINGLE;
@@ -117,29 +112,34 @@ export function reduce(command: usize, bases: usize, workspace: usize, thread: i
     }
     enter(outerRank, outerShape);
     locate((outer * chunks + number) * suffix + first);
-    for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
-      storeBlock(at + RESULT, load<i32>(at, 4), finish(load<i32>(at), words, words + line, count), count);
+    for (let at = results, state = states; at < resultsEnd; at += resultBytes, state += line * STATE_LINES) {
+      storeBlock(behind(at, words.FOLD_WORDS), word(at, words.FOLD_ELEMENT), finish(opcode(at), state, state + line, count), count);
     }
-    enter(rank, program + 28);
+    enter(word(program, words.PROGRAM_RANK), behind(program, words.PROGRAM_WORDS));
   }
 }
 
 @inline
+function opcode(result: usize): i32 {
+  return word(result, words.FOLD_OPCODE);
+}
+
+@inline
 function values(result: usize): usize {
-  return slot(load<i32>(result, 8));
+  return slot(word(result, words.FOLD_SLOT));
 }
 
 @inline
 function factors(result: usize): usize {
-  return slot(load<i32>(result, 12));
+  return slot(word(result, words.FOLD_FACTOR));
 }
 
 function clearAll(count: i32): void {
-  for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) clear(load<i32>(at), words, words + line, count);
+  for (let at = results, state = states; at < resultsEnd; at += resultBytes, state += line * STATE_LINES) clear(opcode(at), state, state + line, count);
 }
 
 function flushAll(count: i32): void {
-  for (let at = results, words = states; at < resultsEnd; at += resultBytes, words += line * STATE_LINES) {
-    if (isSum(load<i32>(at))) flush(words, words + line, count);
+  for (let at = results, state = states; at < resultsEnd; at += resultBytes, state += line * STATE_LINES) {
+    if (isSum(opcode(at))) flush(state, state + line, count);
   }
 }

@@ -1,17 +1,19 @@
+import * as element from './modes';
 import { SCANNED_LINES } from './sizes';
-import { divideUp, parameter, pointer, shape, share, stride, viewAt } from './view';
+import { divideUp, pointer, shape, share, stride, viewAt, word } from './view';
+import * as words from './words';
 
 /**
- * `[whether products, element type]`; x [A, N, B] → out [A, N, B], elements of 32 bits.
+ * x [A, N, B] → out [A, N, B], elements of 32 bits.
  *
  *   for a, for some of B                    of this thread
  *     for n, for b                          totals[b] ← totals[b] ∘ x, of floats in double
  */
 export function scan(command: usize, bases: usize, totals: usize, thread: i32, threads: i32): void {
-  const isProduct = parameter(command, 0);
-  const isFloat = parameter(command, 1) == 0;
-  const x = viewAt(command, 2, 0);
-  const out = viewAt(command, 2, 1);
+  const isProduct = word(command, words.SCAN_IS_PRODUCT);
+  const isFloat = word(command, words.SCAN_ELEMENT) == element.F32;
+  const x = viewAt(command, words.SCAN_WORDS, 0);
+  const out = viewAt(command, words.SCAN_WORDS, 1);
   const length = shape(x, 2);
   const inner = shape(x, 3);
   const across = <usize>(stride(x, 3) << 2);

@@ -1,12 +1,10 @@
 import { entryOf } from './gather';
-import { parameter, pointer, shape, share, stride, viewAt } from './view';
-
-/** The element types a sum is made in. */
-const FLOAT = 0;
-const BYTES = 2;
+import * as element from './modes';
+import { pointer, shape, share, stride, viewAt, word } from './view';
+import * as words from './words';
 
 /**
- * `[element type]`; index [A, M, B], updates [A, M, B] → out [A, N, B].
+ * index [A, M, B], updates [A, M, B] → out [A, N, B].
  *
  *   for a, for n of this thread, for b      0
  *   for a, for m, for b                     add where index is an n of this thread
@@ -14,16 +12,16 @@ const BYTES = 2;
  * Every thread reads all indices, so that each output is summed in ascending m by one thread alone.
  */
 export function scatterAdd(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const type = parameter(command, 0);
-  if (type == FLOAT) scatterAs<f32>(command, bases, thread, threads);
-  else if (type == BYTES) scatterAs<u8>(command, bases, thread, threads);
+  const type = word(command, words.SCATTER_ADD_ELEMENT);
+  if (type == element.F32) scatterAs<f32>(command, bases, thread, threads);
+  else if (type == element.U8) scatterAs<u8>(command, bases, thread, threads);
   else scatterAs<i32>(command, bases, thread, threads);
 }
 
 function scatterAs<T>(command: usize, bases: usize, thread: i32, threads: i32): void {
-  const index = viewAt(command, 1, 0);
-  const updates = viewAt(command, 1, 1);
-  const out = viewAt(command, 1, 2);
+  const index = viewAt(command, words.SCATTER_ADD_WORDS, 0);
+  const updates = viewAt(command, words.SCATTER_ADD_WORDS, 1);
+  const out = viewAt(command, words.SCATTER_ADD_WORDS, 2);
   const positions = shape(out, 2);
   const rows = shape(index, 2);
   const inner = shape(index, 3);

@@ -7,14 +7,15 @@
  */
 import { multiplyAdd } from './microkernel';
 import { SOLVED_COLUMNS } from './sizes';
-import { divideUp, parameter, pointer, shape, stride, viewAt } from './view';
+import { divideUp, pointer, shape, stride, viewAt, word } from './view';
+import * as words from './words';
 
-const parameters: i32 = 2;
 const rowBytes: usize = SOLVED_COLUMNS * 4;
 
 export function triangularSolve(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const lower = parameter(command, 0), transpose = parameter(command, 1);
-  const a = viewAt(command, parameters, 0), b = viewAt(command, parameters, 1), x = viewAt(command, parameters, 2);
+  const lower = word(command, words.TRIANGULAR_SOLVE_IS_LOWER), transpose = word(command, words.TRIANGULAR_SOLVE_TRANSPOSES);
+  const a = viewAt(command, words.TRIANGULAR_SOLVE_WORDS, 0), b = viewAt(command, words.TRIANGULAR_SOLVE_WORDS, 1);
+  const x = viewAt(command, words.TRIANGULAR_SOLVE_WORDS, 2);
   const batches = shape(x, 1), size = shape(x, 2), columns = shape(x, 3);
   const groups = divideUp(columns, SOLVED_COLUMNS);
   const rowStep = stride(a, transpose ? 3 : 2) << 2, columnStep = stride(a, transpose ? 2 : 3) << 2;

@@ -1,19 +1,22 @@
-/**
- * How a kernel reads its parameters and views. A view is ten words, `[buffer, byte offset, shape ×4, strides ×4]`,
- * padded to rank 4 at the front (dimension 1, stride 0); strides count elements. Views follow the parameters: inputs,
- * then outputs.
- */
+/** How a kernel reads words and views: `words.ts`. */
+import * as words from './words';
 
-/** Parameter `index` of a command. */
+/** A word of what begins at an address. */
 @inline
-export function parameter(command: usize, index: i32): i32 {
-  return load<i32>(command + (<usize>index << 2));
+export function word(at: usize, index: i32): i32 {
+  return load<i32>(behind(at, index));
+}
+
+/** The address behind so many words. */
+@inline
+export function behind(at: usize, words: i32): usize {
+  return at + (<usize>words << 2);
 }
 
 /** View `index` of a command that has `parameters` parameters. */
 @inline
 export function viewAt(command: usize, parameters: i32, index: i32): usize {
-  return command + (<usize>parameters << 2) + <usize>index * 40;
+  return behind(command, parameters + index * words.VIEW_WORDS);
 }
 
 /** The address of a buffer's first byte. */
@@ -25,19 +28,19 @@ export function base(bases: usize, buffer: u32): usize {
 /** The address of a view's first element. */
 @inline
 export function pointer(view: usize, bases: usize): usize {
-  return base(bases, load<u32>(view)) + <usize>load<u32>(view, 4);
+  return base(bases, word(view, words.VIEW_BUFFER)) + <usize>word(view, words.VIEW_OFFSET);
 }
 
 /** The dimension of `axis`, 0 to 3. */
 @inline
 export function shape(view: usize, axis: i32): i32 {
-  return load<i32>(view + (<usize>axis << 2), 8);
+  return word(view, words.VIEW_SHAPE + axis);
 }
 
 /** The stride of `axis`, 0 to 3, in elements. */
 @inline
 export function stride(view: usize, axis: i32): i32 {
-  return load<i32>(view + (<usize>axis << 2), 24);
+  return word(view, words.VIEW_STRIDES + axis);
 }
 
 /** Where the share of `thread` begins among `total` pieces of work; it ends where that of `thread + 1` begins. */

@@ -20,11 +20,12 @@ import {
   BLOCK_PANELS, BLOCK_TILES, DENSE_POINTS, FILTER_LINES, FILTER_POINTS, FILTER_TAPS, ROUND_FILTERS, ROW_TABLE_BYTES, SKEW_BYTES, SQUARE_BYTES, TILE_COLUMNS,
   TILE_ROWS, VECTOR_BYTES, WHOLE_ROWS,
 } from './sizes';
-import { divideUp, parameter, pointer, share, shape, stride, viewAt } from './view';
+import { divideUp, pointer, share, shape, stride, viewAt, word } from './view';
 import {
   endPoint, filterLines, filterLinesTransposed, firstPoint, interleave, patchLines, patchSizeOf, patchStepOf, pointsOf, tileLines,
   tileLinesTransposed, tileSizeOf,
 } from './winogradTile';
+import * as words from './words';
 
 /** Filters, padded to whole panels and quads. */
 // @ts-ignore: decorator
@@ -80,11 +81,11 @@ function storeQuad(panels: usize, quad: i32, at: i32, depth: i32, rows: v128): v
 
 /** U = G w Gᵀ of filters [rows, steps, 3, 3], as 36 × panels of rows. Threads share the rows by `WHOLE_ROWS`. */
 export function winogradFilters(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const kind = parameter(command, 0);
-  const filters = viewAt(command, 1, 0);
+  const kind = word(command, words.FILTERS_KIND);
+  const filters = viewAt(command, words.FILTERS_WORDS, 0);
   const rows = shape(filters, 0), steps = shape(filters, 1);
   const rowStride = <usize>stride(filters, 0) << 2;
-  const from = pointer(filters, bases), to = pointer(viewAt(command, 1, 1), bases);
+  const from = pointer(filters, bases), to = pointer(viewAt(command, words.FILTERS_WORDS, 1), bases);
   const parts = divideUp(rows, WHOLE_ROWS), quads = WHOLE_ROWS / 4, pointBytes = <usize>(padded(rows) * steps) << 2;
   const taps = workspace, half = taps + FILTER_TAPS * VECTOR_BYTES, square = half + FILTER_LINES * VECTOR_BYTES;
   const end = share(parts, thread + 1, threads) * quads;
@@ -111,10 +112,10 @@ export function winogradFilters(command: usize, bases: usize, workspace: usize, 
 
 /** w = Gᵀ U G, from U [36, rows to a multiple of `WHOLE_ROWS`, steps to one of 8] to filters [rows, steps, 3, 3]. Threads share the rows. */
 export function winogradFilterGradient(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const kind = parameter(command, 0);
-  const filters = viewAt(command, 1, 1);
+  const kind = word(command, words.FILTERS_KIND);
+  const filters = viewAt(command, words.FILTERS_WORDS, 1);
   const rows = shape(filters, 0), steps = shape(filters, 1);
-  const from = pointer(viewAt(command, 1, 0), bases), to = pointer(filters, bases);
+  const from = pointer(viewAt(command, words.FILTERS_WORDS, 0), bases), to = pointer(filters, bases);
   const pitch = <usize>(steps + 7 & -8) << 2, pointBytes = <usize>padded(rows) * pitch;
   const half = workspace, taps = half + FILTER_LINES * VECTOR_BYTES;
   const end = share(rows, thread + 1, threads);
@@ -182,11 +183,12 @@ function storePixels(from: usize, size: i32, to: usize, target: usize, images: i
  * filters of `winogradFilters`, target [N, rows, OH, OW]; columns of both are adjacent in memory.
  */
 export function winograd(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const kind = parameter(command, 0), padH = parameter(command, 1), padW = parameter(command, 2);
-  const source = viewAt(command, 3, 0), target = viewAt(command, 3, 2);
+  const kind = word(command, words.WINOGRAD_KIND);
+  const padH = word(command, words.WINOGRAD_PADDING_HEIGHT), padW = word(command, words.WINOGRAD_PADDING_WIDTH);
+  const source = viewAt(command, words.WINOGRAD_WORDS, 0), target = viewAt(command, words.WINOGRAD_WORDS, 2);
   const images = shape(target, 0), filters = shape(target, 1), height = shape(target, 2), width = shape(target, 3);
   const channels = shape(source, 1);
-  const from = pointer(source, bases), to = pointer(target, bases), u = pointer(viewAt(command, 3, 1), bases);
+  const from = pointer(source, bases), to = pointer(target, bases), u = pointer(viewAt(command, words.WINOGRAD_WORDS, 1), bases);
   const uPoint = <usize>(padded(filters) * channels) << 2;
 
   const points = pointsOf(kind), tileSize = tileSizeOf(kind), patchSize = patchSizeOf(kind), patchStep = patchStepOf(kind);
@@ -254,11 +256,12 @@ export function winograd(command: usize, bases: usize, workspace: usize, thread:
 
 /** U[value] = Σ W[point]·V[point] over all tiles: source [N, channels, H, W], target [N, filters, OH, OW] → U as `winogradFilterGradient` reads it. */
 export function winogradWeight(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const kind = parameter(command, 0), padH = parameter(command, 1), padW = parameter(command, 2);
-  const source = viewAt(command, 3, 0), target = viewAt(command, 3, 1);
+  const kind = word(command, words.WINOGRAD_KIND);
+  const padH = word(command, words.WINOGRAD_PADDING_HEIGHT), padW = word(command, words.WINOGRAD_PADDING_WIDTH);
+  const source = viewAt(command, words.WINOGRAD_WORDS, 0), target = viewAt(command, words.WINOGRAD_WORDS, 1);
   const images = shape(target, 0), filters = shape(target, 1), height = shape(target, 2), width = shape(target, 3);
   const channels = shape(source, 1);
-  const from = pointer(source, bases), to = pointer(target, bases), u = pointer(viewAt(command, 3, 2), bases);
+  const from = pointer(source, bases), to = pointer(target, bases), u = pointer(viewAt(command, words.WINOGRAD_WORDS, 2), bases);
   const rowPanels = divideUp(filters, tileRows), columnPanels = divideUp(channels, TILE_COLUMNS);
   const firstPanel = share(columnPanels, thread, threads), endPanel = share(columnPanels, thread + 1, threads);
   if (firstPanel == endPanel) return;

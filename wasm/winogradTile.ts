@@ -18,56 +18,52 @@
  * gives to eight (the input gradient), has the same products.
  */
 import { multiplyAdd } from './microkernel';
+import { DENSE, STRIDED, TRANSPOSED } from './modes';
 import { transpose } from './pack';
 import {
   DENSE_PATCH, DENSE_PATCH_STEP, DENSE_POINTS, DENSE_TILE, STRIDED_PATCH, STRIDED_PATCH_STEP, STRIDED_POINTS, STRIDED_TILE, TRANSPOSED_PATCH,
   TRANSPOSED_PATCH_STEP, TRANSPOSED_TILE,
 } from './sizes';
 
-/** The kinds of convolution: of stride 1; of stride 2; the input gradient of one of stride 2. Mirrored in engine/backends/wasm/winograd.ts. */
-export const dense: i32 = 0;
-export const strided: i32 = 1;
-export const transposed: i32 = 2;
-
 /** Along an axis: products of a tile. */
 // @ts-ignore: decorator
 @inline
 export function pointsOf(kind: i32): i32 {
-  return kind == dense ? DENSE_POINTS : STRIDED_POINTS;
+  return kind == DENSE ? DENSE_POINTS : STRIDED_POINTS;
 }
 
 /** Along an axis: pixels that come out of a tile. */
 // @ts-ignore: decorator
 @inline
 export function tileSizeOf(kind: i32): i32 {
-  return kind == transposed ? TRANSPOSED_TILE : kind == strided ? STRIDED_TILE : DENSE_TILE;
+  return kind == TRANSPOSED ? TRANSPOSED_TILE : kind == STRIDED ? STRIDED_TILE : DENSE_TILE;
 }
 
 /** Along an axis: pixels from one patch to the next. */
 // @ts-ignore: decorator
 @inline
 export function patchStepOf(kind: i32): i32 {
-  return kind == strided ? STRIDED_PATCH_STEP : kind == dense ? DENSE_PATCH_STEP : TRANSPOSED_PATCH_STEP;
+  return kind == STRIDED ? STRIDED_PATCH_STEP : kind == DENSE ? DENSE_PATCH_STEP : TRANSPOSED_PATCH_STEP;
 }
 
 /** Along an axis: pixels of a patch. */
 // @ts-ignore: decorator
 @inline
 export function patchSizeOf(kind: i32): i32 {
-  return kind == dense ? DENSE_PATCH : kind == strided ? STRIDED_PATCH : TRANSPOSED_PATCH;
+  return kind == DENSE ? DENSE_PATCH : kind == STRIDED ? STRIDED_PATCH : TRANSPOSED_PATCH;
 }
 
 /** Along an axis: the products of a tile that one value of a filter takes part in. */
 // @ts-ignore: decorator
 @inline
 export function firstPoint(kind: i32, value: i32): i32 {
-  return kind == dense || value == 0 ? value : value + 3;
+  return kind == DENSE || value == 0 ? value : value + 3;
 }
 
 // @ts-ignore: decorator
 @inline
 export function endPoint(kind: i32, value: i32): i32 {
-  return kind == dense ? value + 1 : value + 4;
+  return kind == DENSE ? value + 1 : value + 4;
 }
 
 // With p = 2/3 and q = 3/2 = 1/p: the squares, their sum, and 1/(2p²(p² − q²)), 1/(2q²(q² − p²)), which interpolation divides by.
@@ -117,11 +113,11 @@ export function patchLines(
   for (; count > 0; count--, from += fromNext, to += toNext) {
     const d0 = v128.load(from), d1 = v128.load(from + step), d2 = v128.load(from + 2 * step);
     const d3 = v128.load(from + 3 * step), d4 = v128.load(from + 4 * step);
-    if (kind == dense) {
+    if (kind == DENSE) {
       const d5 = v128.load(from + 5 * step);
       v128.store(to, scaleAdd(MINUS_SUM, d2, f32x4.add(d0, d4)));
       patchPoints(d1, d2, d3, d4, d5, to + toStep, toStep);
-    } else if (kind == strided) {
+    } else if (kind == STRIDED) {
       const d5 = v128.load(from + 5 * step), d6 = v128.load(from + 6 * step), d7 = v128.load(from + 7 * step), d8 = v128.load(from + 8 * step);
       storeFour(d1, d3, d5, d7, to, toStep);
       patchPoints(d0, d2, d4, d6, d8, to + 4 * toStep, toStep);
@@ -148,7 +144,7 @@ export function tileLines(
   for (; count > 0; count--, from += fromNext, to += toNext) {
     const first = v128.load(from);
     let o1 = first, o2 = first, o3 = first, at = from;
-    if (kind != dense) {
+    if (kind != DENSE) {
       o1 = v128.load(from + step);
       o2 = v128.load(from + 2 * step);
       o3 = v128.load(from + 3 * step);
@@ -158,8 +154,8 @@ export function tileLines(
     const m3 = v128.load(at + 3 * step), m4 = v128.load(at + 4 * step), m5 = v128.load(at + 5 * step);
     const evenP = f32x4.add(m1, m2), oddP = f32x4.sub(m1, m2), evenQ = f32x4.add(m3, m4), oddQ = f32x4.sub(m3, m4);
     const y1 = scaleAdd(Q, oddQ, scale(P, oddP)), y2 = scaleAdd(Q2, evenQ, scale(P2, evenP)), y3 = scaleAdd(Q3, oddQ, scaleAdd(P3, oddP, m5));
-    if (kind == dense) storeFour(f32x4.add(f32x4.add(first, evenP), evenQ), y1, y2, y3, to, toStep);
-    else if (kind == strided) {
+    if (kind == DENSE) storeFour(f32x4.add(f32x4.add(first, evenP), evenQ), y1, y2, y3, to, toStep);
+    else if (kind == STRIDED) {
       storeFour(f32x4.add(f32x4.add(first, evenP), evenQ), f32x4.add(o1, y1), f32x4.add(o2, y2), f32x4.add(o3, y3), to, toStep);
     } else {
       storeFour(first, o1, o2, o3, to, 2 * toStep);
@@ -177,7 +173,7 @@ export function tileLinesTransposed(
     const evenP = scaleAdd(P2, y2, y0), oddP = scaleAdd(P3, y3, scale(P, y1));
     const evenQ = scaleAdd(Q2, y2, y0), oddQ = scaleAdd(Q3, y3, scale(Q, y1));
     let at = to;
-    if (kind == dense) v128.store(to, y0);
+    if (kind == DENSE) v128.store(to, y0);
     else {
       storeFour(y0, y1, y2, y3, to, toStep);
       at += 3 * toStep;
@@ -194,8 +190,8 @@ export function filterLines(
   for (; count > 0; count--, from += fromNext, to += toNext) {
     let g0 = v128.load(from), g1 = v128.load(from + step);
     const g2 = v128.load(from + 2 * step);
-    v128.store(to, kind == dense ? g0 : g1);
-    if (kind != dense) {
+    v128.store(to, kind == DENSE ? g0 : g1);
+    if (kind != DENSE) {
       g1 = g0;
       g0 = f32x4.splat(0);
     }
@@ -216,8 +212,8 @@ export function filterLinesTransposed(
     const evenP = scale(AT_P, f32x4.add(u1, u2)), oddP = scale(AT_P, f32x4.sub(u1, u2));
     const evenQ = scale(AT_Q, f32x4.add(u3, u4)), oddQ = scale(AT_Q, f32x4.sub(u3, u4));
     const g1 = scaleAdd(Q, oddQ, scale(P, oddP));
-    v128.store(to, kind == dense ? f32x4.add(u0, f32x4.add(evenP, evenQ)) : g1);
-    v128.store(to + toStep, kind == dense ? g1 : u0);
+    v128.store(to, kind == DENSE ? f32x4.add(u0, f32x4.add(evenP, evenQ)) : g1);
+    v128.store(to + toStep, kind == DENSE ? g1 : u0);
     v128.store(to + 2 * toStep, scaleAdd(Q2, evenQ, scaleAdd(P2, evenP, u5)));
   }
 }

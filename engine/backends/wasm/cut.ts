@@ -1,6 +1,6 @@
 /** How iteration spaces are cut into blocks. */
 
-import * as op from '../../../wasm/opcode.ts';
+import * as modes from '../../../wasm/modes.ts';
 import type { View } from '../../compiler/plan.ts';
 import { type Blocks, EXPANDED, loadOf, roundUp, windowOf } from './program.ts';
 import { type Axis, extentOf, greatestCommonDivisor, period } from './space.ts';
@@ -43,7 +43,7 @@ function loadCost(blocks: Blocks, inputs: readonly View[]): number {
   const copied = 1 + 16 / blocks.axes.at(-1)!.extent;
   const costs = inputs.map((input, view) => {
     const mode = loadOf(windowOf(input), blocks, view);
-    return mode === op.EACH ? copied : mode === EXPANDED ? 0.2 + (copied * period(blocks.axes, view)) / extentOf(blocks.axes) : 0;
+    return mode === modes.EACH ? copied : mode === EXPANDED ? 0.2 + (copied * period(blocks.axes, view)) / extentOf(blocks.axes) : 0;
   });
   return costs.reduce((sum, cost) => sum + cost, 0);
 }

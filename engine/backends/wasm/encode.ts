@@ -1,7 +1,9 @@
-/** A plan as commands, words that the interpreter in `wasm/` walks; `wasm/command.ts` and the kernels there say what each holds. */
+/** A plan as commands, words that the interpreter in `wasm/` walks; `wasm/command.ts` and `wasm/words.ts` say what each holds. */
 import * as command from '../../../wasm/command.ts';
+import * as modes from '../../../wasm/modes.ts';
 import * as op from '../../../wasm/opcode.ts';
 import { STATE_LINES } from '../../../wasm/sizes.ts';
+import * as word from '../../../wasm/words.ts';
 import { partsOf } from '../../compiler/epilogue.ts';
 import { type MovingKernel, movesOf } from '../../compiler/moves.ts';
 import type { Kernel, KernelKind, KernelOf, Plan, Reduction, View } from '../../compiler/plan.ts';
@@ -13,6 +15,7 @@ import { finishedRow } from './epilogue.ts';
 import { byteStrides, encodeProgram, liesInBlocks, mayShare, registerBytesOf, windowOf, windowWords } from './program.ts';
 import { type Axis, axesOf, byReach, collapse, extentOf, MOST_EXTENT, reach } from './space.ts';
 import { encodeWinograd, suitsWinograd } from './winograd.ts';
+import { inOrder, viewWords, type Words } from './words.ts';
 import { workspaceBytes } from './workspace.ts';
 
 /**
@@ -45,7 +48,8 @@ export function encodePlan(plan: Plan, winograd = true): EncodedPlan {
       winograd && part.kind === 'conv' && suitsWinograd(part) ? encodeWinograd(part, partialBuffer(plan)) : encodeKernel(plan, part, row),
     );
     for (const encoded of row && commands[1] ? [joined(commands)] : commands) {
-      words.push(encoded.kind, 4 + encoded.words.length, kernel.inputs.length, kernel.outputs.length, ...encoded.words);
+      const header: Words<'HEADER'> = { [word.HEADER_KIND]: encoded.kind, [word.HEADER_LENGTH]: word.HEADER_WORDS + encoded.words.length };
+      words.push(...inOrder(header), ...encoded.words);
       workspace = Math.max(workspace, encoded.workspaceBytes);
       partial = Math.max(partial, encoded.partialBytes ?? 0);
     }
@@ -82,32 +86,60 @@ const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
   copy: encodeMoves,
   pad: encodePad,
   concat: encodeMoves,
-  scan: fixed(command.SCAN, ({ fn, outputs: [out] }) => [+(fn === 'prod'), elements[out!.dtype]]),
-  matmul: fixed(command.MATMUL, () => [0]),
-  conv: fixed(command.CONV, ({ direction, stride, padding, dilation, groups }) => [
-    directions[direction],
-    ...stride,
-    ...padding,
-    ...dilation,
-    groups,
-  ]),
-  pool: fixed(command.POOL, ({ mode, kernel, stride, padding, inputs: [x] }) => {
+  scan: fixed<'scan', 'SCAN'>(command.SCAN, ({ fn, outputs: [out] }) => ({
+    [word.SCAN_IS_PRODUCT]: +(fn === 'prod'),
+    [word.SCAN_ELEMENT]: elements[out!.dtype],
+  })),
+  matmul: fixed<'matmul', 'MATMUL'>(command.MATMUL, () => ({ [word.MATMUL_EPILOGUE]: 0 })),
+  conv: fixed<'conv', 'CONV'>(command.CONV, ({ direction, stride, padding, dilation, groups }) => ({
+    [word.CONV_DIRECTION]: directions[direction],
+    [word.CONV_STRIDE_HEIGHT]: stride[0],
+    [word.CONV_STRIDE_WIDTH]: stride[1],
+    [word.CONV_PADDING_HEIGHT]: padding[0],
+    [word.CONV_PADDING_WIDTH]: padding[1],
+    [word.CONV_DILATION_HEIGHT]: dilation[0],
+    [word.CONV_DILATION_WIDTH]: dilation[1],
+    [word.CONV_GROUPS]: groups,
+  })),
+  pool: fixed<'pool', 'POOL'>(command.POOL, ({ mode, kernel, stride, padding, inputs: [x] }) => {
     check(x!.dtype === 'f32', 'dtype', () => `the wasm backend pools images of f32, got ${x!.dtype}; convert them with .cast('f32')`);
-    return [poolings[mode], ...kernel, ...stride, ...padding];
+    return {
+      [word.POOL_MODE]: poolings[mode],
+      [word.POOL_KERNEL_HEIGHT]: kernel[0],
+      [word.POOL_KERNEL_WIDTH]: kernel[1],
+      [word.POOL_STRIDE_HEIGHT]: stride[0],
+      [word.POOL_STRIDE_WIDTH]: stride[1],
+      [word.POOL_PADDING_HEIGHT]: padding[0],
+      [word.POOL_PADDING_WIDTH]: padding[1],
+    };
   }),
-  gather: fixed(command.GATHER, ({ outputs: [out] }) => [dtypes[out!.dtype].bytes, wordOf(out!.dtype === 'f32' ? NaN : 0, out!.dtype)]),
-  scatterAdd: fixed(command.SCATTER_ADD, ({ outputs: [out] }) => [elements[out!.dtype]]),
-  gridSample: fixed(command.GRID_SAMPLE, ({ padding, alignCorners }) => [+(padding === 'border'), +alignCorners]),
-  cholesky: fixed(command.CHOLESKY, () => []),
-  triangularSolve: fixed(command.TRIANGULAR_SOLVE, ({ lower, transpose }) => [+lower, +transpose]),
-  eigh: fixed(command.EIGH, () => []),
-  argsort: fixed(command.ARGSORT, ({ descending, inputs: [x] }) => [+descending, elements[x!.dtype]]),
+  gather: fixed<'gather', 'GATHER'>(command.GATHER, ({ outputs: [out] }) => ({
+    [word.GATHER_BYTES]: dtypes[out!.dtype].bytes,
+    [word.GATHER_MISSING]: wordOf(out!.dtype === 'f32' ? NaN : 0, out!.dtype),
+  })),
+  scatterAdd: fixed<'scatterAdd', 'SCATTER_ADD'>(command.SCATTER_ADD, ({ outputs: [out] }) => ({
+    [word.SCATTER_ADD_ELEMENT]: elements[out!.dtype],
+  })),
+  gridSample: fixed<'gridSample', 'GRID_SAMPLE'>(command.GRID_SAMPLE, ({ padding, alignCorners }) => ({
+    [word.GRID_SAMPLE_IS_BORDER]: +(padding === 'border'),
+    [word.GRID_SAMPLE_ALIGNS_CORNERS]: +alignCorners,
+  })),
+  cholesky: fixed<'cholesky', 'CHOLESKY'>(command.CHOLESKY, () => ({})),
+  triangularSolve: fixed<'triangularSolve', 'TRIANGULAR_SOLVE'>(command.TRIANGULAR_SOLVE, ({ lower, transpose }) => ({
+    [word.TRIANGULAR_SOLVE_IS_LOWER]: +lower,
+    [word.TRIANGULAR_SOLVE_TRANSPOSES]: +transpose,
+  })),
+  eigh: fixed<'eigh', 'EIGH'>(command.EIGH, () => ({})),
+  argsort: fixed<'argsort', 'ARGSORT'>(command.ARGSORT, ({ descending, inputs: [x] }) => ({
+    [word.ARGSORT_DESCENDS]: +descending,
+    [word.ARGSORT_ELEMENT]: elements[x!.dtype],
+  })),
 };
 
-const directions = { forward: 0, input: 1, weight: 2 } as const;
-const poolings = { max: 0, argmax: 1, sum: 2, sumTranspose: 3 } as const;
+const directions = { forward: modes.FORWARD, input: modes.INPUT_GRADIENT, weight: modes.WEIGHT_GRADIENT } as const;
+const poolings = { max: modes.MAXIMUM, argmax: modes.ARGMAX, sum: modes.SUM, sumTranspose: modes.SUM_TRANSPOSE } as const;
 /** f64 is refused before it is asked for. */
-const elements: { readonly [D in DType]: number } = { f32: 0, i32: 1, u8: 2, f64: NaN };
+const elements: { readonly [D in DType]: number } = { f32: modes.F32, i32: modes.I32, u8: modes.U8, f64: NaN };
 
 function encodeKernel<K extends KernelKind>(plan: Plan, kernel: KernelOf<K>, row: number): Command[] {
   return encoders[kernel.kind](plan, kernel, row);
@@ -116,25 +148,19 @@ function encodeKernel<K extends KernelKind>(plan: Plan, kernel: KernelOf<K>, row
 /** One command of a product's and its epilogue's. */
 function joined([matmul, map]: readonly Command[]): Command {
   const { words, workspaceBytes: registers } = matmul!;
-  return { ...matmul!, words: [registers, ...words.slice(1), ...map!.words], workspaceBytes: registers + map!.workspaceBytes };
+  return {
+    ...matmul!,
+    words: [...words.with(word.MATMUL_EPILOGUE, registers), ...map!.words],
+    workspaceBytes: registers + map!.workspaceBytes,
+  };
 }
 
 /** A kernel whose views all have rank 4 or less, and whose parameters are known. */
-function fixed<K extends KernelKind>(kind: number, parameters: (kernel: KernelOf<K>) => number[]): Encoder<K> {
+function fixed<K extends KernelKind, Name extends string>(kind: number, parameters: (kernel: KernelOf<K>) => Words<Name>): Encoder<K> {
   return (_plan, kernel) => {
     if (kernel.kind === 'conv' && sizeOf(kernel.outputs[0]!.shape) === 0) return [];
-    const views = [...kernel.inputs, ...kernel.outputs].flatMap(({ buffer, dtype, offset, shape, strides }) => {
-      const missing = 4 - shape.length;
-      return [
-        buffer,
-        offset * dtypes[dtype].bytes,
-        ...Array<number>(missing).fill(1),
-        ...shape,
-        ...Array<number>(missing).fill(0),
-        ...strides,
-      ];
-    });
-    return [{ kind, words: [...parameters(kernel), ...views], workspaceBytes: workspaceBytes(kernel) }];
+    const views = [...kernel.inputs, ...kernel.outputs].flatMap(viewWords);
+    return [{ kind, words: [...inOrder(parameters(kernel)), ...views], workspaceBytes: workspaceBytes(kernel) }];
   };
 }
 
@@ -163,10 +189,21 @@ function encodeMap(plan: Plan, kernel: KernelOf<'map'>, row: number): Command[] 
   const encoded = encodeProgram(plan, program, inputs, blocks, { target: (k) => (inPlace(k) ? outputs[k]! : null) });
   const results = encoded.results.flatMap(({ slot, direct, spare }, k) => {
     const window = windowOf(outputs[k]!);
-    return [direct ? op.DIRECT : op.EACH, window.element, slot, spare, ...windowWords(window, axes, firstOutput + k)];
+    const result: Words<'RESULT'> = {
+      [word.RESULT_STORE]: direct ? modes.DIRECT : modes.EACH,
+      [word.RESULT_ELEMENT]: window.element,
+      [word.RESULT_SLOT]: slot,
+      [word.RESULT_SPARE]: spare,
+    };
+    return [...inOrder(result), ...windowWords(window, axes, firstOutput + k)];
   });
-  const words = [extentOf(axes) / length, length, blocks.longest, outputs.length, ...encoded.words, ...results];
-  return [{ kind: command.MAP, words, workspaceBytes: encoded.bytes }];
+  const head: Words<'MAP'> = {
+    [word.MAP_SEGMENTS]: extentOf(axes) / length,
+    [word.MAP_LENGTH]: length,
+    [word.MAP_BLOCK]: blocks.longest,
+    [word.MAP_RESULTS]: outputs.length,
+  };
+  return [{ kind: command.MAP, words: [...inOrder(head), ...encoded.words, ...results], workspaceBytes: encoded.bytes }];
 }
 
 function encodeReduce(plan: Plan, kernel: KernelOf<'reduce'>): Command[] {
@@ -197,9 +234,9 @@ function walkOf(kept: readonly Axis[], folded: readonly Axis[], inputs: number, 
   const finest = reach(collapse(folded).at(-1)!, 0, inputs);
   const side = kept.findLastIndex((axis) => axis.extent !== 1 && reach(axis, 0, inputs) >= finest) + 1;
   if (extentOf(folded) > 1 && extentOf(kept.slice(side)) > 1) {
-    return { mode: op.COLUMNS, before: kept.slice(0, side), folded, beside: kept.slice(side), within: [] };
+    return { mode: modes.COLUMNS, before: kept.slice(0, side), folded, beside: kept.slice(side), within: [] };
   }
-  const rows: Walk = { mode: op.ROWS, before: kept, folded, beside: [], within: [] };
+  const rows: Walk = { mode: modes.ROWS, before: kept, folded, beside: [], within: [] };
   if (ordered) return rows;
   const isFolded = new Set(folded);
   const all = byReach([...kept, ...folded], 0, inputs).filter(({ extent }) => extent !== 1);
@@ -209,7 +246,7 @@ function walkOf(kept: readonly Axis[], folded: readonly Axis[], inputs: number, 
   const before = all.slice(0, outer);
   const fits = beside > outer && extentOf(all.slice(beside, within)) <= MOST_ROWS && before.every((axis) => !isFolded.has(axis));
   if (!fits || all.some(({ extent }) => extent === 0)) return rows;
-  return { mode: op.PLANES, before, folded: all.slice(outer, beside), beside: all.slice(beside, within), within: all.slice(within) };
+  return { mode: modes.PLANES, before, folded: all.slice(outer, beside), beside: all.slice(beside, within), within: all.slice(within) };
 }
 
 /** So many rows of a plane have their states in the first-level cache. */
@@ -221,8 +258,8 @@ const UNIT = 16384;
 
 function cutOf({ mode, before, folded, beside, within }: Walk, axes: readonly Axis[], { program, inputs }: KernelOf<'reduce'>): Cut {
   const extents = { prefix: extentOf(before), folded: extentOf(folded), suffix: extentOf(beside) };
-  if (mode === op.PLANES) return cutPlanes(axes, extents.suffix, extentOf(within), inputs, program.instructions.length);
-  return mode === op.COLUMNS ? cutColumns(axes, extents) : cutRows(axes, extents, inputs);
+  if (mode === modes.PLANES) return cutPlanes(axes, extents.suffix, extentOf(within), inputs, program.instructions.length);
+  return mode === modes.COLUMNS ? cutColumns(axes, extents) : cutRows(axes, extents, inputs);
 }
 
 /** @param firstOutput strides from there on are those of outputs. */
@@ -238,26 +275,45 @@ function encodeFold(plan: Plan, kernel: KernelOf<'reduce'>, walk: Walk, firstOut
   const encoded = encodeProgram(plan, program, inputs, cut.blocks, {
     summed: (k) => reductions[k] === 'sum' && outputs[k]!.dtype === 'f32',
   });
-  const lineBytes = Math.max(encoded.registerBytes, mode === op.PLANES ? registerBytesOf(extents.suffix) : 0);
+  const lineBytes = Math.max(encoded.registerBytes, mode === modes.PLANES ? registerBytesOf(extents.suffix) : 0);
   const emit = (chunk: number, outer: readonly Axis[], target: (k: number) => number[]): Command => {
     const results = encoded.results.flatMap(({ slot, factor, integer }, k) => {
       const code = factor === null ? folds[reductions[k]!] + (integer ? op.INTEGER : 0) : factor === slot ? op.SQUARE : op.DOT;
       const [element, ...window] = target(k);
-      return [code, element!, slot, factor ?? slot, ...window];
+      const fold: Words<'FOLD'> = {
+        [word.FOLD_OPCODE]: code,
+        [word.FOLD_ELEMENT]: element!,
+        [word.FOLD_SLOT]: slot,
+        [word.FOLD_FACTOR]: factor ?? slot,
+      };
+      return [...inOrder(fold), ...window];
     });
-    const words = [
-      ...[mode, extents.prefix, extents.suffix, cut.block, cut.group, encoded.bytes, lineBytes, outputs.length, outer.length],
-      // Two words each, of which the first holds the low bits, as words do.
-      ...[extents.folded, cut.run, chunk].flatMap((count) => [count, Math.floor(count / 2 ** 32)]),
-      ...encoded.words,
-      ...outer.map(({ extent }) => extent),
-      ...results,
-    ];
+    // A word holds the low bits of a number.
+    const high = (count: number): number => Math.floor(count / 2 ** 32);
+    const head: Words<'REDUCE'> = {
+      [word.REDUCE_MODE]: mode,
+      [word.REDUCE_PREFIX]: extents.prefix,
+      [word.REDUCE_SUFFIX]: extents.suffix,
+      [word.REDUCE_BLOCK]: cut.block,
+      [word.REDUCE_GROUP]: cut.group,
+      [word.REDUCE_STATES]: encoded.bytes,
+      [word.REDUCE_LINE_BYTES]: lineBytes,
+      [word.REDUCE_RESULTS]: outputs.length,
+      [word.REDUCE_OUTER_RANK]: outer.length,
+      [word.REDUCE_REDUCED]: extents.folded,
+      [word.REDUCE_REDUCED_HIGH]: high(extents.folded),
+      [word.REDUCE_RUN]: cut.run,
+      [word.REDUCE_RUN_HIGH]: high(cut.run),
+      [word.REDUCE_CHUNK]: chunk,
+      [word.REDUCE_CHUNK_HIGH]: high(chunk),
+    };
+    const words = [...inOrder(head), ...encoded.words, ...outer.map(({ extent }) => extent), ...results];
     return { kind: command.REDUCE, words, workspaceBytes: encoded.bytes + outputs.length * STATE_LINES * lineBytes };
   };
 
   const units =
-    Math.ceil(extents.prefix / (mode === op.ROWS ? cut.group : 1)) * (mode === op.COLUMNS ? Math.ceil(extents.suffix / cut.block) : 1);
+    Math.ceil(extents.prefix / (mode === modes.ROWS ? cut.group : 1)) *
+    (mode === modes.COLUMNS ? Math.ceil(extents.suffix / cut.block) : 1);
   const wanted = Math.min(Math.ceil(ENOUGH_UNITS / units), Math.floor(extentOf(axes) / units / UNIT));
   const chunk = Math.ceil(extents.folded / Math.max(1, wanted) / cut.step) * cut.step;
   const chunks = Math.ceil(extents.folded / chunk);
@@ -271,7 +327,7 @@ function encodeFold(plan: Plan, kernel: KernelOf<'reduce'>, walk: Walk, firstOut
       strides: [],
       offset: k * count,
     });
-    const first = emit(chunk, [{ extent: count, strides: [] }], (k) => [op.WORD, partialBuffer(plan), 4 * k * count, 4]);
+    const first = emit(chunk, [{ extent: count, strides: [] }], (k) => [modes.WORD, partialBuffer(plan), 4 * k * count, 4]);
     const merged = [...before, { extent: chunks, strides: [] }, ...beside].map(({ extent, strides }, axis, all) => {
       const stride = 4 * extentOf(all.slice(axis + 1));
       return { extent, strides: outputs.map(() => stride).concat(outputs.map((_, k) => strides[firstOutput + k] ?? 0)) };
@@ -307,8 +363,13 @@ const folds: { readonly [R in Reduction]: number } = {
 function encodePad(plan: Plan, kernel: KernelOf<'pad'>): Command[] {
   const output = kernel.outputs[0]!;
   const { buffer, byteOffset } = windowOf(output);
-  const words = [buffer, byteOffset, sizeOf(output.shape) * dtypes[output.dtype].bytes, wordOf(kernel.value, output.dtype)];
-  return [{ kind: command.FILL, words, workspaceBytes: 0 }, ...encodeMoves(plan, kernel)];
+  const filled: Words<'FILL'> = {
+    [word.FILL_BUFFER]: buffer,
+    [word.FILL_OFFSET]: byteOffset,
+    [word.FILL_BYTES]: sizeOf(output.shape) * dtypes[output.dtype].bytes,
+    [word.FILL_VALUE]: wordOf(kernel.value, output.dtype),
+  };
+  return [{ kind: command.FILL, words: inOrder(filled), workspaceBytes: 0 }, ...encodeMoves(plan, kernel)];
 }
 
 function encodeMoves(_plan: Plan, kernel: MovingKernel): Command[] {
@@ -324,7 +385,17 @@ function encodeMove(from: View, to: View): Command[] {
   const finest = walked.slice(0, -1).findLastIndex(({ strides }) => strides[0] === 4);
   if (finest >= 0) walked.splice(walked.length - 2, 0, ...walked.splice(finest, 1));
   if (walked.length === 1) walked.unshift({ extent: 1, strides: [0, 0] });
-  const windows = [windowOf(from), windowOf(to)].flatMap(({ buffer, byteOffset }) => [buffer, byteOffset]);
-  const words = [dtypes[to.dtype].bytes, ...windows, walked.length, ...walked.flatMap(({ extent, strides }) => [extent, ...strides])];
-  return [{ kind: command.COPY, words, workspaceBytes: 0 }];
+  const copied: Words<'COPY'> = {
+    [word.COPY_BYTES]: dtypes[to.dtype].bytes,
+    [word.COPY_FROM_BUFFER]: from.buffer,
+    [word.COPY_FROM_OFFSET]: windowOf(from).byteOffset,
+    [word.COPY_TO_BUFFER]: to.buffer,
+    [word.COPY_TO_OFFSET]: windowOf(to).byteOffset,
+    [word.COPY_RANK]: walked.length,
+  };
+  const axes = walked.flatMap(({ extent, strides: [fromStride, toStride] }) => {
+    const axis: Words<'AXIS'> = { [word.AXIS_EXTENT]: extent, [word.AXIS_FROM_STRIDE]: fromStride!, [word.AXIS_TO_STRIDE]: toStride! };
+    return inOrder(axis);
+  });
+  return [{ kind: command.COPY, words: [...inOrder(copied), ...axes], workspaceBytes: 0 }];
 }

@@ -1,11 +1,14 @@
 /** Programs and the inputs they read, as words for the block interpreter (`wasm/program.ts`). */
+import * as modes from '../../../wasm/modes.ts';
 import * as op from '../../../wasm/opcode.ts';
 import { COORDINATE_BYTES, GROUP, GROUP_BYTES, HALF, SLOT_BYTES } from '../../../wasm/sizes.ts';
+import * as word from '../../../wasm/words.ts';
 import { valueLanes } from '../../compiler/lanes.ts';
 import type { Plan, Program, View } from '../../compiler/plan.ts';
 import { dtypes } from '../../dtype.ts';
 import { assignRegisters, stepsOf } from './fuse.ts';
 import { type Axis, contiguousRun, extentOf, period, stillRun } from './space.ts';
+import { inOrder, type Words } from './words.ts';
 
 /** A view without its strides, which the axes of a space have. */
 export interface Window {
@@ -55,27 +58,33 @@ export interface EncodedProgram {
 export const windowOf = (view: View): Window => ({
   buffer: view.buffer,
   byteOffset: view.offset * dtypes[view.dtype].bytes,
-  element: view.dtype === 'u8' ? op.BYTE : op.WORD,
+  element: view.dtype === 'u8' ? modes.BYTE : modes.WORD,
 });
 
-export const windowWords = ({ buffer, byteOffset }: Window, axes: readonly Axis[], view: number): number[] => [
-  buffer,
-  byteOffset,
-  ...axes.map(({ strides }) => strides[view] ?? 0),
-];
+/** @param strides in bytes, one for each axis of the space. */
+function windowOver({ buffer, byteOffset }: Omit<Window, 'element'>, strides: readonly number[]): number[] {
+  const window: Words<'WINDOW'> = { [word.WINDOW_BUFFER]: buffer, [word.WINDOW_OFFSET]: byteOffset };
+  return [...inOrder(window), ...strides];
+}
+
+export const windowWords = (window: Window, axes: readonly Axis[], view: number): number[] =>
+  windowOver(
+    window,
+    axes.map(({ strides }) => strides[view] ?? 0),
+  );
 
 export const byteStrides = (view: View): number[] => view.strides.map((stride) => stride * dtypes[view.dtype].bytes);
 
 /** A view that repeats itself is spread out once and read in place from there, if it is not larger. */
 const MOST_EXPANDED = 16384;
 
-/** How blocks of a view reach the program (`wasm/opcode.ts`); EXPANDED: loaded once, then read in place. */
+/** How blocks of a view reach the program (`wasm/modes.ts`); EXPANDED: loaded once, then read in place. */
 export function loadOf({ element }: Window, { axes, segment, grain }: Blocks, view: number): number {
   const cycle = period(axes, view);
-  if (stillRun(axes, view) % segment === 0 || cycle === 1) return op.STILL;
-  if (element === op.WORD && liesInBlocks(axes, view, segment)) return op.DIRECT;
-  if (grain % cycle === 0) return op.ONCE;
-  return cycle % segment === 0 && cycle <= MOST_EXPANDED && cycle < extentOf(axes) ? EXPANDED : op.EACH;
+  if (stillRun(axes, view) % segment === 0 || cycle === 1) return modes.STILL;
+  if (element === modes.WORD && liesInBlocks(axes, view, segment)) return modes.DIRECT;
+  if (grain % cycle === 0) return modes.ONCE;
+  return cycle % segment === 0 && cycle <= MOST_EXPANDED && cycle < extentOf(axes) ? EXPANDED : modes.EACH;
 }
 
 export const EXPANDED = 4;
@@ -104,9 +113,9 @@ export function encodeProgram(
     program,
     inputs.map(({ dtype }) => dtype),
   );
-  const modes = inputs.map((view, k) => loadOf(windowOf(view), blocks, k));
+  const loadModes = inputs.map((view, k) => loadOf(windowOf(view), blocks, k));
   const isStill = (value: number): boolean =>
-    modes[value] === op.STILL || (value >= program.inputs && value < program.inputs + program.constants.length);
+    loadModes[value] === modes.STILL || (value >= program.inputs && value < program.inputs + program.constants.length);
   let steps = stepsOf(program, lanes, isStill);
   const factors = program.results.map((value, k) => {
     const step = steps.find((candidate) => candidate.value === value);
@@ -150,44 +159,48 @@ export function encodeProgram(
   const loads: number[][] = [];
   const once = (window: Window, view: number, count: number): number => {
     onceBytes += registerBytesOf(count);
-    loads.push([op.ONCE + 4 * count, window.element, --streams, ...windowWords(window, axes, view)]);
+    loads.push(inputWords(modes.ONCE + 4 * count, window.element, --streams, windowWords(window, axes, view)));
     return streams;
   };
   const load = (window: Window, view: number, mode: number): number => {
-    if (mode === op.ONCE) return once(window, view, roundUp(blocks.longest));
+    if (mode === modes.ONCE) return once(window, view, roundUp(blocks.longest));
     if (mode === EXPANDED) {
       const cycle = period(axes, view);
       const spread = once(window, view, cycle);
       const strides = axes.map((_, axis) => 4 * extentOf(axes.slice(axis + 1)));
-      loads.push([op.DIRECT, op.WORD, --streams, ~spread, 0, ...strides.map((stride) => (stride < 4 * cycle ? stride : 0))]);
+      const repeated = windowOver(
+        { buffer: ~spread, byteOffset: 0 },
+        strides.map((stride) => (stride < 4 * cycle ? stride : 0)),
+      );
+      loads.push(inputWords(modes.DIRECT, modes.WORD, --streams, repeated));
       return streams;
     }
-    const slot = mode === op.STILL ? stills++ : mode === op.DIRECT ? --streams : registers++;
-    loads.push([mode, window.element, slot, ...windowWords(window, axes, view)]);
+    const slot = mode === modes.STILL ? stills++ : mode === modes.DIRECT ? --streams : registers++;
+    loads.push(inputWords(mode, window.element, slot, windowWords(window, axes, view)));
     return slot;
   };
   for (const [k, view] of inputs.entries()) {
     // An input that is stored as it is must be in a register before another result is written over it.
-    const aside = modes[k] === op.DIRECT && program.results.length > 1 && program.results.includes(k);
-    if (used.has(k)) slots.set(k, load(windowOf(view), k, aside ? op.EACH : modes[k]!));
+    const aside = loadModes[k] === modes.DIRECT && program.results.length > 1 && program.results.includes(k);
+    if (used.has(k)) slots.set(k, load(windowOf(view), k, aside ? modes.EACH : loadModes[k]!));
   }
   const positions = program.instructions.flatMap(({ op: name }, k) =>
     name === 'index' ? [program.inputs + program.constants.length + k] : [],
   );
   if (positions.length > 0) {
-    const window = { buffer: plan.buffers.length, byteOffset: 0, element: op.POSITION };
+    const window = { buffer: plan.buffers.length, byteOffset: 0, element: modes.POSITION };
     const slot = load(window, inputs.length, loadOf(window, blocks, inputs.length));
     for (const value of positions) slots.set(value, slot);
   }
 
   const code = steps.flatMap(({ opcode, operands, value }) => {
     const [a, b = a, c = a, d = a] = operands.map((operand) => slots.get(operand)!);
-    return [opcode, slots.get(value)!, a!, b!, c!, d!];
+    return instructionWords(opcode, slots.get(value)!, a!, b!, c!, d!);
   });
   /** Written out if it is a still, since a result is stored or folded element by element. */
   const whole = (slot: number): number => {
     if (slot < half || slot >= stills) return slot;
-    code.push(op.BITWISE_OR, registers, slot, slot, slot, slot);
+    code.push(...instructionWords(op.BITWISE_OR, registers, slot, slot, slot, slot));
     return registers++;
   };
   const results = factors.map(([value, factor], k): Result => {
@@ -204,22 +217,39 @@ export function encodeProgram(
 
   if (registers > half || stills > streams) return encodeProgram(plan, program, inputs, blocks, use, 2 * half);
   const registerBytes = registerBytesOf(blocks.longest);
-  const counts = [loads.length, constants.size, code.length / 6, registers, stills - half];
+  const head: Words<'PROGRAM'> = {
+    [word.PROGRAM_RANK]: axes.length,
+    [word.PROGRAM_REGISTER_BYTES]: registerBytes,
+    [word.PROGRAM_INPUTS]: loads.length,
+    [word.PROGRAM_CONSTANTS]: constants.size,
+    [word.PROGRAM_INSTRUCTIONS]: code.length / word.INSTRUCTION_WORDS,
+    [word.PROGRAM_REGISTERS]: registers,
+    [word.PROGRAM_STILLS]: stills - half,
+    [word.PROGRAM_HALF]: half,
+  };
   return {
-    words: [
-      axes.length,
-      registerBytes,
-      ...counts,
-      ...axes.map(({ extent }) => extent),
-      half,
-      ...loads.flat(),
-      ...constants.keys(),
-      ...code,
-    ],
+    words: [...inOrder(head), ...axes.map(({ extent }) => extent), ...loads.flat(), ...constants.keys(), ...code],
     results,
     registerBytes,
     bytes: 2 * half * SLOT_BYTES + COORDINATE_BYTES + registers * registerBytes + (stills - half) * GROUP_BYTES + onceBytes,
   };
+}
+
+function inputWords(load: number, element: number, slot: number, window: readonly number[]): number[] {
+  const input: Words<'INPUT'> = { [word.INPUT_LOAD]: load, [word.INPUT_ELEMENT]: element, [word.INPUT_SLOT]: slot };
+  return [...inOrder(input), ...window];
+}
+
+function instructionWords(opcode: number, result: number, a: number, b: number, c: number, d: number): number[] {
+  const instruction: Words<'INSTRUCTION'> = {
+    [word.INSTRUCTION_OPCODE]: opcode,
+    [word.INSTRUCTION_RESULT]: result,
+    [word.INSTRUCTION_A]: a,
+    [word.INSTRUCTION_B]: b,
+    [word.INSTRUCTION_C]: c,
+    [word.INSTRUCTION_D]: d,
+  };
+  return inOrder(instruction);
 }
 
 /** A count of elements in whole groups, as loops run over them. */

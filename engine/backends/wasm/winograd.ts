@@ -1,17 +1,12 @@
 /** When and how a 3×3 convolution is done by Winograd's F(4×4, 3×3): `wasm/winograd.ts`. */
 import * as command from '../../../wasm/command.ts';
+import * as modes from '../../../wasm/modes.ts';
 import * as sizes from '../../../wasm/sizes.ts';
-import type { ConvKernel } from '../../compiler/plan.ts';
+import * as word from '../../../wasm/words.ts';
+import type { ConvKernel, View } from '../../compiler/plan.ts';
 import type { Command } from './encode.ts';
+import { inOrder, viewWords, type Words } from './words.ts';
 import { rolesOf } from './workspace.ts';
-
-/** A view that is of f32, and of four axes. */
-interface Role {
-  readonly buffer: number;
-  readonly offset: number;
-  readonly shape: readonly number[];
-  readonly strides: readonly number[];
-}
 
 /** What differs between the three kinds of convolution in `wasm/winogradTile.ts`; sizes are along an axis. */
 interface Kind {
@@ -31,7 +26,7 @@ interface Kind {
 }
 
 const DENSE: Kind = {
-  code: 0,
+  code: modes.DENSE,
   tile: sizes.DENSE_TILE,
   patch: sizes.DENSE_PATCH,
   patchStep: sizes.DENSE_PATCH_STEP,
@@ -40,7 +35,7 @@ const DENSE: Kind = {
   leastChannels: { forward: 16, input: 16, weight: 16 },
 };
 const STRIDED: Kind = {
-  code: 1,
+  code: modes.STRIDED,
   tile: sizes.STRIDED_TILE,
   patch: sizes.STRIDED_PATCH,
   patchStep: sizes.STRIDED_PATCH_STEP,
@@ -50,7 +45,7 @@ const STRIDED: Kind = {
 };
 const TRANSPOSED: Kind = {
   ...STRIDED,
-  code: 2,
+  code: modes.TRANSPOSED,
   tile: sizes.TRANSPOSED_TILE,
   patch: sizes.TRANSPOSED_PATCH,
   patchStep: sizes.TRANSPOSED_PATCH_STEP,
@@ -59,11 +54,11 @@ const TRANSPOSED: Kind = {
 interface Roles {
   readonly kind: Kind;
   /** What is convolved, [N, C, H, W]. */
-  readonly source: Role;
+  readonly source: View;
   /** What comes out of it, or its cotangent, [N, O, OH, OW]. */
-  readonly target: Role;
+  readonly target: View;
   /** [O, C, 3, 3]. */
-  readonly filters: Role;
+  readonly filters: View;
   /** Pixels by which the first patch begins before the image. */
   readonly padding: readonly [number, number];
 }
@@ -81,9 +76,9 @@ function forwardRoles(kernel: ConvKernel): Roles | null {
   if (isStrided && !isOnly(padding, 1)) return null;
   const [o, c, h, w] = filters.strides;
   const [outputs, inputs] = filters.shape;
-  const turned = { shape: [inputs!, outputs!, 3, 3], strides: [c!, o!, -h!, -w!], offset: filters.offset + 2 * h! + 2 * w! };
+  const turned = { ...filters, shape: [inputs!, outputs!, 3, 3], strides: [c!, o!, -h!, -w!], offset: filters.offset + 2 * h! + 2 * w! };
   const before: readonly [number, number] = isStrided ? [0, 0] : [2 - padding[0], 2 - padding[1]];
-  return { kind: isStrided ? TRANSPOSED : DENSE, source, target, filters: { ...turned, buffer: filters.buffer }, padding: before };
+  return { kind: isStrided ? TRANSPOSED : DENSE, source, target, filters: turned, padding: before };
 }
 
 /** Columns of a panel, which are images or channels. */
@@ -122,7 +117,7 @@ export function suitsWinograd(kernel: ConvKernel): boolean {
 }
 
 /** Bytes of transformed filters, padded to whole panels. */
-function filterBytes({ shape: [rows, steps] }: Role): number {
+function filterBytes({ shape: [rows, steps] }: View): number {
   return 4 * sizes.FILTER_POINTS * roundUp(rows!, sizes.WHOLE_ROWS) * roundUp(steps!, LANES);
 }
 
@@ -130,22 +125,25 @@ function filterBytes({ shape: [rows, steps] }: Role): number {
 export function encodeWinograd(kernel: ConvKernel, partial: number): Command[] {
   const roles = forwardRoles(kernel)!;
   const { kind, source, target, filters, padding } = roles;
-  const points: Role = { buffer: partial, offset: 0, shape: [1, 1, 1, 1], strides: [0, 0, 0, 0] };
+  const points: View = { buffer: partial, dtype: 'f32', offset: 0, shape: [], strides: [] };
   const partialBytes = filterBytes(filters);
-  const words = (parameters: readonly number[], views: readonly Role[]): number[] => [
-    ...parameters,
-    ...views.flatMap(({ buffer, offset, shape, strides }) => [buffer, 4 * offset, ...shape, ...strides]),
-  ];
-  const transform = (transformation: number, views: readonly Role[]): Command => ({
+  const transformed: Words<'FILTERS'> = { [word.FILTERS_KIND]: kind.code };
+  const transform = (transformation: number, views: readonly View[]): Command => ({
     kind: transformation,
-    words: words([kind.code], views),
+    words: [...inOrder(transformed), ...views.flatMap(viewWords)],
     workspaceBytes: FILTER_BYTES,
     partialBytes,
   });
   const isWeight = kernel.direction === 'weight';
+  const convolved: Words<'WINOGRAD'> = {
+    [word.WINOGRAD_KIND]: kind.code,
+    [word.WINOGRAD_PADDING_HEIGHT]: padding[0],
+    [word.WINOGRAD_PADDING_WIDTH]: padding[1],
+  };
+  const views = isWeight ? [source, target, points] : [source, points, target];
   const convolve: Command = {
     kind: isWeight ? command.WINOGRAD_WEIGHT : command.WINOGRAD,
-    words: words([kind.code, ...padding], isWeight ? [source, target, points] : [source, points, target]),
+    words: [...inOrder(convolved), ...views.flatMap(viewWords)],
     workspaceBytes: workspaceOf(kernel.direction, roles),
     partialBytes,
   };

@@ -21,9 +21,9 @@ export function workspaceBytes(kernel: Kernel): number {
       return 8 * sizes.SCANNED_LINES;
     case 'cholesky': {
       const size = kernel.inputs[0]!.shape[1]!;
-      const { FACTORED_ROWS: panel, PRODUCT_BYTES } = sizes;
-      const pitch = Math.ceil(size / panel) * panel;
-      return PRODUCT_BYTES + 4 * pitch * (size + panel) + 2 * tableBytes(panel) + 4 * tableBytes(pitch);
+      const pitch = Math.ceil(size / sizes.FACTORED_ROWS) * sizes.FACTORED_ROWS;
+      const rows = 4 * pitch * (size + sizes.FACTORED_ROWS);
+      return sizes.PRODUCT_BYTES + rows + 2 * tableBytes(sizes.FACTORED_ROWS) + 4 * tableBytes(pitch);
     }
     case 'triangularSolve':
       return kernel.inputs[0]!.shape[1]! * sizes.SOLVED_COLUMNS * 4;
