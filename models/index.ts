@@ -1,6 +1,8 @@
 /** Self-supervised representation learning on the engine. Nothing here needs Node: files are in `io/node.ts` and `data/node.ts`. */
 
 export { type Augment, type Augmentation, type AugmentationName, augmentation, augmentations, leftOut } from './augment/index.ts';
+export { type SinkhornOptions, sinkhorn } from './clustering/sinkhorn.ts';
+export { type SphericalKMeans, type SphericalKMeansOptions, sphericalKMeans } from './clustering/sphericalKMeans.ts';
 export { type CifarVersion, parseCifar } from './data/cifar.ts';
 export { inflateIdx, parseIdx } from './data/idx.ts';
 export { channelStatistics, type ImageDataset, type ImageSplit, normalizeImages, takeRows, takeSplit } from './data/images.ts';
@@ -40,6 +42,7 @@ export { parseSafetensors, type Safetensors, serializeSafetensors } from './io/s
 export { type BarlowTwinsLoss, type BarlowTwinsOptions, barlowTwins } from './methods/barlowTwins.ts';
 export { byol } from './methods/byol.ts';
 export { type DINOLoss, type DINOOptions, dino, dinoCentre } from './methods/dino.ts';
+export { type DeepClusterOptions, deepCluster } from './methods/deepCluster.ts';
 export { type MethodName, methodNamed, methods } from './methods/index.ts';
 export {
   type Advice,
@@ -57,6 +60,7 @@ export { type MoCoLoss, type MoCoOptions, moco } from './methods/moco.ts';
 export type { ChoiceOption, MethodOption, NumberOption, OptionTable, OptionValues } from './methods/options.ts';
 export { type SimCLRDialect, type SimCLRLoss, type SimCLROptions, simclr, simclrDialects } from './methods/simclr.ts';
 export { type SimSiamOptions, simsiam } from './methods/simsiam.ts';
+export { type SwAVOptions, swav } from './methods/swav.ts';
 export { type VICRegDialect, type VICRegLoss, type VICRegOptions, vicreg, vicregDialects } from './methods/vicreg.ts';
 export { type WMSEDistance, type WMSELoss, type WMSEOptions, wmse } from './methods/wmse.ts';
 export { type EncoderName, encoders } from './nn/encoders.ts';
