@@ -41,12 +41,13 @@ export { parseNpy, serializeNpy } from './io/npy.ts';
 export { parseSafetensors, type Safetensors, serializeSafetensors } from './io/safetensors.ts';
 export { type BarlowTwinsLoss, type BarlowTwinsOptions, barlowTwins } from './methods/barlowTwins.ts';
 export { byol } from './methods/byol.ts';
-export { type DINOLoss, type DINOOptions, dino, dinoCentre } from './methods/dino.ts';
 export { type DeepClusterOptions, deepCluster } from './methods/deepCluster.ts';
+export { type DINOLoss, type DINOOptions, dino, dinoCentre } from './methods/dino.ts';
 export { type MethodName, methodNamed, methods } from './methods/index.ts';
 export {
   type Advice,
   type Course,
+  type EpochStart,
   type LearnedGroup,
   Learner,
   type Method,

@@ -1,6 +1,7 @@
 import { named } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
+import { writeSlots } from '../../models/nn/state.ts';
 import {
   type FeatureScores,
   lackingLabels,
@@ -140,6 +141,9 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   const dataset = { ...opened, mean, deviation };
   const [count, channels] = dataset.train.images.shape as [number, number];
   const { learner, encoders } = learnerOf(training, { channels, count });
-  learner.loadStateDict(checkpoint.tensors, { ignore: ['optimizer.'] });
+  // Of the rest, a memory of each image is as large as the data were.
+  const scored = new Set(encoders.flatMap(({ encoder }) => [...encoder.namedSlots()].map(([, slot]) => slot)));
+  const slots = [...learner.namedSlots()].filter(([, slot]) => scored.has(slot));
+  writeSlots(slots, checkpoint.tensors, 'checkpoint', { ignore: [''] });
   return { encoders, dataset };
 }

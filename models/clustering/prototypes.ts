@@ -3,9 +3,6 @@ import { check, show } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';
 
-/** Below this, the rounding of a cosine in f32 (6e-8) would no longer be small beside what scores are divided by. */
-export const LEAST_TEMPERATURE = 1e-3;
-
 /**
  * The cosines [n, K] of embeddings z [n, d] and prototypes [K, d], whatever their lengths. The prototypes' lengths are constants: where they are 1,
  * the gradient is that of facebookresearch/swav, which sets them to 1 between steps and does not differentiate that.

@@ -1,7 +1,7 @@
 import type { Tensor } from '../../engine/index.ts';
 import { check, checkNumber, options, shown } from '../../engine/internal.ts';
+import { LEAST_TEMPERATURE } from '../methods/options.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';
-import { LEAST_TEMPERATURE } from './prototypes.ts';
 
 export interface SinkhornOptions {
   /** What scores are divided by, at least .001: the smaller, the nearer assignments are to one prototype each; .05, unless given. */
@@ -23,13 +23,18 @@ export function sinkhorn(scores: Tensor, given: SinkhornOptions = {}): Tensor {
   const { epsilon, iterations } = options('sinkhorn', given, { epsilon: 0.05, iterations: 3 });
   checkEmbedding(scores, 'sinkhorn', 1);
   checkNumber('sinkhorn: epsilon', epsilon, LEAST_TEMPERATURE);
-  check(
-    Number.isSafeInteger(iterations) && iterations >= 0,
-    'argument',
-    () => `sinkhorn: iterations must be a whole number ≥ 0, got ${shown(iterations)}`,
-  );
+  checkIterations('sinkhorn', iterations);
   let logarithms = scores.stopGradient().div(epsilon);
   // The shares themselves, 1/K and 1/n, are factors of all that the next turn takes out again.
   for (let i = 0; i < iterations; i++) logarithms = logarithms.sub(logarithms.logsumexp(0, true)).logSoftmax(1);
   return logarithms.softmax(1);
+}
+
+/** @throws TensegrityError `argument` for anything but a whole number ≥ 0, naming `what`. @internal */
+export function checkIterations(what: string, iterations: number): void {
+  check(
+    Number.isSafeInteger(iterations) && iterations >= 0,
+    'argument',
+    () => `${what}: iterations must be a whole number ≥ 0, got ${shown(iterations)}`,
+  );
 }

@@ -2,6 +2,7 @@ import { arange, type Key, permutation, Tensor } from '../../engine/index.ts';
 import { check, options, show, shown } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';
+import { checkIterations } from './sinkhorn.ts';
 
 export interface SphericalKMeansOptions {
   /** What the first centroids are drawn from; 0, unless given. */
@@ -27,15 +28,11 @@ export interface SphericalKMeans {
  * @throws TensegrityError `shape`, `dtype`, `argument` for more clusters than points, and for an option that is unknown or out of its range.
  */
 export function sphericalKMeans(points: Tensor, clusters: number | Tensor, given: SphericalKMeansOptions = {}): SphericalKMeans {
-  const { key, iterations } = options('sphericalKMeans', given, { key: 0, iterations: 10 });
+  const { key, iterations } = options('sphericalKMeans', given, { key: undefined, iterations: 10 });
   checkEmbedding(points, 'sphericalKMeans', 1);
-  check(
-    Number.isSafeInteger(iterations) && iterations >= 0,
-    'argument',
-    () => `sphericalKMeans: iterations must be a whole number ≥ 0, got ${shown(iterations)}`,
-  );
+  checkIterations('sphericalKMeans', iterations);
   const rows = normalize(points.stopGradient());
-  let centroids = clusters instanceof Tensor ? normalize(checkedCentroids(clusters, points)) : drawn(rows, clusters, key);
+  let centroids = clusters instanceof Tensor ? normalize(checkedCentroids(clusters, points)) : drawn(rows, clusters, key ?? 0);
   const assign = (): Tensor => rows.matmul(centroids.transpose()).argmax(1);
   for (let i = 0; i < iterations; i++) {
     const members = assign().unsqueeze(1).equal(arange(centroids.shape[0]!)).cast(points.dtype);
@@ -45,24 +42,33 @@ export function sphericalKMeans(points: Tensor, clusters: number | Tensor, given
   return { centroids, assignments: assign() };
 }
 
+/** Points of which no two are the same one. */
 function drawn(rows: Tensor, clusters: number, key: Key): Tensor {
-  const n = rows.shape[0]!;
-  check(
-    Number.isSafeInteger(clusters) && clusters >= 1 && clusters <= n,
-    'argument',
-    () => `sphericalKMeans: clusters must be a whole number from 1 to ${n}, the number of points; got ${shown(clusters)}`,
-  );
-  return rows.take(permutation(n, { key }).narrow(0, 0, clusters));
+  checkCount(clusters, rows);
+  return rows.take(permutation(rows.shape[0]!, { key }).narrow(0, 0, clusters));
 }
 
 function checkedCentroids(centroids: Tensor, points: Tensor): Tensor {
   checkEmbedding(centroids, 'sphericalKMeans: the centroids', 1);
-  const [[n, d], [k]] = [points.shape as [number, number], centroids.shape as [number]];
+  const [k, d] = centroids.shape;
   check(
-    centroids.shape[1] === d && k <= n && centroids.dtype === points.dtype,
-    centroids.shape[1] === d && k > n ? 'argument' : 'shape',
-    () =>
-      `sphericalKMeans: the centroids of ${points.dtype} points ${show(points.shape)} are [k, ${d}] with k from 1 to ${n}, of the same type; got ${centroids.dtype} ${show(centroids.shape)}`,
+    d === points.shape[1],
+    'shape',
+    () => `sphericalKMeans: centroids of points ${show(points.shape)} must be [k, ${points.shape[1]}], got ${show(centroids.shape)}`,
   );
+  check(
+    centroids.dtype === points.dtype,
+    'dtype',
+    () => `sphericalKMeans: points and centroids must have one type, got ${points.dtype} and ${centroids.dtype}`,
+  );
+  checkCount(k, points);
   return centroids.stopGradient();
+}
+
+function checkCount(clusters: unknown, { shape: [n] }: Tensor): void {
+  check(
+    Number.isSafeInteger(clusters) && Number(clusters) >= 1 && Number(clusters) <= n!,
+    'argument',
+    () => `sphericalKMeans: clusters must be a whole number from 1 to ${n}, the number of points; got ${shown(clusters)}`,
+  );
 }

@@ -1,7 +1,14 @@
-import type { Tensor } from '../../engine/index.ts';
-import { checkNumber, options } from '../../engine/internal.ts';
-import { LEAST_TEMPERATURE, prototypeScores } from '../clustering/prototypes.ts';
-import { crossEntropy } from '../nn/functional.ts';
+import { foldIn, type HostArray, realize, type Slot, scatterAdd, stack, type Tensor } from '../../engine/index.ts';
+import { check, checkNumber, options } from '../../engine/internal.ts';
+import { prototypeScores } from '../clustering/prototypes.ts';
+import { sphericalKMeans } from '../clustering/sphericalKMeans.ts';
+import { crossEntropy, normalize } from '../nn/functional.ts';
+import { constant, randomDirections } from '../nn/initialize.ts';
+import { ModuleSlot } from '../nn/module.ts';
+import { type Encoder, MLP } from '../nn/networks.ts';
+import { together } from './crops.ts';
+import { type EpochStart, Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
+import { choice, LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
 
 /** The assignment of an image that has none, as in facebookresearch/swav. */
 export const UNASSIGNED = -100;
@@ -26,3 +33,116 @@ export function deepCluster(z: Tensor, prototypes: Tensor, assignments: Tensor, 
   const scores = prototypeScores(z, prototypes, 'deepCluster');
   return { loss: crossEntropy(scores.div(temperature), assignments, { ignoreIndex: UNASSIGNED }) };
 }
+
+const about = {
+  title: 'DeepCluster v2',
+  source: 'M. Caron et al., NeurIPS 2020; facebookresearch/swav',
+} as const;
+
+const table = {
+  prototypes: number(3000, 'how many clusters a head has', { least: 2, whole: true }),
+  heads: number(3, 'how often images are clustered, each time with centroids of its own', { least: 1, whole: true }),
+  temperature: number(0.1, 'what cosines are divided by, τ', { least: LEAST_TEMPERATURE }),
+  kmeans: choice(
+    ['on', 'off'],
+    'on',
+    "whether each epoch makes clusters anew; without that an image goes to the nearest of the first epoch's centroids at each step, and it collapses",
+  ),
+};
+type Options = OptionValues<typeof table>;
+
+/** The views whose embeddings are clustered, each for itself: heads take turns with them. */
+const BANKS = 2;
+
+class DeepClusterLearner extends Learner {
+  override readonly encoder: Encoder;
+  readonly head: MLP;
+  /** The centroids of each head's clusters, [K, d], of length 1. */
+  readonly prototypes: readonly Slot[];
+  /** The cluster of each image, [images], for each head. */
+  readonly assignments: readonly Slot[];
+  /** What each image's embedding was when it was last seen, [images, d], of length 1, for each of these views. */
+  readonly banks: readonly Slot[];
+  readonly #options: Options;
+
+  constructor({ options, encoder, widths, key, images }: Setting<Options>) {
+    super();
+    this.#options = options;
+    const { prototypes, heads } = options;
+    this.encoder = encoder();
+    this.head = new MLP([this.encoder.width, ...widths], { key: key(0), normalize: true });
+    const width = widths.at(-1)!;
+    const slots = (name: string, count: number, initial: (place: number) => HostArray): Slot[] =>
+      Array.from({ length: count }, (_, place) => new ModuleSlot(initial(place), name));
+    // The first epoch begins with others.
+    this.prototypes = slots('prototypes', heads, (head) => randomDirections([prototypes, width], { key: key(1 + head) }));
+    this.assignments = slots('assignments', heads, () => constant([images], 0, 'i32'));
+    this.banks = slots('bank', BANKS, () => constant([images, width], 0));
+  }
+
+  override async beforeEpoch({ epoch, key, visit }: EpochStart): Promise<void> {
+    if (epoch === 0) await visit(({ views, indices }) => this.#remember(this.#embed(views.slice(0, BANKS)), indices));
+    else if (this.#options.kmeans === 'off') return;
+    for (const [head, prototypes] of this.prototypes.entries()) {
+      const points = this.banks[head % BANKS]!.value;
+      const { centroids, assignments } = sphericalKMeans(points, prototypes.shape[0]!, { key: foldIn(key, head) });
+      prototypes.assign(centroids);
+      this.assignments[head]!.assign(assignments);
+    }
+    await realize(...this.assignments.map(({ value }) => value));
+  }
+
+  override step({ views, indices }: Step): Outcome {
+    const { prototypes: count, temperature, kmeans } = this.#options;
+    const images = this.banks[0]!.shape[0]!;
+    check(
+      count <= images,
+      'argument',
+      () => `DeepCluster v2: ${count} clusters need as many images, and there are ${images}; ask for fewer (--prototypes)`,
+    );
+    const embeddings = this.#embed(views);
+    const losses = this.prototypes.flatMap(({ value: prototypes }, head) => {
+      const clusters = this.assignments[head]!.value.take(indices);
+      const nearest = (z: Tensor): Tensor => prototypeScores(z, prototypes, about.title).argmax(1);
+      return embeddings.map((z) => deepCluster(z, prototypes, kmeans === 'on' ? clusters : nearest(z), { temperature }).loss);
+    });
+    return {
+      loss: stack(losses).mean(),
+      parts: {},
+      embeddings,
+      // Distributions over the first head's clusters, which are one where all images go to the same.
+      watched: prototypeScores(embeddings[0]!, this.prototypes[0]!.value, about.title).div(temperature).softmax(1),
+      after: () => this.#remember(embeddings, indices),
+    };
+  }
+
+  #embed(views: readonly Tensor[]): Tensor[] {
+    const features = together(views, (images) => this.encoder.forward(images, TRAIN));
+    return together(features, (x) => this.head.forward(x, TRAIN));
+  }
+
+  #remember(embeddings: readonly Tensor[], indices: Tensor): void {
+    for (const [i, bank] of this.banks.entries()) {
+      const rows = normalize(embeddings[i]!.stopGradient());
+      const put = (updates: Tensor): Tensor => scatterAdd(updates, indices.unsqueeze(1).expand(updates.shape), 0, bank.shape[0]!);
+      bank.assign(put(rows.mul(0).add(1)).where(put(rows), bank.value));
+    }
+  }
+}
+
+export const deepClusterMethod = () =>
+  method({
+    ...about,
+    parts: [],
+    options: table,
+    training: { methodOptions: { prototypes: 64 }, batchSize: 128, learningRate: 3e-3 },
+    widths: [256, 128],
+    perSample: true,
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'make clusters anew each epoch (--kmeans on), or lower --lr',
+      redundant: null,
+      epsilon: 0,
+    },
+    learner: (setting) => new DeepClusterLearner(setting),
+  });

@@ -1,6 +1,5 @@
 import { concat, type Operand, Tensor } from '../../engine/index.ts';
 import { check, checkList, checkNumber, options, sameShape, show } from '../../engine/internal.ts';
-import type { Augmentation } from '../augment/index.ts';
 import { gelu, linear, normalize } from '../nn/functional.ts';
 import { constant, deriveKey, fansOf, type InitializeOptions, kaimingUniform } from '../nn/initialize.ts';
 import { type Mode, Module, ModuleSlot, Parameter } from '../nn/module.ts';
@@ -8,6 +7,7 @@ import { MLP } from '../nn/networks.ts';
 import { targetMomentum } from '../optim/schedule.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';
 import { arrayLoss } from './arrayLoss.ts';
+import { multiCrop, together } from './crops.ts';
 import { method, type Outcome, type Setting, type Step } from './learner.ts';
 import { choice, LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
 import { TaughtLearner } from './teacher.ts';
@@ -144,20 +144,6 @@ class DINOHead extends Module {
   }
 }
 
-/** Runs a network on crops; consecutive ones of one size as one batch, which its norms see. */
-function together(crops: readonly Tensor[], network: (images: Tensor) => Tensor): Tensor[] {
-  const batches: Tensor[][] = [];
-  for (const crop of crops) {
-    const last = batches.at(-1);
-    if (last && sameShape(last[0]!.shape, crop.shape)) last.push(crop);
-    else batches.push([crop]);
-  }
-  return batches.flatMap((batch) => {
-    const [n, outputs] = [batch[0]!.shape[0]!, network(concat(batch))];
-    return batch.map((_, i) => outputs.slice([i * n, (i + 1) * n]));
-  });
-}
-
 class DINOLearner extends TaughtLearner<DINOHead> {
   /** Of the teacher's outputs. */
   readonly centre: ModuleSlot;
@@ -201,10 +187,7 @@ export const dinoMethod = () =>
       redundant: null,
       epsilon: 0,
     },
-    views: (chosen, { localCrops, localSize }) => {
-      const local: Augmentation = { ...chosen[0]!, crop: { scale: [0.05, 0.4] }, size: [localSize, localSize] };
-      return [...chosen.slice(0, 2), ...Array.from({ length: localCrops }, () => local)];
-    },
+    views: (chosen, { localCrops, localSize }) => multiCrop(chosen, { count: localCrops, size: localSize, scale: [0.05, 0.4] }),
     schedules: (
       { teacherTemperature: last, firstTeacherTemperature: first, temperatureWarmup, teacherMomentum, frozenEpochs },
       { steps, stepsPerEpoch },

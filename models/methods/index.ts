@@ -2,11 +2,13 @@ import { TensegrityError } from '../../engine/index.ts';
 import { shown } from '../../engine/internal.ts';
 import { barlowTwinsMethod } from './barlowTwins.ts';
 import { byolMethod } from './byol.ts';
+import { deepClusterMethod } from './deepCluster.ts';
 import { dinoMethod } from './dino.ts';
 import type { Method } from './learner.ts';
 import { mocoMethod } from './moco.ts';
 import { simclrMethod } from './simclr.ts';
 import { simsiamMethod } from './simsiam.ts';
+import { swavMethod } from './swav.ts';
 import { vicregMethod } from './vicreg.ts';
 import { wmseMethod } from './wmse.ts';
 
@@ -23,6 +25,8 @@ export const methods = {
   simclr: simclrMethod(),
   moco: mocoMethod(),
   dino: dinoMethod(),
+  swav: swavMethod(),
+  deepcluster: deepClusterMethod(),
 } as const satisfies Readonly<Record<string, Method>>;
 
 export type MethodName = keyof typeof methods;

@@ -42,13 +42,25 @@ export interface Step {
   readonly part?: { readonly first: boolean; readonly last: boolean };
 }
 
+/** The beginning of an epoch, as a learner is told of it. */
+export interface EpochStart {
+  /** From 0. */
+  readonly epoch: number;
+  /** What is drawn from then. */
+  readonly key: Tensor;
+  /** Runs `look` on all images, in batches, with views that no step has: nothing is learned but what it assigns to slots. An image may come twice. */
+  readonly visit: (look: (step: Step) => void) => Promise<void>;
+}
+
 /** What a step came to. */
 export interface Outcome {
   readonly loss: Tensor;
   /** The loss's parts before their weights, by the names that the method gives; scalars. */
   readonly parts: Readonly<Record<string, Tensor>>;
-  /** What the encoder that learns and its head made of each view, [n, d]; the first is watched for collapse. */
+  /** What the encoder that learns and its head made of each view, [n, d]. */
   readonly embeddings: readonly Tensor[];
+  /** What is watched for collapse, [n, …]: the first view's embedding, unless given; its distributions over prototypes, say. */
+  readonly watched?: Tensor;
   /** Another gradient in place of a slot's own: of prototypes that are frozen for a while, say. */
   readonly gradients?: (gradient: Tensor, of: Slot) => Tensor;
   /** Runs when the optimiser has assigned the new weights: moves teachers, queues, centres, from where they are then (`slot.value`). */
@@ -83,8 +95,8 @@ export abstract class Learner extends Module {
     return {};
   }
 
-  /** Runs before each epoch, from 0, outside of the plan. */
-  async beforeEpoch(_epoch: number): Promise<void> {}
+  /** Runs before each epoch, outside of the plan. What it makes is state, so that a run that is resumed within the epoch has it. */
+  async beforeEpoch(_start: EpochStart): Promise<void> {}
 
   /** Images [N, C, H, W] → the encoder's features. */
   override forward(x: Tensor, mode?: Mode): Tensor {
@@ -97,6 +109,7 @@ export interface Course {
   readonly learningRate: number;
   readonly steps: number;
   readonly stepsPerEpoch: number;
+  readonly batchSize: number;
 }
 
 /** Words for a person who trains with a method. */

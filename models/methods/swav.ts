@@ -1,16 +1,23 @@
-import { concat, type Tensor } from '../../engine/index.ts';
-import { check, checkList, checkNumber, checkTensors, options, show, shown } from '../../engine/internal.ts';
-import { LEAST_TEMPERATURE, prototypeScores } from '../clustering/prototypes.ts';
+import { concat, type Slot, type Tensor } from '../../engine/index.ts';
+import { check, checkList, checkNumber, options, shown } from '../../engine/internal.ts';
+import { prototypeScores } from '../clustering/prototypes.ts';
 import { type SinkhornOptions, sinkhorn } from '../clustering/sinkhorn.ts';
+import { normalize } from '../nn/functional.ts';
+import { constant, randomDirections } from '../nn/initialize.ts';
+import { ModuleSlot, Parameter } from '../nn/module.ts';
+import { type Encoder, MLP } from '../nn/networks.ts';
 import { checkViews } from '../regularizers/statistics.ts';
+import { multiCrop, together } from './crops.ts';
+import { Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
+import { LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
 
 export interface SwAVOptions extends SinkhornOptions {
   /** What the cosines of a prediction are divided by, τ, at least .001; .1, unless given. */
   readonly temperature?: number;
   /** How many of the views, from the first, are assigned; 2, unless given. The others only predict. */
   readonly assigning?: number;
-  /** Embeddings of earlier images, [assigning, m, d], which share in the assignment and not in the loss; none, unless given. */
-  readonly queue?: Tensor | undefined;
+  /** Embeddings [m, d] of earlier images for each assigning view, which share in its assignment and not in the loss; none, unless given. */
+  readonly queues?: readonly Tensor[];
 }
 
 /**
@@ -24,10 +31,10 @@ export interface SwAVOptions extends SinkhornOptions {
  * for fewer than 2 views, and for an option that is unknown or out of its range.
  */
 export function swav(views: readonly Tensor[], prototypes: Tensor, given: SwAVOptions = {}): { readonly loss: Tensor } {
-  const { temperature, assigning, queue, ...assignment } = options('swav', given, {
+  const { temperature, assigning, queues, ...assignment } = options('swav', given, {
     temperature: 0.1,
     assigning: 2,
-    queue: undefined,
+    queues: [],
     epsilon: 0.05,
     iterations: 3,
   });
@@ -40,23 +47,124 @@ export function swav(views: readonly Tensor[], prototypes: Tensor, given: SwAVOp
     'argument',
     () => `swav: assigning must be a whole number from 1 to ${views.length}, the number of views; got ${shown(assigning)}`,
   );
-  if (queue) checkQueue(queue, assigning, views[0]!);
+  check(
+    queues.length === 0 || queues.length === assigning,
+    'argument',
+    () => `swav: queues must be one for each of the ${assigning} assigning views, or none; got ${queues.length}`,
+  );
   const scores = views.map((view) => prototypeScores(view, prototypes, 'swav'));
   const predictions = scores.map((own) => own.div(temperature).logSoftmax(1));
   const terms = scores.slice(0, assigning).flatMap((own, i) => {
-    const earlier = queue ? [prototypeScores(queue.slice(i), prototypes, 'swav')] : [];
+    const earlier = queues.slice(i, i + 1).map((queue) => prototypeScores(queue, prototypes, 'swav: queues'));
     const assigned = sinkhorn(concat([own, ...earlier]), assignment).narrow(0, 0, own.shape[0]!);
     return predictions.flatMap((prediction, v) => (v === i ? [] : [assigned.mul(prediction).sum(1).mean()]));
   });
   return { loss: terms.reduce((sum, term) => sum.add(term)).div(-terms.length) };
 }
 
-function checkQueue(queue: Tensor, assigning: number, { shape: [, d], dtype }: Tensor): void {
-  checkTensors('swav: the queue', queue);
-  check(
-    queue.rank === 3 && queue.shape[0] === assigning && queue.shape[2] === d,
-    'shape',
-    () => `swav: the queue must be [${assigning}, m, ${d}], embeddings of each assigning view; got ${show(queue.shape)}`,
-  );
-  check(queue.dtype === dtype, 'dtype', () => `swav: views and queue must have one type, got ${dtype} and ${queue.dtype}`);
+const about = {
+  title: 'SwAV',
+  source: 'M. Caron et al., NeurIPS 2020; facebookresearch/swav',
+} as const;
+
+const table = {
+  prototypes: number(3000, 'how many prototypes', { least: 2, whole: true }),
+  temperature: number(0.1, 'what the cosines of a prediction are divided by, τ', { least: LEAST_TEMPERATURE }),
+  epsilon: number(0.05, 'what the cosines of an assignment are divided by', { least: LEAST_TEMPERATURE }),
+  iterations: number(3, 'of Sinkhorn, which give each prototype its share of the batch; with 0 nothing does, and it collapses', {
+    whole: true,
+  }),
+  freezePrototypes: number(313, 'steps before prototypes learn', { whole: true }),
+  queue: number(0, 'embeddings of earlier batches that share in an assignment, in whole batches', { whole: true }),
+  queueStart: number(15, 'epochs before the queue is used', { whole: true }),
+  localCrops: number(0, 'small views of each image beside the two large ones', { whole: true }),
+  localSize: number(96, 'their height and width, in pixels', { least: 1, whole: true }),
+};
+type Options = OptionValues<typeof table>;
+
+/** The views that are assigned to prototypes. */
+const ASSIGNING = 2;
+
+class SwAVLearner extends Learner {
+  override readonly encoder: Encoder;
+  readonly head: MLP;
+  /** Of length 1. */
+  readonly prototypes: Parameter;
+  /** The last embeddings of each assigning view, of length 1, the newest first. */
+  readonly queues: readonly Slot[];
+  readonly #options: Options;
+
+  constructor({ options, encoder, widths, key, batchSize }: Setting<Options>) {
+    super();
+    this.#options = options;
+    const { prototypes, queue } = options;
+    check(
+      queue === 0 || queue >= batchSize,
+      'argument',
+      () => `SwAV: a queue of ${queue} does not hold a batch of ${batchSize}; lengthen it (--queue), or make the batch smaller`,
+    );
+    this.encoder = encoder();
+    this.head = new MLP([this.encoder.width, ...widths], { key: key(0), normalize: true });
+    const width = widths.at(-1)!;
+    this.prototypes = new Parameter(randomDirections([prototypes, width], { key: key(1) }), 'prototypes');
+    const rows = queue - (queue % batchSize);
+    this.queues = Array.from({ length: rows === 0 ? 0 : ASSIGNING }, () => new ModuleSlot(constant([rows, width], 0), 'queue'));
+  }
+
+  override step({ views, at }: Step): Outcome {
+    const { prototypes, queues } = this;
+    const { temperature, epsilon, iterations } = this.#options;
+    const features = together(views, (images) => this.encoder.forward(images, TRAIN));
+    const embeddings = together(features, (x) => this.head.forward(x, TRAIN));
+    const latest = embeddings.slice(0, ASSIGNING).map((z) => normalize(z.stopGradient()));
+    const { loss } = swav(embeddings, prototypes.value, {
+      temperature,
+      epsilon,
+      iterations,
+      assigning: ASSIGNING,
+      // Copies of the batch change no share: they stand for a queue that is not used yet.
+      queues: queues.map(({ value }, i) => at['queue']!.where(value, repeated(latest[i]!, value.shape[0]!))),
+    });
+    const learning = at['prototypes']!;
+    return {
+      loss,
+      parts: {},
+      embeddings,
+      // Distributions over the prototypes, which are one where all images go to the same.
+      watched: prototypeScores(embeddings[0]!, prototypes.value, 'SwAV').div(temperature).softmax(1),
+      gradients: (gradient, of) => (of === prototypes ? learning.where(gradient, 0) : gradient),
+      after: () => {
+        // Weight decay moves what has no gradient, too.
+        prototypes.assign(normalize(learning.where(prototypes.value, prototypes.held)));
+        for (const [i, queue] of queues.entries())
+          queue.assign(concat([latest[i]!, queue.value.narrow(0, 0, queue.shape[0]! - latest[i]!.shape[0]!)]));
+      },
+    };
+  }
 }
+
+/** Copies of x [n, d], one below the other: `rows` rows, a multiple of n. */
+function repeated(x: Tensor, rows: number): Tensor {
+  return concat(Array.from({ length: rows / x.shape[0]! }, () => x));
+}
+
+export const swavMethod = () =>
+  method({
+    ...about,
+    parts: [],
+    options: table,
+    training: { methodOptions: { prototypes: 64, epsilon: 0.03, freezePrototypes: 78, localSize: 14 }, batchSize: 128, learningRate: 3e-3 },
+    widths: [256, 128],
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'give each prototype its share of the batch (--iterations 3), lower --epsilon, or lower --lr',
+      redundant: null,
+      epsilon: 0,
+    },
+    views: (chosen, { localCrops, localSize }) => multiCrop(chosen, { count: localCrops, size: localSize, scale: [0.05, 0.14] }),
+    schedules: ({ freezePrototypes, queue, queueStart }, { stepsPerEpoch, batchSize }) => {
+      const used = Math.max(queueStart * stepsPerEpoch, Math.floor(queue / batchSize));
+      return { prototypes: (step) => Number(step >= freezePrototypes), queue: (step) => Number(step >= used) };
+    },
+    learner: (setting) => new SwAVLearner(setting),
+  });

@@ -15,8 +15,9 @@ import {
 } from '../../engine/index.ts';
 import { check, checkNumber, checkRecord, sizeOf } from '../../engine/internal.ts';
 import { augmentations } from '../augment/index.ts';
-import { checkDataset, type ImageDataset } from '../data/images.ts';
+import { checkDataset, type ImageDataset, takeSplit } from '../data/images.ts';
 import { batches, batchesPerEpoch } from '../data/loader.ts';
+import { permutation } from '../data/permutation.ts';
 import { embeddingDeviation, meanOffDiagonalCorrelation, normalizedDeviation } from '../evaluate/collapse.ts';
 import { methodNamed } from '../methods/index.ts';
 import type { Learner, Step } from '../methods/learner.ts';
@@ -144,7 +145,7 @@ export class Trainer {
     this.encoders = encoders;
     this.#schedules = {
       learningRate: (step) => warmupCosine(step, { base: learningRate, steps, warmup: warmup * steps }),
-      ...method.schedules(methodOptions, { learningRate, steps, stepsPerEpoch }),
+      ...method.schedules(methodOptions, { learningRate, steps, stepsPerEpoch, batchSize }),
     };
     this.#views = viewsOf(method.views(augmentations[config.augmentation], methodOptions), { ...dataset, pixels: this.pixels });
     this.#optimizer = optimizerOf(config, this.learner.learned());
@@ -172,7 +173,7 @@ export class Trainer {
     const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(images), this.#dataset)), indices);
     this.#optimizer.step(clip === null ? gradients : clipByNorm(gradients, clip), given.at);
     for (const { after } of outcomes) after?.();
-    const z = concat(outcomes.map(({ embeddings }) => embeddings[0]!)).stopGradient();
+    const z = concat(outcomes.map(({ embeddings, watched }) => watched ?? embeddings[0]!)).stopGradient();
     const health = [embeddingDeviation(z), normalizedDeviation(z), meanOffDiagonalCorrelation(z)];
     const parts = this.#parts.map((name) => averageOf(outcomes.map((outcome) => outcome.parts[name]!)));
     // One tensor, so that a step's numbers are read at once.
@@ -181,10 +182,15 @@ export class Trainer {
 
   /** A step as the learner is given it, made of a plan's arguments. */
   #given(images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor): Step {
-    const draws = foldIn(foldIn(key(this.config.seed), 2), step);
+    const draws = foldIn(this.#draws(), step);
     const views = this.#views(images, draws);
     const at = Object.fromEntries(Object.keys(this.#schedules).map((name, i) => [name, numbers.slice(i)]));
     return { views, indices, at, key: foldIn(draws, views.length) };
+  }
+
+  /** What steps draw from: by their number, those of {@link #visit} by numbers that no step has, and beginnings of epochs by negative ones. */
+  #draws(): Tensor {
+    return foldIn(key(this.config.seed), 2);
   }
 
   /** Steps done. */
@@ -206,15 +212,46 @@ export class Trainer {
       const epoch = Math.floor(this.#step / this.stepsPerEpoch);
       // What a learner makes of its data then is state: a run that goes on in the middle of an epoch has it already.
       const begins = this.#step % this.stepsPerEpoch === 0 && this.#begun !== epoch;
-      if (begins) await this.learner.beforeEpoch(epoch);
+      if (begins) {
+        const visit = (look: (step: Step) => void): Promise<void> => this.#visit(epoch, look);
+        await this.learner.beforeEpoch({ epoch, key: foldIn(this.#draws(), -1 - epoch), visit });
+      }
       this.#begun = epoch;
       for (const { images, indices } of batches(this.#dataset.train, { batchSize, seed }, epoch, this.#step % this.stepsPerEpoch))
         yield await this.#advance(tensor(images), tensor(indices), epoch);
     }
   }
 
+  /** Runs `look` on every image, in batches of which the last is filled up with images of the first. */
+  async #visit(epoch: number, look: (step: Step) => void): Promise<void> {
+    const { accumulate, seed } = this.config;
+    const batchSize = this.config.batchSize / accumulate;
+    const { train } = this.#dataset;
+    const order = permutation(train.images.shape[0]!, seed, epoch);
+    const visits = Math.ceil(order.length / batchSize);
+    const numbers = tensor(this.#numbers(epoch * this.stepsPerEpoch));
+    const plan = compile((images: Tensor, indices: Tensor, step: Tensor) => {
+      look(this.#given(images, indices, step, numbers));
+      return [];
+    });
+    try {
+      for (let visit = 0; visit < visits; visit++) {
+        const indices = Int32Array.from({ length: batchSize }, (_, i) => order[(visit * batchSize + i) % order.length]!);
+        const { images } = takeSplit(train, indices);
+        await plan(tensor(images), tensor(indices), scalarOf(this.steps + epoch * visits + visit, 'i32'));
+      }
+    } finally {
+      plan.dispose();
+    }
+  }
+
+  /** What the schedules say of a step. */
+  #numbers(step: number): number[] {
+    return Object.values(this.#schedules).map((schedule) => schedule(step));
+  }
+
   async #advance(images: Tensor, indices: Tensor, epoch: number): Promise<StepRecord> {
-    const numbers = Object.values(this.#schedules).map((schedule) => schedule(this.#step));
+    const numbers = this.#numbers(this.#step);
     using measured = await this.#compiled(images, indices, scalarOf(this.#step, 'i32'), tensor(numbers));
     this.#step++;
     const [loss, deviation, normalizedDeviation, correlation, ...rest] = (await measured.data()) as Float32Array;

@@ -303,6 +303,11 @@ describe('tensegrity train', () => {
     ['simclr', ['--temperature', '0.2', '--dialect', 'google']],
     ['moco', ['--queue', '40', '--negatives', 'off', '--teacher-momentum', '0.9']],
     ['dino', ['--centring', 'off', '--local-crops', '1', '--local-size', '6']],
+    [
+      'swav',
+      ['--prototypes', '12', '--freeze-prototypes', '3', '--queue', '32', '--local-crops', '2', '--local-size', '6', '--epsilon', '0.05'],
+    ],
+    ['deepcluster', ['--prototypes', '12', '--heads', '2']],
   ])('trains %s with its own options', async (method, options) => {
     const run = join(folder, method);
     await succeeds(['train', ...data, ...smallRun, '--epochs', '1', '--method', method, ...options, '--no-eval', '--out', run]);

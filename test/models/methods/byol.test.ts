@@ -42,7 +42,7 @@ describe('byol', () => {
       batchSize: 4,
       images: 8,
     });
-    const schedule = methods.byol.schedules({ teacherMomentum: 0.8 }, { learningRate: 0.1, steps, stepsPerEpoch: steps })[
+    const schedule = methods.byol.schedules({ teacherMomentum: 0.8 }, { learningRate: 0.1, steps, stepsPerEpoch: steps, batchSize: 4 })[
       'teacherMomentum'
     ]!;
     const state = async (): Promise<Map<string, number[]>> =>

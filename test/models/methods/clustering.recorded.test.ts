@@ -14,7 +14,7 @@ replayFamily('clustering', {
   swav: (inputs, { views: count, queue, ...options }) => {
     const views = inputs.slice(0, count as number);
     const [prototypes, earlier] = inputs.slice(views.length);
-    return { outputs: [swav(views, prototypes!, { ...options, queue: queue ? earlier : undefined }).loss] };
+    return { outputs: [swav(views, prototypes!, { ...options, queues: queue ? [earlier!.slice(0), earlier!.slice(1)] : [] }).loss] };
   },
   deepCluster: ([z, prototypes, assignments], attributes) => ({
     outputs: [deepCluster(z!, prototypes!, assignments!, attributes as DeepClusterOptions).loss],

@@ -164,7 +164,7 @@ describe('its learner', () => {
   });
 
   it('has the schedules of the published code', () => {
-    const course = { learningRate: 1, steps: 100, stepsPerEpoch: 10 };
+    const course = { learningRate: 1, steps: 100, stepsPerEpoch: 10, batchSize: 16 };
     const published = methods.dino.schedules({}, course);
     expect([published['teacherTemperature']!(0), published['teacherTemperature']!(99)]).toEqual([0.04, 0.04]);
     expect(published['teacherMomentum']!(0)).toBeCloseTo(0.996, 12);

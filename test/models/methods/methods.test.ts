@@ -36,7 +36,7 @@ function learnerOf(method: Method, options: Readonly<Record<string, unknown>> = 
 
 /** What a step at the schedules' first values is given. */
 function stepOf(method: Method, options: Readonly<Record<string, unknown>> = {}): Step {
-  const schedules = method.schedules(options, { learningRate: 0.1, steps: 10, stepsPerEpoch: 5 });
+  const schedules = method.schedules(options, { learningRate: 0.1, steps: 10, stepsPerEpoch: 5, batchSize: 16 });
   return {
     views: [1, 2].map((seed) => uniform([16, 1, 6, 6], { key: seed })),
     indices: arange(16),
@@ -45,10 +45,17 @@ function stepOf(method: Method, options: Readonly<Record<string, unknown>> = {})
   };
 }
 
+/** What fits batches of 16, of 64 images, and embeddings of 8 dimensions, which prototypes make distributions of. */
+const fitting: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  'w-mse': { subBatch: 16 },
+  swav: { prototypes: 8 },
+  deepcluster: { prototypes: 8 },
+};
+
 describe.each(Object.entries(methods))('%s', (name, method) => {
   it('learns from a step: the parts it names, and gradients for all that it learns', async () => {
-    const learner = learnerOf(method, method.training.methodOptions?.['subBatch'] ? { subBatch: 16 } : {});
-    const { loss, parts, embeddings } = learner.step(stepOf(method));
+    const learner = learnerOf(method, fitting[name]);
+    const { loss, parts, embeddings } = learner.step(stepOf(method, fitting[name]));
     expect(Object.keys(parts)).toEqual([...method.parts]);
     expect(embeddings[0]!.shape).toEqual([16, 8]);
     const learned = learner.learned().flatMap(({ parameters }) => parameters);
@@ -64,7 +71,7 @@ describe.each(Object.entries(methods))('%s', (name, method) => {
 
   it('names a rate for each group that has one of its own', () => {
     const learner = learnerOf(method);
-    const known = Object.keys(method.schedules({}, { learningRate: 0.1, steps: 10, stepsPerEpoch: 5 }));
+    const known = Object.keys(method.schedules({}, { learningRate: 0.1, steps: 10, stepsPerEpoch: 5, batchSize: 16 }));
     for (const { rate } of learner.learned()) if (rate !== undefined) expect(known).toContain(rate);
     learner.dispose();
   });

@@ -43,6 +43,14 @@ async function whole(config: TrainingConfig, dataset: ImageDataset): Promise<{ r
   return { records, bits: fingerprint(tensors) };
 }
 
+/** What fits batches of 16 of 96 images, and has all of a method at work within two epochs. */
+const fitting: { readonly [Name in MethodName]?: Partial<TrainingConfig> } = {
+  'w-mse': { widths: [24, 8], methodOptions: { subBatch: 16 } },
+  swav: { methodOptions: { prototypes: 12, freezePrototypes: 3, queue: 40, queueStart: 1, localCrops: 1, localSize: 6 } },
+  // Images that fill no batch.
+  deepcluster: { batchSize: 15, methodOptions: { prototypes: 12 } },
+};
+
 describe('a training run', () => {
   const dataset = stripedDataset();
 
@@ -59,7 +67,7 @@ describe('a training run', () => {
   });
 
   it.each(names(methods))('of %s goes on from the state at any step with the bits of one that was not stopped', async (method) => {
-    const config = smallConfig({ method, ...(method === 'w-mse' && { widths: [24, 8], methodOptions: { subBatch: 16 } }) });
+    const config = smallConfig({ method, ...fitting[method] });
     const { records, bits } = await whole(config, dataset);
     const [stopped, other] = [new Trainer(config, dataset), new Trainer(config, dataset)];
     for (let cut = 0; cut <= records.length; cut++) {
