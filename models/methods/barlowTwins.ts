@@ -45,6 +45,7 @@ export const barlowTwinsMethod = () =>
     },
     training: {},
     widths: [256, 256, 256],
+    ablation: { of: 'the off-diagonal part', options: { offDiagonal: 0 } },
     advice: {
       // The loss sees each dimension divided by its deviation.
       watched: 'normalizedDeviation',

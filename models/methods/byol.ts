@@ -68,6 +68,7 @@ export const byolMethod = () =>
     options,
     training: {},
     widths: [512, 128],
+    ablation: { of: 'the predictor', options: { predictor: 'off' } },
     advice: {
       watched: 'normalizedDeviation',
       collapsed: 'slow the teacher (--teacher-momentum nearer to 1), or lower --lr',

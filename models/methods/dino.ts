@@ -181,6 +181,7 @@ export const dinoMethod = () =>
     options: table,
     training: { methodOptions: { localCrops: 0, localSize: 12 }, clip: 3 },
     widths: [256, 256, 64, 256],
+    ablation: { of: 'centring', options: { centring: 'off' } },
     advice: {
       watched: 'normalizedDeviation',
       collapsed: 'leave the centring on (--centring on), keep --teacher-temperature well below --student-temperature, or lower --lr',

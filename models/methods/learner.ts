@@ -150,6 +150,8 @@ export interface Method {
   readonly widths: readonly number[];
   /** Whether the loss is a mean over samples, none of which sees another in it; no, unless said otherwise. */
   readonly perSample?: boolean;
+  /** The options without what keeps it from collapse, which show that it does, and what that is: 'the variance term'. */
+  readonly ablation: { readonly of: string; readonly options: Readonly<Record<string, number | string>> };
   /** What is watched of its embedding, and what helps when that is ill. */
   readonly advice: Advice;
   /** @throws TensegrityError `argument` naming the option that is unknown or out of its range, and what would be right. */

@@ -113,6 +113,7 @@ export const mocoMethod = () =>
     options: table,
     training: { methodOptions: { queue: 4096, teacherMomentum: 0.99 } },
     widths: [128, 128],
+    ablation: { of: 'negatives', options: { negatives: 'off' } },
     advice: {
       watched: 'normalizedDeviation',
       collapsed: 'leave the negatives on (--negatives on), lower the temperature (--temperature), or lower --lr',

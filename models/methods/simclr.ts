@@ -61,6 +61,7 @@ export const simclrMethod = () =>
     },
     training: {},
     widths: [256, 128],
+    ablation: { of: 'telling negatives apart', options: { temperature: 50 } },
     advice: {
       // The head's last norm keeps every dimension's deviation near 1: what collapses becomes copies of one dimension, as it does where the
       // temperature is so high that near negatives count no more than far ones.

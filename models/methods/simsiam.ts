@@ -85,6 +85,7 @@ export const simsiamMethod = () =>
     options: table,
     training: {},
     widths: [256, 256, 256],
+    ablation: { of: 'the stop-gradient', options: { stopGradient: 'off' } },
     advice: {
       // The projector's last norm keeps every dimension's deviation at 1: what collapses becomes copies of one dimension.
       watched: 'correlation',

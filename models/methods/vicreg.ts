@@ -90,6 +90,7 @@ export const vicregMethod = () =>
     },
     training: {},
     widths: [256, 256, 256],
+    ablation: { of: 'the variance term', options: { variance: 0 } },
     advice: {
       watched: 'deviation',
       collapsed: 'raise the weight of the variance term (--variance)',

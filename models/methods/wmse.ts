@@ -15,7 +15,8 @@ const distances = {
 
 export type WMSEDistance = keyof typeof distances;
 export const wmseDistances = Object.keys(distances) as readonly WMSEDistance[];
-export const whiteningNames = Object.keys(whitenings) as readonly WhiteningName[];
+/** `none` leaves out what keeps the method from collapse, to see that. */
+export const whiteningNames = [...(Object.keys(whitenings) as WhiteningName[]), 'none'] as const;
 
 export interface WMSEOptions {
   /** Samples that are whitened together; the whole batch, unless given. At least d + 1, better 2d. It divides the batch. */
@@ -26,8 +27,8 @@ export interface WMSEOptions {
   readonly distance?: WMSEDistance;
   /** Shrinks the covariance to (1−ε)Σ + εI; 0, unless given. Try 1e-4 where Cholesky fails. */
   readonly epsilon?: number;
-  /** `cholesky` (the default), `zca` or `iterative`. */
-  readonly whitening?: WhiteningName;
+  /** `cholesky` (the default), `zca` or `iterative`; `none` leaves the embeddings as they are, and they collapse. */
+  readonly whitening?: WhiteningName | 'none';
   /** What the divisions are drawn from; in a compiled step, a tensor that changes with each call. 0, unless given. */
   readonly key?: Key;
   /** The divisions themselves, i32 [iterations, n], instead of drawing them: each row is an order of 0 … n−1. */
@@ -83,8 +84,10 @@ export function wmse(za: Tensor, zb: Tensor, given: WMSEOptions = {}): WMSELoss 
       : permutations
         ? Array.from({ length: iterations }, (_, i) => permutations.slice(i))
         : split(key ?? 0, iterations).map((from) => permutation(n, { key: from }));
-  const whiten = (z: Tensor, order: Tensor | null): Tensor =>
-    whitenings[whitening]((order ? z.take(order) : z).reshape([n / subBatch, subBatch, d]), { epsilon }).reshape([n, d]);
+  const whiten = (z: Tensor, order: Tensor | null): Tensor => {
+    if (whitening === 'none') return z;
+    return whitenings[whitening]((order ? z.take(order) : z).reshape([n / subBatch, subBatch, d]), { epsilon }).reshape([n, d]);
+  };
   return { loss: stack(orders.map((order) => distances[distance](whiten(za, order), whiten(zb, order)))).mean() };
 }
 
@@ -102,6 +105,7 @@ export const wmseMethod = () =>
     },
     training: { methodOptions: { subBatch: 128 } },
     widths: [1024, 32],
+    ablation: { of: 'whitening', options: { whitening: 'none' } },
     advice: {
       // What is compared is whitened: the embedding itself may have any scale, and its dimensions any correlation.
       watched: 'normalizedDeviation',
