@@ -138,6 +138,7 @@ export const deepClusterMethod = () =>
     training: { methodOptions: { prototypes: 64 }, batchSize: 128, learningRate: 3e-3 },
     widths: [256, 128],
     perSample: true,
+    ablation: { of: 'clustering', options: { kmeans: 'off' } },
     advice: {
       watched: 'normalizedDeviation',
       collapsed: 'make clusters anew each epoch (--kmeans on), or lower --lr',

@@ -155,6 +155,7 @@ export const swavMethod = () =>
     options: table,
     training: { methodOptions: { prototypes: 64, epsilon: 0.03, freezePrototypes: 78, localSize: 14 }, batchSize: 128, learningRate: 3e-3 },
     widths: [256, 128],
+    ablation: { of: 'Sinkhorn', options: { iterations: 0 } },
     advice: {
       watched: 'normalizedDeviation',
       collapsed: 'give each prototype its share of the batch (--iterations 3), lower --epsilon, or lower --lr',
