@@ -70,7 +70,6 @@ interface Words {
 }
 
 const functions = {
-  powerOfTwo: 'fn powerOfTwo(exponent: i32) -> f32 { return bitcast<f32>((exponent + 127) << 23u); }',
   // The tournament: the last index stays, the others move on around a circle.
   firstOf: 'fn firstOf(pair: i32, round: i32) -> i32 { return select((round + pair) % (side - 1), side - 1, pair == 0); }',
   secondOf: 'fn secondOf(pair: i32, round: i32) -> i32 { return (round + side - 1 - pair) % (side - 1); }',
@@ -86,10 +85,7 @@ if (bits >= 0x7f800000u) {
 ${words.each('(size + 1) * size', words.store('(e / size)', '(e % size)', literal(Number.NaN, 'f32')))}
 return;
 }
-// By a power of two, in two factors, neither of which is too large or small.
 let exponent = i32(bits >> 23u) - 127;
-let scale = vec2f(powerOfTwo(exponent / 2), powerOfTwo(exponent - exponent / 2));
-let unscale = vec2f(powerOfTwo(-(exponent / 2)), powerOfTwo(exponent / 2 - exponent));
 ${started(words)}
 ${words.barrier}
 for (var sweep = 0; sweep < ${MOST_SWEEPS}; sweep++) {
@@ -129,7 +125,7 @@ const started = ({ each, given, matrix, vectors }: Words): string =>
 let column = e % side;
 var value = 0.0;
 if (max(row, column) < size) { value = ${given('max(row, column)', 'min(row, column)')}; }
-${matrix('row', 'column')} = value * unscale.x * unscale.y;
+${matrix('row', 'column')} = timesPowerOf2(value, -exponent);
 ${vectors('row', 'column')} = select(0.0, 1.0, row == column);`,
   );
 
@@ -204,7 +200,7 @@ for (var k = 0; k < size; k++) {
   largest = max(largest, abs(component));
   squares += component * component;
 }
-${store('0', 'rank', 'value * scale.x * scale.y')}
+${store('0', 'rank', 'timesPowerOf2(value, exponent)')}
 // The first of the largest.
 let almost = largest * ${literal(1 - ALIKE, 'f32')};
 var signed = sqrt(squares);

@@ -87,7 +87,6 @@ export function emitPlan(plan: Plan, gpu: Gpu): Emitted {
     sharedLength += Math.ceil(length / ALIGNMENT) * ALIGNMENT;
   });
   const context: Context = {
-    plan,
     gpu,
     temporary: (dtype, shape) => {
       const buffer = buffers.push({ kind: 'scratch', bytes: bytesOf(dtype, sizeOf(shape)) }) - 1;

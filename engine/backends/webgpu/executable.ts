@@ -5,7 +5,7 @@ import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkCount, checkedPlan, checkRun } from '../storage.ts';
 import { guarded } from './device.ts';
 import { listing } from './listing.ts';
-import { Copy, type Memory, type Place, REGION, type Regions, type Staging, type StagingRing, WebGpuBuffer } from './memory.ts';
+import { Copy, type Memory, type Place, REGION, type Regions, type Staging, type StagingRing, samePlace, WebGpuBuffer } from './memory.ts';
 import type { Pipelines } from './pipelines.ts';
 import { Profile } from './profile.ts';
 import type { Gpu } from './shader.ts';
@@ -198,7 +198,7 @@ class WebGpuExecutable implements Executable {
 
   #place(number: number, place: Place): void {
     const before = this.#places[number];
-    if (before?.buffer === place.buffer && before.offset === place.offset) return;
+    if (before && samePlace(before, place)) return;
     this.#places[number] = place;
     this.#groups = null;
   }
@@ -284,9 +284,7 @@ class WebGpuExecutable implements Executable {
     const places = ready.dispatch.bindings.map((binding) =>
       'piece' in binding ? this.#pieces[binding.piece]! : this.#places[binding.buffer]!,
     );
-    const known = ready.groups.find((each) =>
-      places.every(({ buffer, offset }, k) => each.places[k]!.buffer === buffer && each.places[k]!.offset === offset),
-    );
+    const known = ready.groups.find((each) => places.every((place, k) => samePlace(each.places[k]!, place)));
     const entries = places.map((resource, binding) => ({ binding, resource }));
     const made = known ?? { places, group: this.#host.device.createBindGroup({ layout: ready.pipeline.getBindGroupLayout(0), entries }) };
     ready.groups = [made, ...ready.groups.filter((each) => each !== made)].slice(0, KEPT_GROUPS);

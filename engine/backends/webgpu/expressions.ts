@@ -3,82 +3,61 @@ import type { Program, View } from '../../compiler/plan.ts';
 import { TensegrityError } from '../../errors.ts';
 import type { ScalarName } from '../../scalar.ts';
 
-/** An op as WGSL, given its lane and the names of its operands. Floats are f32, everything else is i32; truth is 0 or 1. */
-type Expression = (lane: Lane, a: string, b: string, c: string) => string;
-
-/** One expression for floats and one for integers. */
-const perLane =
-  (float: Expression, integer: Expression): Expression =>
-  (lane, a, b, c) =>
-    (lane === 'i32' ? integer : float)(lane, a, b, c);
-
-const compare =
-  (operator: string): Expression =>
-  (_lane, a, b) =>
-    `select(0, 1, ${a} ${operator} ${b})`;
-
-export const expressions: { readonly [Op in ScalarName]: Expression } = {
-  index: () => 'i',
-  add: (_, a, b) => `${a} + ${b}`,
-  sub: (_, a, b) => `${a} - ${b}`,
-  mul: (_, a, b) => `${a} * ${b}`,
-  div: (_, a, b) => `${a} / ${b}`,
-  pow: (_, a, b) => `power(${a}, ${b})`,
-  maximum: perLane(
-    (_, a, b) => `larger(${a}, ${b})`,
-    (_, a, b) => `max(${a}, ${b})`,
-  ),
-  minimum: perLane(
-    (_, a, b) => `smaller(${a}, ${b})`,
-    (_, a, b) => `min(${a}, ${b})`,
-  ),
-  neg: (_, a) => `-${a}`,
-  abs: (_, a) => `abs(${a})`,
-  sign: perLane(
-    (_, a) => `signOf(${a})`,
-    (_, a) => `sign(${a})`,
-  ),
-  floor: (_, a) => `floor(${a})`,
-  ceil: (_, a) => `ceil(${a})`,
-  round: (_, a) => `round(${a})`,
-  trunc: (_, a) => `trunc(${a})`,
-  sqrt: (_, a) => `sqrt(${a})`,
-  exp: (_, a) => `exponential(${a})`,
-  expm1: (_, a) => `expMinusOne(${a})`,
-  log: (_, a) => `naturalLog(${a})`,
-  log1p: (_, a) => `logOnePlus(${a})`,
-  sin: (_, a) => `sine(${a}, 0)`,
-  cos: (_, a) => `sine(${a}, 1)`,
-  tanh: (_, a) => `hyperbolicTangent(${a})`,
-  sigmoid: (_, a) => `1.0 / (1.0 + exponential(-${a}))`,
-  erf: (_, a) => `errorFunction(${a})`,
-  erfInverse: (_, a) => `inverseErrorFunction(${a})`,
-  relu: perLane(
-    (_, a) => `select(${a}, 0.0, ${a} < 0.0)`,
-    (_, a) => `max(${a}, 0)`,
-  ),
-  equal: compare('=='),
-  // Not `!=`, which is false of NaN on some GPUs; and a compiler may take it that a float equals itself.
-  notEqual: perLane(
-    (_, a, b) => (a === b ? `select(0, 1, isNan(${a}))` : `select(1, 0, ${a} == ${b})`),
-    (_, a, b) => `select(1, 0, ${a} == ${b})`,
-  ),
-  less: compare('<'),
-  lessEqual: compare('<='),
-  where: (_, a, b, c) => `select(${c}, ${b}, ${a} != 0)`,
-  bitwiseAnd: (_, a, b) => `${a} & ${b}`,
-  bitwiseOr: (_, a, b) => `${a} | ${b}`,
-  bitwiseXor: (_, a, b) => `${a} ^ ${b}`,
-  shiftLeft: (_, a, b) => `${a} << (u32(${b}) & 31u)`,
-  shiftRight: (_, a, b) => `i32(u32(${a}) >> (u32(${b}) & 31u))`,
-  threefry: (_, a, b, c) => `threefryBits(${a}, ${b}, ${c})`,
-  toFloat: (_, a) => `f32(${a})`,
-  toInt: (_, a) => `toInteger(${a})`,
-  remainder: perLane(
-    (_, a, b) => `remainderOf(${a}, ${b})`,
-    (_, a, b) => `integerRemainder(${a}, ${b})`,
-  ),
+/** Each op as WGSL, of operands `a`, `b` and `c`; or as one text for floats and one for integers. Floats are f32, everything else is i32; truth is 0 or 1. */
+const texts: { readonly [Op in ScalarName]: string | readonly [float: string, integer: string] } = {
+  index: 'i',
+  add: 'a + b',
+  sub: 'a - b',
+  mul: 'a * b',
+  div: 'a / b',
+  pow: 'power(a, b)',
+  maximum: ['larger(a, b)', 'max(a, b)'],
+  minimum: ['smaller(a, b)', 'min(a, b)'],
+  neg: '-a',
+  abs: 'abs(a)',
+  sign: ['signOf(a)', 'sign(a)'],
+  floor: 'floor(a)',
+  ceil: 'ceil(a)',
+  round: 'round(a)',
+  trunc: 'trunc(a)',
+  sqrt: 'sqrt(a)',
+  exp: 'exponential(a)',
+  expm1: 'expMinusOne(a)',
+  log: 'naturalLog(a)',
+  log1p: 'logOnePlus(a)',
+  sin: 'sine(a, 0)',
+  cos: 'sine(a, 1)',
+  tanh: 'hyperbolicTangent(a)',
+  sigmoid: '1.0 / (1.0 + exponential(-a))',
+  erf: 'errorFunction(a)',
+  erfInverse: 'inverseErrorFunction(a)',
+  relu: ['select(a, 0.0, a < 0.0)', 'max(a, 0)'],
+  equal: 'select(0, 1, a == b)',
+  // Not `!=`, which is false of NaN on some GPUs.
+  notEqual: 'select(1, 0, a == b)',
+  less: 'select(0, 1, a < b)',
+  lessEqual: 'select(0, 1, a <= b)',
+  where: 'select(c, b, a != 0)',
+  bitwiseAnd: 'a & b',
+  bitwiseOr: 'a | b',
+  bitwiseXor: 'a ^ b',
+  shiftLeft: 'a << (u32(b) & 31u)',
+  shiftRight: 'i32(u32(a) >> (u32(b) & 31u))',
+  threefry: 'threefryBits(a, b, c)',
+  toFloat: 'f32(a)',
+  toInt: 'toInteger(a)',
+  remainder: ['remainderOf(a, b)', 'integerRemainder(a, b)'],
 };
+
+/** An op of operands in a lane, as WGSL. */
+export function expression(op: ScalarName, lane: Lane, operands: readonly string[]): string {
+  const isFloat = lane !== 'i32';
+  const text = texts[op];
+  const ofLane = typeof text === 'string' ? text : text[isFloat ? 0 : 1];
+  // A compiler may take it that a float equals itself.
+  const chosen = op === 'notEqual' && isFloat && operands[0] === operands[1] ? 'select(0, 1, isNan(a))' : ofLane;
+  return chosen.replace(/\b[abc]\b/g, (name) => operands['abc'.indexOf(name)]!);
+}
 
 /** A lane's type in WGSL. @throws TensegrityError `dtype` for f64, which WGSL has not. */
 export function wgslType(lane: Lane): 'f32' | 'i32' {
@@ -103,8 +82,12 @@ export function programStatements(program: Program, inputs: readonly View[]): { 
   const first = program.inputs + program.constants.length;
   const constants = program.constants.map(({ value, lane }, k) => `let v${program.inputs + k} = ${literal(value, lane)};`);
   const instructions = program.instructions.map(({ op, lane, operands }, k) => {
-    const [a = '', b = '', c = ''] = operands.map((operand) => `v${operand}`);
-    return `let v${first + k}: ${wgslType(lanes[first + k]!)} = ${expressions[op](lane, a, b, c)};`;
+    const value = expression(
+      op,
+      lane,
+      operands.map((operand) => `v${operand}`),
+    );
+    return `let v${first + k}: ${wgslType(lanes[first + k]!)} = ${value};`;
   });
   return { statements: [...constants, ...instructions].join('\n'), lanes };
 }

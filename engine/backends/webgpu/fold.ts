@@ -6,7 +6,7 @@ import type { Lane } from '../../compiler/lanes.ts';
 import { contiguous } from '../../compiler/layout.ts';
 import type { Reduction, ScanKernel, View } from '../../compiler/plan.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
-import { expressions, literal, wgslType } from './expressions.ts';
+import { expression, literal, wgslType } from './expressions.ts';
 import { type Context, range, type Shader, THREADS, workgroupMemory } from './shader.ts';
 
 /** States of a type, of which any two that lie side by side have a union. */
@@ -34,7 +34,7 @@ const plain =
     type: wgslType(lane),
     neutral: literal(lane === 'i32' ? Math.min(Math.max(neutral, -(2 ** 31)), 2 ** 31 - 1) : neutral, lane),
     lift: same,
-    merge: (a, b) => expressions[op](lane, a, b, ''),
+    merge: (a, b) => expression(op, lane, [a, b]),
     results: (state) => [state],
     fields: [{ path: '', lane: wgslType(lane) }],
     compose: same,
@@ -88,18 +88,12 @@ const scaled: Fold = {
   return Scaled(bitcast<f32>(sign | 0x3f000000u | ((bits << shift) & 0x007fffffu)), clamp(own + exponent, -0x1000000, 0x1000000));
 }`,
     product: 'fn product(a: Scaled, b: Scaled) -> Scaled { return scaledBy(a.significand * b.significand, a.exponent + b.exponent); }',
-    // 2ᵉ in two factors, as neither overflows before the product does.
-    unscaled: `fn unscaled(total: Scaled) -> f32 {
-  let exponent = clamp(total.exponent, -252, 252);
-  let half = exponent >> 1u;
-  return (total.significand * bitcast<f32>((half + 127) << 23u)) * bitcast<f32>((exponent - half + 127) << 23u);
-}`,
   },
   type: 'Scaled',
   neutral: 'Scaled(1.0, 0)',
   lift: ([value = '']) => `scaledBy(${value}, 0)`,
   merge: (a, b) => `product(${a}, ${b})`,
-  results: (state) => [`unscaled(${state})`],
+  results: (state) => [`timesPowerOf2(${state}.significand, clamp(${state}.exponent, -252, 252))`],
   fields: [
     { path: '.significand', lane: 'f32' },
     { path: '.exponent', lane: 'i32' },

@@ -47,14 +47,19 @@ const functions = {
   return select(rest, rest + b, rest != 0 && (rest ^ b) < 0);
 }`,
 
-  // eᵃ = 2ⁿ·eʳ with |r| ≤ ½·ln 2, by the polynomial of Cephes' expf; 2ⁿ in two factors, as neither overflows before the product does.
+  // In two factors, neither of which overflows before the product does.
+  timesPowerOf2: `fn timesPowerOf2(a: f32, exponent: i32) -> f32 {
+  let half = exponent >> 1u;
+  return (a * bitcast<f32>((half + 127) << 23u)) * bitcast<f32>((exponent - half + 127) << 23u);
+}`,
+
+  // eᵃ = 2ⁿ·eʳ with |r| ≤ ½·ln 2, by the polynomial of Cephes' expf.
   exponential: `fn exponential(a: f32) -> f32 {
   if (isNan(a)) { return a; }
   let n = round(clamp(a, -150.0, 150.0) * 1.4426950408889634);
   let r = (clamp(a, -150.0, 150.0) - n * 0.693359375) + n * 2.12194440e-4;
   let p = 5.0000001201e-1 + r * (1.6666665459e-1 + r * (4.1665795894e-2 + r * (8.3334519073e-3 + r * (1.3981999507e-3 + r * 1.9875691500e-4))));
-  let half = i32(n) >> 1u;
-  return ((1.0 + (r + r * r * p)) * bitcast<f32>((half + 127) << 23u)) * bitcast<f32>((i32(n) - half + 127) << 23u);
+  return timesPowerOf2(1.0 + (r + r * r * p), i32(n));
 }`,
 
   // Taylor's series near 0, where eᵃ − 1 would cancel.

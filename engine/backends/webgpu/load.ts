@@ -5,7 +5,18 @@ import { type Tile, threadsOf } from './tile.ts';
 
 export const components = ['x', 'y', 'z', 'w'];
 
-/** How the threads of a workgroup load a tile of a factor: each some vectors of four lines, a quarter of the tile apart, at one inner position. */
+/**
+ * How the threads of a workgroup load a tile of a factor: as vectors of four lines, a quarter of the tile apart, at one inner position. They are numbered along
+ * the axis in which neighbours in memory are neighbours, and dealt out to the threads in turn, so that neighbouring threads load neighbours.
+ *
+ *     if the inner axis is dense             else
+ *     ┌────┬────┬────┬───                    ┌────┬────┬────┬───
+ *     │ 0  │ 1  │ 2  │ …  x                  │ 0  │ q  │ 2q │ …  x
+ *     │ d  │ d+1│    │    of each of these   │ 1  │ q+1│    │
+ *     │ 2d │    │    │                       │ 2  │    │    │
+ *     ├────┼────┼────┼───                    ├────┼────┼────┼───
+ *     │ their y, and so on                   │
+ */
 export interface Load {
   readonly name: string;
   /** Lines of the tile. */
@@ -17,8 +28,15 @@ export interface Load {
   readonly declare: string;
   /** Statements that load them, from an inner position on. */
   readonly load: (from: string) => string;
-  /** Where in the tile each vector belongs: its inner position, and the first of its lines. */
-  readonly slots: readonly { readonly inner: string; readonly line: string; readonly vector: string }[];
+  /** The vectors of a thread, and where in the tile they belong. */
+  readonly slots: readonly Slot[];
+}
+
+/** A vector by its name, the inner position in the tile and the first line. */
+interface Slot {
+  readonly vector: string;
+  readonly inner: string;
+  readonly line: string;
 }
 
 /** Of the left factor, and of the right one. */
@@ -38,49 +56,50 @@ function loadOf(name: 'left' | 'right', product: Product, tile: Tile, views: Vie
   const { innerDense, lineStep } = factor;
   const threads = threadsOf(tile);
   const quarter = size / 4;
-  const numbers = range((quarter * depth) / threads);
-  // Neighbouring threads load neighbours in memory. Which coordinate is then the same for all vectors of a thread?
-  const [sameInner, sameLine] = [innerDense && threads % depth === 0, !innerDense && threads % quarter === 0];
-  const slot = (s: number) => (s === 0 ? 'thread' : `(thread + ${s * threads})`);
-  const innerOf = (s: number) => (innerDense ? `${slot(sameInner ? 0 : s)} % ${depth}` : `${slot(s)} / ${quarter}`);
-  const lineOf = (s: number) => (innerDense ? `${slot(s)} / ${depth}` : `${slot(sameLine ? 0 : s)} % ${quarter}`);
-  const lineNumber = (s: number) => (sameLine ? 0 : s);
-  const innerName = (s: number) => `${name}Inner${sameInner ? 0 : s}`;
-  const [linesFit, innerFits] = [extent % size === 0, inner % depth === 0];
-  const type = `vec4<${half ? 'f16' : 'f32'}>`;
+  const slots = range((quarter * depth) / threads).map((s): Slot => {
+    const number = s === 0 ? 'thread' : `(thread + ${s * threads})`;
+    const extentAlong = innerDense ? depth : quarter;
+    const along = `${threads % extentAlong === 0 ? 'thread' : number} % ${extentAlong}`;
+    const across = `${number} / ${extentAlong}`;
+    return { vector: `${name}Vector${s}`, ...(innerDense ? { inner: along, line: across } : { inner: across, line: along }) };
+  });
+  /** The first vector that has this one's inner position, or line: what these are called by. */
+  const numberOf = (slot: Slot, coordinate: 'inner' | 'line'): number => slots.findIndex((each) => each[coordinate] === slot[coordinate]);
+  const distinct = (coordinate: 'inner' | 'line'): Slot[] => slots.filter((slot, s) => numberOf(slot, coordinate) === s);
+  const innerOf = (slot: Slot): string => `${name}Inner${numberOf(slot, 'inner')}`;
+  const lineOf = (slot: Slot): string => `${name}Line${numberOf(slot, 'line')}`;
+  // Lines that are evenly spaced need no more than the place of the first: places in registers leave less room for sums.
+  const placeOfLine = (slot: Slot, i: number): string => `${name}${numberOf(slot, 'line')}_${lineStep === undefined ? i : 0}`;
+  const vectorOf = (slot: Slot): string => {
+    const elements = components.map((_, i) => {
+      const inside = [
+        ...(extent % size === 0 ? [] : [`${lineOf(slot)} + ${i * quarter} < ${extent}`]),
+        ...(inner % depth === 0 ? [] : [`${innerOf(slot)} < stop`]),
+      ];
+      const value = element(factor, placeOfLine(slot, i), innerOf(slot), inside, views, i * quarter * (lineStep ?? 0));
+      return half ? `f16(${value})` : value;
+    });
+    return `vec4<${half ? 'f16' : 'f32'}>(\n${elements.join(',\n')})`;
+  };
   return {
     name,
     size,
     innerDense,
-    lines: numbers
-      .filter((s) => s === 0 || !sameLine)
-      .flatMap((s) => [
-        `let ${name}Line${s} = ${first} + ${lineOf(s)};`,
-        // Lines that are evenly spaced need no more than the place of the first: places in registers leave less room for sums.
-        ...components
-          .slice(0, lineStep === undefined ? 4 : 1)
-          .map((_, i) => factor.line(`(${name}Line${s} + ${i * quarter})`, `${name}${s}_${i}`)),
+    lines: distinct('line')
+      .flatMap((slot) => [
+        `let ${lineOf(slot)} = ${first} + ${slot.line};`,
+        ...range(lineStep === undefined ? 4 : 1).map((i) => factor.line(`(${lineOf(slot)} + ${i * quarter})`, placeOfLine(slot, i))),
       ])
       .join('\n'),
-    declare: numbers.map((s) => `var ${name}Vector${s} = ${type}();`).join('\n'),
+    declare: slots.map(({ vector }) => `var ${vector} = vec4<${half ? 'f16' : 'f32'}>();`).join('\n'),
     load: (from) =>
       [
-        ...numbers
-          .filter((s) => s === 0 || !sameInner)
-          .flatMap((s) => [`let ${innerName(s)} = ${from} + ${innerOf(s)};`, factor.inner(innerName(s), innerName(s))]),
-        ...numbers.map((s) => {
-          const elements = components.map((_, i) => {
-            const inside = [
-              ...(linesFit ? [] : [`${name}Line${lineNumber(s)} + ${i * quarter} < ${extent}`]),
-              ...(innerFits ? [] : [`${innerName(s)} < stop`]),
-            ];
-            const [line, beyond] = lineStep === undefined ? [i, 0] : [0, i * quarter * lineStep];
-            const value = element(factor, `${name}${lineNumber(s)}_${line}`, innerName(s), inside, views, beyond);
-            return half ? `f16(${value})` : value;
-          });
-          return `${name}Vector${s} = ${type}(\n${elements.join(',\n')});`;
-        }),
+        ...distinct('inner').flatMap((slot) => [
+          `let ${innerOf(slot)} = ${from} + ${slot.inner};`,
+          factor.inner(innerOf(slot), innerOf(slot)),
+        ]),
+        ...slots.map((slot) => `${slot.vector} = ${vectorOf(slot)};`),
       ].join('\n'),
-    slots: numbers.map((s) => ({ inner: innerOf(s), line: lineOf(s), vector: `${name}Vector${s}` })),
+    slots,
   };
 }

@@ -1,6 +1,6 @@
 import { components, type Load, loadsOf } from './load.ts';
 import type { Loop, Product } from './product.ts';
-import { type Gpu, range, type Views } from './shader.ts';
+import { type Gpu, range, type Views, workgroupMemory } from './shader.ts';
 import { PADDING, SUBGROUP, type Tile, threadsOf } from './tile.ts';
 
 /** A factor's tile in workgroup memory: rows of 16-bit numbers, along lines or along the inner axis as the factor lies, so that storing needs no turns. */
@@ -58,11 +58,8 @@ workgroupBarrier();`,
     ),
   );
   return {
-    declarations: {
-      left: `var<workgroup> left: array<f16, ${left.length}>;`,
-      right: `var<workgroup> right: array<f16, ${right.length}>;`,
-      sums: `var<workgroup> sums: array<f32, ${subgroups * area}>;`,
-    },
+    declarations: workgroupMemory({ left: ['f16', left.length], right: ['f16', right.length], sums: ['f32', subgroups * area] })
+      .declarations,
     before: `let partRow = subgroup / ${subgroups / 2}u * ${partRows}u;
 let partColumn = subgroup % ${subgroups / 2}u * ${partColumns}u;
 ${loads.map(({ lines, declare }) => `${lines}\n${declare}`).join('\n')}

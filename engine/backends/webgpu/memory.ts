@@ -7,7 +7,7 @@ const usages = {
   staging: 1 | 8, // mapped for reading, copied to
   queries: 4 | 512, // copied from, resolved to
 } as const;
-export const MAP_READ = 1;
+const MAP_READ = 1;
 
 /** Part of a buffer. */
 export interface Place {
@@ -16,9 +16,21 @@ export interface Place {
   readonly size: number;
 }
 
+export function samePlace(a: Place, b: Place): boolean {
+  return a.buffer === b.buffer && a.offset === b.offset;
+}
+
 /** A binding must not be empty, and copies move whole words. */
 export function wordsFor(bytes: number): number {
   return Math.max(4, Math.ceil(bytes / 4) * 4);
+}
+
+/** Of a buffer for reading, once the GPU has written it. */
+export async function contentsOf(buffer: GPUBuffer): Promise<ArrayBuffer> {
+  await buffer.mapAsync(MAP_READ);
+  const contents = buffer.getMappedRange().slice(0);
+  buffer.unmap();
+  return contents;
 }
 
 /** Makes buffers, and counts their bytes. */
@@ -122,10 +134,7 @@ export class Staging {
   async #map(): Promise<ArrayBuffer> {
     this.#mapping = true;
     try {
-      await this.place.buffer.mapAsync(MAP_READ);
-      const contents = this.place.buffer.getMappedRange().slice(0);
-      this.place.buffer.unmap();
-      return contents;
+      return await contentsOf(this.place.buffer);
     } finally {
       this.#mapping = false;
     }

@@ -1,5 +1,5 @@
 import { check } from '../../errors.ts';
-import { MAP_READ, type Memory, type Place } from './memory.ts';
+import { contentsOf, type Memory, type Place } from './memory.ts';
 import type { Translation } from './translate.ts';
 
 /** Milliseconds in a nanosecond, the unit of WebGPU's timestamps. */
@@ -69,9 +69,7 @@ export class Profile {
     const measured = this.#runs.splice(0);
     const runs = await Promise.all(
       measured.map(async ({ buffer }) => {
-        await buffer.mapAsync(MAP_READ);
-        const stamps = new BigInt64Array(buffer.getMappedRange().slice(0));
-        buffer.unmap();
+        const stamps = new BigInt64Array(await contentsOf(buffer));
         return dispatches.map((_, k) => Number(stamps[2 * k + 1]! - stamps[2 * k]!) * MILLISECONDS);
       }),
     );

@@ -1,4 +1,4 @@
-import type { KernelKind, KernelOf, Plan, View } from '../../compiler/plan.ts';
+import type { KernelKind, KernelOf, View } from '../../compiler/plan.ts';
 import type { DType } from '../../dtype.ts';
 import { check } from '../../errors.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
@@ -58,7 +58,6 @@ export interface Gpu {
 
 /** What emitters write their shaders for. */
 export interface Context {
-  readonly plan: Plan;
   readonly gpu: Gpu;
   /** A new buffer for what one stage of a kernel leaves to the next, as a view of all of it: with any values in it. */
   temporary(dtype: DType, shape: Shape): View;

@@ -1,7 +1,7 @@
 import { element, type Factor } from './factor.ts';
 import { components, loadsOf } from './load.ts';
 import type { Loop, Product } from './product.ts';
-import { range, type Views } from './shader.ts';
+import { range, type Views, workgroupMemory } from './shader.ts';
 import { type Tile, vectorPitch } from './tile.ts';
 
 /** The sums of a thread: a vector of four columns for each of its rows. */
@@ -9,8 +9,9 @@ function sumsOf({ threadRows, threadColumns }: Tile): { readonly r: number; read
   return range(threadRows).flatMap((r) => range(threadColumns / 4).map((c) => ({ r, c, name: `sum${r}_${c}` })));
 }
 
-function additions(tile: Tile, left: (v: number) => string, right: (v: number) => string): string[] {
-  return sumsOf(tile).map(({ r, c, name }) => `${name} += ${left(r >> 2)}.${components[r & 3]} * ${right(c)};`);
+/** Of the products of vectors of both factors, by what their names begin with. */
+function additions(tile: Tile, left: string, right: string): string[] {
+  return sumsOf(tile).map(({ r, c, name }) => `${name} += ${left}${r >> 2}.${components[r & 3]} * ${right}${c};`);
 }
 
 /** A loop over the thread's part of the tile, where `line` gives the place in the tile of a row or column by its number and the team's size. */
@@ -51,21 +52,19 @@ export function workgroupLoop(product: Product, tile: Tile, views: Views): Loop 
   const multiply = range(tile.depth).flatMap((k) => [
     ...vectors(tile.threadRows / 4, 'left', tile.rows, 'y', teamRows, k),
     ...vectors(tile.threadColumns / 4, 'right', tile.columns, 'x', teamColumns, k),
-    ...additions(
-      tile,
-      (v) => `left${k}_${v}`,
-      (v) => `right${k}_${v}`,
-    ),
+    ...additions(tile, `left${k}_`, `right${k}_`),
   ]);
   // What lies behind the end is loaded again rather than from outside of the factors.
   const last = product.inner % tile.depth === 0 ? `min(start + ${tile.depth}, stop - ${tile.depth})` : `start + ${tile.depth}`;
-  const memory = (name: string, lines: number) => `var<workgroup> ${name}: array<vec4<f32>, ${vectorPitch(lines) * tile.depth}>;`;
   const fetch = loads.map(({ load }) => load('next')).join('\n');
   const keep = loads.flatMap(({ name, size, slots }) =>
     slots.map(({ inner, line, vector }) => `${name}[(${inner}) * ${vectorPitch(size)} + ${line}] = ${vector};`),
   );
   return {
-    declarations: { left: memory('left', tile.rows), right: memory('right', tile.columns) },
+    declarations: workgroupMemory({
+      left: ['vec4<f32>', vectorPitch(tile.rows) * tile.depth],
+      right: ['vec4<f32>', vectorPitch(tile.columns) * tile.depth],
+    }).declarations,
     before: `${start(tile)}
 ${loads.map(({ lines }) => lines).join('\n')}
 var next = begin;
@@ -105,11 +104,7 @@ export function directLoop({ left, right, rows, columns }: Product, tile: Tile, 
       right.inner('start', 'rightInner'),
       ...vectors(left, 'left', tile.threadRows, rows, tile.rows),
       ...vectors(right, 'right', tile.threadColumns, columns, tile.columns),
-      ...additions(
-        tile,
-        (v) => `leftVector${v}`,
-        (v) => `rightVector${v}`,
-      ),
+      ...additions(tile, 'leftVector', 'rightVector'),
     ].join('\n'),
     after: finishes(tile, (number, team) => `${number} * ${team}`),
   };
