@@ -1,14 +1,8 @@
 import { type DType, isFloat } from '../dtype.ts';
 import type { Node } from '../graph.ts';
 import { type ScalarName, scalarRow } from '../scalar.ts';
+import { type Lane, laneOf } from './lanes.ts';
 import type { Constant, Instruction, Program } from './plan.ts';
-
-export type Lane = Constant['lane'];
-
-/** The type that values of an element type are computed in. */
-export function laneOf(dtype: DType): Lane {
-  return dtype === 'u8' ? 'i32' : dtype;
-}
 
 /** A scalar op of a node, or null where the node's value is that of its operand. */
 export function scalarOf(node: Node): { readonly op: ScalarName; readonly lane: Lane } | null {

@@ -55,7 +55,7 @@ function storeStatements(runs: Runs, views: Views, i: string, key: string, posit
 
 /**
  * A function that says where element `i` of a row, which has this key, comes when runs of `run` are merged: its place in its own run, and how many elements
- * of the others come before it. Keys of the row are from `start` on.
+ * of the others come before it; of equals, those of earlier runs. Keys of the row are from `start` on.
  */
 const mergedPlace = (
   keyAt: (place: string) => string,
@@ -68,7 +68,6 @@ const mergedPlace = (
     let begin = min(other * run, length);
     var low = begin;
     var high = min(begin + run, length);
-    // Of equals, those of earlier runs come first.
     ${bisect(`let there = ${keyAt('start + middle')};`, 'there < key || (there == key && other < own)')}
     place += low - begin;
   }

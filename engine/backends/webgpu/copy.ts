@@ -1,3 +1,4 @@
+import { laneOf } from '../../compiler/lanes.ts';
 import { type MovingKernel, movesOf } from '../../compiler/moves.ts';
 import type { MapKernel, PadKernel, Program, View } from '../../compiler/plan.ts';
 import { map } from './map.ts';
@@ -22,7 +23,7 @@ function filled(output: View, value: number): MapKernel {
   const { shape, dtype } = output;
   const program: Program = {
     inputs: 0,
-    constants: [{ value, lane: dtype === 'u8' ? 'i32' : dtype }],
+    constants: [{ value, lane: laneOf(dtype) }],
     instructions: [],
     registers: 0,
     results: [0],

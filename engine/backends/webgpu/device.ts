@@ -7,6 +7,9 @@ interface Dawn {
   create(options: readonly string[]): GPU;
 }
 
+/** The error of a GPU that cannot be used. */
+export const unusable = (message: string, cause?: unknown): TensegrityError => new TensegrityError('backend', message, {}, cause);
+
 /** What an option needs of the GPU. */
 const needs = {
   f16: 'shader-f16',
@@ -40,12 +43,7 @@ export async function findGpu(options: DeviceOptions): Promise<GPU> {
     const dawn: Dawn = await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
     return dawn.create(switches(options));
   } catch (cause) {
-    throw new TensegrityError(
-      'backend',
-      'WebGPU is not here: this runtime has no navigator.gpu; in Node, `npm install webgpu`, or use the wasm backend',
-      {},
-      cause,
-    );
+    throw unusable('WebGPU is not here: this runtime has no navigator.gpu; in Node, `npm install webgpu`, or use the wasm backend', cause);
   }
 }
 
@@ -66,19 +64,12 @@ export interface OpenDevice {
 export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevice> {
   const gpu = await findGpu(options);
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch((cause: unknown) => {
-    throw new TensegrityError(
-      'backend',
-      `WebGPU is here, but asking it for a GPU failed: ${String(cause)}; use the wasm backend`,
-      {},
-      cause,
-    );
+    throw unusable(`WebGPU is here, but asking it for a GPU failed: ${String(cause)}; use the wasm backend`, cause);
   });
-  if (!adapter) {
-    throw new TensegrityError(
-      'backend',
+  if (!adapter)
+    throw unusable(
       'WebGPU is here, but found no GPU it can drive (no adapter); check the graphics driver (`tensegrity doctor` says more), or use the wasm backend',
     );
-  }
   const asked = (Object.keys(needs) as (keyof typeof needs)[]).filter((option) => options[option]);
   const { vendor, architecture, description } = adapter.info;
   for (const option of asked) {
@@ -101,7 +92,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevic
     return { device, gpu, info: adapter.info, unit };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new TensegrityError('backend', `the GPU (${description || vendor}) gave no device: ${why}; use the wasm backend`, {}, cause);
+    throw unusable(`the GPU (${description || vendor}) gave no device: ${why}; use the wasm backend`, cause);
   }
 }
 
@@ -167,7 +158,7 @@ export async function guarded<T>(host: Guarded, what: string, work: () => Promis
       `${what} took more memory than the GPU has (${outOfMemory.message}); use smaller batches, and let go of what is not needed`,
       { exhausted },
     );
-  if (invalid) throw new TensegrityError('backend', `${what} failed on the GPU: ${invalid.message}`);
+  if (invalid) throw unusable(`${what} failed on the GPU: ${invalid.message}`);
   if (settled.status === 'rejected') throw await host.failure(what, settled.reason);
   return settled.value;
 }

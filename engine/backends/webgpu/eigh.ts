@@ -28,10 +28,8 @@ export const eigh: Emitter<'eigh'> = ({ inputs: [from], outputs: [to] }, context
   const shared = {
     sines: ['f32', pairs],
     cosines: ['f32', pairs],
-    rotations: ['atomic<i32>'],
-    rotatedOnce: ['i32'],
-    largestBits: ['atomic<u32>'],
-    magnitude: ['u32'],
+    largest: ['atomic<u32>'],
+    agreed: ['u32'],
   } as const;
   // While they are rotated, the matrix and its vectors are in workgroup memory, as far as it reaches, or in buffers of their own.
   const squares = ['matrix', 'vectors'] as const;
@@ -43,33 +41,47 @@ export const eigh: Emitter<'eigh'> = ({ inputs: [from], outputs: [to] }, context
     (name: (typeof squares)[number]): Element =>
     (row, column) =>
       far.has(name) ? views.load(far.get(name)!, ['group', row, column]) : `${name}[${row} * side + ${column}]`;
-  const body = jacobi({
-    each: (count, statements) => inTurns(count, threads, statements),
-    barrier: far.size > 0 ? 'storageBarrier();\nworkgroupBarrier();' : 'workgroupBarrier();',
-    given: (row, column) => views.load(from!, ['group', row, column]),
-    matrix: elementOf('matrix'),
-    vectors: elementOf('vectors'),
-    store: (row, column, value) => views.store(to!, ['group', row, column], value),
-  });
+  const [matrix, vectors] = [elementOf('matrix'), elementOf('vectors')];
+  const given: Element = (row, column) => views.load(from!, ['group', row, column]);
+  const store: Store = (row, column, value) => views.store(to!, ['group', row, column], value);
+  const each: Each = (count, statements) => inTurns(count, threads, statements);
+  const barrier = far.size > 0 ? 'storageBarrier();\nworkgroupBarrier();' : 'workgroupBarrier();';
   const declarations = { ...constants({ size, side, pairs }), ...memory.declarations, ...functions };
+  // Of what is not finite, the bits are beyond those of all numbers.
+  const body = `${measure(each, given)}
+let bits = agreement(thread);
+if (bits >= 0x7f800000u) {
+${each('(size + 1) * size', store('(e / size)', '(e % size)', literal(Number.NaN, 'f32')))}
+return;
+}
+let exponent = i32(bits >> 23u) - 127;
+${start(each, given, matrix, vectors)}
+${barrier}
+for (var sweep = 0; sweep < ${MOST_SWEEPS}; sweep++) {
+for (var round = 0; round < side - 1; round++) {
+${chooseRotations(each, matrix)}
+workgroupBarrier();
+${rotateMatrix(each, matrix)}
+${rotateVectors(each, vectors)}
+${barrier}
+}
+if (agreement(thread) == 0u) { break; }
+}
+${finish(each, matrix, vectors, store)}`;
   return [views.shader({ ...memory, name: 'eigh', threads, groups: batch, declarations, body })];
 };
 
+/** Statements about each `e` below a count: the threads take turns. */
+type Each = (count: string, statements: string) => string;
 type Element = (row: string, column: string) => string;
-
-/** What the steps are written in. */
-interface Words {
-  /** About each `e` below a count: the threads take turns. */
-  readonly each: (count: string, statements: string) => string;
-  /** Where the matrix or its vectors have been rotated. */
-  readonly barrier: string;
-  readonly given: Element;
-  readonly matrix: Element;
-  readonly vectors: Element;
-  readonly store: (row: string, column: string, value: string) => string;
-}
+type Store = (row: string, column: string, value: string) => string;
 
 const functions = {
+  // The largest number that a thread has given since the last time.
+  agreement: `fn agreement(thread: i32) -> u32 {
+  if (thread == 0) { agreed = atomicExchange(&largest, 0u); }
+  return workgroupUniformLoad(&agreed);
+}`,
   // The tournament: the last index stays, the others move on around a circle.
   firstOf: 'fn firstOf(pair: i32, round: i32) -> i32 { return select((round + pair) % (side - 1), side - 1, pair == 0); }',
   secondOf: 'fn secondOf(pair: i32, round: i32) -> i32 { return (round + side - 1 - pair) % (side - 1); }',
@@ -78,47 +90,17 @@ const functions = {
 }`,
 };
 
-const jacobi = (words: Words): string => `${measured(words)}
-// Of what is not finite, the bits are beyond those of all numbers.
-let bits = workgroupUniformLoad(&magnitude);
-if (bits >= 0x7f800000u) {
-${words.each('(size + 1) * size', words.store('(e / size)', '(e % size)', literal(Number.NaN, 'f32')))}
-return;
-}
-let exponent = i32(bits >> 23u) - 127;
-${started(words)}
-${words.barrier}
-for (var sweep = 0; sweep < ${MOST_SWEEPS}; sweep++) {
-for (var round = 0; round < side - 1; round++) {
-${rotationsChosen(words)}
-workgroupBarrier();
-${matrixRotated(words)}
-${vectorsRotated(words)}
-${words.barrier}
-}
-if (thread == 0) {
-rotatedOnce = atomicLoad(&rotations);
-atomicStore(&rotations, 0);
-}
-if (workgroupUniformLoad(&rotatedOnce) == 0) { break; }
-}
-${finished(words)}`;
-
-const measured = ({ each, given }: Words): string => `if (thread == 0) {
-atomicStore(&largestBits, 0u);
-atomicStore(&rotations, 0);
-}
+const measure = (each: Each, given: Element): string => `if (thread == 0) { atomicStore(&largest, 0u); }
 workgroupBarrier();
 ${each(
   'size * size',
   `let row = e / size;
 let column = e % size;
-if (column <= row) { atomicMax(&largestBits, bitcast<u32>(${given('row', 'column')}) & 0x7fffffffu); }`,
+if (column <= row) { atomicMax(&largest, bitcast<u32>(${given('row', 'column')}) & 0x7fffffffu); }`,
 )}
-workgroupBarrier();
-if (thread == 0) { magnitude = atomicLoad(&largestBits); }`;
+workgroupBarrier();`;
 
-const started = ({ each, given, matrix, vectors }: Words): string =>
+const start = (each: Each, given: Element, matrix: Element, vectors: Element): string =>
   each(
     'side * side',
     `let row = e / side;
@@ -129,8 +111,11 @@ ${matrix('row', 'column')} = timesPowerOf2(value, -exponent);
 ${vectors('row', 'column')} = select(0.0, 1.0, row == column);`,
   );
 
-/** Diagonal elements get what the rotation adds to them, so that errors of the sines and cosines do not add up there. */
-const rotationsChosen = ({ each, matrix }: Words): string =>
+/**
+ * The tangent is the smaller root of t² + 2τt − 1 = 0. Diagonal elements get what the rotation adds to them, so that errors of the sines and cosines do not
+ * add up there.
+ */
+const chooseRotations = (each: Each, matrix: Element): string =>
   each(
     'pairs',
     `let p = firstOf(e, round);
@@ -139,9 +124,8 @@ let off = ${matrix('p', 'q')};
 sines[e] = 0.0;
 cosines[e] = 1.0;
 if (abs(off) > ${literal(NEGLIGIBLE, 'f32')}) {
-  atomicStore(&rotations, 1);
+  atomicStore(&largest, 1u);
   let tau = (${matrix('q', 'q')} - ${matrix('p', 'p')}) / (2.0 * off);
-  // The smaller root of t² + 2τt − 1 = 0 is the rotation's tangent.
   let tangent = select(1.0, -1.0, tau < 0.0) / (abs(tau) + sqrt(1.0 + tau * tau));
   cosines[e] = 1.0 / sqrt(1.0 + tangent * tangent);
   sines[e] = tangent * cosines[e];
@@ -152,7 +136,7 @@ if (abs(off) > ${literal(NEGLIGIBLE, 'f32')}) {
 }`,
   );
 
-const matrixRotated = ({ each, matrix }: Words): string =>
+const rotateMatrix = (each: Each, matrix: Element): string =>
   each(
     'pairs * pairs',
     `let i = e / pairs;
@@ -172,7 +156,7 @@ ${matrix('p', 's')} = right.x;
 ${matrix('q', 's')} = right.y;`,
   );
 
-const vectorsRotated = ({ each, vectors }: Words): string =>
+const rotateVectors = (each: Each, vectors: Element): string =>
   each(
     'pairs * size',
     `let i = e / size;
@@ -185,24 +169,23 @@ ${vectors('p', 'k')} = two.x;
 ${vectors('q', 'k')} = two.y;`,
   );
 
-/** Vectors are made of unit length here, so that errors of the sines and cosines do not add up. */
-const finished = ({ each, matrix, vectors, store }: Words): string =>
+/** Vectors are made of unit length here, so that errors of the sines and cosines do not add up, and signed by the first of their largest components. */
+const finish = (each: Each, matrix: Element, vectors: Element, store: Store): string =>
   each(
     'size',
     `let value = ${matrix('e', 'e')};
 var rank = 0;
-var largest = 0.0;
+var most = 0.0;
 var squares = 0.0;
 for (var k = 0; k < size; k++) {
   let other = ${matrix('k', 'k')};
   if (other < value || (other == value && k < e)) { rank++; }
   let component = ${vectors('e', 'k')};
-  largest = max(largest, abs(component));
+  most = max(most, abs(component));
   squares += component * component;
 }
 ${store('0', 'rank', 'timesPowerOf2(value, exponent)')}
-// The first of the largest.
-let almost = largest * ${literal(1 - ALIKE, 'f32')};
+let almost = most * ${literal(1 - ALIKE, 'f32')};
 var signed = sqrt(squares);
 for (var k = 0; k < size; k++) {
   let component = ${vectors('e', 'k')};
@@ -212,7 +195,7 @@ for (var k = 0; k < size; k++) {
 }
 for (var k = 0; k < size; k++) {
   var component = ${vectors('e', 'k')};
-  if (abs(component) >= almost) { component = select(largest, -largest, component < 0.0); }
+  if (abs(component) >= almost) { component = select(most, -most, component < 0.0); }
   ${store('(k + 1)', 'rank', 'component / signed')}
 }`,
   );

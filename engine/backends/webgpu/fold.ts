@@ -5,6 +5,7 @@
 import type { Lane } from '../../compiler/lanes.ts';
 import { contiguous } from '../../compiler/layout.ts';
 import type { Reduction, ScanKernel, View } from '../../compiler/plan.ts';
+import type { DType } from '../../dtype.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
 import { expression, literal, wgslType } from './expressions.ts';
 import { type Context, range, type Shader, THREADS, workgroupMemory } from './shader.ts';
@@ -40,18 +41,33 @@ const plain =
     compose: same,
   });
 
+/** A state that is a structure of these numbers. */
+function structure(
+  type: string,
+  members: Readonly<Record<string, 'f32' | 'i32'>>,
+): Pick<Fold, 'type' | 'declarations' | 'fields' | 'compose'> {
+  const entries = Object.entries(members);
+  return {
+    type,
+    declarations: { [type]: `struct ${type} { ${entries.map(([name, lane]) => `${name}: ${lane}`).join(', ')} }` },
+    fields: entries.map(([name, lane]) => ({ path: `.${name}`, lane })),
+    compose: (values) => `${type}(${values.join(', ')})`,
+  };
+}
+
 /** An extremum with its position, −1 while there is none, which is behind all others as an unsigned number: the first NaN, else the first extremum. */
 const place =
   (name: 'argmax' | 'argmin', extremum: (lane: Lane) => Fold) =>
   (lane: Lane): Fold => {
-    const { type: number, neutral } = extremum(lane);
-    const [type, first] = [`Place_${lane}`, `${name}_${lane}`];
-    const compose = (fields: readonly string[]): string => `${type}(${fields.join(', ')})`;
+    const state = structure(`Place_${lane}`, { value: wgslType(lane), at: 'i32' });
+    const { type, compose } = state;
+    const first = `${name}_${lane}`;
     const beats = (a: string, b: string): string =>
       `${a} ${name === 'argmax' ? '>' : '<'} ${b}${lane === 'i32' ? '' : ` || (isNan(${a}) && !isNan(${b}))`}`;
     return {
+      ...state,
       declarations: {
-        [type]: `struct ${type} { value: ${number}, at: i32 }`,
+        ...state.declarations,
         [first]: `fn ${first}(a: ${type}, b: ${type}) -> ${type} {
   let aWins = ${beats('a.value', 'b.value')};
   let bWins = ${beats('b.value', 'a.value')};
@@ -59,26 +75,23 @@ const place =
   return b;
 }`,
       },
-      type,
-      neutral: compose([neutral, '-1']),
+      neutral: compose([extremum(lane).neutral, '-1']),
       lift: ([value = ''], position) => compose([value, position]),
       merge: (a, b) => `${first}(${a}, ${b})`,
-      results: (state) => [`max(${state}.at, 0)`],
-      fields: [
-        { path: '.value', lane: wgslType(lane) },
-        { path: '.at', lane: 'i32' },
-      ],
-      compose,
+      results: (total) => [`max(${total}.at, 0)`],
     };
   };
+
+const scaledState = structure('Scaled', { significand: 'f32', exponent: 'i32' });
 
 /**
  * A product with an exponent of its own, by bits. The order in which a tree multiplies is not the line's: without it 0, 10³⁰, 10³⁰ would come to
  * 0 · (10³⁰ · 10³⁰) = 0 · ∞.
  */
 const scaled: Fold = {
+  ...scaledState,
   declarations: {
-    Scaled: 'struct Scaled { significand: f32, exponent: i32 }',
+    ...scaledState.declarations,
     scaledBy: `fn scaledBy(value: f32, exponent: i32) -> Scaled {
   let sign = bitcast<u32>(value) & 0x80000000u;
   let bits = bitcast<u32>(value) ^ sign;
@@ -89,16 +102,10 @@ const scaled: Fold = {
 }`,
     product: 'fn product(a: Scaled, b: Scaled) -> Scaled { return scaledBy(a.significand * b.significand, a.exponent + b.exponent); }',
   },
-  type: 'Scaled',
   neutral: 'Scaled(1.0, 0)',
   lift: ([value = '']) => `scaledBy(${value}, 0)`,
   merge: (a, b) => `product(${a}, ${b})`,
   results: (state) => [`timesPowerOf2(${state}.significand, clamp(${state}.exponent, -252, 252))`],
-  fields: [
-    { path: '.significand', lane: 'f32' },
-    { path: '.exponent', lane: 'i32' },
-  ],
-  compose: (fields) => `Scaled(${fields.join(', ')})`,
 };
 
 const max = plain('maximum', -Infinity);
@@ -144,14 +151,10 @@ export function together(parts: readonly Fold[]): Fold {
 
 /** A view of this shape for each field of the states that one stage leaves to the next: those of one type lie in one buffer. */
 export function statesBetween({ fields }: Fold, shape: Shape, context: Context): View[] {
-  const lanes = [...new Set(fields.map(({ lane }) => lane))];
-  const views = lanes.flatMap((lane) => {
-    const alike = fields.filter((field) => field.lane === lane);
-    const { buffer } = context.temporary(lane, [alike.length, ...shape]);
-    return alike.map((field, k) => [field, { buffer, dtype: lane, ...contiguous(shape), offset: k * sizeOf(shape) }] as const);
-  });
-  const viewOf = new Map(views);
-  return fields.map((field) => viewOf.get(field)!);
+  const lanes = fields.map(({ lane }) => lane);
+  const alike = (lane: DType, before: number): number => lanes.slice(0, before).filter((each) => each === lane).length;
+  const buffers = new Map([...new Set(lanes)].map((lane) => [lane, context.temporary(lane, [alike(lane, lanes.length), ...shape])]));
+  return lanes.map((lane, k) => ({ ...buffers.get(lane)!, ...contiguous(shape), offset: alike(lane, k) * sizeOf(shape) }));
 }
 
 /** How the threads of a workgroup form teams. */

@@ -8,7 +8,7 @@ import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkBytes, checkRoom, foreignBuffer } from '../storage.ts';
-import { isSoftware, type OpenDevice, openDevice } from './device.ts';
+import { isSoftware, type OpenDevice, openDevice, unusable } from './device.ts';
 import { type Host, prepare } from './executable.ts';
 import { Memory, Regions, StagingRing, WebGpuBuffer } from './memory.ts';
 import type { DeviceOptions } from './options.ts';
@@ -187,7 +187,7 @@ class WebGpuBackend implements Backend, Host {
     if (cause instanceof TensegrityError) return cause;
     await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
     const message = this.#lost ?? `${what} failed on the GPU: ${cause instanceof Error ? cause.message : String(cause)}`;
-    return new TensegrityError('backend', message, {}, cause);
+    return unusable(message, cause);
   }
 
   /** All memory goes with the device. */

@@ -5,12 +5,13 @@
 
 import { contiguous } from '../../compiler/layout.ts';
 import type { Program, View } from '../../compiler/plan.ts';
+import { sizeOf } from '../../shape.ts';
 import { programStatements } from './expressions.ts';
 import type { Factor } from './factor.ts';
 import { placeOf, placeStatements } from './indices.ts';
 import { matrixLoop } from './matrixLoop.ts';
 import { type Context, checkCounts, type Gpu, type Shader, Views } from './shader.ts';
-import { cutProduct, type Tile, threadsOf, workgroupBytesOf } from './tile.ts';
+import { type Cut, cutProduct, type Tile, threadsOf, workgroupBytesOf } from './tile.ts';
 import { directLoop, workgroupLoop } from './tileLoops.ts';
 
 export interface Product {
@@ -33,41 +34,40 @@ export interface Product {
 }
 
 export function productStages(product: Product, context: Context): Shader[] {
-  const { name, batch, rows, columns, inner, left, right, out, others, besides = false } = product;
+  const { name, batch, rows, columns, inner, left, right, besides = false } = product;
   checkCounts(name, [inner]);
-  const { tile, splits, chunk } = cutProduct(batch, rows, columns, inner, context.gpu);
-  const threads = threadsOf(tile);
-  const groups = batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * splits;
-  const shape = { name, threads, groups, workgroupBytes: workgroupBytesOf(tile, context.gpu) };
-  if (splits === 1) {
-    const views = new Views(context, [left.view, right.view, ...others], [out]);
-    const finish = finishing(product, views, beyond(product, tile));
-    const loop = loops[tile.how](product, tile, views, context.gpu);
-    return [
-      views.shader({ ...shape, declarations: { ...loop.declarations, finish }, body: tileBody(product, tile, loop, chunk, 1), besides }),
-    ];
-  }
-  const size = batch * rows * columns;
-  const partial = context.temporary('f32', [splits, size]);
-  const first = new Views(context, [left.view, right.view], [partial]);
-  const keep = `fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
-${beyond(product, tile)}
-${first.store(partial, ['part', `(batch * ${rows} + row) * ${columns} + column`], 'total')}
-}`;
-  const loop = loops[tile.how](product, tile, first, context.gpu);
-  const second = new Views(context, [partial, ...others], [out]);
-  const add = `var total = 0.0;
-for (var part = 0; part < ${splits}; part++) { total += ${second.load(partial, ['part', 'i'])}; }
-finish(0, batch, row, column, total);`;
-  return [
-    first.shader({ ...shape, declarations: { ...loop.declarations, finish: keep }, body: tileBody(product, tile, loop, chunk, splits) }),
-    second.forEach([batch, rows, columns], ['batch', 'row', 'column'], {
-      name: `${name}Sum`,
-      declarations: { finish: finishing(product, second, '') },
-      body: add,
-      besides,
-    }),
-  ];
+  const cut = cutProduct(batch, rows, columns, inner, context.gpu);
+  const { tile, splits } = cut;
+  const parts = splits === 1 ? null : context.temporary('f32', [splits, batch, rows, columns]);
+  const made: Product = parts
+    ? { ...product, out: parts, coordinates: { statements: '', names: ['part', 'batch', 'row', 'column'] }, epilogue: null, others: [] }
+    : product;
+  const views = new Views(context, [left.view, right.view, ...made.others], [made.out]);
+  const loop = loops[tile.how](product, tile, views, context.gpu);
+  const first = views.shader({
+    name,
+    threads: threadsOf(tile),
+    groups: batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * splits,
+    workgroupBytes: workgroupBytesOf(tile, context.gpu),
+    declarations: { ...loop.declarations, finish: finishing(made, views, beyond(product, tile)) },
+    body: tileBody(product, cut, loop),
+    besides,
+  });
+  return parts ? [first, added(product, parts, context)] : [first];
+}
+
+/** Adds up the parts of each element. */
+function added(product: Product, parts: View, context: Context): Shader {
+  const [splits, ...shape] = parts.shape;
+  const views = new Views(context, [parts, ...product.others], [product.out]);
+  return views.forEach(shape, ['batch', 'row', 'column'], {
+    name: `${product.name}Sum`,
+    declarations: { finish: finishing(product, views, '') },
+    body: `var total = 0.0;
+for (var part = 0; part < ${splits}; part++) { total += ${views.load(parts, `part * ${sizeOf(shape)} + i`)}; }
+finish(0, batch, row, column, total);`,
+    besides: product.besides ?? false,
+  });
 }
 
 /** A statement that leaves out what a tile has beyond the product. */
@@ -108,7 +108,7 @@ const loops: { readonly [How in Tile['how']]: (product: Product, tile: Tile, vie
   matrix: matrixLoop,
 };
 
-function tileBody({ rows, columns, inner }: Product, tile: Tile, { before, each, after }: Loop, chunk: number, splits: number): string {
+function tileBody({ rows, columns, inner }: Product, { tile, splits, chunk }: Cut, { before, each, after }: Loop): string {
   const [down, across] = [Math.ceil(rows / tile.rows), Math.ceil(columns / tile.columns)];
   return `let firstColumn = group % ${across} * ${tile.columns};
 let firstRow = group / ${across} % ${down} * ${tile.rows};

@@ -1,3 +1,4 @@
+import { laneOf } from '../../compiler/lanes.ts';
 import type { View } from '../../compiler/plan.ts';
 import { type Fold, runningFolds, statesBetween, teamsOf } from './fold.ts';
 import { nearest } from './indices.ts';
@@ -19,7 +20,7 @@ interface Target {
 }
 
 export const scan: Emitter<'scan'> = ({ fn, inputs: [x], outputs: [out] }, context) => {
-  const fold = runningFolds[fn](x!.dtype === 'f32' ? 'f32' : 'i32');
+  const fold = runningFolds[fn](laneOf(x!.dtype));
   const source: Source = { views: [x!], state: (values) => fold.lift(values, 'i') };
   return scanned(fold, source, { views: [out!], elements: fold.results }, context);
 };

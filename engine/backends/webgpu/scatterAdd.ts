@@ -1,3 +1,4 @@
+import { laneOf } from '../../compiler/lanes.ts';
 import type { View } from '../../compiler/plan.ts';
 import { sizeOf } from '../../shape.ts';
 import { sorted, sortKey } from './argsort.ts';
@@ -38,8 +39,7 @@ const declarationsOf = (out: View): Shader['declarations'] => ({
   entryOf: `fn entryOf(index: i32) -> i32 { return ${entry('index', out.shape[1]!)}; }`,
 });
 
-const laneOf = ({ dtype }: View): 'f32' | 'i32' => (dtype === 'f32' ? 'f32' : 'i32');
-const zeroOf = (view: View): string => folds.sum(laneOf(view)).neutral;
+const zeroOf = ({ dtype }: View): string => folds.sum(laneOf(dtype)).neutral;
 
 function scanned(index: View, updates: View, out: View, context: Context): Shader {
   const views = new Views(context, [index, updates], [out]);
@@ -93,7 +93,7 @@ const summed: SumStage = (columns, order, updates, out, context) => {
   const count = columns.shape[2]!;
   const team = Math.min(THREADS, powerOf2(count / out.shape[1]! / RUN));
   const teams = teamsOf(team, false);
-  const { statements, ...merging } = teamFold(folds.sum(laneOf(out)), teams);
+  const { statements, ...merging } = teamFold(folds.sum(laneOf(out.dtype)), teams);
   const views = new Views(context, [columns, order, updates], [out]);
   const update = (j: string) => views.load(order, ['a', 'b', j]);
   const body = `let member = ${teams.member};

@@ -8,7 +8,7 @@ var<workgroup> left: array<vec4<f32>, 272>;
 var<workgroup> right: array<vec4<f32>, 272>;
 
 fn finish(part: i32, batch: i32, row: i32, column: i32, total: f32) {
-  b2[part * 131072 + (batch * 256 + row) * 512 + column] = total;
+  b2[part * 131072 + row * 512 + column] = total;
 }
 
 fn matmul(group: i32, thread: i32) {

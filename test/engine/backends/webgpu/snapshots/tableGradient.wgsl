@@ -17,7 +17,6 @@ fn mergedPlace(i: i32, key: u32, start: i32, length: i32, run: i32) -> i32 {
     let begin = min(other * run, length);
     var low = begin;
     var high = min(begin + run, length);
-    // Of equals, those of earlier runs come first.
     while (low < high) {
       let middle = (low + high) / 2;
       let there = sortKeys[start + middle];
