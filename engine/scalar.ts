@@ -100,9 +100,8 @@ export const scalars = {
     cost: 1,
     reference: (a) => (Number.isNaN(a) ? 0 : Math.min(2147483647, Math.max(-2147483648, Math.trunc(a)))),
   },
-  // (40 to 55 are the fused forms of `wasm/opcode.ts`.)
   remainder: {
-    opcode: 56,
+    opcode: 40,
     arity: 2,
     typing: 'same',
     cost: 12,

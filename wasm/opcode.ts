@@ -1,6 +1,7 @@
 /**
  * The operations of a program, shared by the encoder (TypeScript) and the interpreter (AssemblyScript): this file is
- * both. The first forty and the last are the opcodes of `engine/scalar.ts`, for operands in f32.
+ * both. Those below FUSED are the opcodes of `engine/scalar.ts`, for operands in f32. (A third of the numbers must be taken, or the compiler
+ * makes no table of the switch that goes by them.)
  */
 export const INDEX = 0;
 export const ADD = 1;
@@ -42,51 +43,51 @@ export const SHIFT_RIGHT = 36;
 export const THREEFRY = 37;
 export const TO_FLOAT = 38;
 export const TO_INT = 39;
+/** With the sign of the divisor; for a divisor of 0 integers give 0, floats NaN. */
+export const REMAINDER = 40;
 
-// Fused forms, which save a value's trip through memory.
+/** Fused forms, which save a value's trip through memory, have the numbers from here on. */
+export const FUSED = 96;
 /** x·y + z */
-export const MUL_ADD = 40;
+export const MUL_ADD = 96;
 /** x·y − z */
-export const MUL_SUB = 41;
+export const MUL_SUB = 97;
 /** z − x·y */
-export const NEGATED_MUL_ADD = 42;
+export const NEGATED_MUL_ADD = 98;
 /** x·y·z */
-export const MUL_MUL = 43;
+export const MUL_MUL = 99;
 /** x·y / z */
-export const MUL_DIV = 44;
+export const MUL_DIV = 100;
 /** (x − y)·z */
-export const SUB_MUL = 45;
+export const SUB_MUL = 101;
 /** (x + y)·z */
-export const ADD_MUL = 46;
+export const ADD_MUL = 102;
 /** x + y + z */
-export const ADD_ADD = 47;
+export const ADD_ADD = 103;
 /** √x·y + z */
-export const SQRT_MUL_ADD = 48;
+export const SQRT_MUL_ADD = 104;
 /** relu(x + y) */
-export const ADD_RELU = 49;
+export const ADD_RELU = 105;
 /** relu(x·y + z) */
-export const MUL_ADD_RELU = 50;
+export const MUL_ADD_RELU = 106;
 /** y where x > 0, else 0 */
-export const GATE = 51;
+export const GATE = 107;
+
+// The same whose factors y and w are the same for all elements of a block.
+/** x·y + z */
+export const SCALE_ADD = 108;
+/** z − x·y */
+export const NEGATED_SCALE_ADD = 109;
+/** x·y + z·w */
+export const SCALE_ADD_SCALE = 110;
+/** x·y − z·w */
+export const SCALE_SUB_SCALE = 111;
+
+// Reductions that are no operation of two values: they keep a position too (the lower bit says of which end), or sum squares, or products.
+export const ARGMAX = 112;
+export const ARGMIN = 113;
+export const SQUARE = 114;
+export const DOT = 115;
 
 /** Added to an opcode whose operands are i32 where that differs from f32. */
-export const INTEGER = 64;
-
-// Reductions that are no operation of two values: they keep a position too, or sum squares, or products.
-export const ARGMAX = 52;
-export const ARGMIN = 53;
-export const SQUARE = 54;
-export const DOT = 55;
-
-/** With the sign of the divisor; for a divisor of 0 integers give 0, floats NaN. */
-export const REMAINDER = 56;
-
-// Fused forms whose factors y and w are the same for all elements of a block.
-/** x·y + z */
-export const SCALE_ADD = 57;
-/** z − x·y */
-export const NEGATED_SCALE_ADD = 58;
-/** x·y + z·w */
-export const SCALE_ADD_SCALE = 59;
-/** x·y − z·w */
-export const SCALE_SUB_SCALE = 60;
+export const INTEGER = 128;
