@@ -17,14 +17,12 @@ export {
   nearestNeighbours,
 } from './evaluate/classify.ts';
 export {
-  alignment,
   type CollapseMetrics,
   type CollapseOptions,
   collapseMetrics,
   embeddingDeviation,
   meanOffDiagonalCorrelation,
   normalizedDeviation,
-  uniformity,
 } from './evaluate/collapse.ts';
 export {
   type AlphaReQOptions,
@@ -39,11 +37,26 @@ export {
 } from './evaluate/spectral.ts';
 export { parseNpy, serializeNpy } from './io/npy.ts';
 export { parseSafetensors, type Safetensors, serializeSafetensors } from './io/safetensors.ts';
+export {
+  type AlignmentUniformityLoss,
+  type AlignmentUniformityOptions,
+  alignmentUniformity,
+} from './methods/alignmentUniformity.ts';
 export { type BarlowTwinsLoss, type BarlowTwinsOptions, barlowTwins } from './methods/barlowTwins.ts';
 export { byol } from './methods/byol.ts';
+export {
+  type CorInfoMaxLoss,
+  type CorInfoMaxOptions,
+  corInfoMax,
+  type RunningMoments,
+  runningMoments,
+} from './methods/corInfoMax.ts';
 export { type DeepClusterOptions, deepCluster } from './methods/deepCluster.ts';
 export { type DINOLoss, type DINOOptions, dino, dinoCentre } from './methods/dino.ts';
+export { codingRate, type EMPSSLLoss, type EMPSSLOptions, empssl } from './methods/empssl.ts';
+export { type FroSSLDialect, type FroSSLLoss, type FroSSLOptions, frossl, frosslDialects } from './methods/frossl.ts';
 export { type MethodName, methodNamed, methods } from './methods/index.ts';
+export { type INTLLoss, type INTLOptions, type INTLWay, intl, intlWays } from './methods/intl.ts';
 export {
   type Advice,
   type Course,
@@ -57,12 +70,18 @@ export {
   type Step,
   type TrainingDefaults,
 } from './methods/learner.ts';
+export { type LeJEPALoss, type LeJEPAOptions, lejepa } from './methods/lejepa.ts';
+export { type MMCRLoss, type MMCROptions, mmcr } from './methods/mmcr.ts';
 export { type MoCoLoss, type MoCoOptions, moco } from './methods/moco.ts';
 export type { ChoiceOption, MethodOption, NumberOption, OptionTable, OptionValues } from './methods/options.ts';
 export { type SimCLRDialect, type SimCLRLoss, type SimCLROptions, simclr, simclrDialects } from './methods/simclr.ts';
 export { type SimSiamOptions, simsiam } from './methods/simsiam.ts';
 export { type SwAVOptions, swav } from './methods/swav.ts';
+export { type TiCoDialect, type TiCoLoss, type TiCoOptions, tico, ticoCovariance, ticoDialects } from './methods/tico.ts';
+export { type VIbCRegLoss, type VIbCRegOptions, vibcreg } from './methods/vibcreg.ts';
 export { type VICRegDialect, type VICRegLoss, type VICRegOptions, vicreg, vicregDialects } from './methods/vicreg.ts';
+export { type VICRegLOptions, vicregl } from './methods/vicregl.ts';
+export { type VISRegLoss, type VISRegOptions, visreg } from './methods/visreg.ts';
 export { type WMSEDistance, type WMSELoss, type WMSEOptions, wmse } from './methods/wmse.ts';
 export { type EncoderName, encoders } from './nn/encoders.ts';
 export * as functional from './nn/functional.ts';
@@ -75,6 +94,7 @@ export {
   kaimingUniform,
   normal,
 } from './nn/initialize.ts';
+export { IterNorm, type IterNormOptions } from './nn/iterNorm.ts';
 export { BatchNorm1d, BatchNorm2d, type BatchNormOptions, Conv2d, LayerNorm, Linear } from './nn/layers.ts';
 export { type Layer, type Mode, Module, Parameter, Sequential } from './nn/module.ts';
 export {
@@ -96,13 +116,16 @@ export { Optimizer, type ParameterGroup, type UpdateContext, type UpdateRule } f
 export { Adam, type AdamHyper, AdamW, LARS, type LARSHyper, type OptimizerOptions, SGD, type SGDHyper } from './optim/rules.ts';
 export { targetMomentum, type WarmupCosine, warmupCosine } from './optim/schedule.ts';
 export { crossCorrelation } from './regularizers/crossCorrelation.ts';
-export { covariance, invariance, type VarianceHinge, variance } from './regularizers/information.ts';
+export { type SIGRegOptions, type SliceOptions, sigreg } from './regularizers/gaussianity.ts';
+export { alignment, uniformity } from './regularizers/hypersphere.ts';
+export { covariance, invariance, invarianceToMean, type VarianceHinge, variance } from './regularizers/information.ts';
+export { inverseSquareRoot, logDeterminant, nuclearNorm } from './regularizers/matrix.ts';
 export { centre, covarianceMatrix, offDiagonal } from './regularizers/statistics.ts';
 export {
   choleskyWhitening,
   type IterativeWhiteningOptions,
-  inverseSquareRoot,
   iterativeWhitening,
+  publishedWhitenings,
   type WhiteningName,
   type WhiteningOptions,
   whitenings,

@@ -1,7 +1,8 @@
-import { eye, type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
-import { check, checkNumber, options } from '../../engine/internal.ts';
+import { type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
+import { check, options } from '../../engine/internal.ts';
 import { normalize, standardize } from '../nn/functional.ts';
-import { checkEmbedding, checkViews, offDiagonal } from '../regularizers/statistics.ts';
+import { alignment, uniformity } from '../regularizers/hypersphere.ts';
+import { checkEmbedding, offDiagonal } from '../regularizers/statistics.ts';
 import { alphaReQ, entropyRank, lidar, positiveCount, rankMe, singularValues } from './spectral.ts';
 
 /** The mean over dimensions of the standard deviation over samples of z [n, d]: 0 at collapse, and VICReg's γ or more when trained by it. */
@@ -31,37 +32,6 @@ export function meanOffDiagonalCorrelation(z: Tensor): Tensor {
     .abs()
     .sum()
     .div(d * (d - 1));
-}
-
-/**
- * mean ‖x̄ − ȳ‖^`exponent` of pairs [n, d], rows scaled to length 1: how close positives are. Its gradient for a pair that agrees is 0.
- * (T. Wang & P. Isola, ICML 2020)
- */
-export function alignment(x: Tensor, y: Tensor, exponent = 2): Tensor {
-  checkViews(x, y, 'alignment', 1);
-  checkNumber('alignment: the exponent', exponent);
-  const squared = normalize(x).sub(normalize(y)).square().sum(1);
-  if (exponent === 2) return squared.mean();
-  // A pair that agrees is left out of the gradient, where a power below 1 has an infinite slope.
-  const equal = squared.equal(0);
-  return equal.where(0 ** exponent, equal.where(1, squared).pow(exponent / 2)).mean();
-}
-
-/** ln of the mean of e^(−t‖x̄_i − x̄_j‖²) over pairs i < j, rows scaled to length 1: how evenly they cover the sphere; it makes a matrix [n, n]. (ICML 2020) */
-export function uniformity(z: Tensor, t = 2): Tensor {
-  checkEmbedding(z, 'uniformity');
-  checkNumber('uniformity: t', t);
-  const n = z.shape[0]!;
-  const rows = normalize(z);
-  // ‖x − y‖² = 2 − 2⟨x, y⟩ on the sphere.
-  const pairs = rows
-    .matmul(rows.transpose())
-    .sub(1)
-    .mul(2 * t);
-  return eye(n)
-    .where(-Infinity, pairs)
-    .logsumexp()
-    .sub(Math.log(n * (n - 1)));
 }
 
 /** What tells a healthy embedding from a collapsed one, of z [n, d]. */

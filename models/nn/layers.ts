@@ -133,15 +133,15 @@ abstract class BatchNorm extends Module {
     const count = x.size / Math.max(1, channels);
     const axes = x.shape.flatMap((_, axis) => (axis === 1 ? [] : [axis]));
     const { output, mean, variance } = batchNorm(x, { axes, weight, bias, epsilon: this.epsilon });
-    this.#move(this.runningMean, mean);
-    this.#move(this.runningVar, variance.mul(count / (count - 1)));
+    moveRunning(this.runningMean, mean, this.momentum);
+    moveRunning(this.runningVar, variance.mul(count / (count - 1)), this.momentum);
     return output;
   }
+}
 
-  /** running ← (1 − momentum)·running + momentum·batch; twice in one step composes. */
-  #move(running: Slot, batch: Tensor): void {
-    running.assign(running.value.mul(1 - this.momentum).add(batch.reshape(running.shape).stopGradient().mul(this.momentum)));
-  }
+/** running ← (1 − momentum)·running + momentum·batch, when the plan runs; twice in one step composes. */
+export function moveRunning(running: Slot, batch: Tensor, momentum: number): void {
+  running.assign(running.value.mul(1 - momentum).add(batch.reshape(running.shape).stopGradient().mul(momentum)));
 }
 
 /** Batch normalisation of [N, C] or [N, C, L]. See {@link BatchNormOptions}. */

@@ -1,6 +1,6 @@
-import type { Tensor } from '../../engine/index.ts';
-import { options } from '../../engine/internal.ts';
-import { centre, checkEmbedding, checkViews, covarianceOf, offDiagonal } from './statistics.ts';
+import { stack, type Tensor } from '../../engine/index.ts';
+import { check, options } from '../../engine/internal.ts';
+import { centre, checkAllViews, checkEmbedding, checkViews, covarianceOf, offDiagonal } from './statistics.ts';
 
 export interface VarianceHinge {
   /** The deviation that is enough; 1, unless given. */
@@ -38,4 +38,24 @@ export function covariance(z: Tensor): Tensor {
 export function invariance(za: Tensor, zb: Tensor): Tensor {
   checkViews(za, zb, 'invariance', 1);
   return za.sub(zb).square().mean();
+}
+
+/**
+ * The invariance of any number of views [n, d]: the mean of (z_v − z̄)² over views, samples and dimensions, where z̄ is the mean of the first
+ * `globals` views (all, unless given); of two views a quarter of {@link invariance}. (R. Balestriero & Y. LeCun, arXiv 2511.08544, LeJEPA)
+ * @throws TensegrityError `shape` for views of different shapes, `argument` for fewer than 2 views, or `globals` that are no number of them.
+ */
+export function invarianceToMean(views: readonly Tensor[], globals?: number): Tensor {
+  checkAllViews(views, 'invarianceToMean', 1);
+  const count = globals ?? views.length;
+  check(
+    Number.isInteger(count) && count >= 1 && count <= views.length,
+    'argument',
+    () => `invarianceToMean: globals must be a whole number from 1 to the ${views.length} views, got ${count}`,
+  );
+  const all = stack(views);
+  return all
+    .sub(all.narrow(0, 0, count).mean(0))
+    .square()
+    .mean();
 }

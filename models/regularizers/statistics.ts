@@ -1,5 +1,5 @@
 import { customGradient, eye, type Tensor } from '../../engine/index.ts';
-import { check, checkTensors, isFloat, sameShape, show } from '../../engine/internal.ts';
+import { check, checkList, checkTensors, isFloat, sameShape, show } from '../../engine/internal.ts';
 
 /**
  * An embedding is [n, d], of floats, with enough samples.
@@ -27,6 +27,13 @@ export function checkViews(za: Tensor, zb: Tensor, what: string, least = 2): voi
   );
   checkEmbedding(za, what, least);
   checkEmbedding(zb, what, least);
+}
+
+/** Two views or more of a batch are embeddings of one shape. @throws TensegrityError `shape`, `dtype`, `argument`. */
+export function checkAllViews(views: readonly Tensor[], what: string, least = 2): void {
+  checkList(`${what}: the views`, views);
+  check(views.length >= 2, 'argument', () => `${what}: takes a list of at least 2 views, got ${views.length}`);
+  for (const view of views) checkViews(views[0]!, view, what, least);
 }
 
 /** z [..., n, d] less the mean of its rows. */

@@ -1,5 +1,6 @@
-import { cholesky, customGradient, eigh, eye, type Tensor, trace, triangularSolve } from '../../engine/index.ts';
+import { cholesky, eye, type Tensor, trace, triangularSolve } from '../../engine/index.ts';
 import { check, checkChoice, checkNumber, checkTensors, isFloat, options, show } from '../../engine/internal.ts';
+import { inverseSquareRoot } from './matrix.ts';
 import { centre, covarianceOf } from './statistics.ts';
 
 export interface WhiteningOptions {
@@ -16,8 +17,8 @@ export interface IterativeWhiteningOptions extends WhiteningOptions {
   readonly iterations?: number;
 }
 
-/** Centred rows and their shrunk covariance. @throws TensegrityError `shape` where the covariance cannot have full rank, `argument`. */
-function prepare(x: Tensor, what: string, given: WhiteningOptions): { centred: Tensor; sigma: Tensor } {
+/** Centred rows and their shrunk covariance. @throws TensegrityError `shape` where it is to be `inverted` and cannot have full rank, `argument`. */
+function prepare(x: Tensor, what: string, given: WhiteningOptions, inverted = true): { centred: Tensor; sigma: Tensor } {
   const { epsilon, shrinkage, correction } = options(what, given, { epsilon: 0, shrinkage: 'convex', correction: 1 });
   checkTensors(what, x);
   checkChoice(`${what}: shrinkage`, shrinkage, ['convex', 'additive']);
@@ -29,11 +30,12 @@ function prepare(x: Tensor, what: string, given: WhiteningOptions): { centred: T
   const [n, d] = [x.shape.at(-2)!, x.shape.at(-1)!];
   checkNumber(`${what}: epsilon`, epsilon, 0, 1);
   check(correction === 0 || correction === 1, 'argument', () => `${what}: correction must be 0 or 1, got ${correction}`);
+  check(n >= 2, 'shape', () => `${what}: the covariance of ${n} samples is singular; use at least 2`);
   check(
-    n >= 2 && (epsilon > 0 || n > d),
+    !inverted || epsilon > 0 || n > d,
     'shape',
     () =>
-      `${what}: the covariance of ${n} samples of ${d} dimensions is singular; use at least ${Math.max(2, d + 1)} samples (2·${d} is advised), or an epsilon above 0, as 1e-4`,
+      `${what}: the covariance of ${n} samples of ${d} dimensions is singular; use at least ${d + 1} samples (2·${d} is advised), or an epsilon above 0, as 1e-4`,
   );
   const centred = centre(x);
   const sigma = covarianceOf(centred, correction);
@@ -61,31 +63,18 @@ export function zcaWhitening(x: Tensor, given: WhiteningOptions = {}): Tensor {
 }
 
 /**
- * A^−½ of symmetric positive definite A [..., d, d], by eigendecomposition.
- *
- * Its derivative is written in closed form: with A = VΛVᵀ and s = √λ, Ā = V(K ∘ VᵀGV)Vᵀ, where K_ij = −1/(s_i·s_j·(s_i + s_j)) is the divided
- * difference (λ_i^−½ − λ_j^−½)/(λ_i − λ_j) without its cancellation. So equal eigenvalues, where those of eigh do not exist, are no exception.
- * (Daleckiĭ & Kreĭn 1965; N. Higham, Functions of Matrices, Th. 3.11)
- */
-export function inverseSquareRoot(a: Tensor): Tensor {
-  const { values, vectors } = eigh(a);
-  const roots = values.sqrt();
-  const transposed = vectors.transpose();
-  const value = vectors.div(roots.unsqueeze(-2)).matmul(transposed);
-  return customGradient(value, [a], (g) => {
-    const [row, column] = [roots.unsqueeze(-1), roots.unsqueeze(-2)];
-    const kernel = row.mul(column).mul(row.add(column)).reciprocal().neg();
-    const symmetric = g.add(g.transpose()).mul(0.5);
-    return [vectors.matmul(kernel.mul(transposed.matmul(symmetric).matmul(vectors))).matmul(transposed)];
-  });
-}
-
-/**
  * Whitens rows approximately by Newton–Schulz, without a decomposition, for x [..., n, d]: Σ_N = Σ/tr Σ, P₀ = I, P ← (3P − P³·Σ_N)/2,
- * y = (x − μ)·P/√tr Σ, which tends to ZCA. (L. Huang et al., "Iterative Normalization", CVPR 2019, Alg. 1)
- * @throws TensegrityError `shape` for n ≤ d at ε = 0, `argument` for iterations that are no whole number ≥ 0.
+ * y = (x − μ)·P/√tr Σ, which tends to ZCA. Nothing is inverted, so n ≤ d will do; rows that are all the same give 0.
+ * (L. Huang et al., "Iterative Normalization", CVPR 2019, Alg. 1)
+ * @throws TensegrityError `shape` for fewer than 2 samples, `argument` for iterations that are no whole number ≥ 0.
  */
 export function iterativeWhitening(x: Tensor, given: IterativeWhiteningOptions = {}): Tensor {
+  const { centred, matrix } = iterativeWhiteningMatrix(x, given);
+  return centred.matmul(matrix);
+}
+
+/** The factors of {@link iterativeWhitening}: x less its mean [..., n, d], and the whitening matrix [..., d, d]. */
+export function iterativeWhiteningMatrix(x: Tensor, given: IterativeWhiteningOptions = {}): { centred: Tensor; matrix: Tensor } {
   const defaults = { iterations: 5, epsilon: undefined, shrinkage: undefined, correction: undefined };
   const { iterations, ...rest } = options('iterativeWhitening', given, defaults);
   check(
@@ -93,12 +82,13 @@ export function iterativeWhitening(x: Tensor, given: IterativeWhiteningOptions =
     'argument',
     () => `iterativeWhitening: iterations must be a whole number ≥ 0, got ${iterations}`,
   );
-  const { centred, sigma } = prepare(x, 'iterativeWhitening', rest);
-  const total = trace(sigma).unsqueeze(-1).unsqueeze(-1);
+  const { centred, sigma } = prepare(x, 'iterativeWhitening', rest, false);
+  const spread = trace(sigma).unsqueeze(-1).unsqueeze(-1);
+  const total = spread.equal(0).where(1, spread);
   const normalized = sigma.div(total);
   let p = eye(sigma.shape.at(-1)!, x.dtype).expand(sigma.shape);
   for (let step = 0; step < iterations; step++) p = p.mul(1.5).sub(p.matmul(p).matmul(p).matmul(normalized).mul(0.5));
-  return centred.matmul(p).div(total.sqrt());
+  return { centred, matrix: p.div(total.sqrt()) };
 }
 
 /** The whitenings, by name. */
@@ -109,3 +99,17 @@ export const whitenings = {
 } as const;
 
 export type WhiteningName = keyof typeof whitenings;
+
+/**
+ * How whitenings were published: the way, and the options that are not the defaults.
+ * - wmse (htdt/self-supervised:methods/whitening.py)
+ * - iterNorm (huangleiBuaa/IterNorm-pytorch, iterative_normalization.py)
+ * - dbn (L. Huang et al., "Decorrelated Batch Normalization", CVPR 2018; huangleiBuaa/IterNorm-pytorch, dbn.py)
+ * - intl (winci-ai/INTL:methods/whitening.py)
+ */
+export const publishedWhitenings = {
+  wmse: { whitening: 'cholesky', options: {} },
+  iterNorm: { whitening: 'iterative', options: { correction: 0, epsilon: 1e-5, shrinkage: 'additive' } },
+  dbn: { whitening: 'zca', options: { correction: 0, epsilon: 1e-5, shrinkage: 'additive' } },
+  intl: { whitening: 'iterative', options: { iterations: 4 } },
+} as const satisfies Readonly<Record<string, { readonly whitening: WhiteningName; readonly options: IterativeWhiteningOptions }>>;

@@ -1,8 +1,8 @@
 /** Where a composed function has no slope, or an infinite one on its way, its gradient is the subgradient that its documentation states, and finite. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { grad, hessianVectorProduct, jvp, linspace, realize, type Tensor, tensor, useBackend } from '../../engine/index.ts';
-import { alignment } from '../../models/evaluate/collapse.ts';
 import { cosineSimilarity, elu, normalize, softplus } from '../../models/nn/functional.ts';
+import { alignment } from '../../models/regularizers/hypersphere.ts';
 import { variance as varianceTerm } from '../../models/regularizers/information.ts';
 import { gpu } from './backends/webgpu/gpu.ts';
 import { backends } from './support.ts';

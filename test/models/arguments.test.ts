@@ -1,6 +1,6 @@
 /** Bad calls of the models get typed errors: options that are unknown or not finite, and what only plain JavaScript can pass. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Slot, slot, TensegrityError, type Tensor, useBackend, zeros } from '../../engine/index.ts';
+import { eye, type Slot, slot, TensegrityError, type Tensor, useBackend, zeros } from '../../engine/index.ts';
 import * as models from '../../models/index.ts';
 import { errorOf, expectTyped } from '../support/misuse.ts';
 import { gaussian, normalMatrix } from './support.ts';
@@ -8,6 +8,7 @@ import { gaussian, normalMatrix } from './support.ts';
 const z = normalMatrix(1, 12, 3);
 const centre = normalMatrix(2, 1, 3).flatten();
 const host = gaussian(1, [12, 3]);
+const moments = { mean: zeros([3], 'f64'), covariance: eye(3, 'f64') };
 const labels = { dtype: 'i32', shape: [12], data: Int32Array.from({ length: 12 }, (_, i) => i % 2) } as const;
 const labelled = { features: host, labels };
 const images = { dtype: 'u8', shape: [4, 1, 8, 8], data: new Uint8Array(256) } as const;
@@ -48,6 +49,18 @@ const takers: Readonly<Record<string, readonly [(more: Options) => unknown, numb
   moco: [(more) => models.moco(z, z, z, more), 'temperature'],
   dino: [(more) => models.dino([z, z], [z, z], centre, more), 'studentTemperature'],
   dinoCentre: [(more) => models.dinoCentre(centre, [z], more), 'momentum'],
+  lejepa: [(more) => models.lejepa([z, z], more), 'sigreg'],
+  visreg: [(more) => models.visreg([z, z], { slices: 8, ...more }), 'centre'],
+  vibcreg: [(more) => models.vibcreg(z, z, more), 'covariance'],
+  vicregl: [(more) => models.vicregl([z, z], more), 'globals'],
+  tico: [(more) => models.tico(z, z, moments.covariance, more), 'contrast'],
+  mmcr: [(more) => models.mmcr([z, z], more), 'local'],
+  empssl: [(more) => models.empssl([z, z], more), 'similarity'],
+  frossl: [(more) => models.frossl([z, z], more), 'invariance'],
+  intl: [(more) => models.intl([z, z], more), 'iterations'],
+  alignmentUniformity: [(more) => models.alignmentUniformity(z, z, more), 't'],
+  corInfoMax: [(more) => models.corInfoMax(z, z, [moments, moments], more), 'epsilon'],
+  sigreg: [(more) => models.sigreg(z, more), 'reach'],
   crossCorrelation: [(more) => models.crossCorrelation(z, z, more), 'epsilon'],
   variance: [(more) => models.variance(z, more), 'gamma'],
   choleskyWhitening: [(more) => models.choleskyWhitening(z, more), 'epsilon'],
@@ -59,6 +72,7 @@ const takers: Readonly<Record<string, readonly [(more: Options) => unknown, numb
   BatchNorm1d: [(more) => new models.BatchNorm1d(2, more), 'momentum'],
   BatchNorm2d: [(more) => new models.BatchNorm2d(2, more), 'epsilon'],
   'the mode of BatchNorm1d': [(more) => layer.forward(z, more)],
+  IterNorm: [(more) => new models.IterNorm(2, more), 'groups'],
   LayerNorm: [(more) => new models.LayerNorm(2, more), 'epsilon'],
   MLP: [(more) => new models.MLP([2, 2], { ...own, ...more })],
   Expander: [(more) => new models.Expander(2, [2, 2], { ...own, ...more })],
@@ -173,6 +187,20 @@ describe('plain JavaScript', () => {
     deepCluster: [z, z, zeros([12], 'i32'), {}],
     sinkhorn: [z, {}],
     sphericalKMeans: [z, 2, {}],
+    lejepa: [[z, z], {}],
+    visreg: [[z, z], { slices: 8 }],
+    vibcreg: [z, z, {}],
+    vicregl: [[z, z], {}],
+    tico: [z, z, eye(3, 'f64'), {}],
+    ticoCovariance: [z, eye(3, 'f64'), 0.9],
+    mmcr: [[z, z], {}],
+    empssl: [[z, z], {}],
+    codingRate: [z, 0.2],
+    frossl: [[z, z], {}],
+    intl: [[z, z], {}],
+    alignmentUniformity: [z, z, {}],
+    corInfoMax: [z, z, [moments, moments], {}],
+    runningMoments: [z, moments, 0.01],
     clipByNorm: [[z], 1],
     moveAverage: [[], [], 0.5],
     warmupCosine: [1, { base: 1, steps: 9 }],
@@ -220,6 +248,8 @@ describe('plain JavaScript', () => {
     crossCorrelation: [z, z, {}],
     covariance: [z],
     invariance: [z, z],
+    invarianceToMean: [[z, z], 2],
+    sigreg: [z, {}],
     variance: [z, {}],
     centre: [z],
     covarianceMatrix: [z],
@@ -228,6 +258,8 @@ describe('plain JavaScript', () => {
     zcaWhitening: [z, {}],
     iterativeWhitening: [z, {}],
     inverseSquareRoot: [square],
+    logDeterminant: [square],
+    nuclearNorm: [z],
     diagnose: [{ loss: 1, deviation: 1, correlation: 0 }],
     features: [new Pixels(), images, scale],
     scoreEncoder: [new Pixels(), dataset, {}],
@@ -263,6 +295,7 @@ describe('plain JavaScript', () => {
     Conv2d: [2, 2, 3, own],
     BatchNorm1d: [2, {}],
     BatchNorm2d: [2, {}],
+    IterNorm: [2, {}],
     LayerNorm: [2, {}],
     Sequential: [[layer]],
     Parameter: [gaussian(1, [2, 2]), 'w'],
@@ -293,6 +326,7 @@ describe('plain JavaScript', () => {
     'Linear.forward': [(x) => new models.Linear(3, 2, { ...own, dtype: 'f64' }).forward(x), [z]],
     'Conv2d.forward': [(x) => new models.Conv2d(1, 2, 3, own).forward(x), [zeros([2, 1, 5, 5])]],
     'BatchNorm1d.forward': [(x, mode) => layer.forward(x, mode), [z, { train: true }]],
+    'IterNorm.forward': [(x, mode) => new models.IterNorm(3, { dtype: 'f64' }).forward(x, mode), [z, { train: true }]],
     'LayerNorm.forward': [(x) => new models.LayerNorm(3, { dtype: 'f64' }).forward(x), [z]],
     'Sequential.forward': [(x, mode) => sequential.forward(x, mode), [z, { train: true, key: 1 }]],
     'SmallConvNet.forward': [(x, mode) => small.forward(x, mode), [zeros([2, 1, 8, 8]), {}]],

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { cholesky, eye, grad, lowerTriangle, type Tensor, useBackend, zeros } from '../../../engine/index.ts';
+import { cholesky, eye, full, grad, lowerTriangle, type Tensor, trace, triangularSolve, useBackend, zeros } from '../../../engine/index.ts';
 import {
   choleskyWhitening,
   covarianceMatrix,
-  inverseSquareRoot,
   iterativeWhitening,
+  publishedWhitenings,
   whitenings,
   zcaWhitening,
 } from '../../../models/index.ts';
@@ -19,6 +19,12 @@ beforeAll(async () => {
 /** Samples with n − 1 ≥ d, comfortably, so that the covariance is well conditioned. */
 const batches = fc.record({ d: fc.integer({ min: 1, max: 6 }), more: fc.integer({ min: 2, max: 10 }) });
 const exact = fc.constantFrom(choleskyWhitening, zcaWhitening);
+
+/** A⁻¹ of positive definite A. */
+function inverse(a: Tensor): Tensor {
+  const factor = triangularSolve(cholesky(a), eye(a.shape[0]!, 'f64'));
+  return factor.transpose().matmul(factor);
+}
 
 describe('whitened samples', () => {
   it('have mean 0, covariance I, and mean square length d(n−1)/n', () =>
@@ -87,30 +93,56 @@ describe('whitened samples', () => {
     }));
 });
 
-describe('the inverse square root', () => {
-  it('squares to the inverse', () =>
-    property([fc.integer({ min: 1, max: 6 }), seeds], async (d, seed) => {
-      const root = normalMatrix(seed, 3 * d, d);
-      const a = root.transpose().matmul(root).add(eye(d, 'f64'));
-      const w = inverseSquareRoot(a);
-      await expectClose(w.matmul(a).matmul(w), eye(d, 'f64'), 1e-9);
+describe('whitening by iteration', () => {
+  it('inverts nothing: it takes as many dimensions as samples, or more, and rows that are all the same, which it makes 0', async () => {
+    const x = full([4, 6], 0.5, 'f64');
+    const white = iterativeWhitening(x);
+    const [gradient] = grad(white.mul(normalMatrix(1, 4, 6)).sum(), [x]);
+    await expectClose(white, zeros([4, 6], 'f64'));
+    expect((await gradient!.data()).every(Number.isFinite)).toBe(true);
+    // Of fewer samples than dimensions, the samples themselves become orthogonal.
+    const few = normalMatrix(2, 4, 9);
+    const rows = iterativeWhitening(few, { iterations: 10 });
+    await expectClose(rows.matmul(rows.transpose()), eye(4, 'f64').sub(0.25).mul(3), 1e-4);
+  });
+});
+
+describe('the published whitenings', () => {
+  it('have the divisor and ε of their sources', () =>
+    property([batches, seeds], async ({ d, more }, seed) => {
+      const n = 2 * d + more;
+      const x = normalMatrix(seed, n, d);
+      const centred = x.sub(x.mean(0));
+      const scatter = centred.transpose().matmul(centred);
+      const sigma = { wmse: scatter.div(n - 1), dbn: scatter.div(n).add(eye(d, 'f64').mul(1e-5)) };
+      for (const [name, covariance] of Object.entries(sigma)) {
+        const { whitening, options } = publishedWhitenings[name as keyof typeof sigma];
+        const w = whitenings[whitening](x, options);
+        // However it is factored, W·Wᵀ = Xᶜ·Σ⁻¹·Xᶜᵀ.
+        await expectClose(w.matmul(w.transpose()), centred.matmul(inverse(covariance)).matmul(centred.transpose()), 1e-7);
+      }
+      // Without a step, y = xᶜ/√tr Σ.
+      const rough = iterativeWhitening(x, { ...publishedWhitenings.iterNorm.options, iterations: 0 });
+      await expectClose(rough, centred.div(trace(sigma.dbn).sqrt()), 1e-12);
     }));
 
-  // At λI every eigenvalue is equal, where the derivative of an eigenvector does not exist and that of the root does: dW = −½λ^−3/2·dA.
-  it('has its derivative where eigenvalues meet', () =>
-    property([fc.integer({ min: 1, max: 5 }), seeds, fc.double({ min: 0.1, max: 10, noNaN: true })], async (d, seed, lambda) => {
-      const a = eye(d, 'f64').mul(lambda);
-      const weights = normalMatrix(seed, d, d);
-      const [gradient] = grad(inverseSquareRoot(a).mul(weights).sum(), [a]);
-      await expectClose(gradient!, weights.add(weights.transpose()).mul(-0.25 * lambda ** -1.5), 1e-9);
-    }));
+  it('of INTL and of IterNorm differ by their steps, divisor and ε', async () => {
+    const x = normalMatrix(5, 12, 3);
+    await expectClose(
+      whitenings.iterative(x, publishedWhitenings.intl.options),
+      iterativeWhitening(x, { iterations: 4, epsilon: 0, correction: 1 }),
+    );
+    await expectClose(
+      whitenings.iterative(x, publishedWhitenings.iterNorm.options),
+      iterativeWhitening(x, { iterations: 5, epsilon: 1e-5, correction: 0, shrinkage: 'additive' }),
+    );
+  });
 });
 
 it('says why a covariance is singular', async () => {
-  for (const whiten of Object.values(whitenings)) {
+  for (const whiten of [choleskyWhitening, zcaWhitening])
     expectError(() => whiten(normalMatrix(0, 4, 4)), 'shape', /4 samples of 4 dimensions is singular; use at least 5 samples/);
-    expectError(() => whiten(normalMatrix(0, 1, 1), { epsilon: 1e-3 }), 'shape', /singular/);
-  }
+  for (const whiten of Object.values(whitenings)) expectError(() => whiten(normalMatrix(0, 1, 1), { epsilon: 1e-3 }), 'shape', /singular/);
   expectError(() => iterativeWhitening(normalMatrix(0, 8, 2), { iterations: 1.5 }), 'argument', /iterations/);
   const [l] = await values(cholesky(eye(2, 'f64')));
   expect([...l!]).toEqual([1, 0, 0, 1]);

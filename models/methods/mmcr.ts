@@ -1,0 +1,48 @@
+import { stack, type Tensor } from '../../engine/index.ts';
+import { check, checkList, options } from '../../engine/internal.ts';
+import { normalize } from '../nn/functional.ts';
+import { nuclearNorm } from '../regularizers/matrix.ts';
+import { checkAllViews } from '../regularizers/statistics.ts';
+
+export interface MMCROptions {
+  /** Weight of the global term; 1, unless given. */
+  readonly global?: number;
+  /** Weight λ of the local term; 0, unless given. */
+  readonly local?: number;
+  /** The same views' embeddings by a teacher, which have half a share in each centroid then (the momentum form); none, unless given. */
+  readonly teacher?: readonly Tensor[];
+}
+
+/** The loss, and its parts before their weights: loss = λ·local − global. */
+export type MMCRLoss = Readonly<Record<'loss' | 'global' | 'local', Tensor>>;
+
+/**
+ * MMCR of any number V of views [n, d] with rows scaled to length 1: the centroids of the samples' views fill as many directions as they can.
+ * Global: ‖C‖_*, the nuclear norm of the centroids [n, d], at most √(n·min(n, d)), and √n where all are one; it grows as views agree and samples
+ * differ. Local: the mean over samples of ‖·‖_* of the sample's views [V, d], from √V where they agree to V where they are orthogonal.
+ * (T. Yerxa, Y. Kuang, E. Simoncelli, S. Chung, NeurIPS 2023, Eq. 3; ThomasYerxa/mmcr:mmcr/cifar_stl/loss_mmcr.py, and of the momentum form
+ * mmcr/imagenet/loss_mmcr_momentum.py)
+ * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for fewer than 2 views, a teacher of another
+ * number, and for an option that is unknown or not finite.
+ */
+export function mmcr(views: readonly Tensor[], given: MMCROptions = {}): MMCRLoss {
+  const { global: mu, local: lambda, teacher } = options('mmcr', given, { global: 1, local: 0, teacher: undefined });
+  checkAllViews(views, 'mmcr');
+  const rows = stack(views.map((view) => normalize(view)));
+  const parts = { global: nuclearNorm(centroids(rows, views, teacher)), local: nuclearNorm(rows.permute([1, 0, 2])).mean() };
+  const loss = parts.global.mul(-mu);
+  // Without weight it has no gradient either: of views that agree, the local one is not unique.
+  return { loss: lambda === 0 ? loss : loss.add(parts.local.mul(lambda)), ...parts };
+}
+
+/** The mean over views of rows [V, n, d], and of the teacher's, where there is one. */
+function centroids(rows: Tensor, views: readonly Tensor[], teacher: readonly Tensor[] | undefined): Tensor {
+  if (teacher === undefined) return rows.mean(0);
+  checkList('mmcr: the teacher', teacher);
+  checkAllViews([views[0]!, ...teacher], 'mmcr');
+  check(teacher.length === views.length, 'argument', () => `mmcr: the teacher must have ${views.length} views, got ${teacher.length}`);
+  return rows
+    .mean(0)
+    .add(stack(teacher.map((view) => normalize(view))).mean(0))
+    .mul(0.5);
+}
