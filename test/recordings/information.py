@@ -5,28 +5,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from recorder import f32, family, rng
+from recorder import KINDS, embeddings, f32, family, rng
 
 
-def views_of(label, n, d, count=2, scale=1.0, offset=0.0, noise=0.5):
-    draw = rng('information views ' + label)
-    z = draw.standard_normal((n, d))
-    return [f32(scale * (z + noise * draw.standard_normal((n, d))) + offset) for _ in range(count)]
-
-
-def duplicated(views):
-    """Rows 0 and 1, and 2 and 3, become one; in every view the same ones."""
-    return [np.concatenate([z[:1], z[:1], z[2:3], z[2:3], z[4:]]) for z in views]
-
-
-PAIRS = {
-    'ordinary': views_of('ordinary', 8, 4),
-    'near collapse': views_of('near collapse', 8, 4, scale=0.01, offset=0.5),
-    'offset': views_of('offset', 8, 4, offset=2.0),
-    'n below d': views_of('n below d', 5, 7),
-    'duplicates': duplicated(views_of('duplicates', 8, 3)),
-}
-MANY = {'three views': views_of('three views', 7, 4, 3)}
+PAIRS = {kind: embeddings('information', kind, n=9, d=4) for kind in KINDS}
+MANY = {'three views': embeddings('information, three views', 'ordinary', 3, n=7, d=4)}
 
 
 def names(count, *rest):
@@ -250,7 +233,7 @@ def information(f):
              {'sigreg': part, 'globals': globals_}, names(count, 'directions'), differentiated)
         lamb, weights = (0.9, (1.0, 1.0, 1.0)) if label in PAIRS else (0.6, (2.0, 3.0, 0.5))
         # Of equal rows the order is not unique, nor the gradient.
-        tied = label == 'duplicates'
+        tied = label == 'duplicate rows'
         loss('visreg', label, lambda *x: visreg(x[:-1], x[-1], lamb, globals_, weights), [*views, a], ['invariance', 'scale', 'shape', 'centre'],
              {'regularization': lamb, 'scale': weights[0], 'shape': weights[1], 'centre': weights[2], 'globals': globals_}, names(count, 'directions'),
              False if tied else differentiated)
@@ -266,7 +249,7 @@ def information(f):
             weight = (math.log2(views[0].shape[axis]) - 3) * 0.01
             loss('intl', '%s %s' % (whitened, label), lambda *x: intl(x, axis, weight), views, ['distance', 'trace'], {'whitened': whitened}, names(count))
     f.add('codingRate', 'offset', lambda z: coding_rate(z, 0.01), [PAIRS['offset'][0]], {'epsilon': 0.01})
-    teacher = views_of('teacher', 8, 4)
+    teacher = embeddings('teacher', 'ordinary', n=9, d=4)
     loss('mmcr', 'momentum', lambda a, b, c, d: mmcr([a, b], [c, d], 0.1), [*PAIRS['ordinary'], *teacher], ['global', 'local'],
          {'local': 0.1, 'momentum': True}, ['view0', 'view1', 'teacher0', 'teacher1'])
 
@@ -291,10 +274,10 @@ def information(f):
 
     for groups in (1, 2, 64):
         draw = rng('iterNorm %d' % groups)
-        x = f32(views_of('iterNorm %d' % groups, 9, 6)[0] * np.array([0.1, 1, 2, 1, 3, 0.5]) + 1)
+        x = f32(embeddings('iterNorm %d' % groups, 'ordinary', n=9, d=6)[0] * np.array([0.1, 1, 2, 1, 3, 0.5]) + 1)
         f.add('iterNorm', 'groups %d' % groups, lambda *a: iter_norm(*a, groups), [x, 1 + 0.2 * draw.standard_normal((1, 6)), 0.2 * draw.standard_normal((1, 6))],
               {'groups': groups}, names=['x', 'weight', 'bias'], outputs=['y', 'runningMean', 'runningWm'])
-    for label in ('offset', 'n below d', 'near collapse'):
+    for label in ('offset', 'n<d', 'near-collapsed'):
         x = PAIRS[label][0]
         f.add('publishedWhitening', 'intl %s' % label, lambda x: newton_schulz(x, 0.0, 4, 1, False), [x], {'name': 'intl'})
         f.add('publishedWhitening', 'iterNorm %s' % label, lambda x: newton_schulz(x, 1e-5, 5, 0, True), [x], {'name': 'iterNorm'})

@@ -166,7 +166,7 @@ def positive(name, shape, low=0.2, high=3.0):
     return rng(name).uniform(low, high, shape)
 
 
-def embeddings(name, kind, count=2):
+def embeddings(name, kind, count=2, n=10, d=6):
     """`count` views of one batch of embeddings, of a kind that losses meet:
     ordinary        what an encoder that has learned something gives
     near-collapsed  all rows within a hundredth of one point
@@ -174,7 +174,7 @@ def embeddings(name, kind, count=2):
     n<d             fewer samples than dimensions
     duplicate rows  the batch holds every image twice
     """
-    n, d = (4, 9) if kind == 'n<d' else (10, 6)
+    n, d = (n - 6, d + 3) if kind == 'n<d' else (n, d)
     draw = rng('embeddings %s %s' % (name, kind))
     z = draw.standard_normal((n, d))
     views = [z + 0.5 * draw.standard_normal((n, d)) for _ in range(count)]
