@@ -6,6 +6,7 @@ import { crossEntropy, normalize } from '../nn/functional.ts';
 import { constant, randomDirections } from '../nn/initialize.ts';
 import { ModuleSlot } from '../nn/module.ts';
 import { type Encoder, MLP } from '../nn/networks.ts';
+import { arrayLoss } from './arrayLoss.ts';
 import { together } from './crops.ts';
 import { type EpochStart, Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
 import { choice, LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
@@ -39,10 +40,25 @@ const about = {
   source: 'M. Caron et al., NeurIPS 2020; facebookresearch/swav',
 } as const;
 
+const temperature = number(0.1, 'what cosines are divided by, τ', { least: LEAST_TEMPERATURE });
+
+/** The loss of files: one view's embeddings. */
+export const deepClusterOfArrays = () =>
+  arrayLoss({
+    ...about,
+    options: { temperature },
+    embeddings: [{ names: ['z'] }],
+    state: {
+      prototypes: { shape: '[K, d]', description: 'centroids, whose lengths do not count' },
+      assignments: { shape: '[n]', description: 'the cluster of each sample, or −100 where it has none', integers: true },
+    },
+    compute: ([z], given, { prototypes, assignments }) => deepCluster(z!, prototypes!, assignments!, given),
+  });
+
 const table = {
   prototypes: number(3000, 'how many clusters a head has', { least: 2, whole: true }),
   heads: number(3, 'how often images are clustered, each time with centroids of its own', { least: 1, whole: true }),
-  temperature: number(0.1, 'what cosines are divided by, τ', { least: LEAST_TEMPERATURE }),
+  temperature,
   kmeans: choice(
     ['on', 'off'],
     'on',

@@ -2,11 +2,13 @@ import { TensegrityError } from '../../engine/index.ts';
 import { shown } from '../../engine/internal.ts';
 import { type ArrayLoss, arrayLoss, pairOfViews } from './arrayLoss.ts';
 import { byolOfArrays } from './byol.ts';
+import { deepClusterOfArrays } from './deepCluster.ts';
 import { dinoOfArrays } from './dino.ts';
 import { methods } from './index.ts';
 import type { Method } from './learner.ts';
 import { mocoOfArrays } from './moco.ts';
 import { simsiamOfArrays } from './simsiam.ts';
+import { swavOfArrays } from './swav.ts';
 
 /** Options of methods that say how embeddings are made, and nothing of the loss of those that there are. */
 const ofEncoders = ['branches', 'secondEncoder'];
@@ -34,6 +36,8 @@ export const losses: Readonly<Record<string, ArrayLoss>> = {
   byol: byolOfArrays(),
   moco: mocoOfArrays(),
   dino: dinoOfArrays(),
+  swav: swavOfArrays(),
+  deepcluster: deepClusterOfArrays(),
 };
 
 /** The row of that name. @throws TensegrityError `argument` listing those there are. */

@@ -7,6 +7,7 @@ import { constant, randomDirections } from '../nn/initialize.ts';
 import { ModuleSlot, Parameter } from '../nn/module.ts';
 import { type Encoder, MLP } from '../nn/networks.ts';
 import { checkViews } from '../regularizers/statistics.ts';
+import { arrayLoss } from './arrayLoss.ts';
 import { multiCrop, together } from './crops.ts';
 import { Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
 import { LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
@@ -67,13 +68,32 @@ const about = {
   source: 'M. Caron et al., NeurIPS 2020; facebookresearch/swav',
 } as const;
 
-const table = {
-  prototypes: number(3000, 'how many prototypes', { least: 2, whole: true }),
+const assignment = {
   temperature: number(0.1, 'what the cosines of a prediction are divided by, τ', { least: LEAST_TEMPERATURE }),
   epsilon: number(0.05, 'what the cosines of an assignment are divided by', { least: LEAST_TEMPERATURE }),
   iterations: number(3, 'of Sinkhorn, which give each prototype its share of the batch; with 0 nothing does, and it collapses', {
     whole: true,
   }),
+};
+
+/** The loss of files: two views, which are assigned, and any number of others. */
+export const swavOfArrays = () =>
+  arrayLoss({
+    ...about,
+    options: assignment,
+    embeddings: [{ names: ['z1', 'z2'], more: 'z' }],
+    state: {
+      prototypes: { shape: '[K, d]', description: 'rows whose lengths do not count', learned: true },
+      queue1: { shape: '[m, d]', description: "earlier embeddings that share in the first view's assignment", optional: true },
+      queue2: { shape: '[m, d]', description: "and in the second's", optional: true },
+    },
+    compute: (views, given, { prototypes, queue1, queue2 }) =>
+      swav(views, prototypes!, { ...given, queues: [queue1, queue2].filter((queue) => queue !== undefined) }),
+  });
+
+const table = {
+  prototypes: number(3000, 'how many prototypes', { least: 2, whole: true }),
+  ...assignment,
   freezePrototypes: number(313, 'steps before prototypes learn', { whole: true }),
   queue: number(0, 'embeddings of earlier batches that share in an assignment, in whole batches', { whole: true }),
   queueStart: number(15, 'epochs before the queue is used', { whole: true }),

@@ -318,6 +318,26 @@ describe('tensegrity train', () => {
     );
   });
 
+  it('with a memory of its images is scored on others, too', async () => {
+    const run = join(folder, 'remembering');
+    await succeeds([
+      'train',
+      ...data,
+      ...smallRun,
+      '--epochs',
+      '1',
+      '--method',
+      'deepcluster',
+      '--prototypes',
+      '12',
+      '--no-eval',
+      '--out',
+      run,
+    ]);
+    const exchanged = { '--data': '--test-images', '--labels': '--test-labels', '--test-images': '--data', '--test-labels': '--labels' };
+    await succeeds(['eval', '--run', run, ...data.map((word) => exchanged[word as keyof typeof exchanged] ?? word)]);
+  });
+
   it('prints the plan of a step, and does nothing else', async () => {
     const { stdout } = await succeeds(['train', ...data, ...smallRun, '--plan', '--out', join(folder, 'planned')]);
     expect(stdout).toMatch(/conv/);

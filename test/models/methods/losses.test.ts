@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { useBackend } from '../../../engine/index.ts';
-import { byol, dino, moco, simsiam, vicreg } from '../../../models/index.ts';
+import { arange, useBackend } from '../../../engine/index.ts';
+import { byol, deepCluster, dino, moco, simsiam, swav, vicreg } from '../../../models/index.ts';
 import { arrayLoss, namesOf } from '../../../models/methods/arrayLoss.ts';
 import { losses, lossNamed } from '../../../models/methods/losses.ts';
 import { expectClose, expectError, normalMatrix } from '../support.ts';
@@ -27,6 +27,12 @@ describe('losses of arrays', () => {
     const centre = d.mean(0);
     const distilled = losses['dino']!.compute([a, b, c, d, a], { teacherTemperature: 0.5 }, { centre });
     await expectClose(distilled.loss, dino([c, d, a], [a, b], centre, { teacherTemperature: 0.5 }).loss, 1e-15);
+    const swapped = losses['swav']!.compute([a, b, c], { epsilon: 0.1 }, { prototypes: d, queue1: c, queue2: a });
+    await expectClose(swapped.loss, swav([a, b, c], d, { epsilon: 0.1, queues: [c, a] }).loss, 1e-15);
+    await expectClose(losses['swav']!.compute([a, b], {}, { prototypes: d }).loss, swav([a, b], d).loss, 1e-15);
+    const assignments = arange(a.shape[0]!).remainder(3);
+    const clustered = losses['deepcluster']!.compute([a], { temperature: 0.5 }, { prototypes: d, assignments });
+    await expectClose(clustered.loss, deepCluster(a, d, assignments, { temperature: 0.5 }).loss, 1e-15);
   });
 
   it('say which embeddings they take', () => {
