@@ -1,4 +1,4 @@
-import { literal } from './expressions.ts';
+import { NAN } from './expressions.ts';
 import { constants, type Emitter, type Shader, Views, workgroupMemory } from './shader.ts';
 
 /** Threads of a workgroup along each side of a square, and columns of a panel. */
@@ -56,7 +56,7 @@ ${statements}
 
 /** What is not positive definite is NaN throughout. */
 const finished = ({ store }: Place, value: string): string =>
-  each(store('row', 'column', `select(select(0.0, ${value}, column <= row), ${literal(Number.NaN, 'f32')}, indefinite != 0)`));
+  each(store('row', 'column', `select(select(0.0, ${value}, column <= row), ${NAN}, indefinite != 0)`));
 
 /** For factoring a triangle, whose rows lie one after the other. */
 const memoryOf = (size: number) => ({ triangle: ['f32', (size * (size + 1)) / 2], roots: ['f32', size], indefinite: ['u32'] }) as const;

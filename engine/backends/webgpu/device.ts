@@ -10,6 +10,8 @@ interface Dawn {
 /** The error of a GPU that cannot be used. */
 export const unusable = (message: string, cause?: unknown): TensegrityError => new TensegrityError('backend', message, {}, cause);
 
+export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
 /** What an option needs of the GPU. */
 const needs = {
   f16: 'shader-f16',
@@ -91,8 +93,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenDevic
     });
     return { device, gpu, info: adapter.info, unit };
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw unusable(`the GPU (${description || vendor}) gave no device: ${why}; use the wasm backend`, cause);
+    throw unusable(`the GPU (${description || vendor}) gave no device: ${reasonOf(cause)}; use the wasm backend`, cause);
   }
 }
 

@@ -1,4 +1,4 @@
-import { literal } from './expressions.ts';
+import { literal, NAN } from './expressions.ts';
 import { constants, type Emitter, inTurns, Views, workgroupMemory } from './shader.ts';
 
 /** After which a matrix is taken as it is: several times what has ever been seen to be needed. */
@@ -51,7 +51,7 @@ export const eigh: Emitter<'eigh'> = ({ inputs: [from], outputs: [to] }, context
   const body = `${measure(each, given)}
 let bits = agreement(thread);
 if (bits >= 0x7f800000u) {
-${each('(size + 1) * size', store('(e / size)', '(e % size)', literal(Number.NaN, 'f32')))}
+${each('(size + 1) * size', store('(e / size)', '(e % size)', NAN))}
 return;
 }
 let exponent = i32(bits >> 23u) - 127;

@@ -136,17 +136,16 @@ class WebGpuExecutable implements Executable {
 
   async #run(inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> {
     this.#checkUsable();
-    const { inputs: inputNumbers, slots: slotNumbers, outputs: outputNumbers } = this.#plan;
     checkRun(this.#plan, inputs, slots);
-    this.#bind(inputNumbers, inputs);
-    this.#bind(slotNumbers, slots);
+    this.#bind(this.#plan.inputs, inputs);
+    this.#bind(this.#plan.slots, slots);
     const places: Place[] = [];
     try {
       // A replay makes nothing that could fail.
       if (this.#results.every(({ own, spare }) => own !== null || spare.length > 0)) this.#takePlaces(places);
       else await guarded(this.#host, 'making room for results', async () => this.#takePlaces(places));
       this.#checkUsable();
-      for (const [k, number] of outputNumbers.entries()) this.#place(number, places[k]!);
+      for (const [k, number] of this.#plan.outputs.entries()) this.#place(number, places[k]!);
       if (this.#groups !== null) return await this.#submit(this.#groups, places);
       const run = async (): Promise<Storage[]> => {
         this.#groups = this.#ready.map((ready) => this.#bindGroup(ready));

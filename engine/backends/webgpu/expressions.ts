@@ -73,6 +73,8 @@ export function literal(value: number, lane: Lane): string {
   return `${Object.is(rounded, -0) ? '-0' : rounded}f`;
 }
 
+export const NAN = literal(Number.NaN, 'f32');
+
 /** The statements of a program at position `i`, from inputs already loaded as `v0`, `v1`, …; value `k` becomes `vk`. */
 export function programStatements(program: Program, inputs: readonly View[]): { statements: string; lanes: Lane[] } {
   const lanes = valueLanes(

@@ -1,4 +1,4 @@
-import { literal } from './expressions.ts';
+import { NAN } from './expressions.ts';
 import { type Emitter, Views } from './shader.ts';
 
 /** Which entry of an axis an index means, by its name: negative ones count from the end. What is outside is so on either side. */
@@ -9,7 +9,7 @@ export function entry(index: string, extent: number): string {
 /** A thread for each element. */
 export const gather: Emitter<'gather'> = ({ inputs: [x, index], outputs: [out] }, context) => {
   const views = new Views(context, [x!, index!], [out!]);
-  const outside = x!.dtype === 'f32' ? literal(Number.NaN, 'f32') : '0';
+  const outside = x!.dtype === 'f32' ? NAN : '0';
   const body = `let given = ${views.load(index!, ['a', 'm', 'b'])};
 let n = ${entry('given', x!.shape[1]!)};
 var value = ${outside};

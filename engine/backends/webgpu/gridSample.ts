@@ -1,5 +1,5 @@
 import type { GridSampleKernel } from '../../compiler/plan.ts';
-import { literal } from './expressions.ts';
+import { NAN } from './expressions.ts';
 import { type Emitter, Views } from './shader.ts';
 
 /** A thread for each pixel of each channel. */
@@ -29,7 +29,7 @@ ${corner('top', 'left', '(1.0 - below) * (1.0 - right)')}
 ${corner('top', '(left + 1.0)', '(1.0 - below) * right')}
 ${corner('(top + 1.0)', 'left', 'below * (1.0 - right)')}
 ${corner('(top + 1.0)', '(left + 1.0)', 'below * right')}
-if (${nowhere(kernel, 'row', height)} || ${nowhere(kernel, 'column', width)}) { sum = ${literal(Number.NaN, 'f32')}; }
+if (${nowhere(kernel, 'row', height)} || ${nowhere(kernel, 'column', width)}) { sum = ${NAN}; }
 ${views.store(out!, ['n', 'c', 'y', 'x'], 'sum')}`;
   return [views.forEach(out!.shape, ['n', 'c', 'y', 'x'], { name: 'gridSample', body })];
 };

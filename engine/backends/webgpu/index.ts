@@ -8,7 +8,7 @@ import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkBytes, checkRoom, foreignBuffer } from '../storage.ts';
-import { isSoftware, type OpenDevice, openDevice, unusable } from './device.ts';
+import { isSoftware, type OpenDevice, openDevice, reasonOf, unusable } from './device.ts';
 import { type Host, prepare } from './executable.ts';
 import { Memory, Regions, StagingRing, WebGpuBuffer } from './memory.ts';
 import type { DeviceOptions } from './options.ts';
@@ -23,18 +23,13 @@ export interface WebGpuOptions extends DeviceOptions {
 /** @throws TensegrityError `backend` saying why there is no GPU here, or which feature it lacks; `argument` for options that do not exist. */
 export async function createWebGpuBackend(options: WebGpuOptions = {}): Promise<Backend> {
   filled('useBackend: webgpu', options, { gpu: undefined, f16: false, subgroupMatrices: false, profile: false, assume: undefined });
-  for (const [name, member] of [
-    ['gpu', 'requestAdapter'],
-    ['assume', null],
-  ] as const) {
+  const mustBe = (name: 'gpu' | 'assume', what: string, fits: (given: object) => boolean): void => {
     const given: unknown = options[name];
-    const fits = given === undefined || (typeof given === 'object' && given !== null && (member === null || member in given));
-    check(
-      fits,
-      'argument',
-      () => `useBackend: webgpu: ${name} must be ${name === 'gpu' ? 'a GPU, as navigator.gpu is' : 'a record'}, got ${shown(given)}`,
-    );
-  }
+    const isFit = given === undefined || (typeof given === 'object' && given !== null && fits(given));
+    check(isFit, 'argument', () => `useBackend: webgpu: ${name} must be ${what}, got ${shown(given)}`);
+  };
+  mustBe('gpu', 'a GPU, as navigator.gpu is', (given) => 'requestAdapter' in given);
+  mustBe('assume', 'a record', () => true);
   return new WebGpuBackend(await openDevice(options), options);
 }
 
@@ -186,7 +181,7 @@ class WebGpuBackend implements Backend, Host {
   async failure(what: string, cause: unknown): Promise<TensegrityError> {
     if (cause instanceof TensegrityError) return cause;
     await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
-    const message = this.#lost ?? `${what} failed on the GPU: ${cause instanceof Error ? cause.message : String(cause)}`;
+    const message = this.#lost ?? `${what} failed on the GPU: ${reasonOf(cause)}`;
     return unusable(message, cause);
   }
 

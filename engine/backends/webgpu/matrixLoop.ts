@@ -4,9 +4,26 @@ import { type Gpu, range, type Views, workgroupMemory } from './shader.ts';
 import { PADDING, SUBGROUP, type Tile, threadsOf } from './tile.ts';
 
 /** A factor's tile in workgroup memory: rows of 16-bit numbers, along lines or along the inner axis as the factor lies, so that storing needs no turns. */
-function layoutOf({ innerDense, size }: Load, depth: number): { readonly pitch: number; readonly length: number } {
-  const pitch = (innerDense ? depth : size) + PADDING;
-  return { pitch, length: pitch * (innerDense ? size : depth) };
+interface Side extends Load {
+  readonly pitch: number;
+  readonly length: number;
+}
+
+function sideOf(load: Load, depth: number): Side {
+  const [row, rows] = load.innerDense ? [depth, load.size] : [load.size, depth];
+  const pitch = row + PADDING;
+  return { ...load, pitch, length: pitch * rows };
+}
+
+/** Where a side has an element, with its pitch as this literal. */
+function placeIn({ innerDense }: Side, pitch: string, line: string, inner: string): string {
+  return innerDense ? `(${line}) * ${pitch} + ${inner}` : `(${inner}) * ${pitch} + ${line}`;
+}
+
+/** A fragment from a line and inner position `k` on. A row-major matrix has lines of the left factor as rows, and inner positions of the right one. */
+function fragment(side: Side, line: string, shape: string): string {
+  const order = side.innerDense === (side.name === 'left') ? 'row_major' : 'col_major';
+  return `subgroupMatrixLoad<subgroup_matrix_${side.name}<f16, ${shape}>, ${order}>(&${side.name}, ${placeIn(side, `${side.pitch}u`, line, 'k')}, ${side.pitch}u)`;
 }
 
 /**
@@ -16,35 +33,25 @@ function layoutOf({ innerDense, size }: Load, depth: number): { readonly pitch: 
 export function matrixLoop(product: Product, tile: Tile, views: Views, { unit }: Gpu): Loop {
   const { rows, columns, inner } = unit!;
   const { depth } = tile;
-  const loads = loadsOf(product, tile, views, true);
-  const [left, right] = loads.map((load) => layoutOf(load, depth)) as [ReturnType<typeof layoutOf>, ReturnType<typeof layoutOf>];
+  const sides = loadsOf(product, tile, views, true).map((load) => sideOf(load, depth)) as [Side, Side];
+  const [left, right] = sides;
   const subgroups = threadsOf(tile) / SUBGROUP;
   // Each subgroup's part of the tile: two rows of parts.
   const [partRows, partColumns] = [tile.rows / 2, tile.columns / (subgroups / 2)];
   const [down, across] = [range(partRows / rows), range(partColumns / columns)];
   const area = rows * columns;
-  const keep = loads.flatMap((load) => {
-    const { pitch } = layoutOf(load, depth);
-    return load.slots.flatMap((slot) =>
+  const keep = sides.flatMap((side) =>
+    side.slots.flatMap(({ inner: k, line, vector }) =>
       components.map((component, i) => {
-        const line = `${slot.line} + ${(i * load.size) / 4}`;
-        const at = load.innerDense ? `(${line}) * ${pitch} + ${slot.inner}` : `(${slot.inner}) * ${pitch} + ${line}`;
-        return `${load.name}[${at}] = ${slot.vector}.${component};`;
+        const at = placeIn(side, `${side.pitch}`, `${line} + ${(i * side.size) / 4}`, k);
+        return `${side.name}[${at}] = ${vector}.${component};`;
       }),
-    );
-  });
-  // A row-major matrix has lines of the left factor as rows, and inner positions of the right one.
-  const fragment = (side: 'left' | 'right', { pitch }: { readonly pitch: number }, turned: boolean, line: string, shape: string) => {
-    const order = turned === (side === 'left') ? 'col_major' : 'row_major';
-    const at = turned ? `k * ${pitch}u + ${line}` : `(${line}) * ${pitch}u + k`;
-    return `subgroupMatrixLoad<subgroup_matrix_${side}<f16, ${shape}>, ${order}>(&${side}, ${at}, ${pitch}u)`;
-  };
-  const multiply = [
-    ...down.map((i) => `let a${i} = ${fragment('left', left, !loads[0].innerDense, `partRow + ${i * rows}u`, `${inner}, ${rows}`)};`),
-    ...across.map(
-      (j) => `let c${j} = ${fragment('right', right, !loads[1].innerDense, `partColumn + ${j * columns}u`, `${columns}, ${inner}`)};`,
     ),
-    ...down.flatMap((i) => across.map((j) => `sum${i}_${j} = subgroupMatrixMultiplyAccumulate(a${i}, c${j}, sum${i}_${j});`)),
+  );
+  const multiply = [
+    ...down.map((i) => `let left${i} = ${fragment(left, `partRow + ${i * rows}u`, `${inner}, ${rows}`)};`),
+    ...across.map((j) => `let right${j} = ${fragment(right, `partColumn + ${j * columns}u`, `${columns}, ${inner}`)};`),
+    ...down.flatMap((i) => across.map((j) => `sum${i}_${j} = subgroupMatrixMultiplyAccumulate(left${i}, right${j}, sum${i}_${j});`)),
   ];
   const finishes = down.flatMap((i) =>
     across.map(
@@ -62,9 +69,9 @@ workgroupBarrier();`,
       .declarations,
     before: `let partRow = subgroup / ${subgroups / 2}u * ${partRows}u;
 let partColumn = subgroup % ${subgroups / 2}u * ${partColumns}u;
-${loads.map(({ lines, declare }) => `${lines}\n${declare}`).join('\n')}
+${sides.map(({ lines, declare }) => `${lines}\n${declare}`).join('\n')}
 ${down.flatMap((i) => across.map((j) => `var sum${i}_${j}: subgroup_matrix_result<f32, ${columns}, ${rows}>;`)).join('\n')}`,
-    each: `${loads.map(({ load }) => load('start')).join('\n')}
+    each: `${sides.map(({ load }) => load('start')).join('\n')}
 ${keep.join('\n')}
 workgroupBarrier();
 for (var k = 0u; k < ${depth}u; k += ${inner}u) {

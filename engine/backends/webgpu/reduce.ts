@@ -71,12 +71,13 @@ function split(kernel: ReduceKernel, context: Context): Shader[] {
   ];
 }
 
-/** What is folded: an expression for the state of element `r` of output `o`, statements before it, and such about the output alone. */
+/** What is folded. */
 interface Source {
   readonly inputs: readonly View[];
+  /** Statements about output `o`. */
   readonly ofOutput: string;
-  readonly ofElement: (views: Views) => string;
-  readonly state: (views: Views) => string;
+  /** Statements about element `r` of it, and then an expression for its state. */
+  readonly ofElement: (views: Views) => readonly [statements: string, state: string];
 }
 
 /** Where what is folded goes: statements that store `total` of output `o`, or of `part` of it. */
@@ -100,17 +101,14 @@ const folded: Emitter<'reduce'> = ({ shape, reduced, program, reductions, inputs
       inputs.map((view) => axesOf(view, 0, kept)),
       'of',
     ),
-    ofElement: (views) =>
-      [
-        ...inputs.map((view, k) => `let from${k} = of${k} + ${placeAt('r', axesOf({ ...view, offset: 0 }, kept, shape.length))};`),
-        ...inputs.map((view, k) => `let v${k} = ${views.load(view, `from${k}`)};`),
-        statements,
-      ].join('\n'),
-    state: () =>
-      fold.lift(
-        program.results.map((value) => `v${value}`),
-        'r',
-      ),
+    ofElement: (views) => {
+      const places = inputs.map(
+        (view, k) => `let from${k} = of${k} + ${placeAt('r', axesOf({ ...view, offset: 0 }, kept, shape.length))};`,
+      );
+      const loads = inputs.map((view, k) => `let v${k} = ${views.load(view, `from${k}`)};`);
+      const values = program.results.map((value) => `v${value}`);
+      return [[...places, ...loads, statements].join('\n'), fold.lift(values, 'r')];
+    },
   };
   const results: Target = {
     outputs,
@@ -134,8 +132,7 @@ const folded: Emitter<'reduce'> = ({ shape, reduced, program, reductions, inputs
   const composed: Source = {
     inputs: states,
     ofOutput: '',
-    ofElement: () => '',
-    state: (views) => fold.compose(states.map((view) => views.load(view, ['r', 'o']))),
+    ofElement: (views) => ['', fold.compose(states.map((view) => views.load(view, ['r', 'o'])))],
   };
   return [
     foldingShader('reduceParts', { outer, count, chunk, sideBySide }, fold, elements, partial, context),
@@ -186,6 +183,7 @@ function foldingShader(name: string, extents: Extents, fold: Fold, source: Sourc
   const teams = teamsOf(Math.min(THREADS / neighbours, powerOf2(chunk), gpu.software ? room : Math.max(NEIGHBOURS, room)), sideBySide);
   const { statements, ...merging } = teamFold(fold, teams, sideBySide ? 1 : Math.min(gpu.subgroupSize, teams.size));
   const groups = Math.ceil(outer / teams.count);
+  const [ofElement, state] = source.ofElement(views);
   return views.shader({
     name,
     ...merging,
@@ -202,8 +200,8 @@ while (r < end) {
 var run = ${fold.neutral};
 let stop = min(end, r + ${teams.size * RUN});
 for (; r < stop; r += ${teams.size}) {
-${source.ofElement(views)}
-run = ${fold.merge('run', source.state(views))};
+${ofElement}
+run = ${fold.merge('run', state)};
 }
 total = ${fold.merge('total', 'run')};
 }

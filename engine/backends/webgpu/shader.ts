@@ -174,27 +174,27 @@ ${body}`,
 
   /** An expression for the element at a place, or of these coordinates: a f32, or a i32. */
   load(view: View, place: Place): string {
-    const { name, at, written, half } = this.#locate(view, place);
-    if (half) return `f32(${name}[${at}])`;
-    if (view.dtype !== 'u8') return `${name}[${at}]`;
-    const word = `${name}[(${at}) >> 2u]`;
-    return `i32(((${written ? `atomicLoad(&${word})` : word}) >> (u32((${at}) & 3) * 8u)) & 255u)`;
+    const { element, word, shift, written, half } = this.#locate(view, place);
+    if (half) return `f32(${element})`;
+    if (view.dtype !== 'u8') return element;
+    return `i32(((${written ? `atomicLoad(&${word})` : word}) >> ${shift}) & 255u)`;
   }
 
   /** Bytes share a word with those that other threads write: theirs are kept by clearing and setting ours atomically. */
   store(view: View, place: Place, value: string): string {
-    const { name, at, half } = this.#locate(view, place);
-    if (half) return `${name}[${at}] = f16(${value});`;
-    if (view.dtype !== 'u8') return `${name}[${at}] = ${value};`;
-    const [word, shift] = [`&${name}[(${at}) >> 2u]`, `(u32((${at}) & 3) * 8u)`];
-    return `atomicAnd(${word}, ~(255u << ${shift}));\natomicOr(${word}, (u32(${value}) & 255u) << ${shift});`;
+    const { element, word, shift, half } = this.#locate(view, place);
+    if (half) return `${element} = f16(${value});`;
+    if (view.dtype !== 'u8') return `${element} = ${value};`;
+    return `atomicAnd(&${word}, ~(255u << ${shift}));\natomicOr(&${word}, (u32(${value}) & 255u) << ${shift});`;
   }
 
-  #locate(view: View, to: Place): { name: string; at: string; written: boolean; half: boolean } {
+  /** An element; or, of bytes, the word that it is in and how far it is shifted there. */
+  #locate(view: View, place: Place): { element: string; word: string; shift: string; written: boolean; half: boolean } {
     const { memory, offset, half } = this.#context.placeOf(view.buffer);
-    const place = typeof to === 'string' ? to : placeOf(view, to);
     const binding = this.bindings.findIndex((each) => each.memory === memory);
-    return { name: `b${binding}`, at: offset === 0 ? place : `${place} + ${offset}`, written: this.bindings[binding]!.written, half };
+    const at = `${typeof place === 'string' ? place : placeOf(view, place)}${offset === 0 ? '' : ` + ${offset}`}`;
+    const [element, word] = [at, `(${at}) >> 2u`].map((index) => `b${binding}[${index}]`) as [string, string];
+    return { element, word, shift: `(u32((${at}) & 3) * 8u)`, written: this.bindings[binding]!.written, half };
   }
 }
 
