@@ -164,6 +164,8 @@ class DINOLearner extends TaughtLearner<DINOHead> {
       loss: dino(students, teachers, centre, { studentTemperature, teacherTemperature: at['teacherTemperature']! }).loss,
       parts: {},
       embeddings: students,
+      // Its distributions, which are one where all images fall into one class, and where all fall into every class alike.
+      watched: students[0]!.div(studentTemperature).softmax(-1),
       gradients: (gradient, of) => (of === this.head.lastLayer ? gradient.mul(at['lastLayer']!) : gradient),
       after: () => {
         if (centring === 'on') this.centre.assign(dinoCentre(this.centre.value, teachers, { momentum: centreMomentum }));

@@ -257,44 +257,51 @@ describe('collapse', () => {
     expect(healthy.records.map(diagnose).some((warning) => warning?.kind === 'collapsed')).toBe(false);
   });
 
-  it('of SimSiam comes without the stop-gradient: its dimensions become copies, and the monitor says so', async () => {
-    const simsiam = (stopGradient: 'on' | 'off'): ReturnType<typeof whole> =>
-      whole(
-        trainingConfig({
-          method: 'simsiam',
-          methodOptions: { stopGradient },
-          epochs: 5,
-          batchSize: 32,
-          widths: [64, 64],
-          learningRate: 3e-3,
-        }),
-        dataset,
-      );
-    const [without, healthy] = [await simsiam('off'), await simsiam('on')];
-    const said = (records: readonly StepRecord[]): (string | undefined)[] =>
-      records.map((record) => diagnose({ ...record, method: 'simsiam' })?.message);
-    expect(said(without.records).at(-1)).toMatch(/has collapsed: all dimensions are copies of nearly one .*; leave the stop-gradient on/);
-    expect(said(healthy.records).every((message) => message === undefined)).toBe(true);
-  });
+  /** What the monitor says at each step of a run of 40. */
+  const said = async (config: Partial<TrainingConfig>): Promise<(string | undefined)[]> => {
+    const whole40 = trainingConfig({ epochs: 5, batchSize: 32, widths: [64, 64], optimizer: 'adam', learningRate: 3e-3, ...config });
+    const { records } = await whole(whole40, dataset);
+    return records.map((record) => diagnose({ ...record, ...whole40 })?.message);
+  };
 
-  it('of SimCLR comes at a temperature that tells no negative from another, and the monitor says so', async () => {
-    const simclr = (temperature: number): ReturnType<typeof whole> =>
-      whole(
-        trainingConfig({
-          method: 'simclr',
-          methodOptions: { temperature },
-          epochs: 5,
-          batchSize: 32,
-          widths: [64, 64],
-          learningRate: 3e-3,
-        }),
-        dataset,
-      );
-    const [hot, healthy] = [await simclr(50), await simclr(0.5)];
-    const said = (records: readonly StepRecord[]): (string | undefined)[] =>
-      records.map((record) => diagnose({ ...record, method: 'simclr' })?.message);
-    expect(said(hot.records).at(-1)).toMatch(/has collapsed: all dimensions are copies of nearly one .*; lower the temperature/);
-    expect(said(healthy.records).every((message) => message === undefined)).toBe(true);
+  it.each<[what: string, config: Partial<TrainingConfig>, ill: TrainingConfig['methodOptions'], words: RegExp]>([
+    [
+      'of SimSiam comes without the stop-gradient: its dimensions become copies',
+      { method: 'simsiam' },
+      { stopGradient: 'off' },
+      /all dimensions are copies of nearly one .*; leave the stop-gradient on/,
+    ],
+    [
+      'of SimCLR comes at a temperature that tells no negative from another',
+      { method: 'simclr' },
+      { temperature: 50 },
+      /all dimensions are copies of nearly one .*; lower the temperature/,
+    ],
+    [
+      'of MoCo comes without negatives',
+      { method: 'moco', methodOptions: { queue: 64 } },
+      { negatives: 'off' },
+      /every image maps to nearly the same point .*; leave the negatives on/,
+    ],
+    [
+      'of DINO comes without its centre: all images fall into one class',
+      { method: 'dino', widths: [64, 32, 64], methodOptions: { teacherMomentum: 0.9 } },
+      { centring: 'off' },
+      /every image maps to nearly the same point .*; leave the centring on/,
+    ],
+    [
+      'of DINO comes with a teacher that is as soft as its student: all images fall into every class alike',
+      { method: 'dino', widths: [64, 32, 64], methodOptions: { teacherMomentum: 0.9 } },
+      { teacherTemperature: 0.1 },
+      /every image maps to nearly the same point .*keep --teacher-temperature well below --student-temperature/,
+    ],
+  ])('%s, and the monitor says so', async (_, config, ill, words) => {
+    const healthy = await said(config);
+    const collapsed = await said({ ...config, methodOptions: { ...config.methodOptions, ...ill } });
+    expect(collapsed.at(-1)).toMatch(/has collapsed/);
+    expect(collapsed.at(-1)).toMatch(words);
+    // After the warm-up and an epoch.
+    expect(healthy.slice(12).filter((message) => message !== undefined)).toEqual([]);
   });
 
   it('of dimensions onto each other comes without the covariance term', async () => {
