@@ -5,7 +5,7 @@ import { targetMomentum } from '../optim/schedule.ts';
 import { arrayLoss, halves, predictionsAndProjections } from './arrayLoss.ts';
 import { crossed, type Pair } from './crossed.ts';
 import { method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
-import { number, type OptionValues } from './options.ts';
+import { choice, number, type OptionValues } from './options.ts';
 import { TaughtLearner } from './teacher.ts';
 
 /**
@@ -33,21 +33,24 @@ export const byolOfArrays = () =>
 
 const options = {
   teacherMomentum: number(0.99, 'share of itself that the teacher keeps at the first step, τ₀; it rises to 1', { most: 1 }),
+  predictor: choice(['on', 'off'], 'on', 'whether the student predicts the projection, or must be as it; without that it collapses'),
 };
 type Options = OptionValues<typeof options>;
 
 class BYOLLearner extends TaughtLearner {
-  readonly predictor: MLP;
+  readonly predictor: MLP | null;
 
-  constructor({ encoder, widths, key }: Setting<Options>) {
+  constructor({ encoder, widths, key, options: { predictor } }: Setting<Options>) {
     super(encoder, (inputs) => new MLP([inputs, ...widths], { key: key(0), normalize: true, outputBias: false }));
     const width = widths.at(-1)!;
-    this.predictor = new MLP([width, widths[0]!, width], { key: key(1), normalize: true, outputBias: false });
+    const options = { key: key(1), normalize: true, outputBias: false };
+    this.predictor = predictor === 'on' ? new MLP([width, widths[0]!, width], options) : null;
   }
 
   override step({ views: [first, second], at, part }: Step): Outcome {
     const projections = [this.student(first!), this.student(second!)] as const;
-    const predictions = [this.predictor.forward(projections[0], TRAIN), this.predictor.forward(projections[1], TRAIN)] as const;
+    const predict = (projection: Tensor): Tensor => this.predictor?.forward(projection, TRAIN) ?? projection;
+    const predictions = [predict(projections[0]), predict(projections[1])] as const;
     return {
       loss: byol(predictions, [this.teacher(first!), this.teacher(second!)]).loss,
       parts: {},
@@ -71,7 +74,7 @@ export const byolMethod = () =>
     ablation: { of: 'the predictor', options: { predictor: 'off' } },
     advice: {
       watched: 'normalizedDeviation',
-      collapsed: 'slow the teacher (--teacher-momentum nearer to 1), or lower --lr',
+      collapsed: 'leave the predictor on (--predictor on), slow the teacher (--teacher-momentum nearer to 1), or lower --lr',
       redundant: null,
       epsilon: 0,
     },
