@@ -118,9 +118,9 @@ class DeepClusterLearner extends Learner {
     );
     const embeddings = this.#embed(views);
     const losses = this.prototypes.flatMap(({ value: prototypes }, head) => {
-      const clusters = this.assignments[head]!.value.take(indices);
-      const nearest = (z: Tensor): Tensor => prototypeScores(z, prototypes, about.title).argmax(1);
-      return embeddings.map((z) => deepCluster(z, prototypes, kmeans === 'on' ? clusters : nearest(z), { temperature }).loss);
+      const own = (): Tensor => prototypeScores(embeddings[head % BANKS]!, prototypes, about.title).argmax(1);
+      const clusters = kmeans === 'on' ? this.assignments[head]!.value.take(indices) : own();
+      return embeddings.map((z) => deepCluster(z, prototypes, clusters, { temperature }).loss);
     });
     return {
       loss: stack(losses).mean(),

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { concat, grad, type Tensor, tensor, useBackend, zeros } from '../../../engine/index.ts';
-import { deepCluster, functional } from '../../../models/index.ts';
+import { concat, grad, type HostArray, type Tensor, tensor, useBackend, zeros } from '../../../engine/index.ts';
+import { deepCluster, functional, Trainer, trainingConfig } from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { expectClose, expectError, expectGradient, gaussian, normalMatrix, orthogonal, seeds, values } from '../support.ts';
+import { stripedDataset } from '../train/support.ts';
 
 beforeAll(async () => {
   await useBackend('cpu');
@@ -76,5 +77,60 @@ describe('deepCluster', () => {
     expectError(() => deepCluster(z, prototypes, assignmentsOf(1, 5, 5)), 'shape', /labels \[n\]/);
     expectError(() => deepCluster(z, prototypes, tensor(Int32Array.of(0, 1, 2, 3, 4, 5))), 'argument', /5 is none of the 5/);
     expectError(() => deepCluster(z, prototypes, assignments, { temperature: 1e-4 }), 'argument', /temperature must be .* ≥ 0\.001/);
+  });
+});
+
+describe('the learner of deepcluster', () => {
+  beforeAll(async () => {
+    await useBackend('wasm', { threads: 1 });
+  });
+
+  const config = trainingConfig({
+    method: 'deepcluster',
+    batchSize: 8,
+    widths: [8, 4],
+    epochs: 2,
+    methodOptions: { prototypes: 5, heads: 3 },
+  });
+  const tensors = async (trainer: Trainer): Promise<ReadonlyMap<string, HostArray>> => (await trainer.state()).tensors;
+
+  it('clusters all images by what they were when it last saw them, with other centroids for each head', async () => {
+    // 20 images make 2 batches of 8: an epoch leaves some out, which have a cluster all the same.
+    const trainer = new Trainer(config, stripedDataset(20, { size: 6 }));
+    for (const bank of ['banks.0', 'banks.1'])
+      expect((await tensors(trainer)).get(bank)!.data.every((value: number) => value === 0)).toBe(true);
+    let before = await tensors(trainer);
+    for await (const { step } of trainer.run()) {
+      const state = await tensors(trainer);
+      const names = [0, 1, 2].map((head) => `assignments.${head}`);
+      if (step % 2 === 1) {
+        const banks = [0, 1, 0].map((bank) => tensor(before.get(`banks.${bank}`)!));
+        for (const [head, name] of names.entries()) {
+          const assigned = state.get(name)!.data;
+          expect(assigned).toHaveLength(20);
+          const centroids = tensor(state.get(`prototypes.${head}`)!);
+          // At the beginning of the first epoch the bank was made by visiting.
+          if (step > 1) expect(assigned).toEqual(await banks[head]!.matmul(centroids.transpose()).argmax(1).data());
+        }
+        expect(state.get('prototypes.0')!.data).not.toEqual(state.get('prototypes.2')!.data);
+      } else for (const name of [...names, 'prototypes.0']) expect(state.get(name)!.data).toEqual(before.get(name)!.data);
+      // Eight rows of each bank are new.
+      if (step > 1) {
+        for (const bank of ['banks.0', 'banks.1']) {
+          const [old, now] = [before, state].map((at) => at.get(bank)!.data);
+          const rows = Array.from({ length: 20 }, (_, row) => [0, 1, 2, 3].some((i) => old![4 * row + i] !== now![4 * row + i]));
+          expect(rows.filter(Boolean)).toHaveLength(8);
+        }
+      }
+      before = state;
+    }
+    for (const length of await tensor(before.get('banks.0')!).norm(1).data()) expect(Math.abs(length - 1)).toBeLessThan(1e-6);
+    trainer.dispose();
+  });
+
+  it('refuses more clusters than there are images, before it trains', async () => {
+    const trainer = new Trainer({ ...config, methodOptions: { prototypes: 21 } }, stripedDataset(20, { size: 6 }));
+    await expect(trainer.prepare()).rejects.toThrow(/21 clusters need as many images, and there are 20/);
+    trainer.dispose();
   });
 });

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { concat, grad, type Tensor, useBackend, zeros } from '../../../engine/index.ts';
-import { functional, type SwAVOptions, sinkhorn, swav } from '../../../models/index.ts';
+import { functional, type SwAVOptions, sinkhorn, swav, Trainer, type TrainingConfig, trainingConfig } from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { expectClose, expectError, expectGradient, gaussian, normalMatrix, orthogonal, seeds, values } from '../support.ts';
+import { stripedDataset } from '../train/support.ts';
 
 beforeAll(async () => {
   await useBackend('cpu');
@@ -131,5 +132,73 @@ describe('swav', () => {
     expectError(() => swav(views, prototypes, { queues: viewsOf(1, 3, 2, 4) }), 'argument', /one for each of the 2 assigning views.*got 3/);
     expectError(() => swav(views, prototypes, { queues: viewsOf(1, 2, 2, 3) }), 'shape', /queues: prototypes must be \[number, 3\]/);
     expectError(() => swav(views, prototypes, { queues: viewsOf(1, 2, 2, 4).map((z) => z.cast('f32')) }), 'dtype', /one type/);
+  });
+});
+
+/** The slots of a small run after each step, by name. */
+async function statesOf(given: Partial<TrainingConfig>): Promise<Map<string, number[]>[]> {
+  const trainer = new Trainer(
+    trainingConfig({ method: 'swav', batchSize: 8, widths: [8, 4], epochs: 2, ...given }),
+    stripedDataset(24, { size: 6 }),
+  );
+  const states: Map<string, number[]>[] = [];
+  const note = async (): Promise<void> => {
+    const { tensors } = await trainer.state();
+    states.push(new Map([...tensors].map(([name, { data }]) => [name, [...data]])));
+  };
+  await note();
+  for await (const _ of trainer.run()) await note();
+  trainer.dispose();
+  return states;
+}
+
+const lengths = (values: readonly number[], width: number): number[] =>
+  Array.from({ length: values.length / width }, (_, row) => Math.hypot(...values.slice(row * width, (row + 1) * width)));
+
+describe('the learner of swav', () => {
+  beforeAll(async () => {
+    await useBackend('wasm', { threads: 1 });
+  });
+
+  it('keeps its prototypes at length 1, and where they are for the first steps, whatever decay pulls at them', async () => {
+    const states = await statesOf({ weightDecay: 0.1, methodOptions: { prototypes: 5, freezePrototypes: 3 } });
+    const prototypes = states.map((state) => state.get('prototypes')!);
+    for (const [step, values] of prototypes.entries()) {
+      for (const length of lengths(values, 4)) expect(Math.abs(length - 1)).toBeLessThan(1e-6);
+      const moved = Math.max(...values.map((value, i) => Math.abs(value - prototypes[0]![i]!)));
+      if (step <= 3) expect(moved).toBeLessThan(1e-6);
+      else expect(moved).toBeGreaterThan(1e-5);
+    }
+  });
+
+  it('has the last embeddings of each view in its queues, in whole batches, of length 1', async () => {
+    const states = await statesOf({ methodOptions: { prototypes: 5, queue: 20, queueStart: 1 } });
+    const queue = (step: number, view: number): number[] => states[step]!.get(`queues.${view}`)!;
+    expect(queue(0, 0)).toEqual(Array(16 * 4).fill(0));
+    for (let step = 2; step < states.length; step++) {
+      // What was new before is the older half now, and the two views' are not the same.
+      for (const view of [0, 1]) {
+        expect(queue(step, view).slice(32)).toEqual(queue(step - 1, view).slice(0, 32));
+        for (const length of lengths(queue(step, view), 4)) expect(Math.abs(length - 1)).toBeLessThan(1e-6);
+      }
+      expect(queue(step, 0)).not.toEqual(queue(step, 1));
+    }
+  });
+
+  it('trains the same with a queue that is not used yet as without', async () => {
+    const [without, unused] = [
+      await statesOf({ methodOptions: { prototypes: 5 } }),
+      await statesOf({ methodOptions: { prototypes: 5, queue: 16, queueStart: 9 } }),
+    ];
+    for (const name of ['prototypes', 'encoder.0.0.weight']) {
+      const [a, b] = [without.at(-1)!.get(name)!, unused.at(-1)!.get(name)!];
+      expect(Math.max(...a.map((value, i) => Math.abs(value - b[i]!)))).toBeLessThan(1e-3);
+    }
+  });
+
+  it('refuses a queue that holds no batch', () => {
+    const dataset = stripedDataset(24, { size: 6 });
+    const config = trainingConfig({ method: 'swav', batchSize: 8, methodOptions: { queue: 7 } });
+    expectError(() => new Trainer(config, dataset), 'argument', /queue of 7 does not hold a batch of 8/);
   });
 });

@@ -304,6 +304,21 @@ describe('collapse', () => {
     expect(healthy.slice(12).filter((message) => message !== undefined)).toEqual([]);
   });
 
+  it.each([
+    { method: 'swav', options: { freezePrototypes: 8 }, off: { iterations: 0 }, epochs: 5, learningRate: 3e-3, help: /--iterations 3/ },
+    { method: 'deepcluster', options: {}, off: { kmeans: 'off' }, epochs: 10, learningRate: 0.01, help: /--kmeans on/ },
+  ] as const)('of $method comes where nothing shares images among prototypes: $off', async ({ method, options, off, help, ...course }) => {
+    const said = async (own: TrainingConfig['methodOptions']): Promise<(string | undefined)[]> => {
+      const methodOptions = { prototypes: 16, ...options, ...own };
+      const { records } = await whole(trainingConfig({ method, methodOptions, batchSize: 32, widths: [64, 64], ...course }), dataset);
+      return records.map((record) => diagnose({ ...record, method })?.message);
+    };
+    expect((await said({})).every((message) => message === undefined)).toBe(true);
+    const without = (await said(off)).at(-1);
+    expect(without).toMatch(/has collapsed: every image maps to nearly the same point/);
+    expect(without).toMatch(help);
+  });
+
   it('of dimensions onto each other comes without the covariance term', async () => {
     const [without, healthy] = [await run({ covariance: 0 }), await run({})];
     expect(without.records.at(-1)!.correlation).toBeGreaterThan(healthy.records.at(-1)!.correlation + 0.1);
