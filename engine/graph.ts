@@ -45,6 +45,7 @@ export interface Attributes {
   readonly pool: Pick<PoolKernel, 'mode' | 'kernel' | 'stride' | 'padding'> & { readonly size?: readonly [number, number] };
   readonly gather: { readonly axis: number };
   readonly scatterAdd: { readonly axis: number; readonly size: number };
+  readonly scatter: { readonly axis: number };
   readonly gridSample: { readonly padding: 'zeros' | 'border'; readonly alignCorners: boolean };
   readonly cholesky: Record<never, never>;
   readonly triangularSolve: { readonly lower: boolean; readonly transpose: boolean };

@@ -9,7 +9,7 @@ export { type ErrorCode, TensegrityError } from './errors.ts';
 export { type ConvolutionOptions, conv2d, type Pair } from './ops/conv.ts';
 export { arange, eye, full, linspace, type NestedArray, ones, type TensorOptions, tensor, zeros } from './ops/create.ts';
 export { customGradient, stopGradient } from './ops/gradient.ts';
-export { argsort, oneHot, type SortOptions, scatterAdd, sort, take, takeAlongAxis, topK } from './ops/indexing.ts';
+export { argsort, oneHot, type SortOptions, scatter, scatterAdd, sort, take, takeAlongAxis, topK } from './ops/indexing.ts';
 export { cholesky, eigh, lowerTriangle, type TriangularSolveOptions, trace, triangularSolve } from './ops/linalg.ts';
 export { matmul } from './ops/matmul.ts';
 export { broadcast, concat, diagonal, pad, type SliceIndex, stack } from './ops/movement.ts';

@@ -4,6 +4,8 @@ import { free, freeWhenCollected } from './collect.ts';
 import { checkHostArray, copied, type DType, elementsOf, type HostArray, type NumericArray, type TypedArray } from './dtype.ts';
 import { check } from './errors.ts';
 import { Node } from './graph.ts';
+import { checkIndex, scatter, spread } from './ops/indexing.ts';
+import { checkTensors } from './ops/rule.ts';
 import { currentScope, OUTSIDE } from './scope.ts';
 import { type Shape, sameShape, show, sizeOf } from './shape.ts';
 import { Tensor } from './tensor.ts';
@@ -86,6 +88,30 @@ export class Slot {
       () => `assign: slot ${this.name} is ${this.dtype}, the value ${value.dtype}; convert with .cast('${this.dtype}')`,
     );
     currentScope().assigned.set(this, { slot: this, value, done: false });
+  }
+
+  /**
+   * Replaces rows of the slot's next value, and writes no others: as `assign(scatter(value, …))`, PyTorch's `index_copy_`. An expression built before means the
+   * value before, one built from `value` afterwards the new one; several such updates, and `assign`, act one after the other. Positions and what becomes of
+   * those that are equal, negative or outside are as in `scatter`: the last wins.
+   * @param index integers of any shape: positions on the slot's first axis.
+   * @param rows the index's shape, then the slot's other axes.
+   * @throws TensegrityError `shape`, `dtype`, and `argument` for an index outside that is known before a plan runs.
+   */
+  assignRows(index: Tensor, rows: Tensor): void {
+    const op = `assignRows: slot ${this.name}`;
+    checkTensors(op, index, rows);
+    check(this.shape.length > 0, 'shape', () => `${op} has no rows, its shape is []; use assign`);
+    const [count, ...rest] = this.shape;
+    checkIndex(index, op, count!, 0);
+    check(
+      sameShape(rows.shape, [...index.shape, ...rest]),
+      'shape',
+      () => `${op} takes rows of shape ${show([...index.shape, ...rest])} at an index of ${show(index.shape)}, got ${show(rows.shape)}`,
+    );
+    check(rows.dtype === this.dtype, 'dtype', () => `${op} is ${this.dtype}, the rows ${rows.dtype}; convert with .cast('${this.dtype}')`);
+    const updates = rows.reshape([index.size, ...rest]);
+    this.assign(scatter(this.value, spread(index, this.shape, 0), updates, 0));
   }
 
   /** As that of its value, a tensor: `slot + 1` is an error. */

@@ -8,12 +8,8 @@ import * as words from './words';
  *     for b
  */
 export function gather(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  if (word(command, words.GATHER_BYTES) == 4) gatherAs<u32>(command, bases, thread, threads);
-  else gatherAs<u8>(command, bases, thread, threads);
-}
-
-function gatherAs<T>(command: usize, bases: usize, thread: i32, threads: i32): void {
-  const missing = <T>word(command, words.GATHER_MISSING);
+  const size = word(command, words.GATHER_BYTES);
+  const missing = word(command, words.GATHER_MISSING);
   const x = viewAt(command, words.GATHER_WORDS, 0);
   const index = viewAt(command, words.GATHER_WORDS, 1);
   const out = viewAt(command, words.GATHER_WORDS, 2);
@@ -25,7 +21,6 @@ function gatherAs<T>(command: usize, bases: usize, thread: i32, threads: i32): v
   const indexInner = stride(index, 3);
   const outInner = stride(out, 3);
   const whole = indexInner == 0 && xInner == 1 && outInner == 1;
-  const size = <i32>sizeof<T>();
 
   const end = share(shape(index, 1) * rows, thread + 1, threads);
   for (let i = share(shape(index, 1) * rows, thread, threads); i < end; i++) {
@@ -43,8 +38,10 @@ function gatherAs<T>(command: usize, bases: usize, thread: i32, threads: i32): v
     }
     for (let b = 0; b < inner; b++) {
       const n = entryOf(picks + <usize>((b * indexInner) << 2), positions);
-      const value = n < positions ? load<T>(source + <usize>((<i32>n * xStride + b * xInner) * size)) : missing;
-      store<T>(target + <usize>(b * outInner * size), value);
+      const from = source + <usize>((<i32>n * xStride + b * xInner) * size);
+      const to = target + <usize>(b * outInner * size);
+      if (size == 4) store<i32>(to, n < positions ? load<i32>(from) : missing);
+      else store<u8>(to, n < positions ? load<u8>(from) : <u8>missing);
     }
   }
 }

@@ -12,7 +12,7 @@ import { map } from './map';
 import { pool } from './pool';
 import { reduce } from './reduce';
 import { scan } from './scan';
-import { scatterAdd } from './scatterAdd';
+import { scatter } from './scatter';
 import { argsort } from './argsort';
 import { triangularSolve } from './triangularSolve';
 import { behind, word } from './view';
@@ -38,7 +38,7 @@ export function run(commands: usize, end: usize, bases: usize, workspace: usize,
       case kind.CONV: conv(command, bases, workspace, thread, threads); break;
       case kind.POOL: pool(command, bases, workspace, thread, threads); break;
       case kind.GATHER: gather(command, bases, workspace, thread, threads); break;
-      case kind.SCATTER_ADD: scatterAdd(command, bases, workspace, thread, threads); break;
+      case kind.SCATTER: scatter(command, bases, workspace, thread, threads); break;
       case kind.GRID_SAMPLE: gridSample(command, bases, workspace, thread, threads); break;
       case kind.CHOLESKY: cholesky(command, bases, workspace, thread, threads); break;
       case kind.TRIANGULAR_SOLVE: triangularSolve(command, bases, workspace, thread, threads); break;

@@ -60,8 +60,10 @@ export const GATHER_BYTES = 0;
 export const GATHER_MISSING = 1;
 export const GATHER_WORDS = 2;
 
-export const SCATTER_ADD_ELEMENT = 0;
-export const SCATTER_ADD_WORDS = 1;
+export const SCATTER_ELEMENT = 0;
+/** To zeros; else an update replaces what is there. */
+export const SCATTER_ADDS = 1;
+export const SCATTER_WORDS = 2;
 
 export const GRID_SAMPLE_IS_BORDER = 0;
 export const GRID_SAMPLE_ALIGNS_CORNERS = 1;

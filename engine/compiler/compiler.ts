@@ -1,10 +1,10 @@
 import { type Node, topologicalOrder } from '../graph.ts';
-import { sameShape, sizeOf } from '../shape.ts';
+import { sizeOf } from '../shape.ts';
 import type { Slot } from '../slot.ts';
 import { append, Reach } from './collections.ts';
 import { type Draft, fuse, isElementwise, usesOf } from './fuse.ts';
 import { contiguous, isContiguous } from './layout.ts';
-import { locator } from './locate.ts';
+import { type Located, locator } from './locate.ts';
 import { type LoweringContext, lower } from './lower.ts';
 import { paddedBytes, placeBuffers } from './memory.ts';
 import type { BufferKind, BufferSpec, Kernel, Plan, View } from './plan.ts';
@@ -54,7 +54,9 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
 
   const results = roots.slice(0, outputs.length);
   const written = updates.map(({ slot }, i) => ({ slot, value: roots[outputs.length + i]! }));
-  const inPlace = chooseInPlace(written, roots, drafts, { locate, isVirtual });
+  const seen = { locate, isVirtual };
+  const inherited = chooseInherited(drafts, roots, isSource, seen);
+  const inPlace = chooseInPlace(written, drafts, inherited, seen);
   const context = { locate, isVirtual, bufferOf: (node: Node) => assembly.bufferOf(node) };
   const reading = (node: Node): View => {
     const { base, layout } = locate(node);
@@ -68,26 +70,40 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
   const bases = results.map((node) => locate(node).base);
   const taken = new Set<Node>();
   const direct = results.map((node) => {
-    const { base, layout } = locate(node);
+    const { base } = locate(node);
     const first = !taken.has(base);
     taken.add(base);
-    return first && !isSource(base) && isContiguous(layout) && sizeOf(layout.shape) === sizeOf(base.shape);
+    return first && !isSource(base) && !inPlace.has(base) && isWhole(locate(node));
   });
   results.forEach((node, i) => {
     assembly.outputs.push(direct[i] ? assembly.define(bases[i]!, 'output', `out${i}`) : assembly.buffer('output', node, `out${i}`));
   });
-  for (const { slot, value } of written) if (inPlace.get(value) === slot) assembly.defineAs(value, assembly.slot(slot));
+  for (const [value, slot] of inPlace) assembly.defineOver(value, assembly.slot(slot));
+
+  // What elements are replaced in, if nobody else needs it, is made where the result will be.
+  for (const { nodes } of drafts.toReversed()) {
+    const x = inherited.get(nodes[0]!);
+    if (x && !isSource(x)) assembly.defineAs(x, assembly.bufferOf(nodes[0]!));
+  }
 
   // A product is made where the result of its epilogue will be.
   for (const { product, stored } of drafts) if (product) assembly.defineAs(product, assembly.bufferOf(stored[0]!));
 
-  const kernels = drafts.map((draft) => lower(draft, context));
+  const kernels = drafts.flatMap((draft) => {
+    const [node] = draft.nodes;
+    const x = inherited.get(node!);
+    // In the slot, a result is over the old value already.
+    if (!node!.is('scatter') || (x && isSource(x))) return [lower(draft, context)];
+    const own = assembly.bufferOf(x ?? node);
+    assembly.defineOver(node, own);
+    return [...(x ? [] : [copy(reading(node.inputs[0]!), target(node, own))]), lower(draft, context)];
+  });
   results.forEach((node, i) => {
     if (!direct[i]) kernels.push(copy(reading(node), target(node, assembly.outputs[i]!)));
   });
   // Slots that are not updated in place change at the end. The old value of another one, which may change too, is set aside before.
   const finals = written.flatMap(({ slot, value }) => {
-    if (inPlace.get(value) === slot) return [];
+    if (inPlace.get(locate(value).base) === slot) return [];
     const to = target(value, assembly.slot(slot));
     if (!isSource(locate(value).base)) return [copy(reading(value), to)];
     const aside = target(value, assembly.buffer('scratch', value, ''));
@@ -95,25 +111,32 @@ export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BIN
     return [copy(aside, to)];
   });
 
-  const order = scheduleKernels([...kernels, ...finals], assembly.specs, finals.length);
-  const placed = placeBuffers(assembly.specs, order);
+  const { specs, numbers } = assembly.memory();
+  const placed = ({ buffer, ...view }: View): View => ({ buffer: numbers[buffer]!, ...view });
+  const order = scheduleKernels([...kernels, ...finals], assembly, finals.length).map((kernel) => ({
+    ...kernel,
+    inputs: kernel.inputs.map(placed),
+    outputs: kernel.outputs.map(placed),
+  }));
+  const ofKind = (kind: BufferKind): number[] => specs.flatMap((spec, number) => (spec.kind === kind ? [number] : []));
   const plan: Plan = {
-    buffers: placed.buffers,
+    ...placeBuffers(specs, order),
     kernels: order,
-    inputs: assembly.of('input'),
-    constants: assembly.of('constant'),
-    slots: assembly.of('slot'),
-    outputs: assembly.outputs,
-    arenaBytes: placed.arenaBytes,
+    inputs: ofKind('input'),
+    constants: ofKind('constant'),
+    slots: ofKind('slot'),
+    outputs: assembly.outputs.map((output) => numbers[output]!),
     fused,
   };
   trusted.add(plan);
   return { plan, inputs: assembly.inputNodes.map(original), constants: assembly.constantNodes.map(original), slots: assembly.slotList };
 }
 
-/** Collects buffers. */
+/** Collects buffers. Until kernels are in order each holds one value; of several in one memory each comes over the one before. */
 class Assembly {
   readonly specs: BufferSpec[] = [];
+  /** Which buffer one comes over: all that read that must be done by then. */
+  readonly over = new Map<number, number>();
   readonly outputs: number[] = [];
   readonly inputNodes: Node[] = [];
   readonly constantNodes: Node[] = [];
@@ -140,6 +163,11 @@ class Assembly {
     this.#buffers.set(node, buffer);
   }
 
+  defineOver(node: Node, before: number): void {
+    const { kind, name } = this.specs[before]!;
+    this.over.set(this.define(node, kind, name), before);
+  }
+
   slot(slot: Slot): number {
     let buffer = this.#slots.get(slot);
     if (buffer === undefined) {
@@ -164,22 +192,44 @@ class Assembly {
     return this.#buffers.get(node) ?? this.define(node, 'scratch', '');
   }
 
-  of(kind: BufferKind): number[] {
-    return this.specs.flatMap((spec, i) => (spec.kind === kind ? [i] : []));
+  /** The buffers that there are when those in one memory are one, and each one's number among them. */
+  memory(): { readonly specs: readonly BufferSpec[]; readonly numbers: readonly number[] } {
+    const specs: BufferSpec[] = [];
+    const numbers: number[] = [];
+    for (const [buffer, spec] of this.specs.entries()) {
+      const before = this.over.get(buffer);
+      numbers.push(before === undefined ? specs.push(spec) - 1 : numbers[before]!);
+    }
+    return { specs, numbers };
   }
 }
 
+type Seen = Pick<LoweringContext, 'locate' | 'isVirtual'>;
+
+/** For each node that replaces elements of a value which nobody else needs: the base of that. */
+function chooseInherited(drafts: readonly Draft[], roots: readonly Node[], isSource: (node: Node) => boolean, seen: Seen): Map<Node, Node> {
+  const uses = usesOf(drafts, roots, seen.locate);
+  const inherited = new Map<Node, Node>();
+  for (const draft of drafts) {
+    const [node] = draft.nodes;
+    if (!node?.is('scatter')) continue;
+    const x = seen.locate(node.inputs[0]!);
+    if (!isSource(x.base) && isWhole(x) && uses.get(x.base) === 1 && readsInPlace(draft, x.base, seen)) inherited.set(node, x.base);
+  }
+  return inherited;
+}
+
 /**
- * Updates that a kernel may write straight into the slot's memory: everyone else who reads the old value can run before that kernel, and
- * the kernel itself reads it, if at all, element by element in place.
+ * Updates that kernels may write straight into the slot's memory, by the base of their values: everyone else who reads the old value can run before the
+ * first of them, and it reads that, if at all, element by element in place. Where elements are replaced in the old value, that is inherited.
  */
 function chooseInPlace(
   updates: readonly { slot: Slot; value: Node }[],
-  roots: readonly Node[],
   drafts: readonly Draft[],
-  context: Pick<LoweringContext, 'locate' | 'isVirtual'>,
+  inherited: Map<Node, Node>,
+  seen: Seen,
 ): Map<Node, Slot> {
-  const { locate } = context;
+  const { locate } = seen;
   const chosen = new Map<Node, Slot>();
   const producer = new Map<Node, Draft>();
   const places = new Map(drafts.map((draft, place) => [draft, place]));
@@ -189,74 +239,75 @@ function chooseInPlace(
     for (const node of draft.nodes) producer.set(node, draft);
     for (const base of draft.reads) if (base.is('slot')) append(slotReaders, base.attributes.slot, draft);
   }
-  const uses = usesOf(drafts, roots, locate);
   // Edges that in-place writes add: these kernels must run before those.
   const before = new Map<Draft, Draft[]>();
   const needs = (draft: Draft): Draft[] => [...[...draft.reads].flatMap((base) => producer.get(base) ?? []), ...(before.get(draft) ?? [])];
   const order = new Reach();
   for (const { slot, value } of updates) {
-    const draft = producer.get(value);
-    // Who else needs the new value must find it where it stays: in a buffer of its own.
-    if (!draft || locate(value).base !== value || uses.get(value)! > 1) continue;
+    const located = locate(value);
+    if (!isWhole(located) || chosen.has(located.base)) continue;
+    // The first that is made in the memory of the value.
+    let first = located.base;
+    for (let x = inherited.get(first); x; x = inherited.get(first)) first = x;
+    const draft = producer.get(first);
+    if (!draft) continue;
     const old = slotReaders.get(slot) ?? [];
     const others = old.filter((reader) => reader !== draft);
-    if (others.length < old.length && !readsInPlace(draft, slot, context)) continue;
+    const own = [...draft.reads].filter((base) => base.is('slot') && base.attributes.slot === slot);
+    if (!own.every((base) => readsInPlace(draft, base, seen))) continue;
     if (others.some((reader) => order.reaches([reader], draft, needs, placeOf))) continue;
     for (const other of others) {
       append(before, draft, other);
       order.tie(placeOf(draft), placeOf(other));
     }
-    chosen.set(value, slot);
+    chosen.set(located.base, slot);
+    if (own[0] && first.is('scatter')) inherited.set(first, own[0]);
   }
   return chosen;
 }
 
-/** Whether a kernel is elementwise and reads a slot only as it lies in memory. */
-function readsInPlace(draft: Draft, slot: Slot, { locate, isVirtual }: Pick<LoweringContext, 'locate' | 'isVirtual'>): boolean {
-  const seen = new Set<Node>();
-  const stack = [...draft.nodes];
-  for (let node = stack.pop(); node; node = stack.pop()) {
-    if (seen.has(node)) continue;
-    seen.add(node);
-    if (isVirtual(node) || draft.nodes.includes(node)) {
-      if (!isElementwise(node)) return false;
-      stack.push(...node.inputs);
-      continue;
+/** Whether what is located is all of its base, as it lies in memory. */
+function isWhole({ base, layout }: Located): boolean {
+  return isContiguous(layout) && sizeOf(layout.shape) === sizeOf(base.shape);
+}
+
+/** Whether a kernel reads a value only where it may write over it: elementwise as it lies in memory, or to replace elements in it. */
+function readsInPlace({ nodes, product }: Draft, value: Node, { locate, isVirtual }: Seen): boolean {
+  const own = product ? [product, ...nodes] : nodes;
+  const isMap = own.every(isElementwise);
+  const found = new Set(own);
+  // A set goes on to what is added while it is walked.
+  for (const node of found) {
+    for (const [i, input] of node.inputs.entries()) {
+      const located = locate(input);
+      if (isVirtual(input)) found.add(input);
+      else if (located.base === value && !((isMap || (node.op === 'scatter' && i === 0)) && isWhole(located))) return false;
     }
-    const { base, layout } = locate(node);
-    const whole = isContiguous(layout) && sameShape(layout.shape, slot.shape);
-    if (base.is('slot') && base.attributes.slot === slot && !whole) return false;
   }
   return true;
 }
 
-/** Orders the kernels; the last `finals` of them run at the end. Kernels that read a slot run before the one that writes it. */
-function scheduleKernels(kernels: readonly Kernel[], specs: readonly BufferSpec[], finals: number): Kernel[] {
-  const writer = new Map<number, number>();
-  kernels.forEach(({ outputs }, i) => {
-    for (const { buffer } of outputs) if (!writer.has(buffer)) writer.set(buffer, i);
-  });
-  const isSlot = (buffer: number): boolean => specs[buffer]!.kind === 'slot';
+/** Orders the kernels; the last `finals` of them run at the end. Kernels that read a buffer run before one that comes over it. */
+function scheduleKernels(kernels: readonly Kernel[], { specs, over }: Pick<Assembly, 'specs' | 'over'>, finals: number): Kernel[] {
   // What ends the plan waits for one task that waits for all others.
   const end = kernels.length;
-  const tasks: { reads: number[]; writes: number[]; after: number[] }[] = kernels.map(({ inputs, outputs }, i) => {
-    const reads = [...new Set(inputs.map((view) => view.buffer))];
-    const writes = [...new Set(outputs.map((view) => view.buffer))];
-    return {
-      reads,
-      writes,
-      after: reads.flatMap((buffer) => (writer.has(buffer) && writer.get(buffer) !== i && !isSlot(buffer) ? [writer.get(buffer)!] : [])),
-    };
+  const writer = new Map<number, number>();
+  kernels.slice(0, end - finals).forEach(({ outputs }, i) => {
+    for (const { buffer } of outputs) writer.set(buffer, i);
+  });
+  const overwriter = new Map([...over].map(([buffer, before]) => [before, writer.get(buffer)]));
+  const tasks = kernels.map(({ inputs, outputs }, i) => {
+    const writes = outputs.map((view) => view.buffer);
+    const reads = [...new Set([...inputs.map((view) => view.buffer), ...writes.flatMap((buffer) => over.get(buffer) ?? [])])];
+    return { reads, writes, after: reads.flatMap((buffer) => writer.get(buffer) ?? []).filter((task) => task !== i) };
   });
   tasks.forEach(({ reads }, i) => {
     for (const buffer of reads) {
-      const write = writer.get(buffer);
-      if (write === undefined || write === i || !isSlot(buffer)) continue;
-      tasks[write]!.after.push(i);
+      const write = overwriter.get(buffer);
+      if (write !== undefined && write !== i) tasks[write]!.after.push(i);
     }
   });
-  const last = tasks.slice(end - finals);
-  for (const { after } of last) after.push(end);
+  for (const { after } of tasks.slice(end - finals)) after.push(end);
   tasks.push({ reads: [], writes: [], after: [...Array(end - finals).keys()] });
   const bytes = specs.map((spec) => (spec.kind === 'scratch' || spec.kind === 'output' ? paddedBytes(spec) : 0));
   return schedule(tasks, bytes).flatMap((task) => kernels[task] ?? []);

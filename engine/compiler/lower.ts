@@ -127,6 +127,8 @@ const lowerings: { readonly [Op in OpName]: Lowering<Op> | null } = {
   gather: alone(lines, (_, views) => ({ kind: 'gather', ...views })),
   // The kernel takes the index first, as gather's transpose.
   scatterAdd: alone(lines, (_, { inputs, outputs }) => ({ kind: 'scatterAdd', inputs: inputs.toReversed(), outputs })),
+  // What elements are replaced in is where the output is.
+  scatter: alone(lines, (_, { inputs, outputs }) => ({ kind: 'scatter', inputs: inputs.slice(1), outputs })),
   gridSample: alone(null, ({ padding, alignCorners }, views) => ({ kind: 'gridSample', padding, alignCorners, ...views })),
   cholesky: alone(matrices, (_, views) => ({ kind: 'cholesky', ...views })),
   triangularSolve: alone(matrices, ({ lower: isLower, transpose }, views) => ({

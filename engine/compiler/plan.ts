@@ -170,6 +170,15 @@ export interface ScatterAddKernel extends KernelBase {
 }
 
 /**
+ * Inputs index [A, M, B] and updates [A, M, B]; output x [A, N, B], which holds elements already: `x[a, index[a, m, b], b] = updates[a, m, b]`, in ascending m, so
+ * that of equal indices the last wins. All other elements stay. Negative indices count from the end; one outside −N…N−1 makes NaN of its whole line
+ * `x[a, :, b]`, or is dropped of integers. What is replaced in is in memory of its own: no input shares it.
+ */
+export interface ScatterKernel extends KernelBase {
+  readonly kind: 'scatter';
+}
+
+/**
  * Bilinear samples of x [N, C, H, W] at grid [N, OH, OW, 2], whose pairs are (x, y) with −1 and 1 at the image's edges
  * (`alignCorners`: at the centres of the corner pixels), as PyTorch's grid_sample. A NaN coordinate gives NaN (PyTorch
  * takes it for −1); an infinite one is outside the image like any other beyond its edges, but gives NaN where it is multiplied by 0: with
@@ -234,6 +243,7 @@ export type Kernel =
   | PoolKernel
   | GatherKernel
   | ScatterAddKernel
+  | ScatterKernel
   | GridSampleKernel
   | CholeskyKernel
   | TriangularSolveKernel

@@ -88,6 +88,7 @@ function nameOf(kernel: Kernel): string {
     case 'matmul':
     case 'gather':
     case 'scatterAdd':
+    case 'scatter':
     case 'gridSample':
     case 'cholesky':
     case 'triangularSolve':

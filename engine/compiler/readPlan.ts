@@ -202,6 +202,7 @@ const kernels: { readonly [K in KernelKind]: Field<KernelOf<K>> } = {
   }),
   gather: record(base('gather')),
   scatterAdd: record(base('scatterAdd')),
+  scatter: record(base('scatter')),
   gridSample: record({ ...base('gridSample'), padding: choice<GridSampleKernel['padding']>({ zeros: 1, border: 1 }), alignCorners: flag }),
   cholesky: record(base('cholesky')),
   triangularSolve: record({ ...base('triangularSolve'), lower: flag, transpose: flag }),

@@ -138,7 +138,8 @@ function* shapeFaults(plan: Plan): Generator<string> {
 function* orderFaults(plan: Plan): Generator<string> {
   const written = new Set<number>();
   for (const [at, kernel] of plan.kernels.entries()) {
-    for (const { buffer, shape } of kernel.inputs) {
+    // What is replaced in is there before.
+    for (const { buffer, shape } of kernel.kind === 'scatter' ? [...kernel.inputs, ...kernel.outputs] : kernel.inputs) {
       if (isMade(plan, buffer) && sizeOf(shape) > 0 && !written.has(buffer))
         yield `${label(at, kernel)} reads buffer ${buffer}, which nothing has written yet`;
     }

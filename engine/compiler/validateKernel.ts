@@ -80,6 +80,9 @@ const rules: { readonly [K in KernelKind]: (kernel: KernelOf<K>) => Generator<st
   *scatterAdd(kernel) {
     yield* signatureFaults(kernel, 'i32 A M B, T A M B → T A N B');
   },
+  *scatter(kernel) {
+    yield* signatureFaults(kernel, 'i32 A M B, T A M B → T A N B');
+  },
   *gridSample(kernel) {
     yield* signatureFaults(kernel, 'F N C H W, F N P Q 2 → F N C P Q');
   },

@@ -17,9 +17,11 @@ export interface Work {
 export function workOf(kernel: Kernel): Work {
   // What an epilogue takes is not read from memory.
   const read = kernel.inputs.filter(({ buffer }) => kernel.kind === 'map' || buffer !== kernel.outputs[0]!.buffer);
+  // Of what rows are replaced in, only they are touched.
+  const written = kernel.kind === 'scatter' ? kernel.inputs.slice(1) : kernel.outputs;
   return {
     flops: partsOf(kernel).reduce((sum, part) => sum + flopsOf(part), 0),
-    bytes: [...read, ...kernel.outputs].reduce((sum, view) => sum + touchedBytes(view), 0),
+    bytes: [...read, ...written].reduce((sum, view) => sum + touchedBytes(view), 0),
   };
 }
 
@@ -55,6 +57,7 @@ function flopsOf(kernel: Kernel): number {
     case 'scatterAdd':
       return sizeOf(kernel.inputs.at(-1)!.shape);
     case 'gather':
+    case 'scatter':
     case 'argsort':
     case 'copy':
     case 'pad':

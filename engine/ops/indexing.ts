@@ -5,11 +5,11 @@ import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import type { Node } from '../graph.ts';
 import { castValue } from '../scalar.ts';
-import { checkPositions, checkShape, normalizeAxis, sameShape, show, sizeOf } from '../shape.ts';
+import { checkPositions, checkShape, normalizeAxis, type Shape, sameShape, show, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { narrow } from './movement.ts';
 import { apply, checkTensors, type Rule } from './rule.ts';
-import { arangeNode } from './source.ts';
+import { arangeNode, fullNode } from './source.ts';
 
 // One rule for every position that is given: negative ones count from the end, −1 being the last. One outside is an error where it is known while the
 // graph is built; where only a plan finds it, what depends on it is NaN. Integers have no NaN, and get what each op says.
@@ -34,6 +34,24 @@ export const scatterAddRule: Rule<'scatterAdd'> = {
     const gathered = apply(gatherRule, [g, index!], { axis });
     const allInside = firstKnown(index!, (value) => outside(value, size)) === null;
     return [allInside ? gathered : inside(index!, size).where(gathered, 0), null];
+  },
+};
+
+export const scatterRule: Rule<'scatter'> = {
+  op: 'scatter',
+  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
+  // What is replaced has no influence, nor has an update that a later one replaces: the last at a place finds itself there.
+  vjp: ({ g, inputs: [, index, updates], attributes: { axis } }) => {
+    const { shape, dtype } = updates!;
+    const order = g.of(arangeNode(shape[axis]! + 1)).narrow(0, 1, shape[axis]!);
+    const numbers = order.reshape(shape.map((dimension, i) => (i === axis ? dimension : 1))).expand(shape);
+    const none = g.of(fullNode('scatter', g.shape, 0, 'i32'));
+    const last = apply(gatherRule, [apply(scatterRule, [none, index!, numbers], { axis }), index!], { axis });
+    return [
+      apply(scatterRule, [g, index!, g.of(fullNode('scatter', shape, 0, dtype))], { axis }),
+      null,
+      last.equal(numbers).where(apply(gatherRule, [g, index!], { axis }), 0),
+    ];
   },
 };
 
@@ -63,13 +81,15 @@ export function take(x: Tensor, index: Tensor, axis = 0): Tensor {
   checkTensors('take', x, index);
   const at = normalizeAxis(axis, x.rank, 'take');
   checkIndex(index, 'take', x.shape[at]!, at);
-  const before = x.shape.slice(0, at);
-  const after = x.shape.slice(at + 1);
-  const spread = index
+  return apply(gatherRule, [x, spread(index, x.shape, at)], { axis: at }).reshape(x.shape.toSpliced(at, 1, ...index.shape));
+}
+
+/** Positions on one axis, the same along all others. */
+export function spread(index: Tensor, shape: Shape, axis: number): Tensor {
+  return index
     .cast('i32')
-    .reshape([index.size, ...after.map(() => 1)])
-    .expand([...before, index.size, ...after]);
-  return apply(gatherRule, [x, spread], { axis: at }).reshape([...before, ...index.shape, ...after]);
+    .reshape(shape.slice(axis).map((_, i) => (i === 0 ? index.size : 1)))
+    .expand(shape.with(axis, index.size));
 }
 
 /**
@@ -91,6 +111,30 @@ export function scatterAdd(updates: Tensor, index: Tensor, axis: number, size: n
   const sums = apply(scatterAddRule, [updates, index.cast('i32')], { axis: at, size });
   if (allInside || !isFloat(updates.dtype)) return sums;
   return sums.add(inside(index, size).min(at, true).where(0, Number.NaN));
+}
+
+/**
+ * `x` with elements replaced along `axis`, as PyTorch's `scatter`: `out[.., index[.., i, ..], ..] = updates[.., i, ..]`, where index (integers) and updates (of
+ * the type of x) have one shape, which differs from that of `x` only along the axis. Of equal indices the last wins, always. Negative ones count from the
+ * end. One outside that a plan is given, or computes, makes NaN of its whole line along `axis` (of integers, its update is dropped).
+ * @throws TensegrityError `shape`, `dtype`, and `argument` for an index outside that is known before, as {@link takeAlongAxis} does.
+ */
+export function scatter(x: Tensor, index: Tensor, updates: Tensor, axis: number): Tensor {
+  checkTensors('scatter', x, index, updates);
+  const at = normalizeAxis(axis, x.rank, 'scatter');
+  checkIndex(index, 'scatter', x.shape[at]!, at);
+  check(
+    sameShape(index.shape, updates.shape) && sameShape(index.shape.toSpliced(at, 1), x.shape.toSpliced(at, 1)),
+    'shape',
+    () =>
+      `scatter: index ${show(index.shape)} and updates ${show(updates.shape)} must have one shape, which differs from that of the tensor, ${show(x.shape)}, only along axis ${at}`,
+  );
+  check(
+    updates.dtype === x.dtype,
+    'dtype',
+    () => `scatter: the tensor is ${x.dtype}, the updates ${updates.dtype}; convert with .cast('${x.dtype}')`,
+  );
+  return apply(scatterRule, [x, index.cast('i32'), updates], { axis: at });
 }
 
 /**
@@ -123,7 +167,7 @@ function inside(index: Tensor, size: number): Tensor {
 }
 
 /** Whether all indices are known to be inside an axis. @throws TensegrityError `dtype` for floats, `argument` for one known to be outside. */
-function checkIndex(index: Tensor, op: string, size: number, axis: number): boolean {
+export function checkIndex(index: Tensor, op: string, size: number, axis: number): boolean {
   check(!isFloat(index.dtype), 'dtype', () => `${op}: positions must be integers, got ${index.dtype}; convert with .cast('i32')`);
   const wrong = firstKnown(index, (value) => outside(value, size));
   check(

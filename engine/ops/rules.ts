@@ -2,7 +2,7 @@ import type { OpName } from '../graph.ts';
 import { conv2dInputRule, conv2dRule, conv2dWeightRule } from './conv.ts';
 import { castRule, scalarRule } from './elementwise.ts';
 import { customGradientRule, stopGradientRule } from './gradient.ts';
-import { argsortRule, gatherRule, scatterAddRule } from './indexing.ts';
+import { argsortRule, gatherRule, scatterAddRule, scatterRule } from './indexing.ts';
 import { choleskyRule, eighRule, triangularSolveRule } from './linalg.ts';
 import { matmulRule } from './matmul.ts';
 import { concatRule, expandRule, flipRule, padRule, permuteRule, reshapeRule, sliceRule } from './movement.ts';
@@ -38,6 +38,7 @@ export const rules: { readonly [Op in OpName]: Rule<Op> } = {
   pool: poolRule,
   gather: gatherRule,
   scatterAdd: scatterAddRule,
+  scatter: scatterRule,
   gridSample: gridSampleRule,
   cholesky: choleskyRule,
   triangularSolve: triangularSolveRule,

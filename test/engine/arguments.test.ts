@@ -35,6 +35,7 @@ const functions: Readonly<Record<string, readonly unknown[]>> = {
   sort: [matrix, {}],
   topK: [matrix, 1, 0],
   oneHot: [index, 3],
+  scatter: [matrix, index, matrix, 0],
   scatterAdd: [matrix, index, 0, 4],
   take: [matrix, index, 0],
   takeAlongAxis: [matrix, index, 0],

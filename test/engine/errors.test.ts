@@ -28,6 +28,7 @@ import {
   randint,
   randn,
   realize,
+  scatter,
   scatterAdd,
   slot,
   stack,
@@ -145,6 +146,10 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['adaptiveAveragePool2d size', () => adaptiveAveragePool2d(image, 0), 'argument', 'size'],
   ['take type', () => take(x, x), 'dtype', 'take', 'f32', 'cast'],
   ['takeAlongAxis shape', () => takeAlongAxis(x, zeros([1, 2], 'i32'), 1), 'shape', 'takeAlongAxis', '[1, 2]'],
+  ['scatter shape', () => scatter(x, zeros([1, 2], 'i32'), zeros([1, 2]), 1), 'shape', 'scatter', '[1, 2]'],
+  ['scatter updates', () => scatter(x, zeros([1, 3], 'i32'), zeros([2, 3]), 0), 'shape', 'scatter', 'one shape'],
+  ['scatter type', () => scatter(x, zeros([1, 3], 'i32'), zeros([1, 3], 'i32'), 0), 'dtype', 'scatter', "cast('f32')"],
+  ['scatter index', () => scatter(x, zeros([1, 3]), zeros([1, 3]), 0), 'dtype', 'scatter', 'integers'],
   ['scatterAdd shape', () => scatterAdd(x, zeros([2], 'i32'), 0, 3), 'shape', 'scatterAdd'],
   ['scatterAdd size', () => scatterAdd(x, integers, 0, -1), 'shape', 'scatterAdd', '-1'],
   ['oneHot', () => oneHot(integers, -1), 'argument', 'whole number ≥ 1', '-1'],
@@ -304,6 +309,7 @@ describe('bad input', () => {
         (y) =>
           scatterAdd(y, y.cast('i32'), axis, size),
     ),
+    scatter: odd.map((axis) => (y) => scatter(y, y.cast('i32'), y, axis)),
     oneHot: moderate.map((classes) => (y) => oneHot(y.cast('i32'), classes)),
     conv2d: fc.tuple(pair, pair, pair, odd).map(
       ([stride, padding, dilation, groups]) =>

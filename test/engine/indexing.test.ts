@@ -11,6 +11,7 @@ import {
   gridSample,
   oneHot,
   realize,
+  scatter,
   scatterAdd,
   slot,
   stack,
@@ -38,6 +39,7 @@ describe('an index outside that is known', () => {
     ['take', (index) => take(three, index)],
     ['takeAlongAxis', (index) => takeAlongAxis(three, index, 0)],
     ['scatterAdd', (index) => scatterAdd(full(index.shape, 1), index, 0, 3)],
+    ['scatter', (index) => scatter(three, index, full(index.shape, 1, 'f64'), 0)],
     ['oneHot', (index) => oneHot(index, 3)],
   ];
   const outside: readonly (readonly [string, () => Tensor, number])[] = [
@@ -123,6 +125,9 @@ describe.for(everywhere)('an index that a plan finds, on %s', ([, backend]) => {
     const updates = tensor([...outside.keys()].map((k) => 2 ** k));
     expect(await list((index) => scatterAdd(updates, index, 0, 3))).toEqual([Number.NaN, Number.NaN, Number.NaN]);
     expect(await list((index) => scatterAdd(updates.cast('i32'), index, 0, 3))).toEqual([1 + 8, 0, 2]);
+    const places = tensor([8, 9, 7]);
+    expect(await list((index) => scatter(places, index, updates, 0))).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+    expect(await list((index) => scatter(places.cast('i32'), index, updates.cast('i32'), 0))).toEqual([8, 9, 2]);
     const lines = (index: Tensor): Tensor =>
       index
         .slice([0, 2])
@@ -142,6 +147,22 @@ describe.for(everywhere)('an index that a plan finds, on %s', ([, backend]) => {
         ),
       ),
     ).toEqual([1, 0, 2, ...new Array(3).fill(Number.NaN)]);
+    expect(
+      await list((index) =>
+        scatter(
+          tensor([
+            [7, 8, 9],
+            [7, 8, 9],
+          ]),
+          lines(index),
+          tensor([
+            [1, 2],
+            [3, 4],
+          ]),
+          1,
+        ),
+      ),
+    ).toEqual([1, 8, 2, ...new Array(3).fill(Number.NaN)]);
     const row = (at: number | null): number[] => [0, 1, 2].map((k) => (at === null ? Number.NaN : +(k === at)));
     expect(await list((index) => oneHot(index, 3))).toEqual([0, 2, null, 0, null, null, null].flatMap(row));
   });

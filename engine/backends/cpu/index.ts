@@ -22,6 +22,7 @@ import { matmul } from './matmul.ts';
 import { pool } from './pool.ts';
 import { reduce } from './reduce.ts';
 import { scan } from './scan.ts';
+import { scatter } from './scatter.ts';
 import { scatterAdd } from './scatterAdd.ts';
 import { triangularSolve } from './triangularSolve.ts';
 
@@ -43,6 +44,7 @@ const runners: { readonly [K in KernelKind]: (kernel: KernelOf<K>, buffers: read
   pool: dense(pool),
   gather: dense(gather),
   scatterAdd: dense(scatterAdd),
+  scatter,
   gridSample: dense(gridSample),
   cholesky: dense(cholesky),
   triangularSolve: dense(triangularSolve),

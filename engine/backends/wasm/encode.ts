@@ -117,9 +117,8 @@ const encoders: { readonly [K in KernelKind]: Encoder<K> } = {
     [word.GATHER_BYTES]: dtypes[out!.dtype].bytes,
     [word.GATHER_MISSING]: wordOf(out!.dtype === 'f32' ? NaN : 0, out!.dtype),
   })),
-  scatterAdd: fixed<'scatterAdd', 'SCATTER_ADD'>(command.SCATTER_ADD, ({ outputs: [out] }) => ({
-    [word.SCATTER_ADD_ELEMENT]: elements[out!.dtype],
-  })),
+  scatterAdd: encodeScatter,
+  scatter: encodeScatter,
   gridSample: fixed<'gridSample', 'GRID_SAMPLE'>(command.GRID_SAMPLE, ({ padding, alignCorners }) => ({
     [word.GRID_SAMPLE_IS_BORDER]: +(padding === 'border'),
     [word.GRID_SAMPLE_ALIGNS_CORNERS]: +alignCorners,
@@ -162,6 +161,11 @@ function fixed<K extends KernelKind, Name extends string>(kind: number, paramete
     const views = [...kernel.inputs, ...kernel.outputs].flatMap(viewWords);
     return [{ kind, words: [...inOrder(parameters(kernel)), ...views], workspaceBytes: workspaceBytes(kernel) }];
   };
+}
+
+function encodeScatter(plan: Plan, kernel: KernelOf<'scatterAdd' | 'scatter'>, row: number): Command[] {
+  const parameters = { [word.SCATTER_ELEMENT]: elements[kernel.outputs[0]!.dtype], [word.SCATTER_ADDS]: +(kernel.kind === 'scatterAdd') };
+  return fixed<typeof kernel.kind, 'SCATTER'>(command.SCATTER, () => parameters)(plan, kernel, row);
 }
 
 /** A value of an element type as the word, or the four bytes, that hold it. */

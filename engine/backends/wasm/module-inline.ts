@@ -32,7 +32,7 @@ function separate(both: Uint8Array<ArrayBuffer>, build: Build): Uint8Array<Array
       at += part.length;
     }
   }
-  return build === 'simd' ? binaries[0]! : binaries[1]!;
+  return build === 'relaxed' ? binaries[0]! : binaries[1]!;
 }
 
 /** The import of `memory`, as it stands in the module: name, kind, and limits with a maximum. */

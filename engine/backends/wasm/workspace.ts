@@ -39,6 +39,7 @@ export function workspaceBytes(kernel: Kernel): number {
     case 'reduce':
     case 'gather':
     case 'scatterAdd':
+    case 'scatter':
     case 'gridSample':
     case 'copy':
     case 'pad':

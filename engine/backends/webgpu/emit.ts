@@ -14,6 +14,7 @@ import { matmul } from './matmul.ts';
 import { pool } from './pool.ts';
 import { reduce } from './reduce.ts';
 import { scan } from './scan.ts';
+import { scatter } from './scatter.ts';
 import { scatterAdd } from './scatterAdd.ts';
 import { type Context, checkCounts, type Emitter, type Gpu, type Shader } from './shader.ts';
 import { triangularSolve } from './triangularSolve.ts';
@@ -30,6 +31,7 @@ const emitters: { readonly [K in KernelKind]: Emitter<K> } = {
   pool,
   gather,
   scatterAdd,
+  scatter,
   gridSample,
   cholesky,
   triangularSolve,

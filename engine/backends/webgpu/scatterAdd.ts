@@ -21,13 +21,9 @@ const RUN = 32;
 export const scatterAdd: Emitter<'scatterAdd'> = ({ inputs: [index, updates], outputs: [out] }, context) => {
   const count = index!.shape[1]!;
   if (count <= FEW || (count <= MORE && sizeOf(out!.shape) * count <= LOOKS)) return [scanned(index!, updates!, out!, context)];
-  const columns = columnsOf(index!);
-  const order = context.temporary('i32', columns.shape);
+  const { columns, order, stages } = ordered(index!, out!, context);
   const many = count > RUN * out!.shape[1]!;
-  return [
-    ...sorted(columns, order, sortKey('i32', false, entry('value', out!.shape[1]!)), context),
-    ...(many ? [summed] : [zeroed, added]).map((stage) => stage(columns, order, updates!, out!, context)),
-  ];
+  return [...stages, ...(many ? [summed] : [zeroed, added]).map((stage) => stage(columns, order, updates!, out!, context))];
 };
 
 /** [A, M, B] as [A, B, M], without the axes along which it is the same. */
@@ -35,7 +31,14 @@ function columnsOf({ shape: [a = 1, m = 1, b = 1], strides: [alongA = 0, alongM 
   return { ...rest, shape: [alongA === 0 ? 1 : a, alongB === 0 ? 1 : b, m], strides: [alongA, alongB, alongM] };
 }
 
-const declarationsOf = (out: View): Shader['declarations'] => ({
+/** Indices as columns, and the order that sorts each by the entries of `out` that they mean: equal ones stay as they are. */
+export function ordered(index: View, out: View, context: Context): { columns: View; order: View; stages: Shader[] } {
+  const columns = columnsOf(index);
+  const order = context.temporary('i32', columns.shape);
+  return { columns, order, stages: sorted(columns, order, sortKey('i32', false, entry('value', out.shape[1]!)), context) };
+}
+
+export const entryOf = (out: View): Shader['declarations'] => ({
   entryOf: `fn entryOf(index: i32) -> i32 { return ${entry('index', out.shape[1]!)}; }`,
 });
 
@@ -49,7 +52,7 @@ for (var m = 0; m < ${index.shape[1]}; m++) {
   if (entryOf(${views.load(index, here)}) == n) { total += ${views.load(updates, here)}; }
 }
 ${views.store(out, ['a', 'n', 'b'], 'total')}`;
-  return views.forEach(out.shape, ['a', 'n', 'b'], { name: 'scatterAdd', declarations: declarationsOf(out), body });
+  return views.forEach(out.shape, ['a', 'n', 'b'], { name: 'scatterAdd', declarations: entryOf(out), body });
 }
 
 type SumStage = (columns: View, order: View, updates: View, out: View, context: Context) => Shader;
@@ -84,7 +87,7 @@ loop {
   if (${target('m')} != n) { break; }
 }
 ${views.store(out, ['a', 'n', 'b'], 'total')}`;
-  return views.forEach(updates.shape, ['a', 'first', 'b'], { name: 'added', declarations: declarationsOf(out), body });
+  return views.forEach(updates.shape, ['a', 'first', 'b'], { name: 'added', declarations: entryOf(out), body });
 };
 
 /** Each output has a team of threads that take turns with its updates; then the team's halves merge, always in the same order. */
@@ -112,7 +115,7 @@ if (member == 0 && i < ${size}) {
 ${views.store(out, ['a', 'n', 'b'], 'total')}
 }`;
   const declarations = {
-    ...declarationsOf(out),
+    ...entryOf(out),
     findFirst: `fn findFirst(n: i32, a: i32, b: i32) -> i32 {
   var low = 0;
   var high = ${count};

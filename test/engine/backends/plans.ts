@@ -42,11 +42,12 @@ export function planOf(buffers: readonly BufferSpec[], kernels: readonly Kernel[
   };
 }
 
-/** A plan of one kernel, every view contiguous and with a buffer of its own. */
+/** A plan of one kernel, every view contiguous and with a buffer of its own; what is not written whole was there before. */
 export function singleKernelPlan(body: KernelBody, inputs: readonly Slab[], outputs: readonly Slab[]): Plan {
   const slabs = [...inputs, ...outputs];
   const views = slabs.map((slab, number) => contiguous(number, slab));
-  const specs = slabs.map(({ dtype, shape }, number) => buffer(number < inputs.length ? 'input' : 'output', dtype, sizeOf(shape)));
+  const made = body.kind === 'scatter' ? 'slot' : 'output';
+  const specs = slabs.map(({ dtype, shape }, number) => buffer(number < inputs.length ? 'input' : made, dtype, sizeOf(shape)));
   return planOf(specs, [{ ...body, inputs: views.slice(0, inputs.length), outputs: views.slice(inputs.length) } as Kernel]);
 }
 
@@ -132,6 +133,10 @@ export function noise(length: number, seed = 1): Float64Array {
   });
 }
 
-/** Indices into an axis: most of them inside, counted from either end, the others just beyond, or at the ends of i32. */
-export const indexed = (extent: number, seed: number) => (length: number) =>
-  Int32Array.from(noise(length, seed + 1), (x) => (Math.abs(x) > 0.97 ? Math.sign(x) * 2 ** 31 : Math.floor(1.2 * x * extent)));
+/** Indices into an axis: inside, counted from either end, or if there may be others most of them, these just beyond, or at the ends of i32. */
+export const indexed =
+  (extent: number, seed: number, anywhere = true) =>
+  (length: number) =>
+    Int32Array.from(noise(length, seed + 1), (x) =>
+      anywhere && Math.abs(x) > 0.97 ? Math.sign(x) * 2 ** 31 : Math.floor((anywhere ? 1.2 : 1) * x * extent),
+    );

@@ -1,6 +1,6 @@
 /** Cases of ops that read or write by position. */
 import fc from 'fast-check';
-import { argsort, oneHot, scatterAdd, sort, type Tensor, take, takeAlongAxis, topK } from '../../../engine/index.ts';
+import { argsort, oneHot, scatter, scatterAdd, sort, type Tensor, take, takeAlongAxis, topK } from '../../../engine/index.ts';
 import type { Shape } from '../../../engine/shape.ts';
 import { anyPosition, axis, type Domain, domains, type Input, positionsIn, shape } from '../draws.ts';
 import * as naive from '../naive.ts';
@@ -99,6 +99,27 @@ export const indexingCases: readonly OpCase[] = [
         };
       }),
     { specials: nonFinite, f32: 1e-5, of: 'operands' },
+  ),
+  ...indexingPair(
+    'scatter',
+    (dimensions, { given, normalized }, domain) =>
+      fc.tuple(fc.nat(5), eitherType).map(([size, dtype]) => {
+        const count = dimensions[normalized]!;
+        const index = dimensions.with(normalized, count === 0 && domain === positionsIn ? 0 : size);
+        return {
+          inputs: [entries(dtype, dimensions), integers(index, domain(count)), entries(dtype, index)],
+          compute: (x, at, updates) => scatter(x!, at!, updates!, given),
+          naive: (x, at, updates) =>
+            generate(dimensions, (...i) => {
+              const line = Array.from({ length: index[normalized]! }, (_, m) => i.with(normalized, m));
+              const places = line.map((from) => entryOf(at!.at(...from), count));
+              if (dtype === 'f32' && places.includes(null)) return Number.NaN;
+              const last = line[places.lastIndexOf(i[normalized]!)];
+              return last ? updates!.at(...last) : x!.at(...i);
+            }),
+        };
+      }),
+    { specials: all },
   ),
   ...[positionsIn, anyPosition].map((domain) =>
     opCase(domain === positionsIn ? 'oneHot' : 'oneHot anywhere', (scale) =>

@@ -16,6 +16,7 @@ import {
   matmul,
   maxPool2d,
   randn,
+  scatter,
   scatterAdd,
   slot,
   type Tensor,
@@ -85,6 +86,7 @@ function stepsOfEveryKind(): Plan[] {
     [
       take(rows, index, 1),
       scatterAdd(rows.slice(null, [0, 3]), index.expand([3, 3]), 1, 4),
+      scatter(rows, index.expand([3, 3]), rows.slice(null, [0, 3]), 1),
       argsort(rows, { axis: 1 }),
       rows.cumsum(0).add(rows.cumprod(1)),
       gridSample(image, grid),
@@ -447,6 +449,14 @@ const odd: readonly ((choose: Choose) => Drawn)[] = [
       ],
       [
         { kind: 'scatterAdd' },
+        [
+          ['i32', a, m, b],
+          [dtype, a, m, b],
+        ],
+        [[dtype, a, n, b]],
+      ],
+      [
+        { kind: 'scatter' },
         [
           ['i32', a, m, b],
           [dtype, a, m, b],

@@ -18,6 +18,7 @@ import {
   gridSample,
   maxPool2d,
   type Slot,
+  scatter,
   slot,
   sort,
   type Tensor,
@@ -96,7 +97,9 @@ function everyKernel(n: number, c: number, size: number, seed: number): Bound {
     .add(concat([z, rows], 1).square().sum(1).sqrt().mean());
   const gradients = grad(loss, [filters, deeper, square, table, images, places]);
   const updates = slots.map((each, i) => ({ slot: each, value: each.value.sub(gradients[i]!.mul(0.01)) }));
-  return bound([loss, white, ...gradients], updates, initial);
+  const queue = held([37, c], 7);
+  const newest = scatter(queue.value, arange(n).mul(5).remainder(37).reshape([n, 1]).expand([n, c]), z, 0);
+  return bound([loss, white, ...gradients], [...updates, { slot: queue, value: newest }], initial);
 }
 
 /** That a plan gives the same bits to 1 thread and to 2, 3 and 4, which come in any order. */

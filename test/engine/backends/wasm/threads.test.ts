@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Kernel, Reduction } from '../../../../engine/compiler/plan.ts';
 import type { DType } from '../../../../engine/dtype.ts';
 import { property } from '../../../support/property.ts';
-import { buffer, contiguous, noise, planOf } from '../plans.ts';
+import { buffer, contiguous, indexed, noise, planOf } from '../plans.ts';
 import { draw } from './harness.ts';
 import { programs, shapes } from './programs.ts';
 import { bitsOf, runOn, sharedBuilds } from './shares.ts';
@@ -13,17 +13,18 @@ describe('bits do not depend on the number of threads', () => {
     const slabs = [...kernel.inputs, ...kernel.outputs];
     const specs = slabs.map(({ dtype, shape }, k) =>
       buffer(
-        k < kernel.inputs.length ? 'input' : 'output',
+        k < kernel.inputs.length ? 'input' : kernel.kind === 'scatter' ? 'slot' : 'output',
         dtype,
         shape.reduce((size, extent) => size * extent, 1),
       ),
     );
     const plan = planOf(specs, [kernel]);
-    const inputs = plan.inputs.map((number) => fill(plan.buffers[number]!.dtype, plan.buffers[number]!.length, seed + number));
+    const values = (number: number) => fill(plan.buffers[number]!.dtype, plan.buffers[number]!.length, seed + number);
+    const [inputs, slots] = [plan.inputs.map(values), plan.slots.map(values)];
     for (const build of sharedBuilds) {
-      const alone = bitsOf(runOn(1, plan, inputs, { build }));
+      const alone = bitsOf(runOn(1, plan, inputs, { slots, build }));
       for (const threads of [2, 3, 7])
-        expect(bitsOf(runOn(threads, plan, inputs, { build })), `${threads} threads, ${build}`).toEqual(alone);
+        expect(bitsOf(runOn(threads, plan, inputs, { slots, build })), `${threads} threads, ${build}`).toEqual(alone);
     }
   }
 
@@ -46,7 +47,7 @@ describe('bits do not depend on the number of threads', () => {
       },
     ));
 
-  it('scan, gather, scatterAdd, gridSample, sort, copy, pad and concat', () =>
+  it('scan, gather, scatterAdd, scatter, gridSample, sort, copy, pad and concat', () =>
     property(
       [fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 4, maxLength: 4 }), fc.nat()],
       async ([a = 1, n = 1, m = 1, b = 1], seed) => {
@@ -54,7 +55,12 @@ describe('bits do not depend on the number of threads', () => {
         const i32 = (number: number, ...shape: number[]) => slab(number, 'i32', shape);
         await same({ kind: 'scan', fn: m % 2 ? 'sum' : 'prod', inputs: [f32(0, a, n, 3 * b)], outputs: [f32(1, a, n, 3 * b)] }, seed);
         await same({ kind: 'gather', inputs: [f32(0, a, n, b), i32(1, a, m, b)], outputs: [f32(2, a, m, b)] }, seed);
-        await same({ kind: 'scatterAdd', inputs: [i32(0, a, m, b), f32(1, a, m, b)], outputs: [f32(2, a, n, b)] }, seed);
+        const places: typeof draw = (dtype, length, from) =>
+          dtype === 'i32' ? indexed(n, from, b % 2 === 0)(length) : draw(dtype, length, from);
+        for (const kind of ['scatterAdd', 'scatter'] as const)
+          await same({ kind, inputs: [i32(0, a, m, b), f32(1, a, m, b)], outputs: [f32(2, a, n, b)] }, seed, places);
+        const whole = { ...i32(0, a, m, b), strides: [m, 1, 0] };
+        await same({ kind: 'scatter', inputs: [whole, f32(1, a, m, b)], outputs: [f32(2, a, n, b)] }, seed, places);
         await same(
           {
             kind: 'gridSample',

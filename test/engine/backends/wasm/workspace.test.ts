@@ -159,6 +159,9 @@ const kernels: Readonly<Record<Exclude<KernelKind, 'conv'> | `${'conv' | 'winogr
   scatterAdd: fc
     .tuple(sizes(30), sizes(30), sizes(300))
     .map(([n, m, b]) => ({ body: { kind: 'scatterAdd' }, inputs: [i32(2, m, b), f32(2, m, b)], outputs: [f32(2, n, b)] })),
+  scatter: fc
+    .tuple(sizes(30), sizes(30), sizes(300))
+    .map(([n, m, b]) => ({ body: { kind: 'scatter' }, inputs: [i32(2, m, b), f32(2, m, b)], outputs: [f32(2, n, b)] })),
   gridSample: fc.tuple(sizes(30), sizes(30), sizes(60)).map(([h, w, n]) => ({
     body: { kind: 'gridSample', padding: 'border', alignCorners: false },
     inputs: [f32(2, 3, h, w), f32(2, n, 4, 2)],
