@@ -45,7 +45,7 @@ function isSource(node: Node): boolean {
 export function buildPlan({ outputs, updates, isConstant, bindings = DEFAULT_BINDINGS }: Request): Build {
   const { roots, original } = simplify([...outputs, ...updates.map(({ value }) => value)], isSource);
   const locate = locator();
-  const { drafts, isVirtual, fused } = fuse({ roots, isSource, locate, bindings });
+  const { drafts, isVirtual, fused } = fuse(roots, isSource, locate, bindings);
   const assembly = new Assembly(isConstant);
 
   for (const root of topologicalOrder(roots, isSource)) if (isSource(root)) assembly.source(root);
@@ -208,7 +208,7 @@ type Seen = Pick<LoweringContext, 'locate' | 'isVirtual'>;
 
 /** For each node that replaces elements of a value which nobody else needs: the base of that. */
 function chooseInherited(drafts: readonly Draft[], roots: readonly Node[], isSource: (node: Node) => boolean, seen: Seen): Map<Node, Node> {
-  const uses = usesOf(drafts, { roots, locate: seen.locate });
+  const uses = usesOf(drafts, roots, seen.locate);
   const inherited = new Map<Node, Node>();
   for (const draft of drafts) {
     const [node] = draft.nodes;

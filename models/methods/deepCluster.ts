@@ -1,4 +1,4 @@
-import { foldIn, type HostArray, realize, type Slot, scatterAdd, stack, type Tensor } from '../../engine/index.ts';
+import { foldIn, type HostArray, realize, type Slot, stack, type Tensor } from '../../engine/index.ts';
 import { check, checkNumber, options } from '../../engine/internal.ts';
 import { prototypeScores } from '../clustering/prototypes.ts';
 import { sphericalKMeans } from '../clustering/sphericalKMeans.ts';
@@ -12,7 +12,7 @@ import { type EpochStart, Learner, method, type Outcome, type Setting, type Step
 import { choice, LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
 
 /** The assignment of an image that has none, as in facebookresearch/swav. */
-export const UNASSIGNED = -100;
+const UNASSIGNED = -100;
 
 export interface DeepClusterOptions {
   /** What cosines are divided by, τ, at least .001; .1, unless given. */
@@ -22,7 +22,7 @@ export interface DeepClusterOptions {
 /**
  * DeepCluster v2's loss: the cross-entropy of softmax(cosine/τ) of embeddings with prototypes, against the cluster that each sample was assigned to;
  * mean over the samples that have one. With several heads it is the mean over their prototypes.
- * (M. Caron et al., NeurIPS 2020, §A.3; facebookresearch/swav:main_deepclusterv2.py)
+ * (M. Caron et al., NeurIPS 2020; facebookresearch/swav:main_deepclusterv2.py)
  * @param z embeddings [n, d]; their lengths do not count.
  * @param prototypes [K, d], centroids; their lengths do not count, and are constants.
  * @param assignments integers [n], from 0 to K − 1, or −100 for a sample without one.
@@ -138,11 +138,7 @@ class DeepClusterLearner extends Learner {
   }
 
   #remember(embeddings: readonly Tensor[], indices: Tensor): void {
-    for (const [i, bank] of this.banks.entries()) {
-      const rows = normalize(embeddings[i]!.stopGradient());
-      const put = (updates: Tensor): Tensor => scatterAdd(updates, indices.unsqueeze(1).expand(updates.shape), 0, bank.shape[0]!);
-      bank.assign(put(rows.mul(0).add(1)).where(put(rows), bank.value));
-    }
+    for (const [i, bank] of this.banks.entries()) bank.assignRows(indices, normalize(embeddings[i]!.stopGradient()));
   }
 }
 

@@ -1,4 +1,4 @@
-import { concat, type Slot, type Tensor } from '../../engine/index.ts';
+import { arange, concat, type Slot, type Tensor } from '../../engine/index.ts';
 import { check, checkList, checkNumber, options, shown } from '../../engine/internal.ts';
 import { prototypeScores } from '../clustering/prototypes.ts';
 import { type SinkhornOptions, sinkhorn } from '../clustering/sinkhorn.ts';
@@ -110,8 +110,10 @@ class SwAVLearner extends Learner {
   readonly head: MLP;
   /** Of length 1. */
   readonly prototypes: Parameter;
-  /** The last embeddings of each assigning view, of length 1, the newest first. */
+  /** The last embeddings of each assigning view, of length 1; a new batch takes the place of the oldest. */
   readonly queues: readonly Slot[];
+  /** The row of the queues where the next batch goes. */
+  readonly oldest: Slot;
   readonly #options: Options;
 
   constructor({ options, encoder, widths, key, batchSize }: Setting<Options>) {
@@ -129,6 +131,7 @@ class SwAVLearner extends Learner {
     this.prototypes = new Parameter(randomDirections([prototypes, width], { key: key(1) }), 'prototypes');
     const rows = queue - (queue % batchSize);
     this.queues = Array.from({ length: rows === 0 ? 0 : ASSIGNING }, () => new ModuleSlot(constant([rows, width], 0), 'queue'));
+    this.oldest = new ModuleSlot(constant([], 0, 'i32'), 'oldest');
   }
 
   override step({ views, at }: Step): Outcome {
@@ -156,8 +159,9 @@ class SwAVLearner extends Learner {
       after: () => {
         // Weight decay moves what has no gradient, too.
         prototypes.assign(normalize(learning.where(prototypes.value, prototypes.held)));
-        for (const [i, queue] of queues.entries())
-          queue.assign(concat([latest[i]!, queue.value.narrow(0, 0, queue.shape[0]! - latest[i]!.shape[0]!)]));
+        const [n, from] = [latest[0]!.shape[0]!, this.oldest.value];
+        for (const [i, queue] of queues.entries()) queue.assignRows(from.add(arange(n)), latest[i]!);
+        if (queues[0]) this.oldest.assign(from.add(n).remainder(queues[0].shape[0]!));
       },
     };
   }
@@ -184,7 +188,7 @@ export const swavMethod = () =>
     },
     views: (chosen, { localCrops, localSize }) => multiCrop(chosen, { count: localCrops, size: localSize, scale: [0.05, 0.14] }),
     schedules: ({ freezePrototypes, queue, queueStart }, { stepsPerEpoch, batchSize }) => {
-      const used = Math.max(queueStart * stepsPerEpoch, Math.floor(queue / batchSize));
+      const used = Math.max(queueStart * stepsPerEpoch, Math.ceil(queue / batchSize));
       return { prototypes: (step) => Number(step >= freezePrototypes), queue: (step) => Number(step >= used) };
     },
     learner: (setting) => new SwAVLearner(setting),

@@ -173,15 +173,18 @@ describe('the learner of swav', () => {
 
   it('has the last embeddings of each view in its queues, in whole batches, of length 1', async () => {
     const states = await statesOf({ methodOptions: { prototypes: 5, queue: 20, queueStart: 1 } });
-    const queue = (step: number, view: number): number[] => states[step]!.get(`queues.${view}`)!;
-    expect(queue(0, 0)).toEqual(Array(16 * 4).fill(0));
-    for (let step = 2; step < states.length; step++) {
-      // What was new before is the older half now, and the two views' are not the same.
+    const rows = (step: number, view: number, from: number): number[] =>
+      states[step]!.get(`queues.${view}`)!.slice(4 * from, 4 * from + 32);
+    for (const view of [0, 1]) expect([rows(0, view, 0), rows(0, view, 8)]).toEqual([Array(32).fill(0), Array(32).fill(0)]);
+    for (let step = 1; step < states.length; step++) {
+      // By turns one half is new, and the other stays.
+      const [fresh, kept] = step % 2 === 1 ? [0, 8] : [8, 0];
       for (const view of [0, 1]) {
-        expect(queue(step, view).slice(32)).toEqual(queue(step - 1, view).slice(0, 32));
-        for (const length of lengths(queue(step, view), 4)) expect(Math.abs(length - 1)).toBeLessThan(1e-6);
+        expect(rows(step, view, kept!)).toEqual(rows(step - 1, view, kept!));
+        for (const length of lengths(rows(step, view, fresh!), 4)) expect(Math.abs(length - 1)).toBeLessThan(1e-6);
       }
-      expect(queue(step, 0)).not.toEqual(queue(step, 1));
+      expect(rows(step, 0, fresh!)).not.toEqual(rows(step, 1, fresh!));
+      expect(rows(step, 0, fresh!)).not.toEqual(rows(step - 1, 0, fresh!));
     }
   });
 
