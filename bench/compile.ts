@@ -8,11 +8,12 @@ import { encodePlan } from '../engine/backends/wasm/encode.ts';
 import { type Build, buildPlan } from '../engine/compiler/compiler.ts';
 import { fuse } from '../engine/compiler/fuse.ts';
 import { structuralKey } from '../engine/compiler/key.ts';
-import { locator } from '../engine/compiler/layout.ts';
+import { locator } from '../engine/compiler/locate.ts';
 import { placeBuffers } from '../engine/compiler/memory.ts';
 import { printPlan } from '../engine/compiler/print.ts';
 import { simplify } from '../engine/compiler/simplify.ts';
 import { type Node, topologicalOrder } from '../engine/graph.ts';
+import { realGpu } from '../test/engine/backends/webgpu/realGpu.ts';
 import { type LargeGraph, largeGraphs } from '../test/engine/compiler/largeGraphs.ts';
 
 const { values: options, positionals: filters } = parseArgs({
@@ -21,7 +22,7 @@ const { values: options, positionals: filters } = parseArgs({
 });
 const sizes = options.sizes.split(',').map(Number);
 
-const gpu = { workgroupBytes: 32768, threads: 256, parallelism: 65536, software: false, subgroupSize: 1, f16: false, unit: null };
+const gpu = { ...realGpu, workgroupBytes: 32768, subgroupSize: 1 };
 const isSource = (node: Node): boolean => node.storage !== null || node.op === 'slot';
 const request = ({ outputs, updates }: LargeGraph, bindings: number) => ({
   outputs: outputs.map(({ node }) => node),
@@ -51,7 +52,7 @@ function passes(build: (size: number) => LargeGraph, size: number): Record<strin
     ),
   );
   const { roots: simple } = timed('simplify', () => simplify(roots, isSource));
-  timed('fuse', () => fuse(simple, isSource, locator(), 16));
+  timed('fuse', () => fuse({ roots: simple, isSource, locate: locator(), bindings: 16 }));
   const { plan }: Build = timed('plan', () => buildPlan(request(graph, 16)));
   times['kernels'] = plan.kernels.length;
   timed('place', () => placeBuffers(plan.buffers, plan.kernels));

@@ -1,4 +1,7 @@
+import type { Buffers } from './buffers.ts';
 import { Heap } from './collections.ts';
+import { paddedBytes } from './memory.ts';
+import type { Kernel } from './plan.ts';
 
 /** What the scheduler knows of a kernel: which kernels must run before it, and what it makes and may set free. */
 export interface Task {
@@ -76,4 +79,30 @@ export function peakOf(tasks: readonly Task[], bytes: readonly number[], order: 
     for (const buffer of writes) if (uses[buffer] === 0) live -= bytes[buffer]!;
   }
   return peak;
+}
+
+/** Orders the kernels; the last `finals` of them run at the end. Kernels that read a buffer run before one that comes over it. */
+export function scheduleKernels(kernels: readonly Kernel[], { specs, over }: Pick<Buffers, 'specs' | 'over'>, finals: number): Kernel[] {
+  // What ends the plan waits for one task that waits for all others.
+  const end = kernels.length;
+  const writer = new Map<number, number>();
+  kernels.slice(0, end - finals).forEach(({ outputs }, i) => {
+    for (const { buffer } of outputs) writer.set(buffer, i);
+  });
+  const overwriter = new Map([...over].map(([buffer, before]) => [before, writer.get(buffer)]));
+  const tasks = kernels.map(({ inputs, outputs }, i) => {
+    const writes = outputs.map((view) => view.buffer);
+    const reads = [...new Set([...inputs.map((view) => view.buffer), ...writes.flatMap((buffer) => over.get(buffer) ?? [])])];
+    return { reads, writes, after: reads.flatMap((buffer) => writer.get(buffer) ?? []).filter((task) => task !== i) };
+  });
+  tasks.forEach(({ reads }, i) => {
+    for (const buffer of reads) {
+      const write = overwriter.get(buffer);
+      if (write !== undefined && write !== i) tasks[write]!.after.push(i);
+    }
+  });
+  for (const { after } of tasks.slice(end - finals)) after.push(end);
+  tasks.push({ reads: [], writes: [], after: [...Array(end - finals).keys()] });
+  const bytes = specs.map((spec) => (spec.kind === 'scratch' || spec.kind === 'output' ? paddedBytes(spec) : 0));
+  return schedule(tasks, bytes).flatMap((task) => kernels[task] ?? []);
 }

@@ -27,8 +27,10 @@ export function writeView(view: View, buffer: TypedArray, values: Float64Array, 
 }
 
 /** Where elements of a view are in its buffer, in row-major order: `count` of them from position `from` on. */
-function placesOf({ shape, strides, offset }: View, from: number, count: number): Float64Array {
+function placesOf({ shape, strides: given, offset }: View, from: number, count: number): Float64Array {
   const places = new Float64Array(count);
+  // The stride of an axis of one element leads nowhere, and may be more than a place can be added to.
+  const strides = given.map((stride, axis) => (shape[axis]! > 1 ? stride : 0));
   const inner = shape.length - 1;
   const [extent, step] = [shape[inner] ?? 1, strides[inner] ?? 0];
   const index = contiguousStrides(shape).map((size, axis) => Math.floor(from / size) % shape[axis]!);

@@ -205,6 +205,15 @@ describe('what only moves', () => {
     expect(await run({ kind: 'pad', before: [1], value: 9, inputs: [two], outputs: [four] })).toEqual([9, 1, 2, 9]);
   });
 
+  it('goes nowhere along an axis of one element, whatever its stride', async () => {
+    const column = (number: number, stride: number) => ({ ...contiguous(number, { dtype: 'i32', shape: [2, 1] }), strides: [1, stride] });
+    const plan = planOf(
+      [buffer('input', 'i32', 2), buffer('output', 'i32', 2)],
+      [{ kind: 'copy', inputs: [column(0, 2 ** 53 - 1)], outputs: [column(1, 1 - 2 ** 53)] }],
+    );
+    expect([...(await runPlan(backend, plan, [Int32Array.of(1, 2)]))[0]!]).toEqual([1, 2]);
+  });
+
   it('is put one behind the other', async () => {
     const backwards = { ...four, strides: [-1], offset: 3 };
     expect(await run({ kind: 'concat', axis: 0, inputs: [two, two], outputs: [backwards] })).toEqual([2, 1, 2, 1]);
