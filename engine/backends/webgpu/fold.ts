@@ -41,21 +41,21 @@ const plain =
     compose: same,
   });
 
-/** A state that is a structure of these numbers. */
-function structure(
-  type: string,
-  members: Readonly<Record<string, 'f32' | 'i32'>>,
-): Pick<Fold, 'type' | 'declarations' | 'fields' | 'compose'> {
+/** A structure of members of these types: its type and declaration, how it is made, and its members as fields. */
+function structure<Types extends string>(type: string, members: Readonly<Record<string, Types>>) {
   const entries = Object.entries(members);
   return {
     type,
-    declarations: { [type]: `struct ${type} { ${entries.map(([name, lane]) => `${name}: ${lane}`).join(', ')} }` },
+    declarations: { [type]: `struct ${type} { ${entries.map(([name, each]) => `${name}: ${each}`).join(', ')} }` },
+    compose: (values: readonly string[]): string => `${type}(${values.join(', ')})`,
     fields: entries.map(([name, lane]) => ({ path: `.${name}`, lane })),
-    compose: (values) => `${type}(${values.join(', ')})`,
   };
 }
 
-/** An extremum with its position, −1 while there is none, which is behind all others as an unsigned number: the first NaN, else the first extremum. */
+/**
+ * An extremum with its position, −1 while there is none, which is behind all others as an unsigned number: the first NaN, else the first extremum. Without
+ * short circuits, which would be branches.
+ */
 const place =
   (name: 'argmax' | 'argmin', extremum: (lane: Lane) => Fold) =>
   (lane: Lane): Fold => {
@@ -63,7 +63,7 @@ const place =
     const { type, compose } = state;
     const first = `${name}_${lane}`;
     const beats = (a: string, b: string): string =>
-      `${a} ${name === 'argmax' ? '>' : '<'} ${b}${lane === 'i32' ? '' : ` || (isNan(${a}) && !isNan(${b}))`}`;
+      `(${a} ${name === 'argmax' ? '>' : '<'} ${b})${lane === 'i32' ? '' : ` | (isNan(${a}) & !isNan(${b}))`}`;
     return {
       ...state,
       declarations: {
@@ -71,7 +71,7 @@ const place =
         [first]: `fn ${first}(a: ${type}, b: ${type}) -> ${type} {
   let aWins = ${beats('a.value', 'b.value')};
   let bWins = ${beats('b.value', 'a.value')};
-  if (aWins || (!bWins && u32(a.at) < u32(b.at))) { return a; }
+  if (aWins | (!bWins & (u32(a.at) < u32(b.at)))) { return a; }
   return b;
 }`,
       },
@@ -129,14 +129,14 @@ export const runningFolds: { readonly [F in ScanKernel['fn']]: (lane: Lane) => F
 /** Several folds as one. */
 export function together(parts: readonly Fold[]): Fold {
   if (parts.length === 1) return parts[0]!;
-  const state = (states: readonly string[]): string => `State(${states.join(', ')})`;
+  const { type, declarations, compose: state } = structure('State', Object.fromEntries(parts.map(({ type: each }, k) => [`s${k}`, each])));
   return {
     declarations: {
-      ...Object.assign({}, ...parts.map(({ declarations }) => declarations)),
-      State: `struct State { ${parts.map(({ type }, k) => `s${k}: ${type}`).join(', ')} }`,
+      ...Object.assign({}, ...parts.map((part) => part.declarations)),
+      ...declarations,
       merge: `fn merge(a: State, b: State) -> State { return ${state(parts.map(({ merge }, k) => merge(`a.s${k}`, `b.s${k}`)))}; }`,
     },
-    type: 'State',
+    type,
     neutral: state(parts.map(({ neutral }) => neutral)),
     lift: (values, position) => state(parts.map(({ lift }, k) => lift([values[k]!], position))),
     merge: (a, b) => `merge(${a}, ${b})`,

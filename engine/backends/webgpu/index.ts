@@ -50,7 +50,7 @@ class WebGpuBackend implements Backend, Host {
   readonly profile: boolean;
   /** Kept, not used: see {@link OpenDevice}. */
   readonly keptGpu: GPU;
-  /** Why the device cannot be used any more. */
+  /** Why the device cannot be used any more; all memory goes with it. */
   #lost: string | null = null;
   /** What WebGPU reported that no call has said yet. */
   #fault: string | null = null;
@@ -79,10 +79,7 @@ class WebGpuBackend implements Backend, Host {
       ...assume,
     };
     device.lost.then(({ reason, message }) => {
-      const why = message || reason;
-      this.#end(
-        `the GPU device was lost (${why}); create the backend again with useBackend('webgpu'), or use another, and resume from the last checkpoint`,
-      );
+      this.#lost ??= `the GPU device was lost (${message || reason}); create the backend again with useBackend('webgpu'), or use another, and resume from the last checkpoint`;
     });
     device.onuncapturederror = ({ error }) => {
       this.#fault ??= error.message;
@@ -145,7 +142,7 @@ class WebGpuBackend implements Backend, Host {
   }
 
   dispose(): void {
-    this.#end("the webgpu backend was disposed of; create another with useBackend('webgpu')");
+    this.#lost ??= "the webgpu backend was disposed of; create another with useBackend('webgpu')";
     this.device.destroy();
   }
 
@@ -183,10 +180,5 @@ class WebGpuBackend implements Backend, Host {
     await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
     const message = this.#lost ?? `${what} failed on the GPU: ${reasonOf(cause)}`;
     return unusable(message, cause);
-  }
-
-  /** All memory goes with the device. */
-  #end(why: string): void {
-    this.#lost ??= why;
   }
 }

@@ -11,15 +11,11 @@ import type { Factor } from './factor.ts';
 import { placeOf, placeStatements } from './indices.ts';
 import { matrixLoop } from './matrixLoop.ts';
 import { type Context, checkCounts, type Gpu, type Shader, Views } from './shader.ts';
-import { type Cut, cutProduct, type Tile, threadsOf, workgroupBytesOf } from './tile.ts';
+import { type Cut, cutProduct, type Extents, type Tile, threadsOf, tilesOver, workgroupBytesOf } from './tile.ts';
 import { directLoop, workgroupLoop } from './tileLoops.ts';
 
-export interface Product {
+export interface Product extends Extents {
   readonly name: string;
-  readonly batch: number;
-  readonly rows: number;
-  readonly columns: number;
-  readonly inner: number;
   /** The parts may use `batch`. */
   readonly left: Factor;
   readonly right: Factor;
@@ -34,9 +30,9 @@ export interface Product {
 }
 
 export function productStages(product: Product, context: Context): Shader[] {
-  const { name, batch, rows, columns, inner, left, right, besides = false } = product;
-  checkCounts(name, [inner]);
-  const cut = cutProduct(batch, rows, columns, inner, context.gpu);
+  const { name, batch, rows, columns, left, right, besides = false } = product;
+  checkCounts(name, [product.inner]);
+  const cut = cutProduct(product, context.gpu);
   const { tile, splits } = cut;
   const parts = splits === 1 ? null : context.temporary('f32', [splits, batch, rows, columns]);
   const made: Product = parts
@@ -47,7 +43,7 @@ export function productStages(product: Product, context: Context): Shader[] {
   const first = views.shader({
     name,
     threads: threadsOf(tile),
-    groups: batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * splits,
+    groups: tilesOver(product, tile) * splits,
     workgroupBytes: workgroupBytesOf(tile, context.gpu),
     declarations: { ...loop.declarations, finish: finishing(made, views, beyond(product, tile)) },
     body: tileBody(product, cut, loop),

@@ -65,6 +65,19 @@ const tiles = {
   ]),
 };
 
+/** Of a product: batch times rows × inner times inner × columns. */
+export interface Extents {
+  readonly batch: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly inner: number;
+}
+
+/** How many tiles cover its results. */
+export function tilesOver({ batch, rows, columns }: Extents, tile: Tile): number {
+  return batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns);
+}
+
 export interface Cut {
   readonly tile: Tile;
   /** Into how many parts the inner axis is cut, each made by workgroups of its own. */
@@ -84,11 +97,12 @@ const ADDING = 16;
 const COMPILING = 128;
 
 /** The tile, and the cut of the inner axis, with which a product should be ready first. */
-export function cutProduct(batch: number, rows: number, columns: number, inner: number, gpu: Gpu): Cut {
+export function cutProduct(product: Extents, gpu: Gpu): Cut {
+  const { batch, rows, columns, inner } = product;
   const { parallelism, software } = gpu;
   const fitting = candidates(gpu).filter((each) => threadsOf(each) <= gpu.threads && workgroupBytesOf(each, gpu) <= gpu.workgroupBytes);
   const cuts = fitting.flatMap((tile) => {
-    const threads = batch * Math.ceil(rows / tile.rows) * Math.ceil(columns / tile.columns) * threadsOf(tile);
+    const threads = tilesOver(product, tile) * threadsOf(tile);
     const most = Math.max(1, Math.floor(inner / LEAST_PART));
     // As many parts as fill the GPU once, twice, …
     const parts = [1, ...[1, 2, 3, 4].map((times) => Math.floor((times * parallelism) / threads))].map((each) =>
@@ -113,11 +127,12 @@ function candidates({ software, unit }: Gpu): readonly Tile[] {
 }
 
 /** Of the parts of both factors that a workgroup holds. */
-export function workgroupBytesOf({ how, rows, columns, depth, ...shape }: Tile, { unit }: Gpu): number {
+export function workgroupBytesOf(tile: Tile, { unit }: Gpu): number {
+  const { how, rows, columns, depth } = tile;
   if (how === 'direct') return 0;
   if (how === 'workgroup') return (vectorPitch(rows) + vectorPitch(columns)) * depth * 16;
   const factors = (line: number): number => 2 * Math.max((depth + PADDING) * line, (line + PADDING) * depth);
-  const subgroups = threadsOf({ how, rows, columns, depth, ...shape }) / SUBGROUP;
+  const subgroups = threadsOf(tile) / SUBGROUP;
   return factors(rows) + factors(columns) + 4 * subgroups * unit!.rows * unit!.columns;
 }
 
