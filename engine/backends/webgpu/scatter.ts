@@ -1,5 +1,5 @@
 import { sizeOf } from '../../shape.ts';
-import { literal } from './expressions.ts';
+import { NAN } from './expressions.ts';
 import { entryOf, ordered } from './scatterAdd.ts';
 import { type Emitter, Views } from './shader.ts';
 
@@ -15,7 +15,7 @@ export const scatter: Emitter<'scatter'> = ({ inputs: [index, updates], outputs:
   const lost = `let least = ${update(0)};
 let most = ${update(count - 1)};
 if (${target('least')} < 0 || ${target('most')} >= ${positions}) {
-for (var n = j; n < ${positions}; n += ${count}) { ${views.store(out!, ['a', 'n', 'b'], literal(Number.NaN, 'f32'))} }
+for (var n = j; n < ${positions}; n += ${count}) { ${views.store(out!, ['a', 'n', 'b'], NAN)} }
 return;
 }`;
   const body = `${out!.dtype === 'f32' ? lost : ''}
