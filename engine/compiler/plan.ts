@@ -64,7 +64,7 @@ export interface Program {
   readonly results: readonly number[];
 }
 
-/** The first kernel that writes a `scratch` or `output` buffer writes all of it. Outputs are in buffers of their own, which inputs share only in place. */
+/** The first kernel that writes a `scratch` or `output` buffer writes all of it (so a scatter never is). Outputs are in buffers of their own, which inputs share only in place. */
 interface KernelBase {
   readonly inputs: readonly View[];
   readonly outputs: readonly View[];

@@ -10,6 +10,7 @@ import {
   full,
   realize,
   type Slot,
+  scatter,
   slot,
   sort,
   Tensor,
@@ -155,6 +156,19 @@ const kinds = {
       () => x.add(uniform(x.shape, { key: 3 })),
     ])();
   },
+  scatter: (pool, choose) => {
+    const x = choose(pool);
+    if (x.size === 0 || x.rank === 0) return null;
+    const axis = choose(axesOf(x));
+    const updates = choose(
+      pool.filter((y) => y.dtype === x.dtype && y.rank === x.rank && sameShape(y.shape.with(axis, 0), x.shape.with(axis, 0))),
+    );
+    const places = arange(updates.shape[axis]!)
+      .mul(choose([1, -1, 3]))
+      .add(choose([0, 1]))
+      .remainder(x.shape[axis]!);
+    return scatter(x, places.reshape(axesOf(x).map((i) => (i === axis ? -1 : 1))).expand(updates.shape), updates, axis);
+  },
   softmax: (pool, choose) => {
     const x = choose(pool);
     return x.rank === 0 ? null : x.softmax(choose(axesOf(x)));
@@ -293,6 +307,7 @@ const exactKinds = new Set<Step['kind']>([
   'matmul',
   'argument',
   'fold',
+  'scatter',
 ]);
 const whole = ({ dtype, shape, data }: HostArray): HostArray => host(shape, Array.from(data, Math.round), dtype);
 

@@ -71,6 +71,22 @@ describe('memory', () => {
     expect(faults([slot], [map(two(0), two(0))])).toEqual([]);
     expect(faults([slot], [map(two(0), two(0, 1))])).toEqual(['kernel 0 (map) reads buffer 0 elsewhere than it writes it']);
   });
+
+  it('finds replacements in what was not there, or in what they read', () => {
+    const cell = (number: number, offset = 0): View => ({ ...contiguous(number, { dtype: 'f32', shape: [1, 1, 1] }), offset });
+    const row = (number: number): View => contiguous(number, { dtype: 'f32', shape: [1, 2, 1] });
+    const index: View = { ...cell(2), dtype: 'i32' };
+    const buffers = [...ends, buffer('input', 'i32', 1), buffer('slot', 'f32', 2)];
+    const replace = (updates: View, out: View): Kernel => ({ kind: 'scatter', inputs: [index, updates], outputs: [out] });
+    expect(faults(buffers, [map(two(0), two(1)), replace(cell(0), row(1)), replace(cell(1), row(3))])).toEqual([]);
+    expect(faults(buffers, [replace(cell(0), row(1))])).toEqual(['kernel 0 (scatter) reads buffer 1, which nothing has written yet']);
+    expect(faults(buffers, [map(two(0), two(1)), replace(cell(3, 1), row(3))])).toEqual([
+      'kernel 1 (scatter) reads buffer 3 elsewhere than it writes it',
+    ]);
+    expect(faults(buffers, [map(two(0), two(1)), replace(cell(3), cell(3))])).toEqual([
+      'kernel 1 (scatter) reads buffer 3 elsewhere than it writes it',
+    ]);
+  });
 });
 
 describe('kernels', () => {

@@ -6,7 +6,7 @@ import type { DType } from '../../../../engine/dtype.ts';
 import type { Shape } from '../../../../engine/shape.ts';
 import { sizeOf } from '../../../../engine/shape.ts';
 import { property } from '../../../support/property.ts';
-import { dot, host, type KernelBody, noise, runKernel } from '../plans.ts';
+import { dot, host, type KernelBody, noise, runKernel, runPlan, singleKernelPlan } from '../plans.ts';
 
 const backend = createCpuBackend({ poison: true });
 
@@ -221,12 +221,33 @@ describe('scan', () => {
   });
 });
 
-describe('gather and scatterAdd', () => {
+describe('gather, scatterAdd and scatter', () => {
   it('count negatives from the end; an index outside gives NaN, 0 for integers, and is dropped when scattering', async () => {
     const index: Parameters<typeof host> = ['i32', [1, 6, 1], [1, -1, -2, 2, -3, -(2 ** 31)]];
     expect(await run({ kind: 'gather' }, [['f32', [1, 2, 1], [7, 8]], index], [1, 6, 1], 'f32')).toEqual([8, 8, 7, NaN, NaN, NaN]);
     expect(await run({ kind: 'gather' }, [['u8', [1, 2, 1], [7, 8]], index], [1, 6, 1], 'u8')).toEqual([8, 8, 7, 0, 0, 0]);
     expect(await run({ kind: 'scatterAdd' }, [index, ['f32', [1, 6, 1], [1, 2, 4, 8, 16, 32]]], [1, 2, 1], 'f32')).toEqual([4, 3]);
+  });
+
+  it('replace: the last of equal positions wins; one outside makes its line NaN, and is dropped of integers', async () => {
+    const replaced = async (dtype: DType, places: number[], updates: number[]) => {
+      const shape = [1, places.length / 2, 2];
+      const plan = singleKernelPlan(
+        { kind: 'scatter' },
+        [
+          { dtype: 'i32', shape },
+          { dtype, shape },
+        ],
+        [{ dtype, shape: [1, 3, 2] }],
+      );
+      return [...(await runPlan(backend, plan, [host('i32', shape, places).data, host(dtype, shape, updates).data]))[0]!];
+    };
+    for (const dtype of ['f32', 'f64', 'i32', 'u8'] as const) {
+      expect(await replaced(dtype, [0, -1, -3, 2, 1, 2], [1, 2, 3, 4, 5, 6])).toEqual([3, 0, 5, 0, 0, 6]);
+      const lost = dtype.startsWith('f') ? NaN : 0;
+      expect(await replaced(dtype, [0, 0, 1, 3], [1, 2, 3, 4])).toEqual([1, dtype.startsWith('f') ? NaN : 2, 3, lost, 0, lost]);
+      expect(await replaced(dtype, [], [])).toEqual([0, 0, 0, 0, 0, 0]);
+    }
   });
 
   it('are adjoint', () =>
