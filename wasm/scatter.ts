@@ -29,6 +29,7 @@ export function scatter(command: usize, bases: usize, workspace: usize, thread: 
   const updateInner = stride(updates, 3) * size;
   const outRow = stride(out, 2) * size;
   const outInner = stride(out, 3) * size;
+  const addsFloats = adds && type == element.F32;
   const isWhole = !adds && indexInner == 0 && updateInner == size && outInner == size;
 
   for (let a = 0; a < shape(out, 1); a++) {
@@ -38,18 +39,19 @@ export function scatter(command: usize, bases: usize, workspace: usize, thread: 
     for (let n = 0; n < <i32>mine && adds; n++) fill(target + <usize>(n * outRow), inner, outInner, size, 0);
     let isOutside = false;
     for (let m = 0; m < rows; m++) {
-      for (let b = 0; b < inner; b++) {
-        const entry = entryOf(picks + <usize>(m * indexRow + b * indexInner), positions);
+      let pick = picks + <usize>(m * indexRow);
+      let from = source + <usize>(m * updateRow);
+      let line = target;
+      for (let b = 0; b < inner; b++, pick += <usize>indexInner, from += <usize>updateInner, line += <usize>outInner) {
+        const entry = entryOf(pick, positions);
         const n = entry - <u32>first;
-        isOutside = isOutside || entry >= positions;
         if (n < mine) {
-          const from = source + <usize>(m * updateRow + b * updateInner);
-          const to = target + <usize>(<i32>n * outRow + b * outInner);
-          if (isWhole) memory.copy(to, from, <usize>(inner * size));
-          else if (type == element.U8) store<u8>(to, load<u8>(from) + (adds ? load<u8>(to) : 0));
-          else if (adds && type == element.F32) store<f32>(to, load<f32>(from) + load<f32>(to));
-          else store<i32>(to, load<i32>(from) + (adds ? load<i32>(to) : 0));
-        }
+          const to = line + <usize>(<i32>n * outRow);
+          if (addsFloats) store<f32>(to, load<f32>(from) + load<f32>(to));
+          else if (isWhole) memory.copy(to, from, <usize>(inner * size));
+          else if (size == 4) store<i32>(to, load<i32>(from) + (adds ? load<i32>(to) : 0));
+          else store<u8>(to, load<u8>(from) + (adds ? load<u8>(to) : 0));
+        } else if (entry >= positions) isOutside = true;
         if (isWhole) break;
       }
     }
