@@ -2,6 +2,8 @@ import type { Tensor } from '../../engine/index.ts';
 import { options } from '../../engine/internal.ts';
 import { alignment, uniformity } from '../regularizers/hypersphere.ts';
 import { checkViews } from '../regularizers/statistics.ts';
+import { arrayLoss, pairOfViews } from './arrayLoss.ts';
+import { number } from './options.ts';
 
 export interface AlignmentUniformityOptions {
   /** Weight of the alignment; 1, unless given. */
@@ -34,3 +36,18 @@ export function alignmentUniformity(za: Tensor, zb: Tensor, given: AlignmentUnif
   const parts = { alignment: alignment(za, zb, exponent), uniformity: uniformity(za, t).add(uniformity(zb, t)).mul(0.5) };
   return { loss: parts.alignment.mul(a).add(parts.uniformity.mul(u)), ...parts };
 }
+
+/** The loss of files: two views. */
+export const alignmentUniformityOfArrays = () =>
+  arrayLoss({
+    title: 'alignment and uniformity',
+    source: 'T. Wang, P. Isola, ICML 2020; SsnL/align_uniform',
+    options: {
+      alignment: number(1, 'weight of the alignment'),
+      uniformity: number(1, 'weight of the uniformity'),
+      exponent: number(2, 'power of distances in the alignment'),
+      t: number(2, 'what squared distances in the uniformity are multiplied by'),
+    },
+    embeddings: pairOfViews,
+    compute: ([za, zb], given) => alignmentUniformity(za!, zb!, given),
+  });

@@ -67,6 +67,8 @@ export function arrayLoss<const Table extends OptionTable>(row: ArrayLossRow<Tab
 
 /** Two views. */
 export const pairOfViews: readonly Embeddings[] = [{ names: ['za', 'zb'] }];
+/** Two views or more. */
+export const anyViews: readonly Embeddings[] = [{ names: ['z1', 'z2'], more: 'z' }];
 /** Two views that are their own predictions, or predictions and projections. */
 export const predictionsAndProjections: readonly Embeddings[] = [{ names: ['z1', 'z2'] }, { names: ['p1', 'p2', 'z1', 'z2'] }];
 
@@ -89,3 +91,8 @@ export function namesOf({ embeddings }: Pick<ArrayLoss, 'embeddings'>, count: nu
   }
   return null;
 }
+
+/** Directions to look along, given from outside instead of being drawn. */
+export const directionsOfFiles: Readonly<Record<'slices', StateArray>> = {
+  slices: { shape: '[d, slices]', description: 'directions, columns of length 1, instead of drawing them by --seed', optional: true },
+};

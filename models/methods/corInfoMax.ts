@@ -1,8 +1,10 @@
-import { eye, type Tensor } from '../../engine/index.ts';
+import { eye, type Tensor, zeros } from '../../engine/index.ts';
 import { check, checkList, checkNumber, checkTensors, options, sameShape, show } from '../../engine/internal.ts';
 import { invariance } from '../regularizers/information.ts';
 import { logDeterminant } from '../regularizers/matrix.ts';
 import { checkEmbedding, checkViews, gram } from '../regularizers/statistics.ts';
+import { arrayLoss, pairOfViews } from './arrayLoss.ts';
+import { number } from './options.ts';
 
 /** What CorInfoMax keeps of a view: a running mean [d], 0 to begin with, and covariance [d, d], I to begin with. */
 export interface RunningMoments {
@@ -71,3 +73,30 @@ export function corInfoMax(
   };
   return { loss: parts.invariance.mul(alpha).sub(parts.information), ...parts };
 }
+
+const optional = { optional: true } as const;
+
+/** The loss of files: two views, and their moments before the batch. */
+export const corInfoMaxOfArrays = () =>
+  arrayLoss({
+    title: 'CorInfoMax',
+    source: 'S. Ozsoy et al., NeurIPS 2022; serdarozsoy/corinfomax-ssl',
+    options: {
+      invariance: number(500, 'weight of the invariance'),
+      momentum: number(0.01, 'share of the moments before the batch in those after it', { most: 1 }),
+      epsilon: number(1e-6, 'added to the diagonal of the covariance'),
+    },
+    embeddings: pairOfViews,
+    state: {
+      meanA: { shape: '[d]', description: 'running mean of za; 0, unless given', ...optional },
+      covarianceA: { shape: '[d, d]', description: 'running covariance of za; I, unless given', ...optional },
+      meanB: { shape: '[d]', description: 'running mean of zb; 0, unless given', ...optional },
+      covarianceB: { shape: '[d, d]', description: 'running covariance of zb; I, unless given', ...optional },
+    },
+    epsilon: 1e-6,
+    compute: ([za, zb], given, { meanA, covarianceA, meanB, covarianceB }) => {
+      const d = za!.shape[1]!;
+      const moments = (mean = zeros([d], za!.dtype), covariance = eye(d, za!.dtype)): RunningMoments => ({ mean, covariance });
+      return corInfoMax(za!, zb!, [moments(meanA, covarianceA), moments(meanB, covarianceB)], given);
+    },
+  });

@@ -3,6 +3,8 @@ import { check, options } from '../../engine/internal.ts';
 import { cosineSimilarity, normalize } from '../nn/functional.ts';
 import { logDeterminant } from '../regularizers/matrix.ts';
 import { checkAllViews, checkEmbedding, gram } from '../regularizers/statistics.ts';
+import { anyViews, arrayLoss } from './arrayLoss.ts';
+import { number } from './options.ts';
 
 /**
  * The coding rate of one view z [n, d], rows as they are: ½·ln det(I + d/(n·ε)·zᵀz), about how many nats it takes to tell the rows up to an error.
@@ -49,3 +51,31 @@ export function empssl(views: readonly Tensor[], given: EMPSSLOptions = {}): EMP
   };
   return { loss: parts.codingRate.mul(-mu).sub(parts.similarity.mul(lambda)), ...parts };
 }
+
+/** The loss of files: any number of views. */
+export const empsslOfArrays = () =>
+  arrayLoss({
+    title: 'EMP-SSL',
+    source: 'S. Tong et al., arXiv 2304.03977; tsb0601/EMP-SSL',
+    options: {
+      codingRate: number(1, 'weight of the coding rate'),
+      similarity: number(200, 'weight of the cosine with the mean of all views'),
+      epsilon: number(0.2, 'error up to which the coding rate tells rows apart; above 0'),
+    },
+    embeddings: anyViews,
+    compute: (views, given) => empssl(views, given),
+  });
+
+/** TCR alone of files: minus the coding rate of rows of length 1, mean over any number of views. */
+export const tcrOfArrays = () =>
+  arrayLoss({
+    title: 'TCR',
+    source: 'Y. Yu et al., NeurIPS 2020; tsb0601/EMP-SSL',
+    options: { epsilon: number(0.2, 'error up to which the coding rate tells rows apart; above 0') },
+    embeddings: [{ names: ['z1'], more: 'z' }],
+    compute: (views, { epsilon }) => ({
+      loss: stack(views.map((view) => codingRate(normalize(view), epsilon)))
+        .mean()
+        .neg(),
+    }),
+  });

@@ -3,6 +3,8 @@ import { checkChoice, options } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { invarianceToMean } from '../regularizers/information.ts';
 import { centre, checkAllViews, gram } from '../regularizers/statistics.ts';
+import { anyViews, arrayLoss } from './arrayLoss.ts';
+import { choice, number } from './options.ts';
 
 /**
  * What the losses of this name differ in: whether columns lose their mean before they are scaled to length 1, and what the mean square distance
@@ -61,3 +63,16 @@ export function frossl(views: readonly Tensor[], given: FroSSLOptions = {}): Fro
   };
   return { loss: parts.regularization.add(parts.invariance.mul(lambda)), ...parts };
 }
+
+/** The loss of files: any number of views. */
+export const frosslOfArrays = () =>
+  arrayLoss({
+    title: 'FroSSL',
+    source: 'O. Skean et al., ECCV 2024; OFSkean/FroSSL',
+    options: {
+      invariance: number(1, 'weight of the invariance'),
+      dialect: choice(frosslDialects, 'official', 'whose loss of this name'),
+    },
+    embeddings: anyViews,
+    compute: (views, given) => frossl(views, given),
+  });

@@ -5,10 +5,14 @@ import { byolMethod } from './byol.ts';
 import { deepClusterMethod } from './deepCluster.ts';
 import { dinoMethod } from './dino.ts';
 import type { Method } from './learner.ts';
+import { lejepaMethod } from './lejepa.ts';
+import { mmcrMethod } from './mmcr.ts';
 import { mocoMethod } from './moco.ts';
 import { simclrMethod } from './simclr.ts';
 import { simsiamMethod } from './simsiam.ts';
 import { swavMethod } from './swav.ts';
+import { ticoMethod } from './tico.ts';
+import { vibcregMethod } from './vibcreg.ts';
 import { vicregMethod } from './vicreg.ts';
 import { wmseMethod } from './wmse.ts';
 
@@ -27,6 +31,10 @@ export const methods = {
   dino: dinoMethod(),
   swav: swavMethod(),
   deepcluster: deepClusterMethod(),
+  lejepa: lejepaMethod(),
+  vibcreg: vibcregMethod(),
+  tico: ticoMethod(),
+  mmcr: mmcrMethod(),
 } as const satisfies Readonly<Record<string, Method>>;
 
 export type MethodName = keyof typeof methods;

@@ -3,6 +3,8 @@ import { check, checkChoice, checkNumber, options, show } from '../../engine/int
 import { cosineSimilarity } from '../nn/functional.ts';
 import { checkAllViews } from '../regularizers/statistics.ts';
 import { iterativeWhitening, publishedWhitenings } from '../regularizers/whitening.ts';
+import { anyViews, arrayLoss } from './arrayLoss.ts';
+import { choice, number } from './options.ts';
 
 /** What is decorrelated, `samples` over the dimensions (`--axis 0` of winci-ai/INTL) or `dimensions` over the samples (`--axis 1`): how. */
 const ways = {
@@ -28,7 +30,7 @@ export type INTLLoss = Readonly<Record<'loss' | 'distance' | 'trace', Tensor>>;
 /**
  * INTL of any number of views [n, d]: each is whitened by a few Newton–Schulz steps, which leave variances below 1 where there is little of them; the
  * trace term Σ(variance − 1)² then lifts them. Distance: 2 − 2·cos between the whitened first view and each other one, mean over these; the trace
- * term is added for both of each pair. Rows that are all the same are whitened to 0, whose distance is 2.
+ * term is added for both of each pair. Views without any variance are whitened to 0, and their distance is 2.
  * (X. Weng et al., "Modulate Your Spectrum in Self-Supervised Learning", ICLR 2024; winci-ai/INTL:methods/intl.py, whitening.py, base.py)
  * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples or dimensions, `argument` for fewer than 2 views, and for an
  * option that is unknown or out of its range.
@@ -60,3 +62,17 @@ export function intl(views: readonly Tensor[], given: INTLOptions = {}): INTLLos
   checkNumber('intl: trace', weight);
   return { loss: parts.distance.add(parts.trace.mul(weight)), ...parts };
 }
+
+/** The loss of files: any number of views. */
+export const intlOfArrays = () =>
+  arrayLoss({
+    title: 'INTL',
+    source: 'X. Weng et al., ICLR 2024; winci-ai/INTL',
+    options: {
+      whitened: choice(intlWays, 'samples', 'what is whitened'),
+      trace: number(null, 'weight of the traces; (log₂ m − 3)/100 of m samples or dimensions, unless given'),
+      iterations: number(4, 'Newton–Schulz steps', { whole: true }),
+    },
+    embeddings: anyViews,
+    compute: (views, given) => intl(views, given),
+  });

@@ -192,7 +192,7 @@ export function method<const Table extends OptionTable>(
 /** What {@link ofEmbeddings} takes in the place of a learner. */
 interface EmbeddingRow<Table extends OptionTable> extends Omit<MethodRow<Table>, 'learner'> {
   /** The network between the encoder's features and the loss. */
-  readonly head: (inputs: number, widths: readonly number[], options: InitializeOptions) => Module;
+  readonly head: (inputs: number, widths: readonly number[], initialize: InitializeOptions, options: OptionValues<Table>) => Module;
   readonly loss: (za: Tensor, zb: Tensor, options: OptionValues<Table>, key?: Key) => ReturnType<MethodLoss>;
   /** The second view's encoder, where it is not the first's; its head is its own then, too. */
   readonly second?: (setting: Setting<OptionValues<Table>>) => Encoder | null;
@@ -207,7 +207,12 @@ export function ofEmbeddings<const Table extends OptionTable>(
     ...method({
       ...rest,
       learner: (setting) =>
-        new EmbeddingLearner(setting, head, (za, zb, key) => loss(za, zb, setting.options, key), second?.(setting) ?? null),
+        new EmbeddingLearner(
+          setting,
+          (inputs, widths, initialize) => head(inputs, widths, initialize, setting.options),
+          (za, zb, key) => loss(za, zb, setting.options, key),
+          second?.(setting) ?? null,
+        ),
     }),
     configure: (given = {}) => {
       const options = resolveOptions(row.options, given, row.title);
@@ -225,7 +230,7 @@ class EmbeddingLearner extends Learner {
 
   constructor(
     { encoder, widths, key }: Setting<unknown>,
-    head: EmbeddingRow<OptionTable>['head'],
+    head: (inputs: number, widths: readonly number[], initialize: InitializeOptions) => Module,
     loss: MethodLoss,
     second: Encoder | null,
   ) {

@@ -1,7 +1,11 @@
 import { stack, type Tensor } from '../../engine/index.ts';
 import { checkNumber, options } from '../../engine/internal.ts';
+import { MLP } from '../nn/networks.ts';
 import { directionsOf, type SliceOptions, sigreg } from '../regularizers/gaussianity.ts';
 import { invarianceToMean } from '../regularizers/information.ts';
+import { anyViews, arrayLoss, directionsOfFiles } from './arrayLoss.ts';
+import { ofEmbeddings } from './learner.ts';
+import { number } from './options.ts';
 
 export interface LeJEPAOptions extends SliceOptions {
   /** Weight λ of SIGReg, from 0 to 1; the invariance has 1 − λ. .02, unless given (the paper's tables: .05). */
@@ -25,10 +29,64 @@ export function lejepa(views: readonly Tensor[], given: LeJEPAOptions = {}): LeJ
     sigreg: lambda,
     globals,
     ...slicing
-  } = options('lejepa', given, { sigreg: 0.02, globals: undefined, slices: 256, key: 0, directions: undefined });
+  } = options('lejepa', given, { sigreg: 0.02, globals: undefined, slices: 256, key: undefined, directions: undefined });
   checkNumber('lejepa: sigreg', lambda, 0, 1);
   const invariance = invarianceToMean(views, globals);
   const directions = directionsOf(views[0]!, slicing, 'lejepa');
   const parts = { invariance, sigreg: stack(views.map((view) => sigreg(view, { directions }))).mean() };
   return { loss: parts.invariance.mul(1 - lambda).add(parts.sigreg.mul(lambda)), ...parts };
 }
+
+const about = { title: 'LeJEPA', source: 'R. Balestriero, Y. LeCun, arXiv 2511.08544; rbalestr-lab/lejepa' } as const;
+
+const table = {
+  sigreg: number(0.02, 'weight λ of SIGReg; the invariance has 1 − λ', { most: 1 }),
+  slices: number(256, 'directions along which the embedding is to be normal', { least: 1, whole: true }),
+};
+
+/** The loss of files: any number of views. */
+export const lejepaOfArrays = () =>
+  arrayLoss({
+    ...about,
+    options: {
+      sigreg: table.sigreg,
+      sliceCount: table.slices,
+      globals: number(null, 'the views agree with the mean of so many first ones; all, unless given', { least: 1, whole: true }),
+    },
+    embeddings: anyViews,
+    state: directionsOfFiles,
+    compute: (views, { sliceCount: slices, ...given }, { slices: directions }, key = 0) =>
+      lejepa(views, { ...given, slices, key, ...(directions && { directions }) }),
+  });
+
+/** SIGReg alone of files: any number of views. */
+export const sigregOfArrays = () =>
+  arrayLoss({
+    ...about,
+    title: 'SIGReg',
+    options: { sliceCount: table.slices },
+    embeddings: [{ names: ['z1'], more: 'z' }],
+    state: directionsOfFiles,
+    compute: (views, { sliceCount }, { slices }, key = 0) => {
+      const directions = slices ?? directionsOf(views[0]!, { slices: sliceCount, key }, 'SIGReg');
+      return { loss: stack(views.map((view) => sigreg(view, { directions }))).mean() };
+    },
+  });
+
+export const lejepaMethod = () =>
+  ofEmbeddings({
+    ...about,
+    parts: ['invariance', 'sigreg'],
+    options: table,
+    training: {},
+    widths: [256, 256, 64],
+    ablation: { of: 'SIGReg', options: { sigreg: 0 } },
+    advice: {
+      watched: 'deviation',
+      collapsed: 'raise the weight of SIGReg (--sigreg)',
+      redundant: 'raise the weight of SIGReg (--sigreg), or look along more directions (--slices)',
+      epsilon: 0,
+    },
+    head: (inputs, widths, options) => new MLP([inputs, ...widths], { ...options, normalize: true }),
+    loss: (za, zb, options, key = 0) => lejepa([za, zb], { ...options, key }),
+  });

@@ -1,17 +1,27 @@
 import { TensegrityError } from '../../engine/index.ts';
 import { shown } from '../../engine/internal.ts';
+import { alignmentUniformityOfArrays } from './alignmentUniformity.ts';
 import { type ArrayLoss, arrayLoss, pairOfViews } from './arrayLoss.ts';
 import { byolOfArrays } from './byol.ts';
+import { corInfoMaxOfArrays } from './corInfoMax.ts';
 import { deepClusterOfArrays } from './deepCluster.ts';
 import { dinoOfArrays } from './dino.ts';
+import { empsslOfArrays, tcrOfArrays } from './empssl.ts';
+import { frosslOfArrays } from './frossl.ts';
 import { methods } from './index.ts';
+import { intlOfArrays } from './intl.ts';
 import type { Method } from './learner.ts';
+import { lejepaOfArrays, sigregOfArrays } from './lejepa.ts';
+import { mmcrOfArrays } from './mmcr.ts';
 import { mocoOfArrays } from './moco.ts';
 import { simsiamOfArrays } from './simsiam.ts';
 import { swavOfArrays } from './swav.ts';
+import { ticoOfArrays } from './tico.ts';
+import { vicreglOfArrays } from './vicregl.ts';
+import { visregOfArrays } from './visreg.ts';
 
 /** Options of methods that say how embeddings are made, and nothing of the loss of those that there are. */
-const ofEncoders = ['branches', 'secondEncoder'];
+const ofEncoders = ['branches', 'secondEncoder', 'lastNorm'];
 
 /** The loss of a method that is one of two views' embeddings and of nothing else. */
 function ofViews({ title, source, options, advice, configure }: Required<Method>): ArrayLoss {
@@ -38,6 +48,18 @@ export const losses: Readonly<Record<string, ArrayLoss>> = {
   dino: dinoOfArrays(),
   swav: swavOfArrays(),
   deepcluster: deepClusterOfArrays(),
+  lejepa: lejepaOfArrays(),
+  sigreg: sigregOfArrays(),
+  tico: ticoOfArrays(),
+  mmcr: mmcrOfArrays(),
+  visreg: visregOfArrays(),
+  vicregl: vicreglOfArrays(),
+  'emp-ssl': empsslOfArrays(),
+  tcr: tcrOfArrays(),
+  frossl: frosslOfArrays(),
+  intl: intlOfArrays(),
+  corinfomax: corInfoMaxOfArrays(),
+  'alignment-uniformity': alignmentUniformityOfArrays(),
 };
 
 /** The row of that name. @throws TensegrityError `argument` listing those there are. */

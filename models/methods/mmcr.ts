@@ -1,8 +1,12 @@
 import { stack, type Tensor } from '../../engine/index.ts';
 import { check, checkList, options } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
+import { Expander } from '../nn/networks.ts';
 import { nuclearNorm } from '../regularizers/matrix.ts';
 import { checkAllViews } from '../regularizers/statistics.ts';
+import { anyViews, arrayLoss } from './arrayLoss.ts';
+import { ofEmbeddings } from './learner.ts';
+import { number } from './options.ts';
 
 export interface MMCROptions {
   /** Weight of the global term; 1, unless given. */
@@ -46,3 +50,32 @@ function centroids(rows: Tensor, views: readonly Tensor[], teacher: readonly Ten
     .add(stack(teacher.map((view) => normalize(view))).mean(0))
     .mul(0.5);
 }
+
+const about = { title: 'MMCR', source: 'T. Yerxa et al., NeurIPS 2023; ThomasYerxa/mmcr' } as const;
+
+const table = {
+  global: number(1, "weight of the nuclear norm of the samples' centroids"),
+  local: number(0, "weight λ of that of each sample's views"),
+};
+
+/** The loss of files: any number of views. */
+export const mmcrOfArrays = () =>
+  arrayLoss({ ...about, options: table, embeddings: anyViews, compute: (views, given) => mmcr(views, given) });
+
+export const mmcrMethod = () =>
+  ofEmbeddings({
+    ...about,
+    parts: ['global', 'local'],
+    options: table,
+    training: {},
+    widths: [256, 256, 64],
+    ablation: { of: 'the global term', options: { global: 0, local: 1 } },
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'raise the weight of the global term (--global), or lower --lr',
+      redundant: 'raise the weight of the global term (--global)',
+      epsilon: 0,
+    },
+    head: (inputs, widths, options) => new Expander(inputs, widths, { ...options, bias: false }),
+    loss: (za, zb, options) => mmcr([za, zb], options),
+  });

@@ -1,7 +1,15 @@
-import type { Tensor } from '../../engine/index.ts';
+import { type Tensor, zeros } from '../../engine/index.ts';
 import { check, checkChoice, checkNumber, checkTensors, options, sameShape, show } from '../../engine/internal.ts';
 import { cosineSimilarity, normalize } from '../nn/functional.ts';
+import { constant } from '../nn/initialize.ts';
+import { ModuleSlot } from '../nn/module.ts';
+import { MLP } from '../nn/networks.ts';
+import { targetMomentum } from '../optim/schedule.ts';
 import { checkEmbedding, checkViews, gram } from '../regularizers/statistics.ts';
+import { arrayLoss, pairOfViews } from './arrayLoss.ts';
+import { method, type Outcome, type Setting, type Step } from './learner.ts';
+import { choice, number, type OptionValues } from './options.ts';
+import { TaughtLearner } from './teacher.ts';
 
 /**
  * What the losses of this name differ in: the weight ρ of the contrast, what is added, and whether the batch's part of the covariance is data, or
@@ -79,3 +87,73 @@ export function tico(za: Tensor, zb: Tensor, covariance: Tensor, given: TiCoOpti
   };
   return { loss: parts.invariance.add(parts.contrast.mul(rho)), ...parts };
 }
+
+const about = { title: 'TiCo', source: 'J. Zhu et al., arXiv 2206.10698; lightly, sayannag/TiCo-pytorch' } as const;
+
+const ofLoss = {
+  contrast: number(null, "weight of the covariance contrast, ρ; the dialect's (8; sayannag: 20), unless given"),
+  covarianceMomentum: number(0.9, 'share of itself that the running covariance keeps at a step, β', { most: 1 }),
+  dialect: choice(ticoDialects, 'paper', 'whose loss of this name'),
+};
+
+/** The loss of files: a view by the student, another by the teacher, and the covariance before the batch. */
+export const ticoOfArrays = () =>
+  arrayLoss({
+    ...about,
+    options: ofLoss,
+    embeddings: pairOfViews,
+    state: { runningCovariance: { shape: '[d, d]', description: 'of the batches before; 0, unless given', optional: true } },
+    compute: ([za, zb], given, { runningCovariance }) =>
+      tico(za!, zb!, runningCovariance ?? zeros([za!.shape[1]!, za!.shape[1]!], za!.dtype), given),
+  });
+
+const table = {
+  ...ofLoss,
+  teacherMomentum: number(0.99, 'share of itself that the teacher keeps at the first step; it rises to 1', { most: 1 }),
+};
+type Options = OptionValues<typeof table>;
+
+class TiCoLearner extends TaughtLearner {
+  readonly covariance: ModuleSlot;
+  readonly #options: OptionValues<typeof ofLoss>;
+
+  constructor({ encoder, widths, key, options: { teacherMomentum: _teacherMomentum, ...options } }: Setting<Options>) {
+    super(encoder, (inputs) => new MLP([inputs, ...widths], { key: key(0), normalize: true, bias: false }));
+    const d = widths.at(-1)!;
+    this.covariance = new ModuleSlot(constant([d, d], 0), 'covariance');
+    this.#options = options;
+  }
+
+  override step({ views: [first, second], at, part }: Step): Outcome {
+    const za = this.student(first!);
+    const zb = this.teacher(second!);
+    const { loss, ...parts } = tico(za, zb, this.covariance.value, this.#options);
+    return {
+      loss,
+      parts,
+      embeddings: [za],
+      after: () => {
+        this.covariance.assign(ticoCovariance(za.stopGradient(), this.covariance.value, this.#options.covarianceMomentum));
+        if (part?.last !== false) this.moveTeacher(at['teacherMomentum']!);
+      },
+    };
+  }
+}
+
+export const ticoMethod = () =>
+  method({
+    ...about,
+    parts: ['invariance', 'contrast'],
+    options: table,
+    training: {},
+    widths: [512, 128],
+    ablation: { of: 'the covariance contrast', options: { contrast: 0 } },
+    advice: {
+      watched: 'normalizedDeviation',
+      collapsed: 'raise the weight of the covariance contrast (--contrast), or lower --lr',
+      redundant: 'raise the weight of the covariance contrast (--contrast)',
+      epsilon: 0,
+    },
+    schedules: ({ teacherMomentum: start }, { steps }) => ({ teacherMomentum: (step) => targetMomentum(step, { start, steps }) }),
+    learner: (setting) => new TiCoLearner(setting),
+  });

@@ -2,6 +2,8 @@ import { stack, type Tensor } from '../../engine/index.ts';
 import { check, options } from '../../engine/internal.ts';
 import { covariance, invariance, variance } from '../regularizers/information.ts';
 import { checkAllViews } from '../regularizers/statistics.ts';
+import { anyViews, arrayLoss } from './arrayLoss.ts';
+import { number } from './options.ts';
 import type { VICRegLoss, VICRegOptions } from './vicreg.ts';
 
 export interface VICRegLOptions extends Omit<VICRegOptions, 'dialect'> {
@@ -39,3 +41,21 @@ export function vicregl(views: readonly Tensor[], given: VICRegLOptions = {}): V
   };
   return { loss: parts.invariance.mul(lambda).add(parts.variance.mul(mu)).add(parts.covariance.mul(nu)), ...parts };
 }
+
+/** The loss of files: any number of views. */
+export const vicreglOfArrays = () =>
+  arrayLoss({
+    title: 'VICRegL (global)',
+    source: 'A. Bardes, J. Ponce, Y. LeCun, NeurIPS 2022; facebookresearch/VICRegL',
+    options: {
+      invariance: number(25, 'weight of the invariance term'),
+      variance: number(25, 'weight of the variance term'),
+      covariance: number(1, 'weight of the covariance term'),
+      gamma: number(1, 'standard deviation that each dimension must reach'),
+      epsilon: number(1e-4, 'added to the variance inside the root'),
+      globals: number(2, 'each of so many first views is compared with every other one', { least: 1, whole: true }),
+    },
+    embeddings: anyViews,
+    epsilon: 1e-4,
+    compute: (views, given) => vicregl(views, given),
+  });

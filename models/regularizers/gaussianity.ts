@@ -14,11 +14,7 @@ export interface SliceOptions {
 }
 
 /** The directions of `options`: `slices` unit columns [d, slices] of the type of z. @throws TensegrityError `argument`, `shape` naming `what`. */
-export function directionsOf(
-  z: Tensor,
-  { slices, key, directions }: Required<Omit<SliceOptions, 'directions'>> & SliceOptions,
-  what: string,
-): Tensor {
+export function directionsOf(z: Tensor, { slices, key = 0, directions }: SliceOptions & { readonly slices: number }, what: string): Tensor {
   const d = z.shape[1]!;
   if (directions) {
     checkTensors(`${what}: directions`, directions);
@@ -53,7 +49,7 @@ export function sigreg(z: Tensor, given: SIGRegOptions = {}): Tensor {
     knots: 17,
     reach: 3,
     slices: 256,
-    key: 0,
+    key: undefined,
     directions: undefined,
   });
   checkEmbedding(z, 'sigreg', 1);

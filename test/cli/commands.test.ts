@@ -131,6 +131,15 @@ describe('tensegrity loss', () => {
       ),
     );
     expect(google!.loss).toBe(2 * mean!.loss);
+    const many = await json<{ loss: number; global: number }>('loss', 'mmcr', za, zb, za, '--local', '0.5');
+    expect(many.loss).toBeLessThan(0.5 * 3 - Math.sqrt(12));
+    const [empty, full] = await Promise.all(
+      [[], ['--running-covariance', await write('covariance.npy', gaussian(1, [5, 5]))]].map((more) =>
+        json<{ loss: number }>('loss', 'tico', za, zb, ...more),
+      ),
+    );
+    expect(empty!.loss).not.toBe(full!.loss);
+    await fails(['loss', 'vicreg', za, zb, '--running-covariance', za], 2, /VICReg takes no --running-covariance/);
     const out = path('four');
     const four = await json<{ loss: number }>('loss', 'simsiam', za, zb, zb, za, '--grad', out);
     expect(four.loss).toBeCloseTo(-1, 6);

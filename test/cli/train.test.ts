@@ -308,6 +308,10 @@ describe('tensegrity train', () => {
       ['--prototypes', '12', '--freeze-prototypes', '3', '--queue', '32', '--local-crops', '2', '--local-size', '6', '--epsilon', '0.05'],
     ],
     ['deepcluster', ['--prototypes', '12', '--heads', '2']],
+    ['lejepa', ['--sigreg', '0.1', '--slices', '16']],
+    ['vibcreg', ['--covariance', '100', '--last-norm', 'none']],
+    ['tico', ['--contrast', '4', '--dialect', 'lightly', '--covariance-momentum', '0.5', '--teacher-momentum', '0.9']],
+    ['mmcr', ['--global', '0.5', '--local', '0.1']],
   ])('trains %s with its own options', async (method, options) => {
     const run = join(folder, method);
     await succeeds(['train', ...data, ...smallRun, '--epochs', '1', '--method', method, ...options, '--no-eval', '--out', run]);

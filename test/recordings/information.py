@@ -234,8 +234,8 @@ def information(f):
         lamb, weights = (0.9, (1.0, 1.0, 1.0)) if label in PAIRS else (0.6, (2.0, 3.0, 0.5))
         # Of equal rows the order is not unique, nor the gradient.
         tied = label == 'duplicate rows'
-        loss('visreg', label, lambda *x: visreg(x[:-1], x[-1], lamb, globals_, weights), [*views, a], ['invariance', 'scale', 'shape', 'centre'],
-             {'regularization': lamb, 'scale': weights[0], 'shape': weights[1], 'centre': weights[2], 'globals': globals_}, names(count, 'directions'),
+        loss('visreg', label, lambda *x: visreg(x[:-1], x[-1], lamb, globals_, weights), [*views, a], ['invariance', 'scale', 'shape', 'offset'],
+             {'regularization': lamb, 'scale': weights[0], 'shape': weights[1], 'offset': weights[2], 'globals': globals_}, names(count, 'directions'),
              False if tied else differentiated)
         loss('vicregl', label, lambda *x: vicregl(x, (25.0, 25.0, 1.0)), views, ['invariance', 'variance', 'covariance'],
              {'invariance': 25.0, 'variance': 25.0, 'covariance': 1.0, 'globals': 2}, names(count))

@@ -33,7 +33,7 @@ replayFamily(
   {
     lejepa: (inputs, options) => parts(lejepa(inputs.slice(0, -1), { ...options, directions: inputs.at(-1)! }), 'invariance', 'sigreg'),
     visreg: (inputs, options) =>
-      parts(visreg(inputs.slice(0, -1), { ...options, directions: inputs.at(-1)! }), 'invariance', 'scale', 'shape', 'centre'),
+      parts(visreg(inputs.slice(0, -1), { ...options, directions: inputs.at(-1)! }), 'invariance', 'scale', 'shape', 'offset'),
     vicregl: (views, options) => parts(vicregl(views, options), 'invariance', 'variance', 'covariance'),
     vibcreg: ([za, zb], options) => parts(vibcreg(za!, zb!, options), 'invariance', 'variance', 'covariance'),
     empssl: (views, options) => parts(empssl(views, options), 'codingRate', 'similarity'),

@@ -194,8 +194,8 @@ describe('of the losses in particular', () => {
       await expectClose(loss, agreement.mul(1 - lambda).add(normality.mul(lambda)), 1e-12);
     }));
 
-  it('visreg has a shape whose gradient grows as the deviation falls, and scale and centre of 0 for a standard sample', async () => {
-    const options = { regularization: 1, scale: 0, centre: 0, slices: 8 };
+  it('visreg has a shape whose gradient grows as the deviation falls, and scale and offset of 0 for a standard sample', async () => {
+    const options = { regularization: 1, scale: 0, offset: 0, slices: 8 };
     const slope = async (scale: number): Promise<number> => {
       const z = normalMatrix(1, 30, 4).mul(scale);
       const [gradient] = grad(visreg([z, z], options).loss, [z]);
@@ -204,8 +204,8 @@ describe('of the losses in particular', () => {
     expect((await slope(0.01)) / (await slope(1))).toBeCloseTo(100, 0);
     const z = normalMatrix(1, 30, 4);
     const standard = z.sub(z.mean(0)).div(z.std(0, { correction: 0 }));
-    const { scale, centre } = visreg([standard, standard]);
-    await expectClose(stack([scale, centre]), zeros([2], 'f64'), 1e-11, 1);
+    const { scale, offset } = visreg([standard, standard]);
+    await expectClose(stack([scale, offset]), zeros([2], 'f64'), 1e-11, 1);
   });
 
   it('vibcreg has VICReg’s invariance and twice its variance, and a covariance from 0 to 2(d − 1)/d, where all dimensions are copies', () =>

@@ -1,6 +1,26 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { arange, useBackend } from '../../../engine/index.ts';
-import { byol, deepCluster, dino, moco, simsiam, swav, vicreg } from '../../../models/index.ts';
+import { arange, eye, type Tensor, useBackend, zeros } from '../../../engine/index.ts';
+import {
+  alignmentUniformity,
+  byol,
+  corInfoMax,
+  deepCluster,
+  dino,
+  empssl,
+  frossl,
+  intl,
+  lejepa,
+  mmcr,
+  moco,
+  runningMoments,
+  simsiam,
+  swav,
+  tico,
+  ticoCovariance,
+  vicreg,
+  vicregl,
+  visreg,
+} from '../../../models/index.ts';
 import { arrayLoss, namesOf } from '../../../models/methods/arrayLoss.ts';
 import { losses, lossNamed } from '../../../models/methods/losses.ts';
 import { expectClose, expectError, normalMatrix } from '../support.ts';
@@ -9,12 +29,7 @@ beforeAll(async () => {
   await useBackend('cpu');
 });
 
-const [a, b, c, d] = [1, 2, 3, 4].map((seed) => normalMatrix(seed, 6, 3)) as [
-  ReturnType<typeof normalMatrix>,
-  ReturnType<typeof normalMatrix>,
-  ReturnType<typeof normalMatrix>,
-  ReturnType<typeof normalMatrix>,
-];
+const [a, b, c, d] = [1, 2, 3, 4].map((seed) => normalMatrix(seed, 6, 3)) as [Tensor, Tensor, Tensor, Tensor];
 
 describe('losses of arrays', () => {
   it('are those of the methods', async () => {
@@ -35,6 +50,32 @@ describe('losses of arrays', () => {
     await expectClose(clustered.loss, deepCluster(a, d, assignments, { temperature: 0.5 }).loss, 1e-15);
   });
 
+  it('are those of information maximisation, of any number of views, and of what was before', async () => {
+    const of = async (name: string, views: readonly Tensor[], expected: Tensor, options = {}, state = {}, key?: number): Promise<void> =>
+      expectClose(losses[name]!.compute(views, options, state, key).loss, expected, 1e-15);
+    await of('lejepa', [a, b, c], lejepa([a, b, c], { globals: 2, key: 5 }).loss, { globals: 2 }, {}, 5);
+    await of('visreg', [a, b, c], visreg([a, b, c], { shape: 2, slices: 9 }).loss, { shape: 2, sliceCount: 9 });
+    await of('vicregl', [a, b, c], vicregl([a, b, c], { globals: 1 }).loss, { globals: 1 });
+    await of('mmcr', [a, b, c], mmcr([a, b, c], { local: 0.5 }).loss, { local: 0.5 });
+    await of('emp-ssl', [a, b, c], empssl([a, b, c], { epsilon: 0.5 }).loss, { epsilon: 0.5 });
+    await of('frossl', [a, b, c], frossl([a, b, c], { dialect: 'solo-learn' }).loss, { dialect: 'solo-learn' });
+    await of('intl', [a, b, c], intl([a, b, c], { whitened: 'dimensions', trace: 2 }).loss, { whitened: 'dimensions', trace: 2 });
+    await of('alignment-uniformity', [a, b], alignmentUniformity(a, b, { t: 3 }).loss, { t: 3 });
+    const covariance = ticoCovariance(c, zeros([3, 3], 'f64'), 0);
+    await of(
+      'tico',
+      [a, b],
+      tico(a, b, covariance, { dialect: 'sayannag' }).loss,
+      { dialect: 'sayannag' },
+      { runningCovariance: covariance },
+    );
+    await of('tico', [a, b], tico(a, b, zeros([3, 3], 'f64')).loss);
+    const begun = { mean: zeros([3], 'f64'), covariance: eye(3, 'f64') };
+    const later = runningMoments(c, begun);
+    await of('corinfomax', [a, b], corInfoMax(a, b, [begun, begun], { invariance: 9 }).loss, { invariance: 9 });
+    await of('corinfomax', [a, b], corInfoMax(a, b, [later, begun]).loss, {}, { meanA: later.mean, covarianceA: later.covariance });
+  });
+
   it('say which embeddings they take', () => {
     const names = (name: string, count: number): readonly string[] | null => namesOf(lossNamed(name), count);
     expect(names('vicreg', 2)).toEqual(['za', 'zb']);
@@ -48,6 +89,11 @@ describe('losses of arrays', () => {
       compute: ([z]) => ({ loss: z!.sum() }),
     });
     expect([1, 2, 4].map((count) => namesOf(many, count))).toEqual([null, ['z1', 'z2'], ['z1', 'z2', 'z3', 'z4']]);
+  });
+
+  it('have no array of the name of an option, of any loss: both are flags of the command', () => {
+    const options = new Set(Object.values(losses).flatMap((row) => Object.keys(row.options)));
+    expect(Object.values(losses).flatMap(({ state }) => Object.keys(state).filter((name) => options.has(name)))).toEqual([]);
   });
 
   it('refuse what they do not take', () => {

@@ -3,15 +3,18 @@ import { arange, grad, key, realize, tensor, uniform, useBackend } from '../../.
 import {
   barlowTwins,
   type Learner,
+  lejepa,
   type Method,
   type MethodName,
   methodNamed,
   methods,
+  mmcr,
   rankMe,
   SmallConvNet,
   type Step,
   simclr,
   trainingConfig,
+  vibcreg,
   vicreg,
   wmse,
 } from '../../../models/index.ts';
@@ -108,8 +111,11 @@ it('has the published defaults, in the table and in the functions', async () => 
     'barlow-twins': [barlowTwins(za, zb), barlowTwins(za, zb, { offDiagonal: 0.0051, scale: 1, epsilon: 1e-5 })],
     'w-mse': [wmse(za, zb), wmse(za, zb, { subBatch: 12, iterations: 1, distance: 'normalized', epsilon: 0, whitening: 'cholesky' })],
     simclr: [simclr(za, zb), simclr(za, zb, { temperature: 0.5, dialect: 'mean' })],
+    lejepa: [lejepa([za, zb]), lejepa([za, zb], { sigreg: 0.02, globals: 2, slices: 256, key: 0 })],
+    vibcreg: [vibcreg(za, zb), vibcreg(za, zb, { invariance: 25, variance: 25, covariance: 200, gamma: 1, epsilon: 1e-4 })],
+    mmcr: [mmcr([za, zb]), mmcr([za, zb], { global: 1, local: 0 })],
   };
-  for (const name of ['vicreg', 'barlow-twins', 'w-mse', 'simclr'] as const) {
+  for (const name of ['vicreg', 'barlow-twins', 'w-mse', 'simclr', 'lejepa', 'vibcreg', 'mmcr'] as const) {
     for (const { loss } of published[name]) await expectClose(methods[name].configure()(za, zb).loss, loss, 1e-14);
   }
   expect(rankMe(await za.toHost())).toBe(rankMe(await za.toHost(), { epsilon: 1e-7, centred: false }));
@@ -129,6 +135,12 @@ it('passes options on', async () => {
     methods.simclr.configure({ temperature: 0.1, dialect: 'google' })(za, zb).loss,
     simclr(za, zb, { temperature: 0.1, dialect: 'google' }).loss,
   );
+  await expectClose(
+    methods.lejepa.configure({ sigreg: 0.5, slices: 7 })(za, zb, 3).loss,
+    lejepa([za, zb], { sigreg: 0.5, slices: 7, key: 3 }).loss,
+  );
+  await expectClose(methods.vibcreg.configure({ covariance: 0 })(za, zb).loss, vibcreg(za, zb, { covariance: 0 }).loss);
+  await expectClose(methods.mmcr.configure({ global: 0.5, local: 2 })(za, zb).loss, mmcr([za, zb], { global: 0.5, local: 2 }).loss);
   expectError(() => methods.vicreg.configure({ dialect: 'lightly' }), 'argument', /official, paper, solo-learn, vicregl, got lightly/);
   expectError(() => methods['w-mse'].configure({ subBatch: 2.5 }), 'argument', /whole number ≥ 2/);
   expectError(() => methodNamed('no-such-method'), 'argument', /vicreg, barlow-twins, w-mse/);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type HostArray, memoryBytes, useBackend } from '../../../engine/index.ts';
 import type { ImageDataset } from '../../../models/data/images.ts';
-import { type MethodName, methods } from '../../../models/methods/index.ts';
+import { type MethodName, methodNamed, methods } from '../../../models/methods/index.ts';
 import { optimizers, type TrainingConfig, trainingConfig } from '../../../models/train/config.ts';
 import { features, lackingLabels, scoreEncoder, scorePixels, trainingRankMe } from '../../../models/train/evaluate.ts';
 import { diagnose } from '../../../models/train/monitor.ts';
@@ -317,6 +317,21 @@ describe('collapse', () => {
     const without = (await said(off)).at(-1);
     expect(without).toMatch(/has collapsed: every image maps to nearly the same point/);
     expect(without).toMatch(help);
+  });
+
+  it.each<[method: MethodName, kind: string, said: RegExp]>([
+    ['lejepa', 'collapsed', /nearly the same point .*; raise the weight of SIGReg \(--sigreg\)$/],
+    ['vibcreg', 'collapsed', /nearly the same point .*; raise the weight of the variance term \(--variance\)$/],
+    ['mmcr', 'collapsed', /nearly the same point .*; raise the weight of the global term \(--global\), or lower --lr$/],
+    ['tico', 'redundant', /repeat each other .*; raise the weight of the covariance contrast \(--contrast\)$/],
+  ])('of %s comes without what its row says keeps it away, and the monitor says so', async (method, kind, said) => {
+    const shared = { method, epochs: 5, batchSize: 32, widths: [64, 64], learningRate: 3e-3 } as const;
+    const last = async (methodOptions: TrainingConfig['methodOptions']): Promise<ReturnType<typeof diagnose>> => {
+      const { records } = await whole(trainingConfig({ ...shared, methodOptions }), dataset);
+      return diagnose({ ...records.at(-1)!, method, methodOptions });
+    };
+    expect(await last(methodNamed(method).ablation.options)).toMatchObject({ kind, message: expect.stringMatching(said) });
+    expect((await last({}))?.kind).not.toBe('collapsed');
   });
 
   it('of dimensions onto each other comes without the covariance term', async () => {
