@@ -145,7 +145,7 @@ export const ticoMethod = () =>
     ...about,
     parts: ['invariance', 'contrast'],
     options: table,
-    training: {},
+    training: { methodOptions: { teacherMomentum: 0.9 } },
     widths: [512, 128],
     ablation: { of: 'the covariance contrast', options: { contrast: 0 } },
     advice: {
