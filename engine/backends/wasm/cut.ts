@@ -2,7 +2,7 @@
 
 import * as modes from '../../../wasm/modes.ts';
 import type { View } from '../../compiler/plan.ts';
-import { type Blocks, EXPANDED, loadOf, roundUp, windowOf } from './program.ts';
+import { type Blocks, EXPANDED, loadOf, roundUp, windowOf } from './blocks.ts';
 import { type Axis, extentOf, greatestCommonDivisor, period } from './space.ts';
 
 /** A block's elements at most: its registers fit the first-level cache, and dispatching an instruction is little beside running it. */

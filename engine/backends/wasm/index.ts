@@ -12,7 +12,8 @@ import { check, TensegrityError } from '../../errors.ts';
 import { rest } from '../../turn.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
 import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer } from '../storage.ts';
-import { encodePlan, extraBuffers } from './encode.ts';
+import { extraBuffers } from './command.ts';
+import { encodePlan } from './encode.ts';
 import { LinearMemory, MOST_PAGES, padded } from './memory.ts';
 import { cores, createTeam, inPage, type Team, whyNotShared } from './team.ts';
 

@@ -1,32 +1,17 @@
 /** Programs and the inputs they read, as words for the block interpreter (`wasm/program.ts`). */
 import * as modes from '../../../wasm/modes.ts';
 import * as op from '../../../wasm/opcode.ts';
-import { COORDINATE_BYTES, GROUP, GROUP_BYTES, HALF, SLOT_BYTES } from '../../../wasm/sizes.ts';
+import { COORDINATE_BYTES, GROUP_BYTES, HALF, SLOT_BYTES } from '../../../wasm/sizes.ts';
 import * as word from '../../../wasm/words.ts';
 import { valueLanes } from '../../compiler/lanes.ts';
 import type { Plan, Program, View } from '../../compiler/plan.ts';
 import { dtypes } from '../../dtype.ts';
-import { assignRegisters, stepsOf } from './fuse.ts';
-import { type Axis, contiguousRun, extentOf, period, stillRun } from './space.ts';
-import { inOrder, type Words } from './words.ts';
-
-/** A view without its strides, which the axes of a space have. */
-export interface Window {
-  readonly buffer: number;
-  readonly byteOffset: number;
-  readonly element: number;
-}
-
-/** How an iteration space is cut into blocks. */
-export interface Blocks {
-  readonly axes: readonly Axis[];
-  /** The most elements of a block. */
-  readonly longest: number;
-  /** No block reaches across a multiple of this many elements. */
-  readonly segment: number;
-  /** Every block begins at a multiple of this many elements. */
-  readonly grain: number;
-}
+import { contiguousStrides } from '../../shape.ts';
+import { type Blocks, EXPANDED, loadOf, registerBytesOf, roundUp, type Window, windowOf, windowWords } from './blocks.ts';
+import { positionBuffer } from './command.ts';
+import { assignRegisters, type Step, stepsOf } from './fuse.ts';
+import { extentOf, period, stridesAlong } from './space.ts';
+import { inOrder, type Words, wordOf } from './words.ts';
 
 /** A value that the kernel stores or folds. */
 export interface Result {
@@ -55,45 +40,12 @@ export interface EncodedProgram {
   readonly bytes: number;
 }
 
-export const windowOf = (view: View): Window => ({
-  buffer: view.buffer,
-  byteOffset: view.offset * dtypes[view.dtype].bytes,
-  element: view.dtype === 'u8' ? modes.BYTE : modes.WORD,
-});
+/** Takes a slot in a part of the table of operands. */
+type Take = (part: 'register' | 'still' | 'stream') => number;
 
-/** @param strides in bytes, one for each axis of the space. */
-function windowOver({ buffer, byteOffset }: Omit<Window, 'element'>, strides: readonly number[]): number[] {
-  const window: Words<'WINDOW'> = { [word.WINDOW_BUFFER]: buffer, [word.WINDOW_OFFSET]: byteOffset };
-  return [...inOrder(window), ...strides];
-}
-
-export const windowWords = (window: Window, axes: readonly Axis[], view: number): number[] =>
-  windowOver(
-    window,
-    axes.map(({ strides }) => strides[view] ?? 0),
-  );
-
-export const byteStrides = (view: View): number[] => view.strides.map((stride) => stride * dtypes[view.dtype].bytes);
-
-/** A view that repeats itself is spread out once and read in place from there, if it is not larger. */
-const MOST_EXPANDED = 16384;
-
-/** How blocks of a view reach the program (`wasm/modes.ts`); EXPANDED: loaded once, then read in place. */
-export function loadOf({ element }: Window, { axes, segment, grain }: Blocks, view: number): number {
-  const cycle = period(axes, view);
-  if (stillRun(axes, view) % segment === 0 || cycle === 1) return modes.STILL;
-  if (element === modes.WORD && liesInBlocks(axes, view, segment)) return modes.DIRECT;
-  if (grain % cycle === 0) return modes.ONCE;
-  return cycle % segment === 0 && cycle <= MOST_EXPANDED && cycle < extentOf(axes) ? EXPANDED : modes.EACH;
-}
-
-export const EXPANDED = 4;
-
-/** Whether every block of a view is contiguous words. */
-export function liesInBlocks(axes: readonly Axis[], view: number, segment: number): boolean {
-  const run = contiguousRun(axes, view, 4);
-  return run === extentOf(axes) || run % segment === 0;
-}
+/** The strides of the positions of a space's elements, if a program uses these: a view behind its inputs. */
+export const positionStrides = (program: Program, shape: readonly number[]): number[][] =>
+  program.instructions.some(({ op: name }) => name === 'index') ? [contiguousStrides(shape)] : [];
 
 /**
  * @param inputs whose strides are the first of the axes; after them those of element positions, if the program uses them.
@@ -107,140 +59,147 @@ export function encodeProgram(
   use: Use,
   half = HALF,
 ): EncodedProgram {
-  const { target = () => null, summed = () => false } = use;
-  const { axes } = blocks;
   const lanes = valueLanes(
     program,
     inputs.map(({ dtype }) => dtype),
   );
-  const loadModes = inputs.map((view, k) => loadOf(windowOf(view), blocks, k));
-  const isStill = (value: number): boolean =>
-    loadModes[value] === modes.STILL || (value >= program.inputs && value < program.inputs + program.constants.length);
-  let steps = stepsOf(program, lanes, isStill);
-  const factors = program.results.map((value, k) => {
-    const step = steps.find((candidate) => candidate.value === value);
-    const alone =
-      program.results.filter((result) => result === value).length === 1 && !steps.some(({ operands }) => operands.includes(value));
-    if (!summed(k) || !alone || step?.opcode !== op.MUL || step.operands.some(isStill)) return [value];
-    steps = steps.filter((other) => other !== step);
-    return step.operands;
-  });
+  const loads = inputs.map((view, k) => loadOf(windowOf(view), blocks, k));
+  const firstStep = program.inputs + program.constants.length;
+  const isStill = (value: number): boolean => loads[value] === modes.STILL || (value >= program.inputs && value < firstStep);
+  const { steps, factors } = leaveToSums(program, stepsOf(program, lanes, isStill), isStill, use);
   const wanted = factors.flat();
+  const inPlace = writtenInPlace(plan, program, inputs, steps, use);
+  const assigned = assignRegisters(steps, wanted, new Set(inPlace.keys()));
 
-  const used = new Set([...wanted, ...steps.flatMap(({ operands }) => operands)]);
-  const placed = new Map<number, number>();
-  let streams = 2 * half;
-  const direct = new Set<number>();
-  for (const [k, value] of program.results.entries()) {
-    const view = target(k);
-    const at = steps.findIndex((step) => step.value === value);
-    if (!view || at < 0 || placed.has(value) || readsAfter(at, view)) continue;
-    placed.set(value, --streams);
-    direct.add(k);
-  }
-  /** Whether the program reads, after step `at`, memory that `view` may share. */
-  function readsAfter(at: number, view: View): boolean {
-    const later = new Set([...program.results, ...steps.slice(at + 1).flatMap(({ operands }) => operands)]);
-    return inputs.some((input, k) => later.has(k) && mayShare(plan, input.buffer, view.buffer));
-  }
-
-  const assigned = assignRegisters(steps, wanted, new Set(placed.keys()));
-  let registers = assigned.count;
-  let stills = half;
-  let onceBytes = 0;
-  const slots = new Map([...placed, ...assigned.of]);
+  const taken = { register: assigned.count, still: 0, stream: 0 };
+  /** The next slot: registers are counted from the beginning of the table, stills from its middle, streams from its end. */
+  const take: Take = (part) => {
+    const number = taken[part]++;
+    return part === 'register' ? number : part === 'still' ? half + number : 2 * half - 1 - number;
+  };
+  const slots = new Map(assigned.of);
+  for (const value of inPlace.keys()) slots.set(value, take('stream'));
   const constants = new Map<number, number>();
   for (const [k, { value, lane }] of program.constants.entries()) {
-    const bits = lane === 'i32' ? value | 0 : new Int32Array(Float32Array.of(value).buffer)[0]!;
-    if (!constants.has(bits)) constants.set(bits, stills++);
-    slots.set(program.inputs + k, constants.get(bits)!);
+    const bits = wordOf(value, lane);
+    const slot = constants.get(bits) ?? take('still');
+    constants.set(bits, slot);
+    slots.set(program.inputs + k, slot);
   }
 
-  const loads: number[][] = [];
-  const once = (window: Window, view: number, count: number): number => {
-    onceBytes += registerBytesOf(count);
-    loads.push(inputWords(modes.ONCE + 4 * count, window.element, --streams, windowWords(window, axes, view)));
-    return streams;
+  const brought: number[][] = [];
+  const bringIn = (window: Window, view: number, load: number): number => {
+    brought.push(...inputsFor(window, view, load, blocks, take));
+    return brought.at(-1)![word.INPUT_SLOT]!;
   };
-  const load = (window: Window, view: number, mode: number): number => {
-    if (mode === modes.ONCE) return once(window, view, roundUp(blocks.longest));
-    if (mode === EXPANDED) {
-      const cycle = period(axes, view);
-      const spread = once(window, view, cycle);
-      const strides = axes.map((_, axis) => 4 * extentOf(axes.slice(axis + 1)));
-      const repeated = windowOver(
-        { buffer: ~spread, byteOffset: 0 },
-        strides.map((stride) => (stride < 4 * cycle ? stride : 0)),
-      );
-      loads.push(inputWords(modes.DIRECT, modes.WORD, --streams, repeated));
-      return streams;
-    }
-    const slot = mode === modes.STILL ? stills++ : mode === modes.DIRECT ? --streams : registers++;
-    loads.push(inputWords(mode, window.element, slot, windowWords(window, axes, view)));
-    return slot;
-  };
+  const used = new Set([...wanted, ...steps.flatMap(({ operands }) => operands)]);
   for (const [k, view] of inputs.entries()) {
     // An input that is stored as it is must be in a register before another result is written over it.
-    const aside = loadModes[k] === modes.DIRECT && program.results.length > 1 && program.results.includes(k);
-    if (used.has(k)) slots.set(k, load(windowOf(view), k, aside ? modes.EACH : loadModes[k]!));
+    const aside = loads[k] === modes.DIRECT && program.results.length > 1 && program.results.includes(k);
+    if (used.has(k)) slots.set(k, bringIn(windowOf(view), k, aside ? modes.EACH : loads[k]!));
   }
-  const positions = program.instructions.flatMap(({ op: name }, k) =>
-    name === 'index' ? [program.inputs + program.constants.length + k] : [],
-  );
+  const positions = program.instructions.flatMap(({ op: name }, k) => (name === 'index' ? [firstStep + k] : []));
   if (positions.length > 0) {
-    const window = { buffer: plan.buffers.length, byteOffset: 0, element: modes.POSITION };
-    const slot = load(window, inputs.length, loadOf(window, blocks, inputs.length));
+    const window = { buffer: positionBuffer(plan), byteOffset: 0, element: modes.POSITION };
+    const slot = bringIn(window, inputs.length, loadOf(window, blocks, inputs.length));
     for (const value of positions) slots.set(value, slot);
   }
 
-  const code = steps.flatMap(({ opcode, operands, value }) => {
-    const [a, b = a, c = a, d = a] = operands.map((operand) => slots.get(operand)!);
-    return instructionWords(opcode, slots.get(value)!, a!, b!, c!, d!);
-  });
-  /** Written out if it is a still, since a result is stored or folded element by element. */
-  const whole = (slot: number): number => {
-    if (slot < half || slot >= stills) return slot;
-    code.push(...instructionWords(op.BITWISE_OR, registers, slot, slot, slot, slot));
-    return registers++;
-  };
+  const slotOf = (value: number): number => slots.get(value)!;
+  const instructions = steps.map(({ opcode, operands, value }) => instructionWords(opcode, slotOf(value), operands.map(slotOf)));
   const results = factors.map(([value, factor], k): Result => {
-    const slot = whole(slots.get(value!)!);
-    const isDirect = direct.has(k);
-    return {
-      slot,
-      factor: factor === undefined ? null : slots.get(factor)!,
-      integer: lanes[value!] === 'i32',
-      direct: isDirect,
-      spare: isDirect ? registers++ : 0,
-    };
+    let slot = slotOf(value!);
+    // What is stored or folded is so element by element, of which a still has not enough.
+    if (slot >= half && slot < half + taken.still) {
+      const whole = take('register');
+      instructions.push(instructionWords(op.BITWISE_OR, whole, [slot]));
+      slot = whole;
+    }
+    const direct = inPlace.get(value!) === k;
+    const second = factor === undefined ? null : slotOf(factor);
+    return { slot, factor: second, integer: lanes[value!] === 'i32', direct, spare: direct ? take('register') : 0 };
   });
 
-  if (registers > half || stills > streams) return encodeProgram(plan, program, inputs, blocks, use, 2 * half);
+  if (taken.register > half || taken.still + taken.stream > half) return encodeProgram(plan, program, inputs, blocks, use, 2 * half);
   const registerBytes = registerBytesOf(blocks.longest);
+  const onceBytes = brought.map((input) => input[word.INPUT_LOAD]! >> 2).reduce((sum, count) => sum + (count && registerBytesOf(count)), 0);
   const head: Words<'PROGRAM'> = {
-    [word.PROGRAM_RANK]: axes.length,
+    [word.PROGRAM_RANK]: blocks.axes.length,
     [word.PROGRAM_REGISTER_BYTES]: registerBytes,
-    [word.PROGRAM_INPUTS]: loads.length,
+    [word.PROGRAM_INPUTS]: brought.length,
     [word.PROGRAM_CONSTANTS]: constants.size,
-    [word.PROGRAM_INSTRUCTIONS]: code.length / word.INSTRUCTION_WORDS,
-    [word.PROGRAM_REGISTERS]: registers,
-    [word.PROGRAM_STILLS]: stills - half,
+    [word.PROGRAM_INSTRUCTIONS]: instructions.length,
+    [word.PROGRAM_REGISTERS]: taken.register,
+    [word.PROGRAM_STILLS]: taken.still,
     [word.PROGRAM_HALF]: half,
   };
+  const shape = blocks.axes.map(({ extent }) => extent);
   return {
-    words: [...inOrder(head), ...axes.map(({ extent }) => extent), ...loads.flat(), ...constants.keys(), ...code],
+    words: [...inOrder(head), ...shape, ...brought.flat(), ...constants.keys(), ...instructions.flat()],
     results,
     registerBytes,
-    bytes: 2 * half * SLOT_BYTES + COORDINATE_BYTES + registers * registerBytes + (stills - half) * GROUP_BYTES + onceBytes,
+    bytes: 2 * half * SLOT_BYTES + COORDINATE_BYTES + taken.register * registerBytes + taken.still * GROUP_BYTES + onceBytes,
   };
 }
 
-function inputWords(load: number, element: number, slot: number, window: readonly number[]): number[] {
-  const input: Words<'INPUT'> = { [word.INPUT_LOAD]: load, [word.INPUT_ELEMENT]: element, [word.INPUT_SLOT]: slot };
-  return [...inOrder(input), ...window];
+/** The inputs that bring in a view, of which the last has it. */
+function inputsFor(window: Window, view: number, load: number, { axes, longest }: Blocks, take: Take): number[][] {
+  const strides = stridesAlong(axes, view);
+  if (load === EXPANDED) {
+    const [cycle, spread] = [period(axes, view), take('stream')];
+    const whole = axes.map((_, axis) => 4 * extentOf(axes.slice(axis + 1))).map((stride) => (stride < 4 * cycle ? stride : 0));
+    return [
+      inputWords(modes.ONCE + 4 * cycle, spread, window, strides),
+      inputWords(modes.DIRECT, take('stream'), { buffer: ~spread, byteOffset: 0, element: modes.WORD }, whole),
+    ];
+  }
+  const slot = take(load === modes.STILL ? 'still' : load === modes.EACH ? 'register' : 'stream');
+  return [inputWords(load === modes.ONCE ? load + 4 * roundUp(longest) : load, slot, window, strides)];
 }
 
-function instructionWords(opcode: number, result: number, a: number, b: number, c: number, d: number): number[] {
+/** The steps but for multiplications whose products are only summed, and of each result what is stored or folded: its value, or two factors. */
+function leaveToSums(
+  { results }: Program,
+  steps: readonly Step[],
+  isStill: (value: number) => boolean,
+  { summed = () => false }: Use,
+): { readonly steps: readonly Step[]; readonly factors: readonly (readonly number[])[] } {
+  const uses = [...results, ...steps.flatMap(({ operands }) => operands)];
+  const left = results.map((value, k) => {
+    const product = steps.find((step) => step.value === value && step.opcode === op.MUL && !step.operands.some(isStill));
+    return summed(k) && uses.filter((used) => used === value).length === 1 ? product : undefined;
+  });
+  return { steps: steps.filter((step) => !left.includes(step)), factors: left.map((product, k) => product?.operands ?? [results[k]!]) };
+}
+
+/** Which values are written where a result belongs, and which result: those after whose computation nothing is read from there. */
+function writtenInPlace(
+  plan: Plan,
+  { results }: Program,
+  inputs: readonly View[],
+  steps: readonly Step[],
+  { target = () => null }: Use,
+): ReadonlyMap<number, number> {
+  const readAfter = (at: number, { buffer }: View): boolean => {
+    const later = new Set([...results, ...steps.slice(at + 1).flatMap(({ operands }) => operands)]);
+    return inputs.some((input, k) => later.has(k) && mayShare(plan, input.buffer, buffer));
+  };
+  const written = new Map<number, number>();
+  for (const [k, value] of results.entries()) {
+    const view = target(k);
+    const at = steps.findIndex((step) => step.value === value);
+    if (view && at >= 0 && !written.has(value) && !readAfter(at, view)) written.set(value, k);
+  }
+  return written;
+}
+
+function inputWords(load: number, slot: number, window: Window, strides: readonly number[]): number[] {
+  const input: Words<'INPUT'> = { [word.INPUT_LOAD]: load, [word.INPUT_ELEMENT]: window.element, [word.INPUT_SLOT]: slot };
+  return [...inOrder(input), ...windowWords(window, strides)];
+}
+
+/** Operands that an operation does not have are its first. */
+function instructionWords(opcode: number, result: number, [a = 0, b = a, c = a, d = a]: readonly number[]): number[] {
   const instruction: Words<'INSTRUCTION'> = {
     [word.INSTRUCTION_OPCODE]: opcode,
     [word.INSTRUCTION_RESULT]: result,
@@ -251,12 +210,6 @@ function instructionWords(opcode: number, result: number, a: number, b: number, 
   };
   return inOrder(instruction);
 }
-
-/** A count of elements in whole groups, as loops run over them. */
-export const roundUp = (count: number): number => Math.ceil(count / GROUP) * GROUP;
-
-/** Bytes of a register for so many elements, of which moves may write a group too many. */
-export const registerBytesOf = (count: number): number => 4 * roundUp(count) + GROUP_BYTES;
 
 /** Whether two buffers may have bytes in common. */
 export function mayShare(plan: Plan, first: number, second: number): boolean {

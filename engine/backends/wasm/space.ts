@@ -29,6 +29,9 @@ export function collapse(axes: readonly Axis[]): Axis[] {
   return collapsed.length > 0 ? collapsed : [{ extent: 1, strides: axes[0]?.strides.map(() => 0) ?? [] }];
 }
 
+/** The strides of a view along the axes; none where it has been there before them. */
+export const stridesAlong = (axes: readonly Axis[], view: number): number[] => axes.map(({ strides }) => strides[view] ?? 0);
+
 export function extentOf(axes: readonly Axis[]): number {
   return sizeOf(axes.map(({ extent }) => extent));
 }

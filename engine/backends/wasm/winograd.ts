@@ -4,7 +4,7 @@ import * as modes from '../../../wasm/modes.ts';
 import * as sizes from '../../../wasm/sizes.ts';
 import * as word from '../../../wasm/words.ts';
 import type { ConvKernel, View } from '../../compiler/plan.ts';
-import type { Command } from './encode.ts';
+import type { Command } from './command.ts';
 import { inOrder, viewWords, type Words } from './words.ts';
 import { rolesOf } from './workspace.ts';
 

@@ -1,7 +1,7 @@
 /** Words by the names that `wasm/words.ts` gives them. */
 import * as word from '../../../wasm/words.ts';
 import type { View } from '../../compiler/plan.ts';
-import { dtypes } from '../../dtype.ts';
+import { type DType, dtypes } from '../../dtype.ts';
 
 /** The words whose names begin with `Name` there, each under its number: a type that asks for every one of them, and for no other. */
 export type Words<Name extends string> = {
@@ -15,17 +15,18 @@ export type Words<Name extends string> = {
 /** In the order of their numbers, which is that of an object's keys, whatever it was written in. */
 export const inOrder = (words: Readonly<Record<number, number>>): number[] => Object.values(words);
 
-/** Several words from one on. */
-const from = (first: number, values: readonly number[]): Record<number, number> =>
-  Object.fromEntries(values.map((value, k) => [first + k, value]));
+/** A value of an element type as the word, or the four bytes, that hold it. */
+export function wordOf(value: number, dtype: DType): number {
+  if (dtype === 'f32') return new Int32Array(Float32Array.of(value).buffer)[0]!;
+  return dtype === 'u8' ? Math.imul(value & 255, 0x01010101) : value | 0;
+}
 
 /** A view of at most four axes. */
 export function viewWords({ buffer, dtype, offset, shape, strides }: View): number[] {
-  const padded = (values: readonly number[], padding: number): number[] => [...Array<number>(4 - values.length).fill(padding), ...values];
-  return inOrder({
+  const four = (values: readonly number[], padding: number): number[] => [...Array<number>(4 - values.length).fill(padding), ...values];
+  const view: Omit<Words<'VIEW'>, typeof word.VIEW_SHAPE | typeof word.VIEW_STRIDES> = {
     [word.VIEW_BUFFER]: buffer,
     [word.VIEW_OFFSET]: offset * dtypes[dtype].bytes,
-    ...from(word.VIEW_SHAPE, padded(shape, 1)),
-    ...from(word.VIEW_STRIDES, padded(strides, 0)),
-  });
+  };
+  return [...inOrder(view), ...four(shape, 1), ...four(strides, 0)];
 }

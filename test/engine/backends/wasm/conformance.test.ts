@@ -6,7 +6,7 @@ import type { Kernel, Reduction } from '../../../../engine/compiler/plan.ts';
 import * as op from '../../../../wasm/opcode.ts';
 import { property } from '../../../support/property.ts';
 import { arranged } from '../arranged.ts';
-import { buffer, planOf } from '../plans.ts';
+import { buffer, planOf, program, type Step } from '../plans.ts';
 import { agree, layouts } from './harness.ts';
 import { expressions, programs, shapes } from './programs.ts';
 
@@ -134,6 +134,41 @@ describe('wasm computes what cpu computes', () => {
         await agree(planOf(specs, [kernel]), seed, 1e-5);
       },
       { numRuns: 400 },
+    );
+  });
+
+  it('reduce: sums of products, of which some are factors of others', async () => {
+    const picks = fc.array(fc.tuple(fc.nat(), fc.nat()), { minLength: 1, maxLength: 6 });
+    const rows = fc.tuple(fc.integer({ min: 1, max: 5 }), fc.constantFrom(1, 7, 100, 700));
+    await property(
+      [picks, fc.array(fc.nat(), { minLength: 1, maxLength: 4 }), rows, fc.boolean(), fc.nat()],
+      async (products, results, shape, columns, seed) => {
+        const steps = products.map(([a, b], k): Step => ['mul', 'f32', a % (2 + k), b % (2 + k)]);
+        const draft = program(
+          2,
+          [],
+          steps,
+          results.map((pick) => 2 + (pick % steps.length)),
+        );
+        const kept = [shape[0]];
+        const from = columns ? { shape: [...shape], strides: [1, shape[0]] } : { shape: [...shape], strides: [shape[1], 1] };
+        const kernel: Kernel = {
+          kind: 'reduce',
+          shape,
+          reduced: 1,
+          program: draft,
+          reductions: results.map(() => 'sum'),
+          inputs: [0, 1].map((number) => ({ buffer: number, dtype: 'f32', offset: 0, ...from })),
+          outputs: results.map((_, k) => ({ buffer: 2 + k, dtype: 'f32', shape: kept, strides: [1], offset: 0 })),
+        };
+        const specs = [0, 1].map(() => buffer('input', 'f32', shape[0] * shape[1]));
+        const halves = (length: number) => Float32Array.from({ length }, (_, i) => ((i * (seed % 97)) % 5) / 2 - 1);
+        await agree(planOf([...specs, ...results.map(() => buffer('slot', 'f32', shape[0]))], [kernel]), seed, 1e-5, {
+          0: halves,
+          1: halves,
+        });
+      },
+      { numRuns: 200 },
     );
   });
 });

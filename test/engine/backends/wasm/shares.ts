@@ -1,5 +1,6 @@
 import { loadModule } from '#wasm-module';
-import { encodePlan, extraBuffers } from '../../../../engine/backends/wasm/encode.ts';
+import { extraBuffers } from '../../../../engine/backends/wasm/command.ts';
+import { encodePlan } from '../../../../engine/backends/wasm/encode.ts';
 import type { Build } from '../../../../engine/backends/wasm/index.ts';
 import { LinearMemory, MOST_PAGES, padded } from '../../../../engine/backends/wasm/memory.ts';
 import { type Call, createTeam, type Team } from '../../../../engine/backends/wasm/team.ts';
