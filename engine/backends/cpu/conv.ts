@@ -9,41 +9,47 @@ interface Roles<T> {
   readonly y: T;
 }
 
-/** The pixels of an image row that one tap of the filter joins to an output row: y[yStart + j] ↔ w[tap] ↔ x[xStart + j·step]. */
-interface Row {
+/** What one tap of the filter joins of an image and of an output: y[yStart + i·yPitch + j] ↔ w[tap] ↔ x[xStart + i·xPitch + j·step]. */
+interface Window {
   readonly xStart: number;
+  readonly xPitch: number;
   readonly yStart: number;
+  readonly yPitch: number;
   readonly tap: number;
   readonly step: number;
-  readonly count: number;
+  readonly rows: number;
+  readonly columns: number;
 }
 
 interface Direction {
   readonly roles: <T>(first: T, second: T, out: T) => Roles<T>;
-  readonly accumulate: (row: Row, arrays: Roles<Float64Array>) => void;
+  readonly accumulate: (window: Window, arrays: Roles<Float64Array>) => void;
 }
 
-/** The convolution is trilinear, Σ x·w·y over the joined rows: each direction sums the products of two into the third. */
+/** The convolution is trilinear, Σ x·w·y over what is joined: each direction sums the products of two into the third. */
 const directions: { readonly [D in ConvKernel['direction']]: Direction } = {
   forward: {
     roles: (x, w, y) => ({ x, w, y }),
-    accumulate({ xStart, yStart, tap, step, count }, { x, w, y }) {
+    accumulate({ xStart, xPitch, yStart, yPitch, tap, step, rows, columns }, { x, w, y }) {
       const weight = w[tap]!;
-      for (let j = 0; j < count; j++) y[yStart + j]! += weight * x[xStart + j * step]!;
+      for (let i = 0, from = xStart, to = yStart; i < rows; i++, from += xPitch, to += yPitch)
+        for (let j = 0; j < columns; j++) y[to + j]! += weight * x[from + j * step]!;
     },
   },
   input: {
     roles: (y, w, x) => ({ x, w, y }),
-    accumulate({ xStart, yStart, tap, step, count }, { x, w, y }) {
+    accumulate({ xStart, xPitch, yStart, yPitch, tap, step, rows, columns }, { x, w, y }) {
       const weight = w[tap]!;
-      for (let j = 0; j < count; j++) x[xStart + j * step]! += weight * y[yStart + j]!;
+      for (let i = 0, to = xStart, from = yStart; i < rows; i++, to += xPitch, from += yPitch)
+        for (let j = 0; j < columns; j++) x[to + j * step]! += weight * y[from + j]!;
     },
   },
   weight: {
     roles: (x, y, w) => ({ x, w, y }),
-    accumulate({ xStart, yStart, tap, step, count }, { x, w, y }) {
+    accumulate({ xStart, xPitch, yStart, yPitch, tap, step, rows, columns }, { x, w, y }) {
       let sum = 0;
-      for (let j = 0; j < count; j++) sum += x[xStart + j * step]! * y[yStart + j]!;
+      for (let i = 0, one = xStart, other = yStart; i < rows; i++, one += xPitch, other += yPitch)
+        for (let j = 0; j < columns; j++) sum += x[one + j * step]! * y[other + j]!;
       w[tap]! += sum;
     },
   },
@@ -54,37 +60,40 @@ export const conv: Runner<'conv'> = (kernel, first, second) => {
   const shape = kernel.outputs[0]!.shape;
   const out = new Float64Array(sizeOf(shape));
   const arrays = roles(first!, second!, out);
-  forEachRow(kernel, roles(kernel.inputs[0]!.shape, kernel.inputs[1]!.shape, shape), (row) => accumulate(row, arrays));
+  forEachWindow(kernel, roles(kernel.inputs[0]!.shape, kernel.inputs[1]!.shape, shape), (window) => accumulate(window, arrays));
   return [out];
 };
 
-function forEachRow(kernel: ConvKernel, shapes: Roles<Shape>, visit: (row: Row) => void): void {
+function forEachWindow(kernel: ConvKernel, shapes: Roles<Shape>, visit: (window: Window) => void): void {
   const { groups, stride, padding, dilation } = kernel;
   const [images = 0, channels = 0, height = 0, width = 0] = shapes.x;
   const [filters = 0, groupChannels = 0, kernelHeight = 0, kernelWidth = 0] = shapes.w;
   const [, , outHeight = 0, outWidth = 0] = shapes.y;
-  const step = stride[1];
+  /** Of the outputs along an axis, those whose pixel under a tap is in the image: output j's is `shift + j·stride`. */
+  const joined = (axis: 0 | 1, tap: number, size: number, outputs: number) => {
+    const shift = tap * dilation[axis] - padding[axis];
+    const from = Math.max(0, Math.ceil(-shift / stride[axis]));
+    return { from, count: Math.min(outputs, Math.floor((size - 1 - shift) / stride[axis]) + 1) - from, first: from * stride[axis] + shift };
+  };
   for (let n = 0; n < images; n++) {
     for (let o = 0; o < filters; o++) {
       const group = Math.floor((o * groups) / filters);
       for (let tap = o * groupChannels * kernelHeight * kernelWidth, c = 0; c < groupChannels; c++) {
         const plane = (n * channels + group * groupChannels + c) * height;
         for (let u = 0; u < kernelHeight; u++) {
+          const down = joined(0, u, height, outHeight);
           for (let v = 0; v < kernelWidth; v++, tap++) {
-            const shift = v * dilation[1] - padding[1];
-            const from = Math.max(0, Math.ceil(-shift / step));
-            const count = Math.min(outWidth, Math.floor((width - 1 - shift) / step) + 1) - from;
-            for (let i = 0; i < outHeight; i++) {
-              const y = i * stride[0] - padding[0] + u * dilation[0];
-              if (y < 0 || y >= height) continue;
-              visit({
-                xStart: (plane + y) * width + from * step + shift,
-                yStart: ((n * filters + o) * outHeight + i) * outWidth + from,
-                tap,
-                step,
-                count,
-              });
-            }
+            const across = joined(1, v, width, outWidth);
+            visit({
+              xStart: (plane + down.first) * width + across.first,
+              xPitch: stride[0] * width,
+              yStart: ((n * filters + o) * outHeight + down.from) * outWidth + across.from,
+              yPitch: outWidth,
+              tap,
+              step: stride[1],
+              rows: down.count,
+              columns: across.count,
+            });
           }
         }
       }
