@@ -7,6 +7,8 @@ import { gpu } from '../engine/backends/webgpu/gpu.ts';
 import { Call, command, smallData, succeeds, temporaryFolder } from './support.ts';
 
 const folder = temporaryFolder();
+/** Of processes that have the GPU. */
+const env = { ...process.env, NODE_OPTIONS: `--import=${new URL('../support/dawn.ts', import.meta.url).href}` };
 const settings = ['--batch', '16', '--expander', '24-16', '--epochs', '2', '--checkpoint-every', '1'];
 const json = <Value>(run: string, name: string): Value => JSON.parse(readFileSync(join(run, name), 'utf8')) as Value;
 const losses = (run: string): number[] =>
@@ -41,7 +43,7 @@ describe.runIf(gpu)('tensegrity train on webgpu', () => {
     const [program = '', ...before] = command;
     const call = new Call(
       ['train', ...data, ...settings, '--out', run, '--backend', 'webgpu', '--json'],
-      { env: { ...process.env, LOSE_AFTER: '3' } },
+      { env: { ...env, LOSE_AFTER: '3' } },
       [program, ...preload, ...before],
     );
     const { code, stderr } = await call.finished;
@@ -72,7 +74,7 @@ describe.runIf(gpu)('tensegrity train on webgpu', () => {
     await call.step(2);
     call.kill('SIGINT');
     await call.finished;
-    const { stdout } = await succeeds(['train', '--resume', run, '--backend', 'webgpu']);
+    const { stdout } = await succeeds(['train', '--resume', run, '--backend', 'webgpu'], { env });
     expect(stdout).toMatch(/^moved from wasm to webgpu after step \d+: /m);
     expectSameEnd(run);
   }, 300_000);

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { skippedFolderVariable } from './capabilities.ts';
 
 export default function setup(): () => void {
+  // Processes that tests start compile the sources, types and all, once and for each other: a third of a second each.
+  process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), `tensegrity-compiled-${process.getuid?.() ?? 'user'}`);
   const folder = mkdtempSync(join(tmpdir(), 'tensegrity-skipped-'));
   process.env[skippedFolderVariable] = folder;
   return () => {

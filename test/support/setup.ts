@@ -1,3 +1,4 @@
+import './dawn.ts';
 import { configureGlobal } from 'fast-check';
 import { replayed } from './property.ts';
 
