@@ -799,15 +799,16 @@ def metrics(f):
 
 # -------------------------------------------------------------------------------------------------------------------------- trajectory
 
-def textures(step, view, batch=64, size=28):
+def textures(step, view, batch=32, size=14):
     """One batch of views, batch×1×size×size; sums, products, divisions and floors only, so that every language gets the same bits.
     The operations are written in the order in which they are done; recordings.ts has the same."""
     out = np.empty((batch, 1, size, size))
-    ys, xs = np.meshgrid(np.arange(size, dtype=np.float64), np.arange(size, dtype=np.float64), indexing='ij')
-    image, how = uniform(10, 16 * 64 * 20), uniform(11 + view, 16 * 64 * 20)
+    places = (np.arange(size, dtype=np.float64) + 0.5) * (28.0 / size) - 0.5
+    ys, xs = np.meshgrid(places, places, indexing='ij')
+    image, how = uniform(10, 16 * batch * 20), uniform(11 + view, 16 * batch * 20)
     tri = lambda t: np.abs(2.0 * (t - np.floor(t)) - 1.0)
     for i in range(batch):
-        g = 64 * step + i
+        g = batch * step + i
         u, w = image[16 * g:16 * g + 16], how[16 * g:16 * g + 16]
         zoom = 0.6 + 0.4 * w[2]
         x = 27.0 - xs if w[3] < 0.5 else xs
@@ -821,37 +822,80 @@ def textures(step, view, batch=64, size=28):
     return f32(out)
 
 
+TRAJECTORY = {'steps': 20, 'warmup': 0.1, 'batch': 32, 'size': 14}
+# 'scaled': the recipe's rate 1e-3 is for batch 256; 32 takes an eighth. 'recipe': 1e-3 as it stands.
+RATES = {'scaled': 1.25e-4, 'recipe': 1e-3}
+
+
+def trajectory_net(dtype, start=None, seed=0):
+    torch.manual_seed(seed)
+    net = nn.ModuleDict({'encoder': SmallConvNet(), 'expander': expander(128, 256)}).to(dtype).train()
+    if start is not None:
+        net.load_state_dict({k: v.to(dtype) for k, v in start.items()}, strict=False)
+    return net
+
+
+def learning_rates(base):
+    steps, warm = TRAJECTORY['steps'], TRAJECTORY['warmup'] * TRAJECTORY['steps']
+    return [base * ((t + 1) / warm if t < warm else 0.5 * (1 + math.cos(math.pi * (t - warm) / (steps - warm)))) for t in range(steps)]
+
+
+def train(net, base, views):
+    """Trains `net`; before each update yields the loss with its parts, whose gradients the parameters have then."""
+    dtype = next(net.parameters()).dtype
+    optimizer = torch.optim.Adam(net.parameters(), lr=base, weight_decay=1e-6)
+    for pair, rate in zip(views, learning_rates(base)):
+        optimizer.param_groups[0]['lr'] = rate
+        za, zb = (net['expander'](net['encoder'](torch.tensor(v, dtype=dtype))) for v in pair)
+        parts = vicreg(za, zb, 'official')
+        optimizer.zero_grad()
+        parts[0].backward()
+        yield [p.item() for p in parts]
+        optimizer.step()
+
+
+def trajectory_views():
+    return [[textures(t, v) for v in (0, 1)] for t in range(TRAJECTORY['steps'])]
+
+
+def search_trajectory(tries=200):
+    """Finds initial weights from which rounding leads nowhere else: python3 -c 'import record; record.search_trajectory()'. Prints how far float32 strays from
+    float64 at most, in any part of the loss, from these weights and from others that differ in their last bits."""
+    views, best = trajectory_views(), math.inf
+    for seed in range(tries):
+        start, worst = trajectory_net(torch.float32, seed=seed).state_dict(), 0.0
+        noise = torch.Generator().manual_seed(0)
+        for base in RATES.values():
+            exact = np.array(list(train(trajectory_net(torch.float64, start), base, views)))
+            for _ in range(4):
+                if worst < best:
+                    near = {k: v * (1 + 2e-7 * torch.randn(v.shape, generator=noise)) if v.ndim else v for k, v in start.items()}
+                    found = np.array(list(train(trajectory_net(torch.float32, near), base, views)))
+                    worst = max(worst, np.abs(found / exact - 1).max())
+        if worst < best:
+            best = worst
+            print(seed, '%.1e' % worst, flush=True)
+
+
 @family
 def trajectory(f):
-    steps, warm, batch, size = 20, 0.1, 64, 28
-    torch.manual_seed(0)
-    net = nn.ModuleDict({'encoder': SmallConvNet(), 'expander': expander(128, 256)})
-    start = {k: v.clone() for k, v in net.state_dict().items() if v.ndim}
+    # The seed comes from search_trajectory(): with most others a rounding flips a ReLU, which moves all that follows.
+    start = {k: v.clone() for k, v in trajectory_net(torch.float32, seed=54).state_dict().items() if v.ndim}
     for name, value in start.items():
-        f.tensors[name] = value.numpy().astype(np.float32)
-    views = [[textures(t, v, batch, size) for v in (0, 1)] for t in range(steps)]
+        f.tensors[name] = value.numpy()
+    views = trajectory_views()
     f.put('viewStats', np.array([[[math.fsum(v.reshape(-1)), math.fsum(v.reshape(-1) ** 2)] for v in pair] for pair in views]))
     f.put('viewHead', np.array([[v.reshape(-1)[:8] for v in pair] for pair in views]))
-    # 'scaled': the recipe's rate 1e-3 is for batch 256; 64 takes a quarter. 'recipe': 1e-3 as it stands; there float32 runs part sooner (README).
-    for name, base in (('scaled', 2.5e-4), ('recipe', 1e-3)):
-        rates = [base * ((t + 1) / (warm * steps) if t < warm * steps else 0.5 * (1 + math.cos(math.pi * (t - warm * steps) / ((1 - warm) * steps)))) for t in range(steps)]
+    for name, base in RATES.items():
         curves = {}
         for dtype, tag in ((torch.float64, 'f64'), (torch.float32, 'f32')):
-            net = nn.ModuleDict({'encoder': SmallConvNet(), 'expander': expander(128, 256)}).to(dtype).train()
-            net.load_state_dict({k: v.to(dtype) for k, v in start.items()}, strict=False)
-            optimizer, rows = torch.optim.Adam(net.parameters(), lr=base, weight_decay=1e-6), []
-            for t in range(steps):
-                optimizer.param_groups[0]['lr'] = rates[t]
-                za, zb = (net['expander'](net['encoder'](torch.tensor(v, dtype=dtype))) for v in views[t])
-                parts = vicreg(za, zb, 'official')
-                optimizer.zero_grad()
-                parts[0].backward()
-                if t == 0 and tag == 'f64' and name == 'scaled':
+            net, rows = trajectory_net(dtype, start), []
+            for parts in train(net, base, views):
+                if not rows and tag == 'f64' and name == 'scaled':
                     stats, heads = digest([p.grad for p in net.parameters()], 3000)
                     f.put('firstGradientStats', stats)
                     f.put('firstGradientHead', heads)
-                optimizer.step()
-                rows.append([p.item() for p in parts])
+                rows.append(parts)
             curves[tag] = np.array(rows)
             f.put('%s/%s' % (name, tag), curves[tag])
             if tag == 'f64':
@@ -861,10 +905,10 @@ def trajectory(f):
                 stats, heads = digest([v for _, v in net.named_buffers() if v.ndim], 4000)
                 f.put(name + '/finalBufferStats', stats)
                 f.put(name + '/finalBufferHead', heads)
-        f.put(name + '/learningRate', np.array(rates))
+        f.put(name + '/learningRate', np.array(learning_rates(base)))
         f.cases.append({
-            'name': name, 'op': 'trainVicreg', 'batch': batch, 'size': size, 'steps': steps, 'optimizer': 'adam',
-            'attributes': {'lr': base, 'betas': [0.9, 0.999], 'epsilon': 1e-8, 'weightDecay': 1e-6, 'warmup': warm, 'dialect': 'official', 'invariance': 25.0, 'variance': 25.0, 'covariance': 1.0},
+            'name': name, 'op': 'trainVicreg', **{k: TRAJECTORY[k] for k in ('batch', 'size', 'steps')}, 'optimizer': 'adam',
+            'attributes': {'lr': base, 'betas': [0.9, 0.999], 'epsilon': 1e-8, 'weightDecay': 1e-6, 'warmup': TRAJECTORY['warmup'], 'dialect': 'official', 'invariance': 25.0, 'variance': 25.0, 'covariance': 1.0},
             'state': list(start), 'parameters': [k for k, _ in net.named_parameters()], 'buffers': [k for k, v in net.named_buffers() if v.ndim],
             'zeroGradient': ['expander.0.bias', 'expander.3.bias'], 'columns': ['loss', 'invariance', 'variance', 'covariance'],
             'f64': name + '/f64', 'f32': name + '/f32', 'learningRate': name + '/learningRate',

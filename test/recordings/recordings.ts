@@ -86,11 +86,12 @@ export function digest(values: ArrayLike<number>, stream: number): { stats: [num
 }
 
 /** One batch of views [batch, 1, size, size] for the trajectory: `textures` of record.py, bit for bit. */
-export function textures(step: number, view: number, batch = 64, size = 28): Float64Array {
+export function textures(step: number, view: number, batch = 32, size = 14): Float64Array {
   const out = new Float64Array(batch * size * size);
+  const place = (at: number): number => (at + 0.5) * (28 / size) - 0.5;
   const triangle = (t: number): number => Math.abs(2 * (t - Math.floor(t)) - 1);
   for (let i = 0; i < batch; i++) {
-    const g = 64 * step + i;
+    const g = batch * step + i;
     const u = (k: number): number => uniformAt(10, 16 * g + k);
     const w = (k: number): number => uniformAt(11 + view, 16 * g + k);
     const zoom = 0.6 + 0.4 * w(2);
@@ -100,15 +101,16 @@ export function textures(step: number, view: number, batch = 64, size = 28): Flo
     const [phase, crossPhase] = [u(2), u(8)];
     const [centreX, centreY, r, bright] = [28 * u(3), 28 * u(4), 4 + 8 * u(5), 2 * u(6)];
     const [contrast, offset] = [0.6 + 0.8 * w(4), 0.4 * (w(5) - 0.5)];
-    for (let y = 0; y < size; y++) {
-      for (let x = 0; x < size; x++) {
+    for (let row = 0; row < size; row++) {
+      for (let column = 0; column < size; column++) {
+        const [x, y] = [place(column), place(row)];
         const px = 13.5 + zoom * ((flipped ? 27 - x : x) - 13.5) + shiftX;
         const py = 13.5 + zoom * (y - 13.5) + shiftY;
         const wave = triangle((fx * px) / 28 + (fy * py) / 28 + phase);
         const cross = triangle((fc * (px - py)) / 28 + crossPhase);
         const [dx, dy] = [px - centreX, py - centreY];
         const blob = Math.max(0, 1 - (dx * dx + dy * dy) / (r * r));
-        out[(i * size + y) * size + x] = Math.fround(contrast * (1.2 * wave + 0.8 * cross + bright * blob - 1.2) + offset);
+        out[(i * size + row) * size + column] = Math.fround(contrast * (1.2 * wave + 0.8 * cross + bright * blob - 1.2) + offset);
       }
     }
   }

@@ -21,43 +21,55 @@ export const recording = readRecording<TrajectoryCase>('trajectory');
 export const STEPS = 20;
 export const PARTS = ['loss', 'invariance', 'variance', 'covariance'];
 
-/** The first `steps` of PyTorch's training, on the backend in use: after each, how far the loss and its parts are from PyTorch's, relative to them. */
-export async function* follow(
-  { attributes, state, f64, learningRate }: TrajectoryCase,
-  { dtype, steps }: { readonly dtype: DType; readonly steps: number },
-): AsyncGenerator<{ readonly rateError: number; readonly errors: readonly number[] }> {
+interface Training {
+  /** The first `steps` of PyTorch's training: after each, how far the loss and its parts are from PyTorch's, relative to them. */
+  follow(recorded: TrajectoryCase, steps: number): AsyncGenerator<{ readonly rateError: number; readonly errors: readonly number[] }>;
+  dispose(): void;
+}
+
+/** One step, compiled for the backend in use, that every case trains by: they differ in their rates alone. */
+export async function training(dtype: DType): Promise<Training> {
+  const [{ attributes, state }] = recording.cases as [TrajectoryCase];
+  const { betas, epsilon, weightDecay, lr: learningRate } = attributes;
   const [encoder, expander] = [new SmallConvNet({ key: 0, dtype }), new Expander(128, [256, 256, 256], { key: 0, dtype })];
-  const initial = (prefix: string) =>
-    new Map(
-      state
-        .filter((entry) => entry.startsWith(prefix))
-        .map((entry) => [entry.slice(prefix.length), converted(recording.tensor(entry), dtype)]),
-    );
-  encoder.loadStateDict(initial('encoder.'));
-  expander.loadStateDict(initial('expander.'));
   const network = new Sequential([encoder, expander]);
   const parameters = network.parameters();
-  const { lr: base, betas, epsilon, weightDecay } = attributes;
-  const optimizer = new Adam(parameters, { betas, epsilon, weightDecay, learningRate: base });
+  const optimizer = new Adam(parameters, { betas, epsilon, weightDecay, learningRate });
+  const untouched = await optimizer.stateDict();
   const step = compile((a: Tensor, b: Tensor, rate: Tensor) => {
     const [za, zb] = [a, b].map((x) => network.forward(x, { train: true }));
     const { loss, invariance, variance, covariance } = vicreg(za!, zb!);
     optimizer.step(grad(loss, parameters), rate);
     return [loss, invariance, variance, covariance];
   });
-  const [curve, rates] = [recording.tensor(f64).data, recording.tensor(learningRate).data];
-  for (let t = 0; t < steps; t++) {
-    const rate = warmupCosine(t, { base, steps: STEPS, warmup: 2 });
-    const views = [0, 1].map((view) => tensor(converted({ dtype: 'f64', shape: [64, 1, 28, 28], data: textures(t, view) }, dtype)));
-    const parts = await step(views[0]!, views[1]!, tensor(rate, { dtype }));
-    const values = await Promise.all(parts.map((part) => part.item()));
-    for (const part of parts) part.dispose();
-    yield {
-      rateError: Math.abs(rate / rates[t]! - 1),
-      errors: values.map((value, k) => Math.abs(value / curve[4 * t + k]! - 1)),
-    };
-  }
-  step.dispose();
-  optimizer.dispose();
-  network.dispose();
+  const initial = (prefix: string) =>
+    new Map(
+      state
+        .filter((entry) => entry.startsWith(prefix))
+        .map((entry) => [entry.slice(prefix.length), converted(recording.tensor(entry), dtype)]),
+    );
+  return {
+    async *follow({ attributes: { lr: base }, f64, learningRate }, steps) {
+      encoder.loadStateDict(initial('encoder.'));
+      expander.loadStateDict(initial('expander.'));
+      optimizer.loadStateDict(untouched);
+      const [curve, rates] = [recording.tensor(f64).data, recording.tensor(learningRate).data];
+      for (let t = 0; t < steps; t++) {
+        const rate = warmupCosine(t, { base, steps: STEPS, warmup: 2 });
+        const views = [0, 1].map((view) => tensor(converted({ dtype: 'f64', shape: [32, 1, 14, 14], data: textures(t, view) }, dtype)));
+        const parts = await step(views[0]!, views[1]!, tensor(rate, { dtype }));
+        const values = await Promise.all(parts.map((part) => part.item()));
+        for (const part of parts) part.dispose();
+        yield {
+          rateError: Math.abs(rate / rates[t]! - 1),
+          errors: values.map((value, k) => Math.abs(value / curve[4 * t + k]! - 1)),
+        };
+      }
+    },
+    dispose() {
+      step.dispose();
+      optimizer.dispose();
+      network.dispose();
+    },
+  };
 }
