@@ -147,7 +147,7 @@ export const deepClusterMethod = () =>
     ...about,
     parts: [],
     options: table,
-    training: { methodOptions: { prototypes: 64 }, batchSize: 128, learningRate: 3e-3 },
+    training: { methodOptions: { prototypes: 256 }, batchSize: 64, learningRate: 3e-3 },
     widths: [256, 128],
     perSample: true,
     ablation: { of: 'clustering', options: { kmeans: 'off' } },

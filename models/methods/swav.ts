@@ -177,7 +177,7 @@ export const swavMethod = () =>
     ...about,
     parts: [],
     options: table,
-    training: { methodOptions: { prototypes: 64, epsilon: 0.03, freezePrototypes: 78, localSize: 14 }, batchSize: 128, learningRate: 3e-3 },
+    training: { methodOptions: { prototypes: 64, epsilon: 0.03, freezePrototypes: 150, localSize: 14 }, batchSize: 64, learningRate: 2e-3 },
     widths: [256, 128],
     ablation: { of: 'Sinkhorn', options: { iterations: 0 } },
     advice: {
