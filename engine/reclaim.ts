@@ -4,7 +4,8 @@ import { rest } from './turn.ts';
 
 /** What is allocated and dropped so that the garbage collector runs, which does not see how large the memory behind small objects is. */
 const GARBAGE = 64 * 2 ** 20;
-const ROUNDS = 8;
+/** Rounds at most: on a machine with too few cores for its work the collector, which works beside the program, may take many. */
+const ROUNDS = 32;
 
 /** Finds what nobody holds any more and gives it back. To be called in a turn, where no plan runs. */
 export async function reclaim(backend: Backend): Promise<void> {
