@@ -77,7 +77,10 @@ class DeepClusterLearner extends Learner {
   readonly prototypes: readonly Slot[];
   /** The cluster of each image, [images], for each head. */
   readonly assignments: readonly Slot[];
-  /** What each image's embedding was when it was last seen, [images, d], of length 1, for each of these views. */
+  /**
+   * What each image's embedding was when it was last seen, [images, d], of length 1, for each of these views. (The official banks hold the last
+   * epoch's images, and the few that filled no batch have no cluster then.)
+   */
   readonly banks: readonly Slot[];
   readonly #options: Options;
 
