@@ -150,7 +150,7 @@ export const deepClusterMethod = () =>
     ...about,
     parts: [],
     options: table,
-    training: { methodOptions: { prototypes: 256 }, batchSize: 64, learningRate: 3e-3 },
+    training: { methodOptions: { prototypes: 512 }, batchSize: 64, learningRate: 2e-3 },
     widths: [256, 128],
     perSample: true,
     ablation: { of: 'clustering', options: { kmeans: 'off' } },
