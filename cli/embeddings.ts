@@ -4,6 +4,7 @@ import { check, TensegrityError } from '../engine/errors.ts';
 import { type Tensor, tensor } from '../engine/index.ts';
 import { type Shape, show } from '../engine/shape.ts';
 import { readArray } from '../models/io/node.ts';
+import type { StateArray } from '../models/methods/arrayLoss.ts';
 
 /** Embeddings as floats: f64 stays where the backend computes with it. @throws TensegrityError `shape`, and `data` unless all are finite. */
 export async function readEmbedding(path: string, doubles: boolean): Promise<{ readonly z: Tensor; readonly beyond: string | null }> {
@@ -23,7 +24,7 @@ function beyondRange({ data, shape }: HostArray, dtype: 'f32' | 'f64', path: str
     for (let i = 0; i < n; i++) mean += data[i * d + j]! / n;
     for (let i = 0; i < n; i++) squares += (data[i * d + j]! - mean) ** 2;
     if (!Number.isFinite(dtype === 'f32' ? Math.fround(squares) : squares))
-      return `${named(path)}: the squares of dimension ${j} add up to more than ${dtype} holds; divide both files by the same number, as numpy.abs(z).max()`;
+      return `${named(path)}: the squares of dimension ${j} add up to more than ${dtype} holds; divide all files by the same number, as numpy.abs(z).max()`;
   }
   return null;
 }
@@ -41,13 +42,31 @@ export function checkFinite(data: TypedArray, shape: Shape, what: string, advice
   );
 }
 
-/** An array of a loss's state, in the element type of the embeddings or as whole numbers. @throws TensegrityError `dtype`, and `data` unless all are finite. */
-export async function readState(path: string, dtype: DType, integers: boolean): Promise<Tensor> {
+/**
+ * An array of a loss's state, in the element type of the embeddings or as whole numbers.
+ * @throws TensegrityError `dtype`, and `data` unless all are finite, and columns as long as they must be.
+ */
+export async function readState(path: string, dtype: DType, { integers = false, unitColumns = false }: StateArray): Promise<Tensor> {
   const array = await readArray(path);
   if (integers) {
     check(!isFloat(array.dtype), 'dtype', () => `${named(path)}: must hold whole numbers, got ${array.dtype}; in NumPy x.astype('i4')`);
     return tensor(array, { dtype: 'i32' });
   }
   checkFinite(dtype === 'f32' ? Float32Array.from(array.data) : array.data, array.shape, path);
+  if (unitColumns) checkUnitColumns(array, path);
   return tensor(array, { dtype });
+}
+
+/** @throws TensegrityError `data` naming the first column whose length is not 1, to three digits, as f16 holds it. */
+function checkUnitColumns({ data, shape }: HostArray, path: string): void {
+  const columns = shape.at(-1) ?? 1;
+  const squares = new Float64Array(columns);
+  for (const [at, value] of data.entries()) squares[at % columns]! += value ** 2;
+  const at = squares.findIndex((square) => Math.abs(square - 1) > 2e-3);
+  check(
+    at < 0,
+    'data',
+    () =>
+      `${named(path)}: columns must have length 1, and column ${at} has ${Math.sqrt(squares[at]!).toPrecision(4)}; in NumPy x / numpy.linalg.norm(x, axis=0)`,
+  );
 }

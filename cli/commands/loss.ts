@@ -77,8 +77,7 @@ export const loss: Command = {
     const embeddings = read.map(({ z }) => z);
     const beyond = read.find((file) => file.beyond !== null)?.beyond ?? null;
     const state: Record<string, Tensor> = {};
-    for (const [array, path] of Object.entries(statePaths))
-      state[array] = await readState(path, embeddings[0]!.dtype, row.state[array]!.integers ?? false);
+    for (const [array, path] of Object.entries(statePaths)) state[array] = await readState(path, embeddings[0]!.dtype, row.state[array]!);
     const { loss: total, ...parts } = asUsage(() => row.compute(embeddings, given, state, seed));
     const inputs = [...embeddings, ...learned.map((array) => state[array]!)];
     const gradients = grad(total, inputs);

@@ -13,6 +13,8 @@ export interface StateArray {
   readonly learned?: boolean;
   /** Whether it holds whole numbers; false, unless given. */
   readonly integers?: boolean;
+  /** Whether its columns are directions, of length 1; false, unless given. */
+  readonly unitColumns?: boolean;
 }
 
 /** Embeddings that a loss takes, by name and in order; with `more`, any number of others, which count on from those of that letter. */
@@ -94,5 +96,10 @@ export function namesOf({ embeddings }: Pick<ArrayLoss, 'embeddings'>, count: nu
 
 /** Directions to look along, given from outside instead of being drawn. */
 export const directionsOfFiles: Readonly<Record<'slices', StateArray>> = {
-  slices: { shape: '[d, slices]', description: 'directions, columns of length 1, instead of drawing them by --seed', optional: true },
+  slices: {
+    shape: '[d, slices]',
+    description: 'directions, columns of length 1, instead of drawing them by --seed',
+    optional: true,
+    unitColumns: true,
+  },
 };

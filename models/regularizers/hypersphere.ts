@@ -23,11 +23,9 @@ export function uniformity(z: Tensor, t = 2): Tensor {
   checkNumber('uniformity: t', t);
   const n = z.shape[0]!;
   const rows = normalize(z);
-  // ‖x − y‖² = 2 − 2⟨x, y⟩ on the sphere.
-  const pairs = rows
-    .matmul(rows.transpose())
-    .sub(1)
-    .mul(2 * t);
+  // ‖x − y‖² = ‖x‖² + ‖y‖² − 2⟨x, y⟩: a row of zeros has no length, and is as far from another of its kind as equal rows are.
+  const lengths = rows.square().sum(1, true);
+  const pairs = rows.matmul(rows.transpose()).mul(2).sub(lengths).sub(lengths.transpose()).mul(t);
   return eye(n)
     .where(-Infinity, pairs)
     .logsumexp()

@@ -140,6 +140,8 @@ describe('tensegrity loss', () => {
     );
     expect(empty!.loss).not.toBe(full!.loss);
     await fails(['loss', 'vicreg', za, zb, '--running-covariance', za], 2, /VICReg takes no --running-covariance/);
+    const long = await write('long.npy', floats(9, [5, 2]));
+    await fails(['loss', 'sigreg', za, '--slices', long], 1, /long\.npy: columns must have length 1, and column 0 has/);
     const out = path('four');
     const four = await json<{ loss: number }>('loss', 'simsiam', za, zb, zb, za, '--grad', out);
     expect(four.loss).toBeCloseTo(-1, 6);
@@ -187,7 +189,7 @@ describe('tensegrity loss', () => {
       await scaled('e200.npy', 1e200, 'f64'),
       await scaled('fit.npy', 1, 'f32'),
     ];
-    const remedy = /squares of dimension 0 add up to more than f(32|64) holds; divide both files by the same number/;
+    const remedy = /squares of dimension 0 add up to more than f(32|64) holds; divide all files by the same number/;
     for (const method of ['barlow-twins', 'w-mse']) {
       await fails(['loss', method, large, large], 1, remedy);
       await fails(['loss', method, vast, vast, '--backend', 'cpu'], 1, remedy);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { eye, full, type HostArray, memoryBytes, take, tensor, useBackend } from '../../../engine/index.ts';
+import { eye, full, type HostArray, memoryBytes, take, tensor, useBackend, zeros } from '../../../engine/index.ts';
 import {
   alignment,
   alphaReQ,
@@ -140,6 +140,19 @@ describe('collapse metrics', () => {
       expect(even![0]).toBeLessThanOrEqual(1e-12);
       expect(even![0]).toBeGreaterThanOrEqual(-8);
     }));
+
+  it('uniformity takes rows of zeros for one point, the origin', async () => {
+    const some = tensor(
+      [
+        [0, 0],
+        [3, 0],
+      ],
+      { dtype: 'f64' },
+    );
+    const [dead, one] = await values(uniformity(zeros([4, 3], 'f64')), uniformity(some));
+    expect(dead![0]).toBeCloseTo(0, 12);
+    expect(one![0]).toBeCloseTo(-2, 12);
+  });
 
   it('LiDAR is near 1 for one direction between samples, larger for more', () => {
     const views = (rank: number): HostArray => {
