@@ -1,7 +1,7 @@
-import { concat, type Tensor } from '../../engine/index.ts';
+import { arange, concat, type Tensor } from '../../engine/index.ts';
 import { check, checkNumber, options, show } from '../../engine/internal.ts';
 import { cosineSimilarity, normalize } from '../nn/functional.ts';
-import { randomDirections } from '../nn/initialize.ts';
+import { constant, randomDirections } from '../nn/initialize.ts';
 import { ModuleSlot } from '../nn/module.ts';
 import { MLP } from '../nn/networks.ts';
 import { checkEmbedding, checkViews } from '../regularizers/statistics.ts';
@@ -73,8 +73,10 @@ type Options = OptionValues<typeof table>;
  * that queries and keys are normalised among others, would change nothing.
  */
 class MoCoLearner extends TaughtLearner {
-  /** The keys of the latest batches, the newest first, each of length 1. */
+  /** The keys of the latest batches, each of length 1; a new batch takes the place of the oldest keys, whether or not K is a multiple of it. */
   readonly queue: ModuleSlot;
+  /** The row of the queue where the next batch begins. */
+  readonly oldest: ModuleSlot;
   readonly #options: Options;
 
   constructor({ encoder, widths, key, batchSize, options }: Setting<Options>) {
@@ -87,6 +89,7 @@ class MoCoLearner extends TaughtLearner {
       () => `MoCo: a queue of ${queue} does not hold a batch of ${batchSize}; lengthen it (--queue), or make the batch smaller`,
     );
     this.queue = new ModuleSlot(randomDirections([queue, widths.at(-1)!], { key: key(1) }), 'queue');
+    this.oldest = new ModuleSlot(constant([], 0, 'i32'), 'oldest');
   }
 
   override step({ views: [first, second], part }: Step): Outcome {
@@ -94,13 +97,18 @@ class MoCoLearner extends TaughtLearner {
     const queries = this.student(first!);
     if (part?.first !== false) this.moveTeacher(teacherMomentum);
     const keys = normalize(this.teacher(second!));
-    const queue = this.queue.value;
     return {
       loss:
-        negatives === 'on' ? moco(queries, keys, queue, { temperature }).loss : cosineSimilarity(queries, keys).mean().div(-temperature),
+        negatives === 'on'
+          ? moco(queries, keys, this.queue.value, { temperature }).loss
+          : cosineSimilarity(queries, keys).mean().div(-temperature),
       parts: {},
       embeddings: [queries],
-      after: () => this.queue.assign(concat([keys, this.queue.value.slice([0, queue.shape[0]! - keys.shape[0]!])])),
+      after: () => {
+        const [K, n, from] = [this.queue.shape[0]!, keys.shape[0]!, this.oldest.value];
+        this.queue.assignRows(from.add(arange(n)).remainder(K), keys);
+        this.oldest.assign(from.add(n).remainder(K));
+      },
     };
   }
 }

@@ -98,7 +98,7 @@ describe('its learner', () => {
     return Array.from({ length: shape[0]! }, (_, i) => Array.from(data.subarray(i * shape[1]!, (i + 1) * shape[1]!)));
   };
 
-  it('begins with a queue of directions, and puts the newest keys, of length 1, before the others', async () => {
+  it('begins with a queue of directions, and puts new keys, of length 1, in the place of the oldest', async () => {
     const learner = learnerOf({ queue: 10 });
     const before = await slotNamed(learner, 'queue');
     for (const row of before) expect(Math.hypot(...row)).toBeCloseTo(1, 6);
@@ -110,13 +110,16 @@ describe('its learner', () => {
     await run();
     const first = await slotNamed(learner, 'queue');
     // The loss came of the queue as it was; the student's weights are the teacher's still.
-    expect(first.slice(4)).toEqual(before.slice(0, 6));
+    expect(first.slice(4)).toEqual(before.slice(4));
+    for (const [i, row] of first.slice(0, 4).entries()) expect(row).not.toEqual(before[i]);
     for (const row of first) expect(Math.hypot(...row)).toBeCloseTo(1, 6);
     await run();
     await run();
     const third = await slotNamed(learner, 'queue');
-    // Ten are not a multiple of four: the oldest fall out all the same.
-    expect(third.slice(8)).toEqual(first.slice(0, 2));
+    // Ten are not a multiple of four: the third batch ends where the first one began.
+    expect(third.slice(2, 4)).toEqual(first.slice(2, 4));
+    for (const i of [0, 1, 8, 9]) expect(third[i]).not.toEqual(first[i]);
+    expect((await learner.stateDict()).get('oldest')!.data).toEqual(Int32Array.of(2));
     run.dispose();
     learner.dispose();
   });
