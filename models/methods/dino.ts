@@ -1,7 +1,7 @@
 import { concat, type Operand, Tensor } from '../../engine/index.ts';
 import { check, checkList, checkNumber, options, sameShape, show } from '../../engine/internal.ts';
 import { gelu, linear, normalize } from '../nn/functional.ts';
-import { constant, deriveKey, fansOf, type InitializeOptions, kaimingUniform } from '../nn/initialize.ts';
+import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform, normal } from '../nn/initialize.ts';
 import { type Mode, Module, ModuleSlot, Parameter } from '../nn/module.ts';
 import { MLP } from '../nn/networks.ts';
 import { targetMomentum } from '../optim/schedule.ts';
@@ -122,6 +122,9 @@ const table = {
 };
 type Options = OptionValues<typeof table>;
 
+/** Deviation .02 of 2048 inputs, as published, scaled to as many as there are; biases of 0, so that directions differ from the start. */
+const initialize: Initializer = (shape, fans, options) => normal(0.02 * Math.sqrt(2048 / fans.input))(shape, fans, options);
+
 /** [n, inputs] → [n, widths.at(-1)]: layers with GELU between them, then the cosines with the last layer's rows, which have length 1. */
 class DINOHead extends Module {
   readonly mlp: MLP;
@@ -134,7 +137,7 @@ class DINOHead extends Module {
       'argument',
       () => `DINO: the head needs the widths of a layer and of the output at least, as 256-64-256; got ${widths.join('-')}`,
     );
-    this.mlp = new MLP([inputs, ...widths.slice(0, -1)], { key: deriveKey(key, 0), activation: gelu });
+    this.mlp = new MLP([inputs, ...widths.slice(0, -1)], { key: deriveKey(key, 0), activation: gelu, initialize });
     const shape = [widths.at(-1)!, widths.at(-2)!];
     this.lastLayer = new Parameter(kaimingUniform(shape, fansOf(shape), { key: deriveKey(key, 1) }), 'last_layer');
   }
@@ -181,7 +184,7 @@ export const dinoMethod = () =>
     parts: [],
     perSample: true,
     options: table,
-    training: { methodOptions: { localCrops: 0, localSize: 12 }, clip: 3 },
+    training: { batchSize: 32, methodOptions: { localCrops: 0, localSize: 12 }, clip: 3 },
     widths: [256, 256, 64, 256],
     ablation: { of: 'centring', options: { centring: 'off' } },
     advice: {

@@ -119,7 +119,7 @@ export const mocoMethod = () =>
     parts: [],
     perSample: true,
     options: table,
-    training: { methodOptions: { queue: 4096, teacherMomentum: 0.99 } },
+    training: { batchSize: 32, methodOptions: { queue: 4096, teacherMomentum: 0.99 } },
     widths: [128, 128],
     ablation: { of: 'negatives', options: { negatives: 'off' } },
     advice: {

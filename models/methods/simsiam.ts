@@ -83,7 +83,7 @@ export const simsiamMethod = () =>
     parts: [],
     perSample: true,
     options: table,
-    training: {},
+    training: { batchSize: 32 },
     widths: [256, 256, 256],
     ablation: { of: 'the stop-gradient', options: { stopGradient: 'off' } },
     advice: {

@@ -1,7 +1,7 @@
 import { maxPool2d, type Tensor } from '../../engine/index.ts';
 import { check, checkChoice, checkList, options } from '../../engine/internal.ts';
 import { relu } from './functional.ts';
-import { deriveKey, type InitializeOptions, kaimingNormal } from './initialize.ts';
+import { deriveKey, type InitializeOptions, type Initializer, kaimingNormal, kaimingUniform } from './initialize.ts';
 import { BatchNorm1d, BatchNorm2d, Conv2d, Linear } from './layers.ts';
 import { type Layer, type Mode, Module, Sequential, watch } from './module.ts';
 
@@ -14,18 +14,21 @@ export interface MLPOptions extends InitializeOptions {
   readonly outputBias?: boolean;
   /** ReLU, unless given. */
   readonly activation?: (x: Tensor) => Tensor;
+  /** PyTorch's default, unless given. */
+  readonly initialize?: Initializer;
 }
 
 /** Linear layers of the given widths, input first, with an activation between them: [N, widths[0]] → [N, widths.at(-1)]. */
 export class MLP extends Sequential {
   constructor(widths: readonly number[], given: MLPOptions) {
-    const { key, normalize, bias, outputBias, activation, dtype } = options('MLP', given, {
+    const { key, normalize, bias, outputBias, activation, initialize, dtype } = options('MLP', given, {
       key: undefined,
       dtype: 'f32',
       normalize: false,
       bias: true,
       outputBias: true,
       activation: relu,
+      initialize: kaimingUniform,
     });
     check(
       Array.isArray(widths) && widths.length >= 2 && widths.every((width) => Number.isInteger(width) && width >= 1),
@@ -35,7 +38,7 @@ export class MLP extends Sequential {
     super(
       widths.slice(1).flatMap((width, i): Layer[] => {
         const last = i === widths.length - 2;
-        const layer = new Linear(widths[i]!, width, { dtype, key: deriveKey(key, i), bias: last ? outputBias : bias });
+        const layer = new Linear(widths[i]!, width, { dtype, key: deriveKey(key, i), bias: last ? outputBias : bias, initialize });
         return last ? [layer] : [layer, ...(normalize ? [new BatchNorm1d(width, { dtype })] : []), activation];
       }),
     );
