@@ -8,7 +8,7 @@
  *                                      └───────────────┘
  * Threads take whole matrices.
  */
-import { fillTable, product, tableBytes } from './product';
+import { fillTable, Product, product, tableBytes } from './product';
 import { FACTORED_ROWS, PRODUCT_BYTES, SOLVED_COLUMNS } from './sizes';
 import { substitute } from './triangularSolve';
 import { divideUp, pointer, shape, stride, viewAt } from './view';
@@ -89,6 +89,7 @@ function update(upper: usize, pitch: usize, start: i32, stop: i32, size: i32, sc
   }
   fillTable(negatedDepths, FACTORED_ROWS, 0, <i32>pitch);
   fillTable(depths, FACTORED_ROWS, 0, <i32>pitch);
+  const p = Product.at(workspace, negatedRows, negatedDepths, depths, columns, cRows, cColumns);
   const strip = 2 * FACTORED_ROWS;
   for (let row = stop; row < size; row += strip) {
     const rows = min(strip, size - row);
@@ -96,6 +97,6 @@ function update(upper: usize, pitch: usize, start: i32, stop: i32, size: i32, sc
     fillTable(columns, size - row, source + (<usize>row << 2), 4);
     fillTable(cRows, rows, upper + <usize>row * pitch, <i32>pitch);
     fillTable(cColumns, size - row, <usize>row << 2, 4);
-    product(rows, size - row, FACTORED_ROWS, negatedRows, negatedDepths, depths, columns, cRows, cColumns, true, workspace);
+    product(p, rows, size - row, FACTORED_ROWS, true);
   }
 }

@@ -21,62 +21,251 @@
  *         for each block of pixels                         tables of addresses
  *           for each group                                 product (product.ts)
  */
+import { Axis } from './axis';
 import * as mode from './modes';
 import { at } from './pack';
-import { fillTable, padTable, product, tableBytes, tiledSize } from './product';
+import { fillTable, padTable, Product, product, tableBytes, tiledSize } from './product';
 import { rowProduct } from './rowProduct';
-import { PRODUCT_BYTES, SLAB_LENGTH, TABLE_BYTES, TABLE_LENGTH } from './sizes';
+import { AXIS_BYTES, PRODUCT_BYTES, SLAB_LENGTH, TABLE_BYTES, TABLE_LENGTH } from './sizes';
 import { copySlab } from './slab';
 import { divideUp, pointer, shape, stride, viewAt, word } from './view';
 import * as words from './words';
 
-/** Rounds towards −∞. */
-// @ts-ignore: decorator
-@inline
-function divideDown(a: i32, b: i32): i32 {
-  return a < 0 ? -divideUp(-a, b) : a / b;
-}
+// What a convolution knows of itself while it runs; each thread has an instance of the module.
 
-/**
- * The taps along one axis that a phase has: where each is in the kernel and in the source, in elements. A source
- * position q counts from the slab's first; it lies at `(q % step · phase + q / step) · pitch`.
- */
-function axisTaps(
-  kernelTable: usize, sourceTable: usize, size: i32, base: i32, delta: i32, divisor: i32,
-  kernelStride: i32, first: i32, step: i32, phase: i32, pitch: i32,
-): i32 {
-  let count: usize = 0;
-  for (let u = 0; u < size; u++, base += delta) {
-    if (base % divisor != 0) continue;
-    const position = base / divisor - first;
-    store<i32>(kernelTable + (count << 2), u * kernelStride);
-    store<i32>(sourceTable + (count << 2), (position % step * phase + position / step) * pitch);
-    count++;
+let isInput: bool = false;
+let isWeight: bool = false;
+let source: usize = 0;
+let target: usize = 0;
+let kernel: usize = 0;
+let sourceAt: usize = 0;
+let targetAt: usize = 0;
+let kernelAt: usize = 0;
+let groups: i32 = 0;
+let images: i32 = 0;
+/** Channels of a group, and the strides of the kernel along these. */
+let targetChannels: i32 = 0;
+let sourceChannels: i32 = 0;
+let kernelTarget: i32 = 0;
+let kernelSource: i32 = 0;
+let rows = changetype<Axis>(0);
+let columns = changetype<Axis>(0);
+/** Whether the slab is the image itself: no padding is read, and neighbouring pixels are neighbours already (or there is one tap only). */
+let isDirect: bool = false;
+/** Elements of a row of the slab. */
+let pitch: i32 = 0;
+
+// Tables of addresses, and the memory behind them.
+let workspace: usize = 0;
+let kernelRows: usize = 0;
+let targetRows: usize = 0;
+let sourcePixels: usize = 0;
+let targetPixels: usize = 0;
+let kernelTaps: usize = 0;
+let sourceTaps: usize = 0;
+let behind: usize = 0;
+
+// The most that a block has.
+let mostChannels: i32 = 0;
+let mostRows: i32 = 0;
+let mostImages: i32 = 0;
+let mostGroups: i32 = 0;
+
+// The block that is being computed, where its slab begins, and how far apart images and channels of it are.
+let firstImage: i32 = 0;
+let imageCount: i32 = 0;
+let firstRow: i32 = 0;
+let rowCount: i32 = 0;
+let firstGroup: i32 = 0;
+let groupCount: i32 = 0;
+let firstChannel: i32 = 0;
+let channels: i32 = 0;
+let slab: usize = 0;
+let imagePitch: i32 = 0;
+let channelPitch: i32 = 0;
+/** The target channels that this thread computes. */
+let firstFilter: i32 = 0;
+let filters: i32 = 0;
+
+export function conv(command: usize, bases: usize, memory: usize, thread: i32, threads: i32): void {
+  describe(command, bases, memory);
+  cut();
+  // Threads share images by band. For weights bands must stay as they are, and with them the order of sums: threads share
+  // the source channels, or the groups, or where there are few of either the target channels.
+  const byChannel = isWeight && sourceChannels >= 8 * threads;
+  const byGroup = isWeight && !byChannel && groups >= threads;
+  firstFilter = 0;
+  filters = targetChannels;
+  if (!isWeight) {
+    mostImages = max(1, min(mostImages, divideUp(images, threads)));
+    if (images < threads) mostRows = max(1, min(mostRows, divideUp(rows.steps, threads)));
+  } else if (byChannel) {
+    const blocks = divideUp(divideUp(sourceChannels, mostChannels), threads) * threads;
+    mostChannels = divideUp(sourceChannels, blocks);
+  } else if (!byGroup) {
+    const share = divideUp(targetChannels, 8 * threads) * 8;
+    firstFilter = min(targetChannels, share * thread);
+    filters = min(share, targetChannels - firstFilter);
+    if (filters == 0) return;
   }
-  return <i32>count;
+  mostGroups = 1;
+  if (mostChannels == sourceChannels) {
+    const fitting = isDirect ? groups : SLAB_LENGTH / (slabLength(mostChannels, mostRows) * mostImages);
+    mostGroups = max(1, min(divideUp(groups, byGroup ? threads : 1), fitting));
+  }
+
+  let band = 0;
+  for (firstImage = 0; firstImage == 0 || firstImage < images; firstImage += mostImages) {
+    imageCount = min(mostImages, images - firstImage);
+    for (firstRow = 0; firstRow == 0 || firstRow < rows.steps; firstRow += mostRows, band++) {
+      if (!isWeight && band % threads != thread) continue;
+      rowCount = min(mostRows, rows.steps - firstRow);
+      imagePitch = isDirect ? stride(source, 0) : rows.read(rowCount) * pitch;
+      channelPitch = isDirect ? stride(source, 1) : imageCount * imagePitch;
+      for (firstGroup = 0; firstGroup < groups; firstGroup += mostGroups) {
+        groupCount = min(mostGroups, groups - firstGroup);
+        for (firstChannel = 0; firstChannel == 0 || firstChannel < sourceChannels; firstChannel += mostChannels) {
+          if ((byChannel || byGroup) && (firstGroup / mostGroups + firstChannel / mostChannels) % threads != thread) continue;
+          channels = min(mostChannels, sourceChannels - firstChannel);
+          laySlab();
+          for (let phaseH = 0; phaseH < rows.phases; phaseH++) {
+            rows.enter(phaseH);
+            for (let phaseW = 0; phaseW < columns.phases; phaseW++) {
+              columns.enter(phaseW);
+              convolve(phaseH, phaseW);
+            }
+          }
+        }
+      }
+    }
+  }
 }
 
-/** All taps of `channels` channels, start + channel · channelStep + rows[u] + columns[v], in bytes; the last two are in elements. */
-function fillTaps(
-  table: usize, start: i32, channels: i32, channelStep: i32, rows: usize, height: i32, columns: usize, width: i32,
-): void {
-  const first = table;
+/** What a command says, and where its tables are. */
+function describe(command: usize, bases: usize, memory: usize): void {
+  const direction = word(command, words.CONV_DIRECTION);
+  isInput = direction == mode.INPUT_GRADIENT;
+  isWeight = direction == mode.WEIGHT_GRADIENT;
+  source = viewAt(command, words.CONV_WORDS, 0);
+  target = viewAt(command, words.CONV_WORDS, isWeight ? 1 : 2);
+  kernel = viewAt(command, words.CONV_WORDS, isWeight ? 2 : 1);
+  sourceAt = pointer(source, bases);
+  targetAt = pointer(target, bases);
+  kernelAt = pointer(kernel, bases);
+  groups = word(command, words.CONV_GROUPS);
+  images = shape(target, 0);
+  targetChannels = shape(target, 1) / groups;
+  sourceChannels = shape(source, 1) / groups;
+  kernelTarget = stride(kernel, isInput ? 1 : 0);
+  kernelSource = stride(kernel, isInput ? 0 : 1);
+
+  workspace = memory;
+  rows = changetype<Axis>(workspace + PRODUCT_BYTES);
+  columns = changetype<Axis>(workspace + PRODUCT_BYTES + AXIS_BYTES);
+  rows.describe(command, 0, source, target, kernel);
+  columns.describe(command, 1, source, target, kernel);
+  const taps = rows.taps * columns.taps, sourceColumn = stride(source, 3);
+  isDirect = rows.isInside && columns.isInside && (columns.sourceStep * sourceColumn == 1 || taps == 1);
+  // A row of the slab is dealt out into the phases of a stride.
+  columns.dealt = divideUp(columns.read(columns.steps), columns.sourceStep);
+  columns.deals = isDirect ? 1 : columns.sourceStep;
+  columns.pitch = isDirect ? sourceColumn : 1;
+  pitch = columns.dealt * columns.sourceStep;
+  rows.deals = 1;
+  rows.pitch = isDirect ? stride(source, 2) : pitch;
+
+  kernelRows = workspace + PRODUCT_BYTES + 2 * AXIS_BYTES;
+  targetRows = kernelRows + tableBytes(targetChannels);
+  sourcePixels = targetRows + tableBytes(targetChannels);
+  targetPixels = sourcePixels + TABLE_BYTES;
+  kernelTaps = targetPixels + TABLE_BYTES;
+  sourceTaps = kernelTaps + tableBytes(max(TABLE_LENGTH, taps));
+  behind = columns.setTables(rows.setTables(sourceTaps + tableBytes(max(TABLE_LENGTH, taps))));
+}
+
+/** Elements of a slab of one image of so many channels and rows. */
+function slabLength(channels: i32, count: i32): i32 {
+  return pitch * channels * rows.read(count);
+}
+
+/** How many source channels, target rows and images a block has, as far as its slab and its tables hold them. */
+function cut(): void {
+  mostChannels = max(1, min(sourceChannels, TABLE_LENGTH / (rows.taps * columns.taps)));
+  if (!isDirect) mostChannels = max(1, min(mostChannels, SLAB_LENGTH / slabLength(1, min(rows.steps, 8))));
+  mostChannels = max(1, divideUp(sourceChannels, max(1, divideUp(sourceChannels, mostChannels))));
+  mostRows = max(1, min(rows.steps, TABLE_LENGTH / max(1, columns.steps)));
+  if (!isDirect) mostRows = min(mostRows, max(1, (SLAB_LENGTH / (pitch * mostChannels) - rows.span) / rows.sourceStep + 1));
+  mostImages = 1;
+  if (mostRows >= rows.steps) {
+    mostImages = max(1, TABLE_LENGTH / max(1, rows.steps * columns.steps));
+    if (!isDirect) mostImages = max(1, min(mostImages, SLAB_LENGTH / slabLength(mostChannels, rows.steps)));
+  }
+}
+
+function laySlab(): void {
+  const row = firstRow * rows.sourceStep + rows.first, channel = firstGroup * sourceChannels + firstChannel;
+  const from = sourceAt + <usize>(firstImage * stride(source, 0) + channel * stride(source, 1) << 2);
+  slab = isDirect ? from + <usize>(row * rows.pitch + columns.first * columns.pitch << 2) : behind;
+  if (!isDirect) copySlab(slab, from, source, groupCount * channels, imageCount, row, rows.read(rowCount), columns);
+}
+
+/** All pixels of a block that are in one phase. */
+function convolve(phaseH: i32, phaseW: i32): void {
+  const steps = channels * rows.tapsOfPhase * columns.tapsOfPhase;
+  fillTaps(kernelTaps, firstChannel * kernelSource << 2, kernelSource << 2, rows.kernelTaps, columns.kernelTaps);
+  // Few taps (of a first layer) fit the rows of the tiles better than their columns.
+  const isRow = targetChannels == 1, isWide = isWeight && !isRow && tiledSize(steps, filters) < tiledSize(filters, steps);
+  const p = isWide
+    ? Product.at(workspace, sourceTaps, sourcePixels, targetPixels, targetRows, kernelTaps, kernelRows)
+    : isWeight
+      ? Product.at(workspace, targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps)
+      : Product.at(workspace, kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels);
+  p.spreads = !isWeight;
+  const height = min(firstRow + rowCount, rows.stepsOfPhase) - firstRow;
+  const pixels = imageCount * max(0, height) * columns.stepsOfPhase;
+  const row = firstRow * rows.targetStep + phaseH;
+  const start = firstImage * stride(target, 0) + row * stride(target, 2) + phaseW * stride(target, 3) << 2;
+  for (let pixel = 0; pixel == 0 || pixel < pixels; pixel += TABLE_LENGTH) {
+    const count = min(TABLE_LENGTH, pixels - pixel);
+    const later = isWeight ? firstImage + firstRow + pixel > 0 : firstChannel > 0;
+    fillPixels(sourcePixels, pixel, count, height, 0, imagePitch, rows.sourceStep * rows.pitch, isDirect ? columns.sourceStep * columns.pitch : 1);
+    fillPixels(
+      targetPixels, pixel, count, height, start, stride(target, 0), rows.targetStep * stride(target, 2), columns.targetStep * stride(target, 3),
+    );
+    for (let g = 0; g < groupCount; g++) {
+      enterGroup(g);
+      if (steps == 0 && !isWeight) clear(later ? 0 : count);
+      else if (isRow) rowProduct(p, isWeight ? steps : count, isWeight ? count : steps, isWeight, later);
+      else product(p, isWide ? steps : filters, isWide ? filters : isWeight ? steps : count, isWeight ? count : steps, later);
+    }
+  }
+}
+
+/** The tables that depend on the group, which is number `g` of the block. */
+function enterGroup(g: i32): void {
+  const group = firstGroup + g, targetChannel = stride(target, 1);
+  const first = group * (isInput ? sourceChannels : targetChannels) * stride(kernel, 0) + firstFilter * kernelTarget;
+  fillTable(kernelRows, filters, kernelAt + <usize>(first << 2), kernelTarget << 2);
+  fillTable(targetRows, filters, targetAt + <usize>((group * targetChannels + firstFilter) * targetChannel << 2), targetChannel << 2);
+  fillTaps(sourceTaps, <i32>slab + (g * channels * channelPitch << 2), channelPitch << 2, rows.sourceTaps, columns.sourceTaps);
+}
+
+/** All taps of all channels, start + channel · channelStep + heights[u] + widths[v], in bytes; the last two are in elements. */
+function fillTaps(table: usize, start: i32, channelStep: i32, heights: usize, widths: usize): void {
+  const first = table, height = rows.tapsOfPhase, width = columns.tapsOfPhase;
   for (let c = 0; c < channels; c++, start += channelStep) {
     for (let u = 0; u < height; u++) {
-      const row = start + (load<i32>(rows + (<usize>u << 2)) << 2);
-      for (let v = 0; v < width; v++, table += 4) store<i32>(table, row + (load<i32>(columns + (<usize>v << 2)) << 2));
+      const row = start + (load<i32>(heights + (<usize>u << 2)) << 2);
+      for (let v = 0; v < width; v++, table += 4) store<i32>(table, row + (load<i32>(widths + (<usize>v << 2)) << 2));
     }
   }
   padTable(first, channels * height * width);
 }
 
-/** Pixels `first` to `first + count` of images of `height × width`, in row-major order, in bytes. */
-function fillPixels(
-  table: usize, first: i32, count: i32, height: i32, width: i32,
-  start: i32, imageStride: i32, rowStride: i32, columnStride: i32,
-): void {
+/** Pixels `first` to `first + count` of images of this phase, `height` rows each, in row-major order, in bytes. */
+function fillPixels(table: usize, first: i32, count: i32, height: i32, start: i32, imageStride: i32, rowStride: i32, columnStride: i32): void {
   if (count <= 0) return;
-  const step = columnStride << 2, end = table + (<usize>count << 2);
+  const width = columns.stepsOfPhase, step = columnStride << 2, end = table + (<usize>count << 2);
   let n = first / width / height, i = first / width % height, j = first % width;
   for (let to = table; to < end; j = 0) {
     let offset = start + (n * imageStride + i * rowStride + j * columnStride << 2);
@@ -90,181 +279,8 @@ function fillPixels(
 }
 
 /** Zeros where no tap reaches: in the phases of a stride beyond the kernel. */
-function clear(rows: i32, columns: i32, rowTable: usize, columnTable: usize): void {
-  for (const end = rowTable + (<usize>rows << 2); rowTable != end; rowTable += 4) {
-    const row = at(rowTable, 0);
-    for (let column = columnTable, last = columnTable + (<usize>columns << 2); column != last; column += 4) store<f32>(row + at(column, 0), 0);
-  }
-}
-
-export function conv(command: usize, bases: usize, workspace: usize, thread: i32, threads: i32): void {
-  const direction = word(command, words.CONV_DIRECTION);
-  const strideH = word(command, words.CONV_STRIDE_HEIGHT), strideW = word(command, words.CONV_STRIDE_WIDTH);
-  const padH = word(command, words.CONV_PADDING_HEIGHT), padW = word(command, words.CONV_PADDING_WIDTH);
-  const dilationH = word(command, words.CONV_DILATION_HEIGHT), dilationW = word(command, words.CONV_DILATION_WIDTH);
-  const groups = word(command, words.CONV_GROUPS);
-  const isInput = direction == mode.INPUT_GRADIENT, isWeight = direction == mode.WEIGHT_GRADIENT;
-  const source = viewAt(command, words.CONV_WORDS, 0);
-  const target = viewAt(command, words.CONV_WORDS, isWeight ? 1 : 2);
-  const kernel = viewAt(command, words.CONV_WORDS, isWeight ? 2 : 1);
-  const kernelH = shape(kernel, 2), kernelW = shape(kernel, 3);
-  const images = shape(target, 0);
-  const height = shape(target, 2), width = shape(target, 3);
-  const sourceH = shape(source, 2), sourceW = shape(source, 3);
-  const sourceRow = stride(source, 2), sourceColumn = stride(source, 3);
-  const targetChannels = shape(target, 1) / groups, sourceChannels = shape(source, 1) / groups;
-  const kernelTarget = stride(kernel, isInput ? 1 : 0), kernelSource = stride(kernel, isInput ? 0 : 1);
-
-  // The table at the top.
-  const targetStepH = isInput ? strideH : 1, targetStepW = isInput ? strideW : 1;
-  const sourceStepH = isInput ? 1 : strideH, sourceStepW = isInput ? 1 : strideW;
-  const deltaH = isInput ? -dilationH : dilationH, deltaW = isInput ? -dilationW : dilationW;
-  const reachH = dilationH * (kernelH - 1), reachW = dilationW * (kernelW - 1);
-  const firstH = isInput ? divideDown(padH - reachH, strideH) : -padH;
-  const firstW = isInput ? divideDown(padW - reachW, strideW) : -padW;
-  const spanH = (isInput ? (padH + strideH - 1) / strideH : reachH - padH) - firstH + 1;
-  const spanW = (isInput ? (padW + strideW - 1) / strideW : reachW - padW) - firstW + 1;
-  const rows = divideUp(height, targetStepH), columns = divideUp(width, targetStepW);
-  // Those beyond the image have no pixels.
-  const phasesH = isWeight ? 1 : min(targetStepH, height), phasesW = isWeight ? 1 : min(targetStepW, width);
-
-  // No slab where no padding is read and neighbouring pixels are neighbours already (or there is one tap only).
-  const direct =
-    firstH >= 0 && firstW >= 0 &&
-    (rows - 1) * sourceStepH + firstH + spanH <= sourceH && (columns - 1) * sourceStepW + firstW + spanW <= sourceW &&
-    (sourceStepW * sourceColumn == 1 || kernelH * kernelW == 1);
-  const phase = divideUp((columns - 1) * sourceStepW + spanW, sourceStepW);
-  const pitch = phase * sourceStepW;
-  const tapStep = direct ? 1 : sourceStepW, tapPitch = direct ? sourceColumn : 1;
-  const rowPitch = direct ? sourceRow : pitch;
-  const pixelPitch = direct ? sourceStepW * sourceColumn : 1;
-
-  // How many source channels, target rows and images a block has.
-  const taps = kernelH * kernelW;
-  let blockChannels = max(1, min(sourceChannels, TABLE_LENGTH / taps));
-  if (!direct) blockChannels = max(1, min(blockChannels, SLAB_LENGTH / (pitch * ((min(rows, 8) - 1) * sourceStepH + spanH))));
-  blockChannels = max(1, divideUp(sourceChannels, max(1, divideUp(sourceChannels, blockChannels))));
-  let blockRows = max(1, min(rows, TABLE_LENGTH / max(1, columns)));
-  if (!direct) blockRows = min(blockRows, max(1, (SLAB_LENGTH / (pitch * blockChannels) - spanH) / sourceStepH + 1));
-  let blockImages = 1;
-  if (blockRows >= rows) {
-    blockImages = max(1, TABLE_LENGTH / max(1, rows * columns));
-    if (!direct) blockImages = max(1, min(blockImages, SLAB_LENGTH / (pitch * blockChannels * ((rows - 1) * sourceStepH + spanH))));
-  }
-
-  // Threads share images by band. For weights bands must stay as they are, and with them the order of sums: threads share
-  // the source channels, or the groups, or where there are few of either the target channels.
-  const byChannel = isWeight && sourceChannels >= 8 * threads;
-  const byGroup = isWeight && !byChannel && groups >= threads;
-  let filter0 = 0, filters = targetChannels;
-  if (!isWeight) {
-    blockImages = max(1, min(blockImages, divideUp(images, threads)));
-    if (images < threads) blockRows = max(1, min(blockRows, divideUp(rows, threads)));
-  } else if (byChannel) {
-    const blocks = divideUp(divideUp(sourceChannels, blockChannels), threads) * threads;
-    blockChannels = divideUp(sourceChannels, blocks);
-  } else if (!byGroup) {
-    const share = divideUp(targetChannels, 8 * threads) * 8;
-    filter0 = min(targetChannels, share * thread);
-    filters = min(share, targetChannels - filter0);
-    if (filters == 0) return;
-  }
-  let blockGroups = 1;
-  if (blockChannels == sourceChannels) {
-    const groupLength = pitch * blockChannels * ((blockRows - 1) * sourceStepH + spanH) * blockImages;
-    blockGroups = max(1, min(divideUp(groups, byGroup ? threads : 1), direct ? groups : SLAB_LENGTH / groupLength));
-  }
-
-  const kernelRows = workspace + PRODUCT_BYTES;
-  const targetRows = kernelRows + tableBytes(targetChannels);
-  const sourcePixels = targetRows + tableBytes(targetChannels);
-  const targetPixels = sourcePixels + TABLE_BYTES;
-  const kernelTaps = targetPixels + TABLE_BYTES;
-  const sourceTaps = kernelTaps + tableBytes(max(TABLE_LENGTH, taps));
-  const kernelAxis = sourceTaps + tableBytes(max(TABLE_LENGTH, taps));
-  const sourceAxis = kernelAxis + (<usize>(kernelH + kernelW) << 2);
-  const slab = sourceAxis + (<usize>(kernelH + kernelW) << 2);
-  const axisW = <usize>kernelH << 2;
-
-  let band = 0;
-  for (let n = 0; n == 0 || n < images; n += blockImages) {
-    const bandImages = min(blockImages, images - n);
-    for (let row = 0; row == 0 || row < rows; row += blockRows, band++) {
-      if (!isWeight && band % threads != thread) continue;
-      const bandRows = min(blockRows, rows - row);
-      const slabRows = (bandRows - 1) * sourceStepH + spanH;
-      const imagePitch = direct ? stride(source, 0) : slabRows * pitch;
-      const channelPitch = direct ? stride(source, 1) : bandImages * imagePitch;
-      for (let group = 0; group < groups; group += blockGroups) {
-        const bandGroups = min(blockGroups, groups - group);
-        for (let channel = 0; channel == 0 || channel < sourceChannels; channel += blockChannels) {
-          const channels = min(blockChannels, sourceChannels - channel);
-          if ((byChannel || byGroup) && (group / blockGroups + channel / blockChannels) % threads != thread) continue;
-          const from = pointer(source, bases) + <usize>(n * stride(source, 0) + (group * sourceChannels + channel) * stride(source, 1) << 2);
-          let base = slab;
-          if (direct) base = from + <usize>((row * sourceStepH + firstH) * sourceRow + firstW * sourceColumn << 2);
-          else copySlab(
-            slab, from, bandGroups * channels, bandImages, slabRows, phase, sourceStepW,
-            row * sourceStepH + firstH, firstW, sourceH, sourceW, stride(source, 1), stride(source, 0), sourceRow, sourceColumn,
-          );
-          for (let phaseH = 0; phaseH < phasesH; phaseH++) {
-            const baseH = isInput ? phaseH + padH : -padH;
-            const tapsH = axisTaps(kernelAxis, sourceAxis, kernelH, baseH, deltaH, targetStepH, stride(kernel, 2), firstH, 1, 0, rowPitch);
-            const pixelRows = min(row + bandRows, divideUp(height - phaseH, targetStepH)) - row;
-            for (let phaseW = 0; phaseW < phasesW; phaseW++) {
-              const baseW = isInput ? phaseW + padW : -padW;
-              const tapsW = axisTaps(
-                kernelAxis + axisW, sourceAxis + axisW, kernelW, baseW, deltaW, targetStepW, stride(kernel, 3), firstW, tapStep, phase, tapPitch,
-              );
-              const steps = channels * tapsH * tapsW;
-              fillTaps(kernelTaps, channel * kernelSource << 2, channels, kernelSource << 2, kernelAxis, tapsH, kernelAxis + axisW, tapsW);
-              // Few taps (of a first layer) fit the rows of the tiles better than their columns.
-              const wide = tiledSize(steps, filters) < tiledSize(filters, steps);
-              const pixelColumns = divideUp(width - phaseW, targetStepW);
-              const pixels = bandImages * max(0, pixelRows) * pixelColumns;
-              const offset = n * stride(target, 0) + (row * targetStepH + phaseH) * stride(target, 2) + phaseW * stride(target, 3);
-              for (let pixel = 0; pixel == 0 || pixel < pixels; pixel += TABLE_LENGTH) {
-                const count = min(TABLE_LENGTH, pixels - pixel);
-                const later = isWeight ? n + row + pixel > 0 : channel > 0;
-                fillPixels(sourcePixels, pixel, count, pixelRows, pixelColumns, 0, imagePitch, sourceStepH * rowPitch, pixelPitch);
-                fillPixels(
-                  targetPixels, pixel, count, pixelRows, pixelColumns,
-                  offset << 2, stride(target, 0), targetStepH * stride(target, 2), targetStepW * stride(target, 3),
-                );
-                for (let g = 0; g < bandGroups; g++) {
-                  const kernelGroup = (group + g) * (isInput ? sourceChannels : targetChannels) * stride(kernel, 0);
-                  fillTable(kernelRows, filters, pointer(kernel, bases) + <usize>(kernelGroup + filter0 * kernelTarget << 2), kernelTarget << 2);
-                  const targetGroup = ((group + g) * targetChannels + filter0) * stride(target, 1);
-                  fillTable(targetRows, filters, pointer(target, bases) + <usize>(targetGroup << 2), stride(target, 1) << 2);
-                  const start = <i32>base + (g * channels * channelPitch << 2);
-                  fillTaps(sourceTaps, start, channels, channelPitch << 2, sourceAxis, tapsH, sourceAxis + axisW, tapsW);
-                  if (steps == 0 && !isWeight) {
-                    if (!later) clear(filters, count, targetRows, targetPixels);
-                  } else if (isWeight) {
-                    if (targetChannels == 1) rowProduct(
-                      steps, count, targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, true, later, workspace,
-                    );
-                    else if (wide) product(
-                      steps, filters, count,
-                      sourceTaps, sourcePixels, targetPixels, targetRows, kernelTaps, kernelRows, later, workspace,
-                    );
-                    else product(
-                      filters, steps, count,
-                      targetRows, targetPixels, sourcePixels, sourceTaps, kernelRows, kernelTaps, later, workspace,
-                    );
-                  } else if (targetChannels == 1) rowProduct(
-                    count, steps, kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, false, later, workspace,
-                  );
-                  else product(
-                    filters, count, steps,
-                    kernelRows, kernelTaps, sourceTaps, sourcePixels, targetRows, targetPixels, later, workspace, ASC_FEATURE_RELAXED_SIMD,
-                  );
-                }
-              }
-            }
-          }
-        }
-      }
-    }
+function clear(count: i32): void {
+  for (let row: usize = 0; row < <usize>filters; row++) {
+    for (let pixel: usize = 0; pixel < <usize>count; pixel++) store<f32>(at(targetRows, row) + at(targetPixels, pixel), 0);
   }
 }

@@ -5,7 +5,7 @@
  */
 import { beginEpilogue } from './map';
 import { tileRows } from './microkernel';
-import { fillTable, product, tiledSize } from './product';
+import { fillTable, Product, product, tiledSize } from './product';
 import { rowProduct } from './rowProduct';
 import { PRODUCT_BYTES, TABLE_BYTES, TABLE_LENGTH, TILE_COLUMNS } from './sizes';
 import { pointer, shape, stride, viewAt, word } from './view';
@@ -41,7 +41,6 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
   }
   const registers = <usize>word(command, words.MATMUL_EPILOGUE);
   if (registers != 0) beginEpilogue(viewAt(command, words.MATMUL_WORDS, 3), bases, workspace + registers, pc);
-  const spreads = ASC_FEATURE_RELAXED_SIMD && columns >= spreadFrom;
   // Each thread takes a run of whole tiles of the longer side.
   let row0 = 0, row1 = rows, column0 = 0, column1 = columns;
   if (rows >= columns) {
@@ -60,6 +59,9 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
   const bColumns = bSteps + TABLE_BYTES;
   const cRows = bColumns + TABLE_BYTES;
   const cColumns = cRows + TABLE_BYTES;
+  const p = Product.at(workspace, aRows, aSteps, bSteps, bColumns, cRows, cColumns);
+  p.spreads = columns >= spreadFrom;
+  p.finishes = registers != 0;
   for (let batch = 0; batch < batches; batch++) {
     for (let column = column0; column < column1; column += TABLE_LENGTH) {
       const width = min(TABLE_LENGTH, column1 - column);
@@ -73,8 +75,8 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
           const depth = min(TABLE_LENGTH, steps - step);
           fillTable(aSteps, depth, <usize>(step * aStep << 2), aStep << 2);
           fillTable(bSteps, depth, <usize>(step * bStep << 2), bStep << 2);
-          if (rows == 1) rowProduct(width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, bStep == 1, step > 0, workspace);
-          else product(height, width, depth, aRows, aSteps, bSteps, bColumns, cRows, cColumns, step > 0, workspace, spreads, registers != 0);
+          if (rows == 1) rowProduct(p, width, depth, bStep == 1, step > 0);
+          else product(p, height, width, depth, step > 0);
         }
       }
     }
@@ -84,7 +86,7 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
   }
 }
 
-/** From so many columns on, panels of the rows are used often enough to be spread; tiles without fused multiply-add gain nothing. */
+/** From so many columns on, panels of the rows are used often enough to be spread. */
 const spreadFrom: i32 = 256;
 
 /** A thread's share of `count`: whole tiles. */

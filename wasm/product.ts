@@ -17,7 +17,7 @@ import { Compact, Spread, tile4x8, tile6x8, tileRows } from './microkernel';
 import { finishRows } from './map';
 import { consecutive8, packPanel, spread } from './pack';
 import {
-  BLOCK_COLUMNS, BLOCK_DEPTH, PACKED_BYTES, PANEL_BYTES, ROW_TABLE_BYTES, SPREAD_DEPTH, TILE_BYTES, TILE_COLUMNS, TILE_ROWS,
+  BLOCK_COLUMNS, BLOCK_DEPTH, FACTOR_BYTES, PACKED_BYTES, PANEL_BYTES, ROW_TABLE_BYTES, SPREAD_DEPTH, TILE_BYTES, TILE_COLUMNS, TILE_ROWS,
 } from './sizes';
 
 /** From so many columns of a block on, a panel of A is worth spreading. */
@@ -90,20 +90,45 @@ function scatterTile(tile: usize, rows: i32, columns: i32, cRows: usize, cColumn
   if (columns > 4) scatterQuad(tile + 16, rows, cRows, cColumns + 16, accumulate);
 }
 
-/**
- * The tables of rows and columns must be padded (`padTable`). With no steps, C is zero unless `accumulate`. With `spreads`, scalars of A are
- * spread as they are packed: a quarter faster where a neighbour shares the core, and with it the fetching of instructions; a few hundredths
- * slower where none does. It must not depend on a thread's share. With `finishes`, these are all steps, columns lie side by side, and
- * the epilogue (map.ts) is applied to each panel of rows while it is in L1.
- */
-export function product(
-  rows: i32, columns: i32, steps: i32,
-  aRows: usize, aDepths: usize, bDepths: usize, bColumns: usize, cRows: usize, cColumns: usize,
-  accumulate: bool, workspace: usize, spreads: bool = false, finishes: bool = false,
-): void {
-  const tileTable = workspace;
-  const tile = workspace + ROW_TABLE_BYTES;
-  const panel = workspace + TILE_BYTES;
+/** What a kernel tells its products once for all. It lies where the workspace begins. */
+@unmanaged export class Product {
+  /** Tables. Those of rows and columns must be padded (`padTable`). */
+  aRows: usize;
+  aDepths: usize;
+  bDepths: usize;
+  bColumns: usize;
+  cRows: usize;
+  cColumns: usize;
+  /**
+   * Scalars of A are spread as they are packed: a quarter faster where a neighbour shares the core, and with it the fetching of
+   * instructions; a few hundredths slower where none does. It must not depend on a thread's share. (Only tiles with fused multiply-add gain by it, so others do not.)
+   */
+  spreads: bool;
+  /** Every product has all steps, its columns lie side by side, and the epilogue (map.ts) is applied to each panel of rows while it is in L1. */
+  finishes: bool;
+
+  /** Of tables in the order of the fields. */
+  static at(workspace: usize, aRows: usize, aDepths: usize, bDepths: usize, bColumns: usize, cRows: usize, cColumns: usize): Product {
+    if (offsetof<Product>() > <usize>FACTOR_BYTES) ERROR('FACTOR_BYTES');
+    const p = changetype<Product>(workspace);
+    p.aRows = aRows;
+    p.aDepths = aDepths;
+    p.bDepths = bDepths;
+    p.bColumns = bColumns;
+    p.cRows = cRows;
+    p.cColumns = cColumns;
+    p.spreads = p.finishes = false;
+    return p;
+  }
+}
+
+/** With no steps, C is zero unless `accumulate`. */
+export function product(p: Product, rows: i32, columns: i32, steps: i32, accumulate: bool): void {
+  const aRows = p.aRows, aDepths = p.aDepths, bDepths = p.bDepths, bColumns = p.bColumns, cRows = p.cRows, cColumns = p.cColumns;
+  const spreads = ASC_FEATURE_RELAXED_SIMD && p.spreads, finishes = p.finishes;
+  const tileTable = changetype<usize>(p) + FACTOR_BYTES;
+  const tile = tileTable + ROW_TABLE_BYTES;
+  const panel = tileTable + TILE_BYTES;
   const block = panel + PANEL_BYTES;
   for (let i: usize = 0; i < <usize>TILE_ROWS; i++) store<u32>(tileTable + (i << 2), <u32>(tile + (i << 5)));
 

@@ -8,6 +8,8 @@
  */
 import { multiplyAdd } from './microkernel';
 import { at, consecutive, consecutive8 } from './pack';
+import { Product } from './product';
+import { FACTOR_BYTES } from './sizes';
 
 /** Steps and columns taken at once, so that row and sums stay in L1. */
 const block: i32 = 2048;
@@ -19,12 +21,9 @@ const fewSteps: i32 = 32;
  * As `product`, with tables of one row for A and C. `alongSteps` says that steps, not columns, are what follows each other
  * in memory; the caller knows, and must not judge by a thread's share, because the order of the sums depends on it.
  */
-export function rowProduct(
-  columns: i32, steps: i32, aRow: usize, aDepths: usize, bDepths: usize, bColumns: usize, cRow: usize, cColumns: usize,
-  alongSteps: bool, accumulate: bool, workspace: usize,
-): void {
-  const a = at(aRow, 0), c = at(cRow, 0);
-  const row = workspace, sums = workspace + blockBytes;
+export function rowProduct(p: Product, columns: i32, steps: i32, alongSteps: bool, accumulate: bool): void {
+  const a = at(p.aRows, 0), aDepths = p.aDepths, bDepths = p.bDepths, bColumns = p.bColumns, c = at(p.cRows, 0), cColumns = p.cColumns;
+  const row = changetype<usize>(p) + FACTOR_BYTES, sums = row + blockBytes;
   for (let column = 0; column < columns; column += block) {
     const width = min(block, columns - column);
     const lanes = bColumns + (<usize>column << 2), targets = cColumns + (<usize>column << 2);

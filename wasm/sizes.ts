@@ -24,12 +24,16 @@ export const PANEL_BYTES = PACKED_BYTES + TILE_ROWS * SPREAD_DEPTH * VECTOR_BYTE
 export const ROW_TABLE_BYTES = 2 * VECTOR_BYTES;
 /** A tile whose columns do not belong side by side, before they are taken apart, and the addresses of its rows. */
 export const TILE_BYTES = ROW_TABLE_BYTES + TILE_ROWS * TILE_COLUMNS * WORD_BYTES;
+/** The tables of a product (`Product` in product.ts), and what else it is told once for all, in whole lines of the cache. */
+export const FACTOR_BYTES = 64;
 /** What a product needs of the workspace; its caller's own begins behind that. */
-export const PRODUCT_BYTES = TILE_BYTES + PANEL_BYTES + BLOCK_COLUMNS * BLOCK_DEPTH * WORD_BYTES;
+export const PRODUCT_BYTES = FACTOR_BYTES + TILE_BYTES + PANEL_BYTES + BLOCK_COLUMNS * BLOCK_DEPTH * WORD_BYTES;
 /** The most rows, columns or steps that a table of addresses holds, with room for a whole tile beyond. */
 export const TABLE_LENGTH = 2048;
 export const TABLE_BYTES = (TABLE_LENGTH + TILE_COLUMNS) * WORD_BYTES;
 
+/** What a convolution knows of each of its two axes: axis.ts. */
+export const AXIS_BYTES = 128;
 /** What a slab holds (slab.ts), in elements, unless a single row of a single channel needs more. */
 export const SLAB_LENGTH = 131072;
 

@@ -11,7 +11,7 @@ export function workspaceBytes(kernel: Kernel): number {
     case 'matmul':
       return sizes.PRODUCT_BYTES + 6 * sizes.TABLE_BYTES;
     case 'conv':
-      return sizes.PRODUCT_BYTES + convTables(kernel) + 4 * Math.max(sizes.SLAB_LENGTH, smallestSlab(kernel));
+      return sizes.PRODUCT_BYTES + 2 * sizes.AXIS_BYTES + convTables(kernel) + 4 * Math.max(sizes.SLAB_LENGTH, smallestSlab(kernel));
     case 'pool': {
       // A row with its padding, and what whole vectors of results read beyond it.
       const { kernel: size, stride, padding, inputs, outputs } = kernel;

@@ -47,6 +47,10 @@ describe('words', () => {
     for (const name of ['REDUCED', 'RUN', 'CHUNK']) expect(numberOf(`REDUCE_${name}_HIGH`)).toBe(numberOf(`REDUCE_${name}`) + 1);
   });
 
+  it('of the two axes of a convolution are neighbours, that of height first', () => {
+    for (const name of ['STRIDE', 'PADDING', 'DILATION']) expect(numberOf(`CONV_${name}_WIDTH`)).toBe(numberOf(`CONV_${name}_HEIGHT`) + 1);
+  });
+
   it('are read by name alone', () => {
     const folder = new URL('../../../../wasm/', import.meta.url);
     const sources = globSync('*.ts', { cwd: folder });
