@@ -24,7 +24,7 @@ import { sizeOf } from '../../engine/shape.ts';
 import { capability } from '../support/capabilities.ts';
 import { property } from '../support/property.ts';
 import { noise } from './backends/plans.ts';
-import { Dense, firstLargest, generate, indices, conv2d as naiveConvolution, total, type Window, windowAt, windowed } from './naive.ts';
+import { Dense, firstLargest, generate, indices, conv2d as naiveConvolution, total, type Window, windowed } from './naive.ts';
 import { backends, reference } from './support.ts';
 import { relativeError } from './values.ts';
 
@@ -140,8 +140,15 @@ async function checkPooling({ image, window }: Pooling, dtype: 'f32' | 'f64', wi
   const { kernel, stride, padding } = window;
   const x = drawn([1, 2, ...image], 4);
   const place = generate(x.shape, (_n, _c, h, w) => h! * image[1] + w!);
-  const inside = (of: Dense, ...at: [number, number, number, number]): number[] =>
-    windowAt(of, ...at, window).filter((value) => value !== null);
+  /** The pixels of a window, without looking for any in the padding, of which it may have most. */
+  const inside = (of: Dense, n: number, c: number, i: number, j: number): number[] => {
+    const [rows, columns] = [i, j].map((place, axis) => {
+      const from = place * stride[axis]! - padding[axis]!;
+      const start = Math.max(0, from);
+      return Array.from({ length: Math.min(image[axis]!, from + kernel[axis]!) - start }, (_, k) => start + k);
+    });
+    return rows!.flatMap((row) => columns!.map((column) => of.at(n, c, row, column)));
+  };
   const largest = windowed(x, 2, window, (...at) => inside(place, ...at)[firstLargest(inside(x, ...at))]!);
   const sums = windowed(x, 2, window, (...at) => total(inside(x, ...at)));
   const t = given(x, dtype);
