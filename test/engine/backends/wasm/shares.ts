@@ -67,6 +67,8 @@ interface Placed {
   read(): TypedArray[];
 }
 
+const bytesOf = ({ buffer, byteOffset, byteLength }: TypedArray): Buffer => Buffer.from(buffer, byteOffset, byteLength);
+
 /** Bytes behind each place that nobody may write. */
 const GUARD = 4096;
 
@@ -121,7 +123,7 @@ function place(
         if (written >= 0) throw new Error(`byte ${written} behind ${name} was written`);
       }
       for (const { number, given } of read)
-        if (!view(number).every((value, i) => Object.is(value, given[i])))
+        if (!bytesOf(view(number)).equals(bytesOf(given)))
           throw new Error(`buffer ${number} was written, which is only read`);
       return [...plan.outputs, ...plan.slots].map((number) => view(number).slice());
     },
@@ -182,6 +184,6 @@ export async function endTeams(): Promise<void> {
 export function bitsOf(arrays: readonly TypedArray[]): string[] {
   return arrays.map((array) => {
     const words = array instanceof Float32Array ? array.map((value) => (Number.isNaN(value) ? Number.NaN : value)) : array;
-    return Buffer.from(words.buffer, words.byteOffset, words.byteLength).toString('latin1');
+    return bytesOf(words).toString('latin1');
   });
 }
