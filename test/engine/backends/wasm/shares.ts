@@ -123,8 +123,7 @@ function place(
         if (written >= 0) throw new Error(`byte ${written} behind ${name} was written`);
       }
       for (const { number, given } of read)
-        if (!bytesOf(view(number)).equals(bytesOf(given)))
-          throw new Error(`buffer ${number} was written, which is only read`);
+        if (!bytesOf(view(number)).equals(bytesOf(given))) throw new Error(`buffer ${number} was written, which is only read`);
       return [...plan.outputs, ...plan.slots].map((number) => view(number).slice());
     },
   };
