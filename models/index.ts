@@ -25,6 +25,14 @@ export {
   normalizedDeviation,
 } from './evaluate/collapse.ts';
 export {
+  type FewLabelsOptions,
+  type FewLabelsScores,
+  fewLabels,
+  type RidgeProbeOptions,
+  type RidgeProbeResult,
+  ridgeProbe,
+} from './evaluate/fewLabels.ts';
+export {
   type AlphaReQOptions,
   alphaReQ,
   covarianceSpectrum,
@@ -133,6 +141,6 @@ export {
 } from './regularizers/whitening.ts';
 export { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from './train/config.ts';
 export { type Dashboard, type DashboardOptions, dashboard } from './train/dashboard.ts';
-export { type FeatureScores, features, scoreEncoder, scorePixels } from './train/evaluate.ts';
+export { type FeatureScores, type FewScores, features, scoreEncoder, scorePixels } from './train/evaluate.ts';
 export { type Circumstances, diagnose, type Warning } from './train/monitor.ts';
 export { type StepRecord, Trainer, type TrainerState } from './train/trainer.ts';

@@ -30,8 +30,8 @@ interface Splits {
   readonly targets: Int32Array;
 }
 
-/** @throws TensegrityError `shape`, `dtype`, `argument`: what the splits must be. */
-function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: string): Splits {
+/** @throws TensegrityError `shape`, `dtype`, `argument`: what the splits must be. @internal */
+export function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: string): Splits {
   for (const split of [train, test]) {
     check(typeof split === 'object' && split !== null, 'argument', () => `${what}: takes { features, labels }, got ${shown(split)}`);
     checkHostArray(split.features, `${what}: the features`);
@@ -67,8 +67,8 @@ function checkSplits(train: LabelledFeatures, test: LabelledFeatures, what: stri
   return { width, classes, targets: Int32Array.from(train.labels.data, (label: number) => places.get(label)!) };
 }
 
-/** @param predicted of each test sample, where its label is in `classes`. */
-function score(predicted: ArrayLike<number>, classes: readonly number[], { labels }: LabelledFeatures): Classification {
+/** @param predicted of each test sample, where its label is in `classes`. @internal */
+export function score(predicted: ArrayLike<number>, classes: readonly number[], { labels }: LabelledFeatures): Classification {
   const predictions = Int32Array.from(predicted, (at) => classes[at]!);
   const right = predictions.filter((label, i) => label === labels.data[i]).length;
   const known = new Set(classes);
@@ -90,8 +90,11 @@ async function inChunks<T>(array: HostArray, size: number, each: (chunk: HostArr
   return results;
 }
 
-/** Each dimension less its mean, over its (unbiased) deviation + 1e-6: a function of the training features, for both splits. */
-function standardizer({ shape, data }: HostArray): (features: HostArray) => HostArray {
+/**
+ * Each dimension less its mean, over its (unbiased) deviation + 1e-6: a function of the training features, for both splits.
+ * @throws TensegrityError `argument` for features whose deviation is no number. @internal
+ */
+export function standardizer({ shape, data }: HostArray, op: string): (features: HostArray) => HostArray {
   const [n, d] = [shape[0]!, shape[1]!];
   const mean = new Float64Array(d);
   const squares = new Float64Array(d);
@@ -101,7 +104,7 @@ function standardizer({ shape, data }: HostArray): (features: HostArray) => Host
   check(
     deviation.every(Number.isFinite),
     'argument',
-    () => 'linearProbe: the features are too large for their deviation to be a number; scale them down',
+    () => `${op}: the features are too large for their deviation to be a number; scale them down`,
   );
   return (features) => {
     const scaled = dtypes[features.dtype].allocate(features.data.length);
@@ -158,7 +161,7 @@ export async function linearProbe(
     'argument',
     () => `linearProbe: learningRate must be above 0 and finalLearningRate at least 0, got ${learningRate} and ${finalLearningRate}`,
   );
-  const standardized = standardizer(train.features);
+  const standardized = standardizer(train.features, 'linearProbe');
   const [count, dtype] = [train.features.shape[0]!, train.features.dtype];
   // Slots, so that a batch is gathered where it is computed with.
   const features = slot(standardized(train.features), 'features');

@@ -3,6 +3,7 @@ import { check, checkHostArray, options, shown, sizeOf } from '../../engine/inte
 import { checkDataset, checkScale, type ImageDataset, labelsIn, normalizeImages } from '../data/images.ts';
 import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
+import { fewLabels } from '../evaluate/fewLabels.ts';
 import { rankMe } from '../evaluate/spectral.ts';
 import { Encoder } from '../nn/networks.ts';
 import { pixelRange } from './monitor.ts';
@@ -15,8 +16,19 @@ export interface FeatureScores {
   /** Of the features pooled to 2×2; null for features without a map. */
   readonly linear2x2: number | null;
   readonly nearest: number | null;
+  /** The same with the labels of 1% of the training images; null without labels, and where a class has too few or there are too many. */
+  readonly few: FewScores | null;
   /** Null for pixels, which nothing has trained, and for a single image. */
   readonly collapse: CollapseMetrics | null;
+}
+
+/** Accuracies with few labels, as {@link fewLabels} measures them. */
+export interface FewScores {
+  /** How many labels. */
+  readonly labels: number;
+  readonly linear: number;
+  readonly linear2x2: number | null;
+  readonly nearest: number;
 }
 
 export interface ScoreOptions {
@@ -98,15 +110,18 @@ export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, give
   const judged = rows(shown.pooled, 0, encoder.width <= 512 ? Infinity : 1024);
   const collapse = judged.shape[0] === 1 ? null : await collapseMetrics(judged);
   const labels = labelsOf(dataset);
-  if (!labels) return { linear: null, linear2x2: null, nearest: null, collapse };
+  if (!labels) return { linear: null, linear2x2: null, nearest: null, few: null, collapse };
   const bank = await features(encoder, dataset.train.images, dataset, { pause });
   const split = (name: keyof typeof bank): [LabelledFeatures, LabelledFeatures] => [
     { features: bank[name], labels: labels.train },
     { features: shown[name], labels: labels.test },
   ];
+  const [pooled, pooled2x2] = [split('pooled'), split('pooled2x2')];
+  const few = await fewOf(...pooled, scoring);
   return {
-    ...(await accuraciesOf(...split('pooled'), scoring)),
-    linear2x2: await linearAccuracy(...split('pooled2x2'), scoring),
+    ...(await accuraciesOf(...pooled, scoring)),
+    linear2x2: await linearAccuracy(...pooled2x2, scoring),
+    few: few && { ...few, linear2x2: (await fewOf(...pooled2x2, scoring))?.linear ?? null },
     collapse,
   };
 }
@@ -121,12 +136,9 @@ export async function scorePixels(dataset: ImageDataset, given: ScoreOptions = {
     const { data } = normalizeImages(images, dataset);
     return { dtype: 'f32', shape: [images.shape[0]!, sizeOf(images.shape.slice(1))], data };
   };
-  const accuracies = await accuraciesOf(
-    { features: flat(dataset.train.images), labels: labels.train },
-    { features: flat(dataset.test.images), labels: labels.test },
-    scoring,
-  );
-  return { ...accuracies, linear2x2: null, collapse: null };
+  const train = { features: flat(dataset.train.images), labels: labels.train };
+  const test = { features: flat(dataset.test.images), labels: labels.test };
+  return { ...(await accuraciesOf(train, test, scoring)), linear2x2: null, few: await fewOf(train, test, scoring), collapse: null };
 }
 
 /** RankMe of the encoder's features of the first `count` training images: cheap enough to be asked for after every epoch. */
@@ -166,6 +178,19 @@ async function accuraciesOf(
   const linear = await linearAccuracy(train, test, options);
   const { accuracy: nearest } = await nearestNeighbours(train, test, { k: Math.min(20, train.features.shape[0]!) });
   return { linear, nearest };
+}
+
+/** The part of the labels that are few, how often it is drawn, and the most of them that a ridge regression is made for ten times. */
+const FEW = { fraction: 0.01, draws: 10, most: 1000 } as const;
+
+/** Null where a class has fewer images than its share, and where there would be more labels than are few. */
+async function fewOf(train: LabelledFeatures, test: LabelledFeatures, { seed = 0, pause }: ScoreOptions): Promise<FewScores | null> {
+  const counts = new Map<number, number>();
+  for (const label of train.labels.data) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const share = Math.max(1, Math.round((FEW.fraction * train.labels.data.length) / counts.size));
+  if (Math.min(...counts.values()) < share || share * counts.size > FEW.most) return null;
+  const { fraction, draws } = FEW;
+  return { ...(await fewLabels(train, test, { fraction, draws, seed, ...(pause && { onDraw: pause }) })), linear2x2: null };
 }
 
 function labelsOf({ train, test }: ImageDataset): { train: HostArray; test: HostArray } | null {

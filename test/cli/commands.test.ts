@@ -305,7 +305,15 @@ describe('labels', () => {
     ];
     await succeeds(['train', ...data.slice(0, -4), ...single, ...smallRun, '--epochs=1', '--out', run, '--quiet']);
     const { stdout, stderr } = await succeeds(['eval', '--run', run, '--json']);
-    expect(JSON.parse(stdout)).toEqual({ encoder: { linear: 0, linear2x2: 0, nearest: 0, collapse: null } });
+    expect(JSON.parse(stdout)).toEqual({
+      encoder: {
+        linear: 0,
+        linear2x2: 0,
+        nearest: 0,
+        few: { labels: expect.any(Number), linear: 0, linear2x2: 0, nearest: 0 },
+        collapse: null,
+      },
+    });
     const { message } = JSON.parse(stderr) as { readonly message: string };
     expect(message).toMatch(/1 of 1 test images have labels that no training image has \(77\)/);
   });

@@ -20,18 +20,11 @@ import {
 } from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { expectError, gaussian, normalMatrix, orthogonal, seeds, sizes, values } from '../support.ts';
+import { clusters } from './support.ts';
 
 beforeAll(async () => {
   await useBackend('cpu');
 });
-
-/** Clusters about random centres, the same for every `part`. */
-function clusters(seed: number, part: number, count: number, classes: number, d: number, noise: number): LabelledFeatures {
-  const [centres, spread] = [gaussian(seed, [classes, d]).data, gaussian(seed + 1000 * (part + 1), [count, d]).data];
-  const labels = Int32Array.from({ length: count }, (_, i) => (i * 7 + part) % classes);
-  const data = Float64Array.from(spread, (value, at) => centres[labels[Math.floor(at / d)]! * d + (at % d)]! + noise * value);
-  return { features: { dtype: 'f64', shape: [count, d], data }, labels: { dtype: 'i32', shape: [count], data: labels } };
-}
 
 describe('singular values', () => {
   it('are those of the diagonal, whatever rotations surround it, to high relative accuracy', () =>

@@ -426,7 +426,18 @@ describe('scores', () => {
     expect(again).toEqual(first);
     for (const accuracy of [first.linear, first.linear2x2, first.nearest]) expect(accuracy).toBeGreaterThan(0.6);
     expect(first.collapse?.spectrum).toHaveLength(48);
-    expect(await scorePixels(dataset)).toMatchObject({ linear2x2: null, collapse: null });
+    for (const accuracy of [first.few?.linear, first.few?.linear2x2, first.few?.nearest]) expect(accuracy).toBeGreaterThan(0.4);
+    const pixels = await scorePixels(dataset);
+    expect(pixels).toMatchObject({ linear2x2: null, collapse: null, few: { labels: first.few?.labels, linear2x2: null } });
+  });
+
+  it('with few labels are none where a class has fewer images than its share', async () => {
+    const { train, ...rest } = stripedDataset(200);
+    const labels = { ...train.labels!, data: Int32Array.from(train.labels!.data, (_, i) => (i === 0 ? 9 : Math.floor(i / 200))) };
+    expect((await scoreEncoder(encoder, { ...rest, train: { ...train, labels } })).few).not.toBeNull();
+    const rare = stripedDataset(400);
+    const two = { ...labels, shape: [400], data: Int32Array.from({ length: 400 }, (_, i) => (i === 0 ? 9 : 0)) };
+    expect((await scoreEncoder(encoder, { ...rare, train: { ...rare.train, labels: two } })).few).toBeNull();
   });
 
   it('are metrics alone without labels', async () => {
@@ -434,7 +445,7 @@ describe('scores', () => {
     const unlabelled: ImageDataset = { ...rest, train: { images: train.images } };
     expect([lackingLabels(dataset), lackingLabels(unlabelled)]).toEqual([null, 'labels']);
     const { collapse, ...accuracies } = await scoreEncoder(encoder, unlabelled);
-    expect(accuracies).toEqual({ linear: null, linear2x2: null, nearest: null });
+    expect(accuracies).toEqual({ linear: null, linear2x2: null, nearest: null, few: null });
     expect(collapse!.rankMe).toBeGreaterThan(1);
     expect(await scorePixels(unlabelled)).toBeNull();
   });
