@@ -15,7 +15,8 @@ import { checkAgreement, dataChanges } from '../agreement.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
 import { type Command, type Input, UsageError } from '../options.ts';
-import { type Results, reportPage, scoreHeader, scoreRows } from '../report.ts';
+import { runPage } from '../pages/run.ts';
+import { type Results, scoreHeader, scoreRows } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
 import { jsonOf, print, remark, shellWord } from '../text.ts';
@@ -67,7 +68,7 @@ export async function finishRun({ folder, config, dataset, encoders, lines, eval
     await folder.write('results.json', JSON.stringify(results, null, 2));
     print(json ? jsonOf({ event: 'results', results }) : `\n${table(scoreHeader, scoreRows(results))}\n`);
   }
-  await folder.write('report.html', reportPage(config, lines, results));
+  await folder.write('report.html', runPage(config, lines, results));
   say(`run folder: ${named(folder.path)} (report.html, encoder.safetensors, metrics.jsonl)`);
 }
 

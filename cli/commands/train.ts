@@ -17,8 +17,8 @@ import { Interruption, Stopped } from '../interruption.ts';
 import { kebab, methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
+import { runPage } from '../pages/run.ts';
 import { Progress } from '../progress.ts';
-import { reportPage } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { jsonOf, print, shellWord } from '../text.ts';
 import { finishRun } from './evaluate.ts';
@@ -306,7 +306,7 @@ async function trainLoop(context: LoopContext): Promise<void> {
 
 /** Ends a run whose weights are no numbers any more: they are not worth a checkpoint, and would replace the last good one. */
 async function giveUp({ message }: Warning, step: number, { folder, config, lines }: LoopContext): Promise<never> {
-  await folder.write('report.html', reportPage(config, lines, null));
+  await folder.write('report.html', runPage(config, lines, null));
   const saved = await folder.checkpoint();
   const kept = saved ? `the checkpoint of step ${saved.step}, the last good one, is kept` : 'there is no checkpoint from before';
   throw new Stopped(

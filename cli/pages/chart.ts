@@ -1,0 +1,321 @@
+import { type Content, type Html, html, shownNumber } from './html.ts';
+import { figure } from './page.ts';
+import { colour } from './palette.ts';
+
+const [WIDTH, HEIGHT] = [360, 220];
+const [LEFT, RIGHT, TOP, BOTTOM] = [46, 10, 12, 36];
+/** Of the plot, in the picture's units; a curve has at most the least and the largest of its values in each of as many columns. */
+const [PLOT_WIDTH, PLOT_HEIGHT] = [WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM];
+
+/** Lines are told apart by these, too. */
+const DASHES = ['', '7 3', '2 2.5', '9 3 2 3', '4 4', '12 4', '1 4', '6 2 1 2 1 2'];
+
+export interface Series {
+  readonly name: string;
+  /** Where its values are; the chart's, unless given. */
+  readonly x?: ArrayLike<number>;
+  /** What is not finite is a gap, and marked. */
+  readonly values: ArrayLike<number>;
+}
+
+/** An axis: its label has the unit. */
+interface Axis {
+  readonly label: string;
+  /** Logarithmic where all values are above 0; by itself where they span more than three decades. */
+  readonly log?: boolean;
+}
+
+/** A line across the picture, with what it means. */
+export interface Mark {
+  readonly at: number;
+  readonly label: string;
+}
+
+export interface LineChart {
+  readonly title: string;
+  /** How to read it. */
+  readonly text?: Content;
+  /** Its values are whole numbers. */
+  readonly x: Axis & { readonly values: ArrayLike<number> };
+  readonly y?: Partial<Axis> & {
+    /** Whether it begins at 0. */
+    readonly zero?: boolean;
+  };
+  readonly series: readonly Series[];
+  /** Horizontal lines. */
+  readonly marks?: readonly Mark[];
+}
+
+/** Where values lie along an axis. */
+interface Scale {
+  readonly at: (value: number) => number;
+  readonly ticks: readonly number[];
+  readonly log: boolean;
+}
+
+/**
+ * Curves over x. However many points there are, a curve has at most two in each unit of the picture's width, the least and the largest of
+ * those that fall there, so that no spike is lost and the page stays small. Null where nothing is finite at all.
+ */
+export function lineChart({ title, text, x, y, series, marks = [] }: LineChart): Html | null {
+  const all = series.map((own) => ({ x: x.values, ...own }));
+  const drawn = all.filter(({ values }) => extentOf([values]) !== null);
+  const [across, range] = [extentOf([x.values, ...all.map((own) => own.x)]), extentOf(drawn.map(({ values }) => values))];
+  if (across === null || range === null) return null;
+  const log = range.least > 0 && (y?.log ?? range.most / range.least > 1e3);
+  const horizontal = scale(across.least, across.most, {
+    from: LEFT,
+    to: WIDTH - RIGHT,
+    log: (x.log ?? false) && across.least > 0,
+    wanted: 4,
+    whole: true,
+  });
+  const low = y?.zero && !log ? Math.min(0, range.least) : range.least;
+  const vertical = scale(low, range.most, { from: HEIGHT - BOTTOM, to: TOP, log, wanted: 4, round: true });
+  const curves = drawn.map(({ x: own, values }, i) => {
+    const { path, points } = pathOf(own, values, horizontal.at, vertical.at);
+    const dots =
+      points <= 12
+        ? html`<path d="${path.replaceAll(/[ML]([\d.,-]+)/g, 'M$1h0')}" stroke="${colour(i)}" stroke-width="5" stroke-linecap="round"/>`
+        : null;
+    return html`<g class="curve"><path d="${path}" stroke="${colour(i)}" stroke-dasharray="${DASHES[i % DASHES.length]!}"/>${dots}</g>`;
+  });
+  const lost = all.flatMap(lostIn);
+  const crosses = lost.map(({ first }) => {
+    const at = one(horizontal.at(first));
+    return html`<path class="axis" d="M${at},${TOP}v${PLOT_HEIGHT}" stroke-dasharray="2 2"/><text x="${at}" y="${TOP + 3}" text-anchor="middle" class="strong halo">×</text>`;
+  });
+  const levels = marks
+    .filter(({ at }) => Number.isFinite(vertical.at(at)) && inside(vertical.at(at)))
+    .map(
+      ({ at, label }) =>
+        html`<path class="axis" d="M${LEFT},${one(vertical.at(at))}h${PLOT_WIDTH}" stroke-dasharray="3 3"/><text x="${WIDTH - RIGHT}" y="${one(vertical.at(at) + (vertical.at(at) < TOP + 12 ? 12 : -4))}" text-anchor="end" class="halo">${label}</text>`,
+    );
+  const last = drawn.map(({ values }) => values[values.length - 1]);
+  const legend = html`<ul class="legend">${drawn.map(
+    ({ name }, i) =>
+      html`<li><svg style="width:26px" viewBox="0 0 26 8" aria-hidden="true"><path class="curve" d="M0,4h26" stroke="${colour(i)}" stroke-width="2" stroke-dasharray="${DASHES[i % DASHES.length]!}"/></svg>${name} <b>${shownNumber(last[i])}</b></li>`,
+  )}</ul>`;
+  const note =
+    lost.length === 0
+      ? null
+      : html`× no number: ${lost.map(({ name, first, count }) => `${name} at ${x.label} ${shownNumber(first)}${count > 1 ? ` and ${count - 1} more` : ''}`).join('; ')}.`;
+  const axes = [
+    axis(horizontal, 'x', x.label),
+    axis(vertical, 'y', [y?.label, log ? 'logarithmic' : undefined].filter((word) => word !== undefined).join(', ')),
+  ];
+  const says = `${title}: ${drawn.map(({ name, values }) => summary(name, values)).join('; ')}`;
+  return figure({ title, ...(text !== undefined && { text }), content: [picture(says, [axes, levels, crosses, curves]), legend], note });
+}
+
+const inside = (y: number): boolean => y >= TOP - 0.5 && y <= HEIGHT - BOTTOM + 0.5;
+
+/** What a curve does, for who does not see it. */
+function summary(name: string, values: ArrayLike<number>): string {
+  const range = extentOf([values])!;
+  return `${name} from ${shownNumber(values[0])} to ${shownNumber(values[values.length - 1])}, within ${shownNumber(range.least)} … ${shownNumber(range.most)}`;
+}
+
+/** Where values are no numbers: the first of them, and how many. */
+function lostIn({ name, x, values }: Required<Series>): { name: string; first: number; count: number }[] {
+  let [first, count] = [NaN, 0];
+  for (let i = 0; i < values.length; i++) if (!isDrawn(values[i]!) && count++ === 0) first = x[i]!;
+  return count > 0 ? [{ name, first, count }] : [];
+}
+
+/** A picture of the chart's size, with what it shows in words. */
+function picture(says: string, content: Content): Html {
+  return html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${says}"><title>${says}</title>${content}</svg>`;
+}
+
+const one = (value: number): string => String(Math.round(value * 10) / 10);
+
+export interface Histogram {
+  readonly title: string;
+  readonly text?: Content;
+  readonly values: ArrayLike<number>;
+  readonly x: Axis;
+  /** What is counted: 'dimensions'. */
+  readonly of: string;
+  /** Vertical lines. */
+  readonly marks?: readonly Mark[];
+  readonly bins?: number;
+}
+
+/** How often values fall into each of some intervals, from 0 on if none is below; null where nothing is finite. */
+export function histogram({ title, text, values, x, of, marks = [], bins = 32 }: Histogram): Html | null {
+  const finite = Array.from(values).filter(isDrawn);
+  const range = extentOf([finite]);
+  if (range === null) return null;
+  const most = Math.max(range.most, ...marks.map(({ at }) => at));
+  const horizontal = scale(Math.min(0, range.least), most * 1.05 || 1, { from: LEFT, to: WIDTH - RIGHT, log: false, wanted: 5 });
+  const width = PLOT_WIDTH / bins;
+  const counts = new Array<number>(bins).fill(0);
+  for (const value of finite) counts[Math.min(bins - 1, Math.max(0, Math.floor((horizontal.at(value) - LEFT) / width)))]!++;
+  const vertical = scale(0, Math.max(...counts), { from: HEIGHT - BOTTOM, to: TOP, log: false, wanted: 4, whole: true });
+  const bars = counts.flatMap((count, i) =>
+    count === 0
+      ? []
+      : [`M${one(LEFT + i * width + 0.5)},${HEIGHT - BOTTOM}V${one(vertical.at(count))}h${one(width - 1)}V${HEIGHT - BOTTOM}z`],
+  );
+  const lines = marks.map(
+    ({ at, label }) =>
+      html`<path class="axis" d="M${one(horizontal.at(at))},${TOP}V${HEIGHT - BOTTOM}" stroke-dasharray="3 3"/><text x="${one(horizontal.at(at) - 4)}" y="${TOP + 8}" text-anchor="end" class="halo">${label}</text>`,
+  );
+  const mean = finite.reduce((sum, value) => sum + value, 0) / finite.length;
+  const says = `${title}: ${finite.length} ${of}, from ${shownNumber(range.least)} to ${shownNumber(range.most)}, mean ${shownNumber(mean)}`;
+  const note = html`${says.slice(title.length + 2)}.`;
+  const content = picture(says, [
+    axis(horizontal, 'x', x.label),
+    axis(vertical, 'y', of),
+    html`<path d="${bars.join('')}" fill="${colour(0)}"/>`,
+    lines,
+  ]);
+  return figure({ title, ...(text !== undefined && { text }), content, note });
+}
+
+/** Whether it has a place on an axis: ends of axes and steps between ticks are beyond the range of doubles otherwise. */
+const isDrawn = (value: number): boolean => Math.abs(value) <= 1e300;
+
+interface Extent {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** The least and the largest of the finite values; null where there are none. */
+export function extentOf(lists: readonly ArrayLike<number>[]): Extent | null {
+  let [least, most] = [Infinity, -Infinity];
+  for (const values of lists)
+    for (let i = 0; i < values.length; i++)
+      if (isDrawn(values[i]!)) [least, most] = [Math.min(least, values[i]!), Math.max(most, values[i]!)];
+  return least <= most ? { least, most } : null;
+}
+
+interface Place {
+  readonly from: number;
+  readonly to: number;
+  readonly log: boolean;
+  /** About so many ticks. */
+  readonly wanted: number;
+  readonly whole?: boolean;
+  /** Whether the ends are ticks, too. */
+  readonly round?: boolean;
+}
+
+function scale(least: number, most: number, { from, to, log, wanted, whole = false, round = false }: Place): Scale {
+  const forward = log ? Math.log10 : (value: number) => value;
+  // A single value, and what differs from it by rounding only, lies in the middle of something.
+  const flat = !(most - least > 1e-9 * Math.max(Math.abs(least), Math.abs(most), 1e-290));
+  const around = Math.abs(least) > 1e-280 ? Math.abs(least) / 10 : 0.5;
+  const [start, end] = !flat ? [least, most] : log ? [least / 2, most * 2] : [least - around, most + around];
+  const step = Math.max(roundStep((end - start) / wanted), whole ? 1 : 0);
+  const [low, high] = round && !log ? [Math.floor(start / step + 1e-6) * step, Math.ceil(end / step - 1e-6) * step] : [start, end];
+  const [bottom, top] = [forward(low), forward(high)];
+  const at = (value: number): number => from + ((forward(value) - bottom) / (top - bottom)) * (to - from);
+  return { at, ticks: log ? decades(bottom, top, wanted) : multiples(step, low, high), log };
+}
+
+/** The multiples of a step, without the rounding that makes .30000000000000004 of .3. */
+function multiples(step: number, low: number, high: number): number[] {
+  const first = Math.ceil(low / step - 1e-9);
+  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+}
+
+/** Powers of ten, or of some of them, and where there are fewer than two, 2 and 5 times them too. */
+function decades(bottom: number, top: number, wanted: number): number[] {
+  const [first, last] = [Math.ceil(bottom - 1e-9), Math.floor(top + 1e-9)];
+  const stride = Math.max(1, Math.ceil((last - first) / wanted));
+  const powers = Array.from({ length: Math.max(0, Math.floor((last - first) / stride) + 1) }, (_, i) => 10 ** (first + i * stride));
+  if (powers.length >= 2) return powers;
+  const finer = [first - 1, first, first + 1].flatMap((power) => [1, 2, 5].map((factor) => factor * 10 ** power));
+  return finer.filter((value) => Math.log10(value) >= bottom - 1e-9 && Math.log10(value) <= top + 1e-9);
+}
+
+/** The smallest of 1, 2 and 5 times a power of ten that is not below `width`. */
+function roundStep(width: number): number {
+  const power = 10 ** Math.floor(Math.log10(width));
+  return power * ([1, 2, 5].find((factor) => factor * power >= width * (1 - 1e-9)) ?? 10);
+}
+
+function axis({ at, ticks }: Scale, direction: 'x' | 'y', label: string): Html {
+  if (direction === 'x') {
+    const marks = ticks.map(
+      (tick) =>
+        html`<path class="axis" d="M${one(at(tick))},${HEIGHT - BOTTOM}v3"/><text x="${one(at(tick))}" y="${HEIGHT - BOTTOM + 15}" text-anchor="middle">${tickText(tick)}</text>`,
+    );
+    return html`<path class="axis" d="M${LEFT},${HEIGHT - BOTTOM}h${PLOT_WIDTH}"/>${marks}<text x="${WIDTH - RIGHT}" y="${HEIGHT - 5}" text-anchor="end">${label}</text>`;
+  }
+  const lines = ticks.map(
+    (tick) =>
+      html`<path class="rule" d="M${LEFT},${one(at(tick))}h${PLOT_WIDTH}"/><text x="${LEFT - 5}" y="${one(at(tick) + 4)}" text-anchor="end">${tickText(tick)}</text>`,
+  );
+  return html`${lines}${label === '' ? null : html`<text x="${LEFT}" y="${HEIGHT - 5}">${label}</text>`}`;
+}
+
+/** Short enough to stand beside its neighbours: 20k for 20 000. */
+function tickText(value: number): string {
+  const size = Math.abs(value);
+  const short = (of: number): string => String(Number(of.toPrecision(4))).replace('-', '−');
+  if (size >= 1e9 || (size > 0 && size < 1e-4))
+    return value
+      .toExponential(Number.isInteger(Math.log10(size)) ? 0 : 1)
+      .replace('e+', 'e')
+      .replaceAll('-', '−');
+  if (size >= 1e6) return `${short(value / 1e6)}M`;
+  return size >= 1e4 ? `${short(value / 1e3)}k` : short(value);
+}
+
+/** The path of a curve, which breaks where values are no numbers. */
+function pathOf(
+  x: ArrayLike<number>,
+  y: ArrayLike<number>,
+  across: Scale['at'],
+  up: Scale['at'],
+): { readonly path: string; readonly points: number } {
+  const kept = decimated(x, y, (value) => Math.floor(across(value)));
+  return {
+    path: kept.map(({ i, begins }) => `${begins ? 'M' : 'L'}${one(across(x[i]!))},${one(up(y[i]!))}`).join(''),
+    points: kept.length,
+  };
+}
+
+/**
+ * Which values to draw: of those in each column the least and the largest, in their order, and of all the first and the last; `begins` where what is
+ * no number lies since the one before.
+ */
+export function decimated(
+  x: ArrayLike<number>,
+  y: ArrayLike<number>,
+  columnOf: (x: number) => number,
+): { readonly i: number; readonly begins: boolean }[] {
+  const kept: { i: number; begins: boolean }[] = [];
+  let [column, least, most, last, gap, begins] = [NaN, -1, -1, -1, true, true];
+  const keep = (i: number): void => {
+    if (i < 0 || kept.at(-1)?.i === i) return;
+    kept.push({ i, begins });
+    begins = false;
+  };
+  const close = (): void => {
+    keep(Math.min(least, most));
+    keep(Math.max(least, most));
+  };
+  for (let i = 0; i < y.length; i++) {
+    if (!isDrawn(y[i]!)) {
+      gap = true;
+      continue;
+    }
+    const here = columnOf(x[i]!);
+    if (here !== column) {
+      close();
+      begins = gap;
+      gap = false;
+      [column, least, most] = [here, i, i];
+      if (last < 0) keep(i);
+    } else if (y[i]! < y[least]!) least = i;
+    else if (y[i]! > y[most]!) most = i;
+    last = i;
+  }
+  close();
+  keep(last);
+  return kept;
+}
