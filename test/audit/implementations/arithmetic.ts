@@ -99,7 +99,7 @@ export function solveLower(l: Matrix, x: Vector): number[] {
  * Columns of X turned by pairs until they are orthogonal: X·V, and V. Their lengths are the singular values, to full relative accuracy. (One-sided
  * Jacobi; M. Hestenes 1958)
  */
-function orthogonalized(x: Matrix): { columns: number[][]; vectors: number[][] } {
+export function orthogonalized(x: Matrix): { columns: number[][]; vectors: number[][] } {
   const columns = transpose(x);
   const vectors = identity(columns.length);
   for (let sweep = 0, turned = true; turned && sweep < 60; sweep++) {
