@@ -30,7 +30,7 @@ export const mistakes: readonly Mistake[] = [
     family: 'simclr',
     name: 'positive missing below',
     sentence: 'The denominator has the negatives only, not the positive, so that the loss falls below 0.',
-    source: 'HannesStark/3DInfomax',
+    source: 'HannesStark/3DInfomax:commons/losses.py',
     loss: lossOf(overRows((scores, positive, own) => logSumExp(scores.filter((_, k) => k !== own && k !== positive)) - scores[positive]!)),
   },
   {

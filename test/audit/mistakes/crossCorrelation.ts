@@ -129,7 +129,7 @@ export const mistakes: readonly Mistake[] = [
     family: 'w-mse',
     name: 'second view detached',
     sentence: 'The second view is a constant, as if it were a target: it has no gradient.',
-    source: 'ports of htdt/self-supervised:methods/w_mse.py after methods with a stop-gradient',
+    source: 'vturrisi/solo-learn:solo/losses/wmse.py',
     loss: lossWithGradients<Pair, WMSE>(([za], constants, context) => wmse([za, constants[1]], constants, context)),
     shows: 'gradients',
   },
@@ -137,7 +137,7 @@ export const mistakes: readonly Mistake[] = [
     family: 'w-mse',
     name: 'whitened together',
     sentence: 'Both views are whitened by the mean and covariance of both together, where each has its own.',
-    source: 'lightly-ai/lightly #1806 (there of Barlow Twins)',
+    source: 'rbalestr-lab/stable-pretraining:stable_pretraining/methods/wmse.py',
     loss: lossOf<Pair, WMSE>(([za, zb], _constants, context) => {
       const both = [...za, ...zb];
       const { epsilon = 0 } = context;
@@ -146,6 +146,14 @@ export const mistakes: readonly Mistake[] = [
       return whitenedPairs([za, zb], { ...context, subBatch: za.length }, (z) => lessRow(z, middle).map((row) => solveLower(l, row)));
     }),
     options: { whitening: 'cholesky' },
+  },
+  {
+    family: 'w-mse',
+    name: 'mean over dimensions',
+    sentence: 'The square distance of rows of length 1 is divided by their width, since it is a mean over all elements: it is in [0, 4/d].',
+    source: 'rbalestr-lab/stable-pretraining:stable_pretraining/methods/wmse.py (F.mse_loss of normalised rows)',
+    loss: lossOf<Pair, WMSE>((views, constants, context) => wmse(views, constants, context) / widthOf(views[0])),
+    options: { distance: 'normalized' },
   },
   {
     family: 'w-mse',

@@ -101,8 +101,8 @@ export const mistakes: readonly Mistake[] = [
     name: 'covariance of both views centred',
     sentence:
       'The covariance is of both views together and about their mean, where it is of the first and not centred, so that collapse costs nothing.',
-    source: 'rbalestr-lab/stable-pretraining (TiCoLoss)',
-    loss: lossOf(ticoBut((a, b) => covarianceOf([...a, ...b], 2 * a.length))),
+    source: 'rbalestr-lab/stable-pretraining:stable_pretraining/methods/tico.py',
+    loss: lossOf(ticoBut((a, b) => covarianceOf([...a, ...b]))),
   },
   {
     family: 'tico',

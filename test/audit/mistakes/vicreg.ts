@@ -92,7 +92,7 @@ export const mistakes: readonly Mistake[] = [
     family: 'vicreg',
     name: 'no epsilon',
     sentence: 'Nothing is added to the variance under the root, so that the gradient is NaN where a dimension does not vary.',
-    source: 'augustwester/vicreg',
+    source: 'augustwester/vicreg:loss.py',
     loss: noEpsilon,
     shows: 'gradients',
   },
@@ -148,8 +148,9 @@ export const mistakes: readonly Mistake[] = [
   {
     family: 'vicreg',
     name: 'gradients over devices',
-    sentence: 'The gradient is divided by the number of devices, of which there are two, though each has gathered all samples.',
-    source: 'lightly-ai/lightly #1920, #1977',
+    sentence:
+      'The gradients of gathered embeddings are not added up over the devices, of which there are two, so that half is left of them.',
+    source: 'lightly-ai/lightly #1528, #1531; #1920, #1977',
     loss: halved(lossWithGradients(vicreg)),
     shows: 'gradients',
   },
