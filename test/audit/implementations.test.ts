@@ -43,7 +43,7 @@ describe('implementations in loops are the losses of this package', () => {
   });
 
   it.each(cases)('$title', async ({ family, implementation, fixed }) => {
-    await propertyTogether<[Draw]>([draws(family, fixed)], 40, async (cases) => {
+    await propertyTogether<[Draw]>([draws(family, fixed)], 25, async (cases) => {
       const expected = await values(...cases.map(([draw]) => ours(family, draw).loss));
       return cases.map(([draw], i) => {
         const loss = implementation.loss(...draw.embeddings, contextOf(draw));
@@ -56,7 +56,7 @@ describe('implementations in loops are the losses of this package', () => {
   it.each(cases.filter(({ family }) => family !== 'sigreg' && family !== 'lejepa'))(
     '$title, gradients',
     async ({ family, implementation, fixed }) => {
-      for (const seed of [1, 2, 3]) {
+      for (const seed of [1, 2]) {
         const draw = drawn(family, seed, fixed);
         const { loss, inputs } = ours(family, draw);
         const expected = await values(...grad(loss, inputs));

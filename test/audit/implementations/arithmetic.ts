@@ -108,7 +108,7 @@ export function orthogonalized(x: Matrix): { columns: number[][]; vectors: numbe
       for (let q = p + 1; q < columns.length; q++) {
         const [a, b] = [columns[p]!, columns[q]!];
         const [alpha, beta, gamma] = [dot(a, a), dot(b, b), dot(a, b)];
-        if (Math.abs(gamma) <= 1e-16 * Math.sqrt(alpha * beta)) continue;
+        if (Math.abs(gamma) <= 1e-15 * Math.sqrt(alpha * beta)) continue;
         turned = true;
         const zeta = (beta - alpha) / (2 * gamma);
         const tangent = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.hypot(1, zeta));

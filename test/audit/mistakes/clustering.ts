@@ -94,7 +94,7 @@ export const mistakes: readonly Mistake[] = [
     family: 'deepcluster',
     name: 'unassigned samples in the mean',
     sentence: 'Samples without a cluster (−100) add nothing to the sum, and yet are counted in the mean.',
-    source: 'Jittor/jittor #233',
+    source: "PaddlePaddle/Paddle #76033, #23708 (there of the library's cross-entropy)",
     loss: lossOf<readonly [Matrix], DeepCluster>(([z], _constants, { temperature = 0.1, prototypes, assignments }) => {
       const scores = map(scoresOf(z, prototypes), (value) => value / temperature);
       return -sum(scores.map((row, i) => (assignments[i] === -100 ? 0 : logSoftmax(row)[assignments[i]!]!))) / z.length;
