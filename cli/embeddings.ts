@@ -5,6 +5,7 @@ import { type Tensor, tensor } from '../engine/index.ts';
 import { type Shape, show } from '../engine/shape.ts';
 import { readArray } from '../models/io/node.ts';
 import type { StateArray } from '../models/methods/arrayLoss.ts';
+import { faulting } from './options.ts';
 
 /** Embeddings as floats: f64 stays where the backend computes with it. @throws TensegrityError `shape`, and `data` unless all are finite. */
 export async function readEmbedding(path: string, doubles: boolean): Promise<{ readonly z: Tensor; readonly beyond: string | null }> {
@@ -14,6 +15,26 @@ export async function readEmbedding(path: string, doubles: boolean): Promise<{ r
   // What f32 cannot hold becomes infinite in it.
   checkFinite(dtype === 'f32' && z.dtype === 'f64' ? Float32Array.from(z.data) : z.data, z.shape, path);
   return { z: tensor(z, { dtype }), beyond: beyondRange(z, dtype, path) };
+}
+
+/** @throws TensegrityError `shape` naming the file of embeddings that are not of the first one's shape. */
+export function checkAlike(paths: readonly string[], embeddings: readonly { readonly shape: Shape }[]): void {
+  for (const [i, { shape }] of embeddings.entries()) {
+    const [first] = embeddings;
+    check(
+      show(shape) === show(first!.shape),
+      'shape',
+      () => `${named(paths[i]!)}: embeddings must be ${show(first!.shape)}, as those of ${named(paths[0]!)}, got ${show(shape)}`,
+    );
+  }
+}
+
+/** What `action` complains about in the shapes or types of what it is given is of these files. */
+export function ofFiles<T>(paths: readonly string[], action: () => T): T {
+  return faulting(action, (cause) => {
+    if (!(cause instanceof TensegrityError) || (cause.code !== 'shape' && cause.code !== 'dtype')) throw cause;
+    throw new TensegrityError(cause.code, `${paths.map((path) => named(path)).join(', ')}: ${cause.message}`, cause.details, cause);
+  });
 }
 
 /** What to say of embeddings whose variance the element type cannot hold; null of all others. */

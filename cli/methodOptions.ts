@@ -1,5 +1,5 @@
 import { methodNamed, methods } from '../models/methods/index.ts';
-import type { MethodOption, OptionTable as ModelOptions } from '../models/methods/options.ts';
+import { idleOption, type MethodOption, type OptionTable as ModelOptions } from '../models/methods/options.ts';
 import { type Input, type OptionTable, UsageError } from './options.ts';
 
 /** `subBatch` as `sub-batch`. */
@@ -37,11 +37,19 @@ export function optionTableOf(owners: Readonly<Record<string, Owner>>): OptionTa
   );
 }
 
-/** The owner's options that a call gives. @throws UsageError for one of the table that belongs to another. */
-export function readOptions(input: Input, { title, options }: Owner, table: OptionTable): Record<string, number | string> {
+/**
+ * The owner's options that a call gives. @throws UsageError for one of the table that belongs to another, and for one that would count for nothing
+ * beside the others, or `values`, which hold where it gives none.
+ */
+export function readOptions(
+  input: Input,
+  { title, options }: Owner,
+  table: OptionTable,
+  values: Readonly<Record<string, unknown>> = {},
+): Record<string, number | string> {
   const own = new Map(Object.entries(options).map(([name, option]) => [kebab(name), { name, option }]));
   const flags = [...own.keys()].map((flag) => `--${flag}`).join(', ');
-  return Object.fromEntries(
+  const given = Object.fromEntries(
     Object.keys(table).flatMap((flag) => {
       const text = input.text(flag);
       if (text === undefined) return [];
@@ -50,6 +58,10 @@ export function readOptions(input: Input, { title, options }: Owner, table: Opti
       return [[found.name, optionValue(input, flag, text, found.option)]];
     }),
   );
+  const idle = idleOption(options, given, values);
+  if (idle)
+    throw new UsageError(`${title}: --${kebab(idle.name)} counts for nothing without --${kebab(idle.needs)}; give both, or neither`);
+  return given;
 }
 
 function optionValue(input: Input, flag: string, text: string, { kind }: MethodOption): number | string {
@@ -61,5 +73,6 @@ export const methodOptionTable: OptionTable = optionTableOf(methods);
 
 /** The method's options that a call gives. @throws UsageError for one that belongs to another method. */
 export function readMethodOptions(input: Input, method: string): Record<string, number | string> {
-  return readOptions(input, methodNamed(method), methodOptionTable);
+  const named = methodNamed(method);
+  return readOptions(input, named, methodOptionTable, named.training.methodOptions);
 }

@@ -88,6 +88,12 @@ export class Input {
     return value;
   }
 
+  /** @throws UsageError for options that are given and would count for nothing: `why` says so. */
+  refuse(names: readonly string[], why: string): void {
+    const given = names.filter((name) => this.#values[name] !== undefined);
+    if (given.length > 0) throw new UsageError(`${why}; leave out ${given.map((name) => `--${name}`).join(', ')}`);
+  }
+
   /** One of a list of names. @throws UsageError for any other word. */
   choice<Name extends string>(name: string, names: readonly Name[]): Name | undefined {
     const text = this.text(name);
@@ -102,11 +108,8 @@ export function chosen<Name extends string>(what: string, text: string, names: r
   return found;
 }
 
-/** What `action` complains about in its arguments was wrong in the call; `worded` may say it in the call's words. */
-export function asUsage<T>(action: () => T, worded = (message: string): string => message): T {
-  const fault = (cause: unknown): never => {
-    throw cause instanceof TensegrityError && cause.code === 'argument' ? new UsageError(worded(cause.message)) : cause;
-  };
+/** What `action` comes to, if it is a promise in time, with `fault` throwing something else in place of what it throws. */
+export function faulting<T>(action: () => T, fault: (cause: unknown) => never): T {
   try {
     const result = action();
     // A promise stays what it is, but for what it rejects with.
@@ -114,6 +117,13 @@ export function asUsage<T>(action: () => T, worded = (message: string): string =
   } catch (cause) {
     return fault(cause);
   }
+}
+
+/** What `action` complains about in its arguments was wrong in the call; `worded` may say it in the call's words. */
+export function asUsage<T>(action: () => T, worded = (message: string): string => message): T {
+  return faulting(action, (cause) => {
+    throw cause instanceof TensegrityError && cause.code === 'argument' ? new UsageError(worded(cause.message)) : cause;
+  });
 }
 
 /** @throws UsageError naming the word that is wrong, with the nearest right one. */

@@ -29,6 +29,9 @@ export interface RunConfig {
   readonly backend: BackendChoice;
   /** The backends that it was on before, and after which step it left them. */
   readonly before?: readonly (BackendChoice & { readonly until: number })[];
+  /** Steps between checkpoints, and between looks at every metric, where a call has said so. */
+  readonly checkpointEvery?: number;
+  readonly dashboardEvery?: number;
 }
 
 /** A line of metrics.jsonl. */
@@ -76,14 +79,18 @@ export class RunFolder {
       ? `a run already; go on with --resume ${shellWord(path)}`
       : `${files.join(', ')}, which a run would replace; move that elsewhere`;
     if (files.length > 0) throw new TensegrityError('storage', `${named(path)} holds ${why}, or choose another --out`);
-    await this.write('config.json', JSON.stringify(config, null, 2));
+    await this.keep(config);
   }
 
   /** Notes that the run goes on from `step` on another backend. */
   async moveTo(backend: BackendChoice, step: number, config: RunConfig): Promise<RunConfig> {
-    const moved = { ...config, backend, before: [...(config.before ?? []), { ...config.backend, until: step }] };
-    await this.write('config.json', JSON.stringify(moved, null, 2));
-    return moved;
+    return this.keep({ ...config, backend, before: [...(config.before ?? []), { ...config.backend, until: step }] });
+  }
+
+  /** Writes the configuration as it is now. @returns it. */
+  async keep(config: RunConfig): Promise<RunConfig> {
+    await this.write('config.json', JSON.stringify(config, null, 2));
+    return config;
   }
 
   file(name: string): string {
@@ -118,7 +125,12 @@ export class RunFolder {
     return (await present(path)) ? loadCheckpoint(path) : null;
   }
 
-  async saveCheckpoint(trainer: Trainer, config: RunConfig, data: DataIdentity): Promise<void> {
+  /** How often it is saved and looked at is no part of what it is. */
+  async saveCheckpoint(
+    trainer: Trainer,
+    { checkpointEvery: _, dashboardEvery: __, ...config }: RunConfig,
+    data: DataIdentity,
+  ): Promise<void> {
     const state = await trainer.state();
     await saveCheckpoint(this.file('checkpoint.safetensors'), {
       ...state,
@@ -224,9 +236,9 @@ function isLine(value: unknown): value is MetricsLine {
 
 /** A configuration from a file, with what its version did not name yet. @throws TensegrityError naming what is no value of its kind. */
 export function readRunConfig(config: unknown): RunConfig {
-  checkNames('it', config, { training: 0, source: 0, backend: 0, before: 0 });
+  checkNames('it', config, { training: 0, source: 0, backend: 0, before: 0, checkpointEvery: 0, dashboardEvery: 0 });
   // Of any type until each is checked here.
-  const { training, source, backend, before = [] } = config as Readonly<Record<keyof RunConfig, unknown>>;
+  const { training, source, backend, before = [], ...paces } = config as Readonly<Record<keyof RunConfig, unknown>>;
   checkNames('source', source ?? {}, { data: 0, folder: 0, labels: 0, testImages: 0, testLabels: 0 });
   check(typeof (source as DataSource | undefined)?.data === 'string', 'format', () => 'it does not say what data to train on');
   for (const [name, path] of Object.entries(source as DataSource))
@@ -240,6 +252,9 @@ export function readRunConfig(config: unknown): RunConfig {
     checkBackend('before', past, { until: 0 });
     checkNumber('before: until', (past as { readonly until?: unknown }).until, 0);
   }
+  for (const [name, steps] of Object.entries(paces))
+    if (steps !== undefined)
+      check(Number.isSafeInteger(steps) && Number(steps) >= 1, 'format', () => `${name} must be a whole number ≥ 1, got ${shown(steps)}`);
   // All of it has been checked.
   return { ...(config as RunConfig), training: whole };
 }

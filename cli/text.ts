@@ -25,6 +25,11 @@ export function jsonOf(value: unknown): string {
   );
 }
 
+/** '1 epoch', '2 epochs'. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
 /** A path as a word of a command that can be copied into a shell. */
 export function shellWord(path: string): string {
   const word = path.startsWith('-') ? `./${path}` : path;

@@ -76,6 +76,7 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
   const { tensors, metadata } = await readSafetensors(path);
   const architectures = Object.keys(encoders) as EncoderName[];
   const name = input.choice('encoder', architectures) ?? said(path, metadata, 'encoder', architectures) ?? 'small-conv';
+  if (name === 'small-conv') input.refuse(['stem'], 'small-conv has no stem to choose');
   const firstName = firstWeights[name];
   const made = (prefix: string): Omit<LoadedEncoder, 'metadata'> & { readonly prefix: string } => {
     const first = tensors.get(prefix + firstName);
@@ -182,7 +183,10 @@ export function scaleOf(
   weights: string,
 ): Pick<ImageDataset, 'mean' | 'deviation'> {
   const own = { mean, deviation };
-  if (train.images.dtype !== 'u8') return own;
+  if (train.images.dtype !== 'u8') {
+    input.refuse(['mean', 'deviation'], 'float images are used as they are');
+    return own;
+  }
   const list = (name: 'mean' | 'deviation'): readonly number[] => {
     const [said, text] = [input.text(name), input.text(name) ?? metadata.get(name)];
     const values = text?.split(',').map(decimal) ?? own[name];

@@ -122,9 +122,7 @@ async function fromWeights(input: Input, path: string): Promise<Subject> {
 }
 
 async function fromRun(input: Input, path: string): Promise<Subject> {
-  const refused = ['encoder', 'prefix', 'stem', 'mean', 'deviation'].filter((name) => input.text(name) !== undefined);
-  if (refused.length > 0)
-    throw new UsageError(`--run has an encoder of its own; leave out ${refused.map((name) => `--${name}`).join(', ')}`);
+  input.refuse(['encoder', 'prefix', 'stem', 'mean', 'deviation'], '--run has an encoder of its own');
   const folder = new RunFolder(path);
   const config = await folder.config();
   const { training, source } = config;

@@ -7,7 +7,7 @@ import { type CollapseMetrics, collapseMetrics } from '../../models/evaluate/col
 import { readArray } from '../../models/io/node.ts';
 import { verdictOf } from '../../models/train/monitor.ts';
 import { backendOptions, startBackend } from '../backend.ts';
-import { readEmbedding } from '../embeddings.ts';
+import { checkAlike, ofFiles, readEmbedding } from '../embeddings.ts';
 import type { Command } from '../options.ts';
 import { columns, percent } from '../table.ts';
 import { jsonOf, print } from '../text.ts';
@@ -53,8 +53,9 @@ export const inspect: Command = {
     };
     const z = await read(path);
     const second = pathB === undefined ? undefined : await read(pathB);
-    const metrics = await collapseMetrics(z, second && { second });
-    const nearest = labelsPath === undefined ? null : await everyOther(z, await readLabels(labelsPath, z.shape[0]!, limit));
+    if (second) checkAlike(input.positionals, [z, second]);
+    const metrics = await ofFiles(input.positionals, () => collapseMetrics(z, second && { second }));
+    const nearest = labelsPath === undefined ? null : await classified(z, labelsPath, limit);
     const verdict = verdictOf(metrics);
     const [rows, dimensions] = z.shape as [number, number];
     if (input.flag('json')) {
@@ -94,6 +95,11 @@ async function readLabels(path: string, count: number, limit: number): Promise<H
     () => `${named(path)}: labels must be [${count}], one a row of the embeddings, got ${show(all.shape)}`,
   );
   return labels;
+}
+
+async function classified(z: HostArray, labelsPath: string, limit: number): Promise<number> {
+  const labels = await readLabels(labelsPath, z.shape[0]!, limit);
+  return ofFiles([labelsPath], () => everyOther(z, labels));
 }
 
 /** Accuracy of the odd rows by their nearest among the even ones. */

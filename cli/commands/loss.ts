@@ -7,7 +7,7 @@ import { type ArrayLoss, namesOf, type StateArray } from '../../models/methods/a
 import { losses } from '../../models/methods/losses.ts';
 import { epsilonAdvice } from '../../models/train/monitor.ts';
 import { backendOptions, startBackend } from '../backend.ts';
-import { checkFinite, readEmbedding, readState } from '../embeddings.ts';
+import { checkAlike, checkFinite, ofFiles, readEmbedding, readState } from '../embeddings.ts';
 import { grouped, kebab, optionTableOf, readOptions } from '../methodOptions.ts';
 import { asUsage, type Command, chosen, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
@@ -66,6 +66,7 @@ export const loss: Command = {
     const statePaths = readStatePaths(input, row);
     const advice = epsilonAdvice(row, given);
     const seed = input.whole('seed') ?? 0;
+    refuseIdle(input, row, statePaths);
     const folder = input.text('grad');
     const learned = Object.keys(statePaths).filter((array) => row.state[array]!.learned);
     const results = folder === undefined ? [] : [...names, ...learned.map(kebab)].map((input) => join(folder, `${input}.npy`));
@@ -75,10 +76,13 @@ export const loss: Command = {
     const read = [];
     for (const path of paths) read.push(await readEmbedding(path, doubles));
     const embeddings = read.map(({ z }) => z);
+    checkAlike(paths, embeddings);
     const beyond = read.find((file) => file.beyond !== null)?.beyond ?? null;
     const state: Record<string, Tensor> = {};
     for (const [array, path] of Object.entries(statePaths)) state[array] = await readState(path, embeddings[0]!.dtype, row.state[array]!);
-    const { loss: total, ...parts } = asUsage(() => row.compute(embeddings, given, state, seed));
+    const { loss: total, ...parts } = asUsage(() =>
+      ofFiles([...paths, ...Object.values(statePaths)], () => row.compute(embeddings, given, state, seed)),
+    );
     const inputs = [...embeddings, ...learned.map((array) => state[array]!)];
     const gradients = grad(total, inputs);
     const values = Object.fromEntries(
@@ -116,6 +120,13 @@ function readStatePaths(input: Input, { title, state }: ArrayLoss): Record<strin
   const missing = Object.entries(state).find(([name, { optional }]) => !optional && input.text(kebab(name)) === undefined);
   if (missing) throw new UsageError(`${title} needs ${needed(...missing)}`);
   return Object.fromEntries([...own].flatMap(([flag, name]) => (input.text(flag) === undefined ? [] : [[name, input.text(flag)!]])));
+}
+
+/** @throws UsageError for what would count for nothing: how an array would be made that is given, and a seed of a loss that draws nothing. */
+function refuseIdle(input: Input, { title, state, draws }: ArrayLoss, given: Readonly<Record<string, string>>): void {
+  for (const [name, { insteadOf }] of Object.entries(state))
+    if (insteadOf && name in given) input.refuse([...insteadOf.map(kebab), 'seed'], `--${kebab(name)} gives what would be drawn`);
+  if (!draws) input.refuse(['seed'], `${title} draws nothing at random`);
 }
 
 function needed(name: string, { shape, description }: StateArray): string {

@@ -20,7 +20,7 @@ import { checkOutputs } from '../outputs.ts';
 import { runPage } from '../pages/run.ts';
 import { Progress } from '../progress.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
-import { jsonOf, print, shellWord } from '../text.ts';
+import { counted, jsonOf, print, shellWord } from '../text.ts';
 import { finishRun } from './evaluate.ts';
 
 /** Epochs, unless given: the embedded subset is a sixth of the whole, and gets more. */
@@ -138,13 +138,15 @@ export const train: Command = {
   run: async (input) => {
     const resume = input.text('resume');
     if (resume !== undefined) refuseWithResume(input);
-    const checkpointEvery = input.whole('checkpoint-every', 1) ?? 100;
-    const dashboardEvery = input.whole('dashboard-every', 1) ?? Infinity;
+    const checkpointEvery = input.whole('checkpoint-every', 1);
+    const dashboardEvery = input.whole('dashboard-every', 1);
     const [json, quiet, scored] = [input.flag('json') ?? false, input.flag('quiet') ?? false, !(input.flag('no-eval') ?? false)];
 
     const [plan, profile] = [input.flag('plan') ?? false, input.flag('profile') ?? false];
+    if (plan) input.refuse(['profile'], '--plan runs no step to take the time of');
     const before = resume === undefined ? null : new RunFolder(resume);
-    let config = (await before?.config()) ?? readConfig(input);
+    const paces = { ...(checkpointEvery && { checkpointEvery }), ...(dashboardEvery && { dashboardEvery }) };
+    let config = (await before?.config()) ?? { ...readConfig(input), ...paces };
     using _lock = before && !plan && !profile ? await before.lock() : null;
     // Another process may have had the run until now.
     if (_lock) config = await before!.config();
@@ -181,6 +183,7 @@ export const train: Command = {
     const lines = await folder.openLog(trainer.step);
     const moved = sameBackend(choice, config.backend) ? null : config.backend;
     if (moved) config = await folder.moveTo(choice, trainer.step, config);
+    if (before && Object.keys(paces).length > 0) config = await folder.keep({ ...config, ...paces });
 
     using interruption = new Interruption();
     const progress = new Progress({ steps: trainer.steps, stepsPerEpoch: trainer.stepsPerEpoch, json, quiet });
@@ -199,6 +202,8 @@ export const train: Command = {
     const lacking = lackingLabels(dataset);
     if (lacking !== null && scored)
       progress.say(`${named(dataset.name)} has no ${lacking}, so there will be no probes, only collapse metrics`);
+    if (lacking !== null && config.dashboardEvery !== undefined)
+      progress.say(`${named(dataset.name)} has no ${lacking}, so --dashboard-every shows no k-NN`);
     const unseen = unseenLabels(dataset);
     if (unseen !== null && scored) progress.say(`warning: ${named(dataset.name)}: ${unseen}`, { warning: 'labels', urgent: true });
 
@@ -208,7 +213,7 @@ export const train: Command = {
       progress.say(`${[...without].join(', ')} need red, green and blue, so images of ${channels} channels are augmented without`);
 
     try {
-      await trainLoop({ trainer, dataset, identity, folder, config, lines, progress, checkpointEvery, dashboardEvery, interruption });
+      await trainLoop({ trainer, dataset, identity, folder, config, lines, progress, interruption });
       await folder.saveEncoders(trainer, dataset);
       await finishRun({
         folder,
@@ -254,14 +259,13 @@ interface LoopContext {
   readonly config: RunConfig;
   readonly lines: MetricsLine[];
   readonly progress: Progress;
-  readonly checkpointEvery: number;
-  readonly dashboardEvery: number;
   readonly interruption: Interruption;
 }
 
 /** Trains to the end. @throws Stopped at Ctrl-C, when all is saved, and for a loss that is no number. */
 async function trainLoop(context: LoopContext): Promise<void> {
-  const { trainer, dataset, identity, folder, config, lines, progress, checkpointEvery, dashboardEvery, interruption } = context;
+  const { trainer, dataset, identity, folder, config, lines, progress, interruption } = context;
+  const { checkpointEvery = 100, dashboardEvery = Infinity } = config;
   const warmup = config.training.warmup * trainer.steps;
   // Each warning is given once an epoch: near its threshold it would come and go.
   const warned = new Set<string>();
@@ -344,8 +348,16 @@ function readConfig(input: Input): RunConfig {
     probe: input.choice('probe', ['on', 'off']),
     seed: input.number('seed'),
   };
+  if (given.encoder === undefined || given.encoder === 'small-conv') {
+    // A second encoder may have one.
+    const { secondEncoder = 'same' } = given.methodOptions ?? {};
+    if (['same', 'small-conv'].includes(String(secondEncoder))) input.refuse(['stem'], 'small-conv has no stem to choose');
+  }
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<TrainingConfig>;
-  return { training: asUsage(() => trainingConfig(present), optionIn), source, backend: backendChoice(input) };
+  const training = asUsage(() => trainingConfig(present), optionIn);
+  if (training.optimizer === 'adam' || training.optimizer === 'adamw')
+    input.refuse(['momentum'], `${training.optimizer} has no momentum to choose`);
+  return { training, source, backend: backendChoice(input) };
 }
 
 /** A complaint about a setting, with the option that it was given by. */
@@ -360,9 +372,7 @@ const fieldOptions: Readonly<Record<string, string>> = { batchSize: 'batch', lea
 
 /** A resumed run goes on as it began. */
 function refuseWithResume(input: Input): void {
-  const given = [...Object.keys(runOptions), 'out'].filter((name) => input.text(name) !== undefined);
-  if (given.length > 0)
-    throw new UsageError(`--resume goes on with the run's own settings; leave out ${given.map((name) => `--${name}`).join(', ')}`);
+  input.refuse([...Object.keys(runOptions), 'out'], "--resume goes on with the run's own settings");
 }
 
 function defaultFolder({ method }: TrainingConfig): string {
@@ -382,7 +392,7 @@ function opening({ training, source }: RunConfig, { train: split }: ImageDataset
       ? `each batch in ${accumulate} parts of ${size}: exact but for rounding`
       : `each batch in ${accumulate} parts of ${size}, which is not a batch of ${batchSize}: ${inexact}, and here that is a part`;
   return [
-    `${methods[training.method].title} on ${named(source.data)}: ${split.images.shape[0]} images of ${split.images.shape.slice(1).join('×')}, ${training.epochs} epochs of ${trainer.stepsPerEpoch} steps, batch ${training.batchSize}`,
+    `${methods[training.method].title} on ${named(source.data)}: ${split.images.shape[0]} images of ${split.images.shape.slice(1).join('×')}, ${counted(training.epochs, 'epoch')} of ${counted(trainer.stepsPerEpoch, 'step')}, batch ${training.batchSize}`,
     `${training.encoder} (${shownCount(own)} parameters) + head ${training.widths.join('-')} (${shownCount(learned - own)}), ${training.optimizer} ${training.learningRate}, backend ${backend}; run folder ${named(path)}`,
     ...(accumulate === 1 ? [] : [inParts]),
   ].join('\n');

@@ -1,8 +1,11 @@
-import { arange, type Key, permutation, Tensor } from '../../engine/index.ts';
+import { concat, type Key, ones, permutation, scatterAdd, Tensor } from '../../engine/index.ts';
 import { check, options, show, shown } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';
 import { checkIterations } from './sinkhorn.ts';
+
+/** So many cosines are there at once, at most: 16 MiB of f32. */
+const COSINES = 2 ** 22;
 
 export interface SphericalKMeansOptions {
   /** What the first centroids are drawn from; 0, unless given. */
@@ -21,7 +24,8 @@ export interface SphericalKMeans {
 /**
  * Spherical k-means: each of `iterations` times, every point goes to the centroid of greatest cosine, and each centroid becomes the direction
  * of its points' sum; one without points stays as it is. At the end points are assigned once more. The sum of the points' cosines with their
- * centroids never falls. It is graph, a function of the points and the key, and makes matrices [n, k]; no gradient goes through it.
+ * centroids never falls. It is graph, a function of the points and the key, and no gradient goes through it; cosines with all centroids are of some
+ * points at a time ({@link COSINES}), so that memory grows with n·d and not with n·k.
  * (I. Dhillon & D. Modha, Machine Learning 42, 2001; facebookresearch/swav:main_deepclusterv2.py, cluster_memory)
  * @param points [n, d]; their directions count.
  * @param clusters how many, whose first centroids are points that the key draws, no point twice; or those centroids, [k, d].
@@ -33,11 +37,15 @@ export function sphericalKMeans(points: Tensor, clusters: number | Tensor, given
   checkIterations('sphericalKMeans', iterations);
   const rows = normalize(points.stopGradient());
   let centroids = clusters instanceof Tensor ? normalize(checkedCentroids(clusters, points)) : drawn(rows, clusters, key ?? 0);
-  const assign = (): Tensor => rows.matmul(centroids.transpose()).argmax(1);
+  const [n, d, k] = [rows.shape[0]!, rows.shape[1]!, centroids.shape[0]!];
+  const many = Math.max(1, Math.floor(COSINES / k));
+  const parts = Array.from({ length: Math.ceil(n / many) }, (_, i) => rows.narrow(0, i * many, Math.min(many, n - i * many)));
+  const assign = (): Tensor => concat(parts.map((part) => part.matmul(centroids.transpose()).argmax(1)));
   for (let i = 0; i < iterations; i++) {
-    const members = assign().unsqueeze(1).equal(arange(centroids.shape[0]!)).cast(points.dtype);
-    const sums = members.transpose().matmul(rows);
-    centroids = members.max(0).unsqueeze(1).where(normalize(sums), centroids);
+    const members = assign();
+    const sums = scatterAdd(rows, members.unsqueeze(1).expand([n, d]), 0, k);
+    const counts = scatterAdd(ones([n], points.dtype), members, 0, k);
+    centroids = counts.greater(0).unsqueeze(1).where(normalize(sums), centroids);
   }
   return { centroids, assignments: assign() };
 }

@@ -15,6 +15,8 @@ export interface StateArray {
   readonly integers?: boolean;
   /** Whether its columns are directions, of length 1; false, unless given. */
   readonly unitColumns?: boolean;
+  /** Options that say how it would be made if it were not given, beside the seed. */
+  readonly insteadOf?: readonly string[];
 }
 
 /** Embeddings that a loss takes, by name and in order; with `more`, any number of others, which count on from those of that letter. */
@@ -41,6 +43,8 @@ export interface ArrayLoss {
   readonly state: Readonly<Record<string, StateArray>>;
   /** With at least this `epsilon` a constant dimension gives a finite gradient; 0 where it has no such option. */
   readonly epsilon: number;
+  /** Whether it draws at random, from `key`. */
+  readonly draws: boolean;
   /** The loss with its parts, scalars. @throws TensegrityError `argument` naming the option or array that is unknown, missing or out of its range. */
   readonly compute: Compute<Readonly<Record<string, unknown>>>;
 }
@@ -50,6 +54,7 @@ interface ArrayLossRow<Table extends OptionTable> extends Pick<ArrayLoss, 'title
   readonly options: Table;
   readonly state?: ArrayLoss['state'];
   readonly epsilon?: number;
+  readonly draws?: boolean;
   readonly compute: Compute<OptionValues<Table>>;
 }
 
@@ -58,6 +63,7 @@ export function arrayLoss<const Table extends OptionTable>(row: ArrayLossRow<Tab
   const state = row.state ?? {};
   return {
     epsilon: 0,
+    draws: false,
     ...row,
     state,
     compute: (embeddings, given, arrays, key) => {
@@ -101,5 +107,6 @@ export const directionsOfFiles: Readonly<Record<'slices', StateArray>> = {
     description: 'directions, columns of length 1, instead of drawing them by --seed',
     optional: true,
     unitColumns: true,
+    insteadOf: ['sliceCount'],
   },
 };

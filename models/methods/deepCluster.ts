@@ -1,5 +1,5 @@
 import { foldIn, type HostArray, realize, type Slot, stack, type Tensor } from '../../engine/index.ts';
-import { check, checkNumber, options } from '../../engine/internal.ts';
+import { check, checkNumber, firstKnown, options } from '../../engine/internal.ts';
 import { prototypeScores } from '../clustering/prototypes.ts';
 import { sphericalKMeans } from '../clustering/sphericalKMeans.ts';
 import { crossEntropy, normalize } from '../nn/functional.ts';
@@ -26,13 +26,20 @@ export interface DeepClusterOptions {
  * @param z embeddings [n, d]; their lengths do not count.
  * @param prototypes [K, d], centroids; their lengths do not count, and are constants.
  * @param assignments integers [n], from 0 to K − 1, or −100 for a sample without one.
- * @throws TensegrityError `shape`, `dtype`, `argument` for an option that is unknown or out of its range, and for an assignment that is known to be none.
+ * @throws TensegrityError `shape`, `dtype`, `argument` for an option that is unknown or out of its range, and for an assignment that is known to be none, or all of which are known to be −100.
  */
 export function deepCluster(z: Tensor, prototypes: Tensor, assignments: Tensor, given: DeepClusterOptions = {}): { readonly loss: Tensor } {
   const { temperature } = options('deepCluster', given, { temperature: 0.1 });
   checkNumber('deepCluster: temperature', temperature, LEAST_TEMPERATURE);
   const scores = prototypeScores(z, prototypes, 'deepCluster');
-  return { loss: crossEntropy(scores.div(temperature), assignments, { ignoreIndex: UNASSIGNED }) };
+  const loss = crossEntropy(scores.div(temperature), assignments, { ignoreIndex: UNASSIGNED });
+  check(
+    firstKnown(assignments, (cluster) => cluster !== UNASSIGNED) !== null,
+    'argument',
+    () =>
+      `deepCluster: none of the ${assignments.shape[0]} samples has a cluster (all are ${UNASSIGNED}), so there is no loss; assign one at least, from 0`,
+  );
+  return { loss };
 }
 
 const about = {

@@ -111,14 +111,14 @@ const table = {
   teacherTemperature: number(0.04, "what the teacher's outputs are divided by, after its warm-up; below the student's, or it collapses", {
     least: LEAST_TEMPERATURE,
   }),
-  firstTeacherTemperature: number(0.04, 'the same at the first step', { least: LEAST_TEMPERATURE }),
+  firstTeacherTemperature: number(0.04, 'the same at the first step', { least: LEAST_TEMPERATURE, needs: 'temperatureWarmup' }),
   temperatureWarmup: number(0, "part of all steps in which the teacher's temperature moves from the first to the last", { most: 1 }),
   teacherMomentum: number(0.996, 'share of itself that the teacher keeps at the first step; it rises to 1', { most: 1 }),
-  centreMomentum: number(0.9, 'share of itself that the centre keeps at a step', { most: 1 }),
+  centreMomentum: number(0.9, 'share of itself that the centre keeps at a step', { most: 1, needs: 'centring' }),
   centring: choice(['on', 'off'], 'on', "whether the teacher's outputs are centred; without that it collapses"),
   frozenEpochs: number(1, 'epochs before the last layer learns'),
   localCrops: number(8, 'small views of each image beside the two large ones', { whole: true }),
-  localSize: number(96, 'their height and width, in pixels', { least: 1, whole: true }),
+  localSize: number(96, 'their height and width, in pixels', { least: 1, whole: true, needs: 'localCrops' }),
 };
 type Options = OptionValues<typeof table>;
 

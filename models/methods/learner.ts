@@ -144,6 +144,8 @@ export interface Method {
   readonly parts: readonly string[];
   /** Its options, each with its range and the official default. */
   readonly options: OptionTable;
+  /** Whether its loss of two embeddings draws at random; no, unless said otherwise. */
+  readonly draws?: boolean;
   /** What a run at small scale sets otherwise than the reference recipe, `methodOptions` among it. */
   readonly training: TrainingDefaults;
   /** Widths of the head after the encoder's, at small scale. */

@@ -54,6 +54,7 @@ export const lejepaOfArrays = () =>
       globals: number(null, 'the views agree with the mean of so many first ones; all, unless given', { least: 1, whole: true }),
     },
     embeddings: anyViews,
+    draws: true,
     state: directionsOfFiles,
     compute: (views, { sliceCount: slices, ...given }, { slices: directions }, key = 0) =>
       lejepa(views, { ...given, slices, key, ...(directions && { directions }) }),
@@ -66,6 +67,7 @@ export const sigregOfArrays = () =>
     title: 'SIGReg',
     options: { sliceCount: table.slices },
     embeddings: [{ names: ['z1'], more: 'z' }],
+    draws: true,
     state: directionsOfFiles,
     compute: (views, { sliceCount }, { slices }, key = 0) => {
       const directions = slices ?? directionsOf(views[0]!, { slices: sliceCount, key }, 'SIGReg');

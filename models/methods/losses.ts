@@ -24,19 +24,22 @@ import { visregOfArrays } from './visreg.ts';
 const ofEncoders = ['branches', 'secondEncoder', 'lastNorm'];
 
 /** The loss of a method that is one of two views' embeddings and of nothing else. */
-function ofViews({ title, source, options, advice, configure }: Required<Method>): ArrayLoss {
+function ofViews({ title, source, options, advice, draws = false, configure }: Method & Required<Pick<Method, 'configure'>>): ArrayLoss {
   return arrayLoss({
     title,
     source,
     options: Object.fromEntries(Object.entries(options).filter(([name]) => !ofEncoders.includes(name))),
     embeddings: pairOfViews,
     epsilon: advice.epsilon,
+    draws,
     compute: ([za, zb], values, _state, key) => configure(values)(za!, zb!, key),
   });
 }
 
 const views = Object.fromEntries(
-  Object.entries<Method>(methods).flatMap(([name, method]) => ('configure' in method ? [[name, ofViews(method as Required<Method>)]] : [])),
+  Object.entries<Method>(methods).flatMap(([name, method]) =>
+    'configure' in method ? [[name, ofViews(method as Parameters<typeof ofViews>[0])]] : [],
+  ),
 );
 
 /** Every loss by the name that the command uses: those of the methods, and those that have no method here. */

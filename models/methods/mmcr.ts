@@ -1,5 +1,5 @@
 import { stack, type Tensor } from '../../engine/index.ts';
-import { check, checkList, options } from '../../engine/internal.ts';
+import { check, checkList, options, show } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { Expander } from '../nn/networks.ts';
 import { nuclearNorm } from '../regularizers/matrix.ts';
@@ -58,9 +58,34 @@ const table = {
   local: number(0, "weight λ of that of each sample's views"),
 };
 
-/** The loss of files: any number of views. */
+/** The loss of files: any number of views, and in its momentum form a teacher's of the same. */
 export const mmcrOfArrays = () =>
-  arrayLoss({ ...about, options: table, embeddings: anyViews, compute: (views, given) => mmcr(views, given) });
+  arrayLoss({
+    ...about,
+    options: table,
+    embeddings: anyViews,
+    state: {
+      teacher: {
+        shape: '[V·n, d]',
+        description:
+          "a teacher's embeddings of the same V views, one below the other, which have half a share in each centroid (the momentum form)",
+        optional: true,
+      },
+    },
+    compute: (views, given, { teacher }) => mmcr(views, { ...given, ...(teacher && { teacher: below(teacher, views) }) }),
+  });
+
+/** The parts of x [V·n, d] that lie one below the other, one for each view [n, d]. */
+function below(x: Tensor, views: readonly Tensor[]): Tensor[] {
+  const [n, d] = views[0]!.shape as [number, number];
+  check(
+    x.rank === 2 && x.shape[0] === views.length * n && x.shape[1] === d,
+    'shape',
+    () =>
+      `mmcr: the teacher of ${views.length} views [${n}, ${d}] must be [${views.length * n}, ${d}], one below the other, got ${show(x.shape)}`,
+  );
+  return views.map((_, i) => x.narrow(0, i * n, n));
+}
 
 export const mmcrMethod = () =>
   ofEmbeddings({

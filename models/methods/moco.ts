@@ -58,7 +58,11 @@ export const mocoOfArrays = () =>
 
 const table = {
   temperature,
-  queue: number(65536, 'how many keys of earlier batches are told apart from, K; at least a batch', { least: 1, whole: true }),
+  queue: number(65536, 'how many keys of earlier batches are told apart from, K; at least a batch', {
+    least: 1,
+    whole: true,
+    needs: 'negatives',
+  }),
   teacherMomentum: number(0.999, 'share of itself that the teacher keeps at a step', { most: 1 }),
   negatives: choice(
     ['on', 'off'],

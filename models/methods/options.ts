@@ -8,6 +8,8 @@ export interface NumberOption<Default extends number | null = number | null> {
   readonly least: number;
   readonly most: number;
   readonly whole: boolean;
+  /** Another option of the table, without which (0, off, none, or not there) this one counts for nothing. */
+  readonly needs?: string;
 }
 
 /** One of a list of names. */
@@ -16,6 +18,8 @@ export interface ChoiceOption<Choice extends string = string> {
   readonly description: string;
   readonly default: Choice;
   readonly choices: readonly Choice[];
+  /** As of a number. */
+  readonly needs?: string;
 }
 
 export type MethodOption = NumberOption | ChoiceOption;
@@ -36,9 +40,9 @@ export const LEAST_TEMPERATURE = 1e-3;
 export function number<Default extends number | null>(
   value: Default,
   description: string,
-  { least = 0, most = Infinity, whole = false }: Partial<Pick<NumberOption, 'least' | 'most' | 'whole'>> = {},
+  { least = 0, most = Infinity, whole = false, needs }: Partial<Pick<NumberOption, 'least' | 'most' | 'whole' | 'needs'>> = {},
 ): NumberOption<Default> {
-  return { kind: 'number', description, default: value, least, most, whole };
+  return { kind: 'number', description, default: value, least, most, whole, ...(needs !== undefined && { needs }) };
 }
 
 export function choice<Choice extends string>(
@@ -47,6 +51,21 @@ export function choice<Choice extends string>(
   description: string,
 ): ChoiceOption<Choice> {
   return { kind: 'choice', description, default: value, choices };
+}
+
+const ABSENT: readonly unknown[] = [undefined, 0, 'off', 'none'];
+
+/** An option of `given` that counts for nothing, and the one that it would need; null where all count. `values` are those that hold for what is not given. */
+export function idleOption(
+  table: OptionTable,
+  given: Readonly<Record<string, unknown>>,
+  values: Readonly<Record<string, unknown>> = {},
+): { readonly name: string; readonly needs: string } | null {
+  for (const name of Object.keys(given)) {
+    const needs = table[name]?.needs;
+    if (needs !== undefined && ABSENT.includes(given[needs] ?? values[needs] ?? table[needs]!.default ?? undefined)) return { name, needs };
+  }
+  return null;
 }
 
 /**

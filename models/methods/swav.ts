@@ -87,8 +87,17 @@ export const swavOfArrays = () =>
       queue1: { shape: '[m, d]', description: "earlier embeddings that share in the first view's assignment", optional: true },
       queue2: { shape: '[m, d]', description: "and in the second's", optional: true },
     },
-    compute: (views, given, { prototypes, queue1, queue2 }) =>
-      swav(views, prototypes!, { ...given, queues: [queue1, queue2].filter((queue) => queue !== undefined) }),
+    compute: (views, given, { prototypes, ...earlier }) => {
+      const queues = Object.values(earlier);
+      const [only] = Object.keys(earlier);
+      check(
+        queues.length !== 1,
+        'argument',
+        () =>
+          `SwAV: ${only} needs ${only === 'queue1' ? 'queue2' : 'queue1'} beside it: either each of the two assigned views has a queue, or none has`,
+      );
+      return swav(views, prototypes!, { ...given, queues });
+    },
   });
 
 const table = {
@@ -96,9 +105,9 @@ const table = {
   ...assignment,
   freezePrototypes: number(313, 'steps before prototypes learn', { whole: true }),
   queue: number(0, 'embeddings of earlier batches that share in an assignment, in whole batches', { whole: true }),
-  queueStart: number(15, 'epochs before the queue is used', { whole: true }),
+  queueStart: number(15, 'epochs before the queue is used', { whole: true, needs: 'queue' }),
   localCrops: number(0, 'small views of each image beside the two large ones', { whole: true }),
-  localSize: number(96, 'their height and width, in pixels', { least: 1, whole: true }),
+  localSize: number(96, 'their height and width, in pixels', { least: 1, whole: true, needs: 'localCrops' }),
 };
 type Options = OptionValues<typeof table>;
 

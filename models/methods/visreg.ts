@@ -82,6 +82,7 @@ export const visregOfArrays = () =>
     },
     embeddings: anyViews,
     epsilon: 1e-6,
+    draws: true,
     state: directionsOfFiles,
     compute: (views, { sliceCount: slices, ...given }, { slices: directions }, key = 0) =>
       visreg(views, { ...given, slices, key, ...(directions && { directions }) }),

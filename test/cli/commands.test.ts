@@ -133,6 +133,11 @@ describe('tensegrity loss', () => {
     expect(google!.loss).toBe(2 * mean!.loss);
     const many = await json<{ loss: number; global: number }>('loss', 'mmcr', za, zb, za, '--local', '0.5');
     expect(many.loss).toBeLessThan(0.5 * 3 - Math.sqrt(12));
+    const twice = await write('twice.npy', floats(8, [24, 5]));
+    const taught = await json<{ loss: number }>('loss', 'mmcr', za, zb, '--teacher', twice);
+    expect(taught.loss).not.toBe((await json<{ loss: number }>('loss', 'mmcr', za, zb)).loss);
+    const nobody = await write('nobody.npy', { dtype: 'i32', shape: [12], data: new Int32Array(12).fill(-100) });
+    await fails(['loss', 'deepcluster', za, '--prototypes', zb, '--assignments', nobody], 2, /none of the 12 samples has a cluster/);
     const [empty, full] = await Promise.all(
       [[], ['--running-covariance', await write('covariance.npy', gaussian(1, [5, 5]))]].map((more) =>
         json<{ loss: number }>('loss', 'tico', za, zb, ...more),
@@ -202,9 +207,15 @@ describe('tensegrity loss', () => {
     const one = await write('one.npy', floats(6, [1, 5]));
     const images = await write('images4.npy', floats(6, [2, 1, 2, 2]));
     await Promise.all([
-      fails(['loss', 'vicreg', za, short], 1, /\[12, 5\].*\[3, 5\]/),
-      fails(['loss', 'vicreg', one, one], 1, /2 samples/),
+      fails(['loss', 'vicreg', za, short], 1, /short\.npy: embeddings must be \[12, 5\], as those of \S+za\.npy, got \[3, 5\]/),
+      fails(['loss', 'vicreg', one, one], 1, /one\.npy, \S+one\.npy: vicreg: needs at least 2 samples/),
       fails(['loss', 'vicreg', images, images], 1, /embeddings.*\[n, d\].*\[2, 1, 2, 2\]/),
+      fails(['loss', 'moco', za, zb, '--queue', images], 1, /zb\.npy, \S+images4\.npy: moco/),
+      fails(['loss', 'mmcr', za, zb, '--teacher', za], 1, /the teacher of 2 views \[12, 5\] must be \[24, 5\].*got \[12, 5\]/),
+      fails(['loss', 'swav', za, zb, '--prototypes', short, '--queue1', short], 2, /queue1 needs queue2 beside it/),
+      fails(['loss', 'vicreg', za, zb, '--seed', '1'], 2, /VICReg draws nothing at random; leave out --seed/),
+      fails(['loss', 'lejepa', za, zb, '--slices', za, '--seed', '1', '--slice-count', '4'], 2, /leave out --slice-count, --seed/),
+      fails(['loss', 'w-mse', za, zb, '--iterations', '2'], 2, /--iterations counts for nothing without --sub-batch/),
       fails(['loss', 'byol', za], 2, /BYOL takes Z1\.npy Z2\.npy \| P1\.npy P2\.npy Z1\.npy Z2\.npy, got one file/),
       fails(['loss', 'vicreg', za, zb, '--branches', 'separate'], 2, /no option --branches/),
       fails(['loss', 'barlow', za, zb], 2, /vicreg, barlow-twins, w-mse/),

@@ -34,6 +34,7 @@ beforeAll(async () => {
     path('classes'),
     changed((value, at) => 0.1 * value + (at % d === labels[Math.floor(at / d)] ? 3 : 0)),
   );
+  await writeArray(path('short'), { dtype: 'f64', shape: [n - 1, d], data: new Float64Array((n - 1) * d) });
   await writeArray(path('few'), { dtype: 'i32', shape: [3], data: Int32Array.of(0, 1, 2) });
 });
 
@@ -68,7 +69,8 @@ describe('tensegrity inspect', () => {
     await Promise.all([
       fails(['inspect', path('z'), '--labels', path('few')], 1, /labels must be \[40\].*got \[3\]/),
       fails(['inspect', path('labels')], 1, /embeddings must be \[n, d\], got \[40\]/),
-      fails(['inspect', path('z'), path('few')], 1, /embeddings must be \[n, d\]/),
+      fails(['inspect', path('z'), path('few')], 1, /few\.npy: embeddings must be \[n, d\]/),
+      fails(['inspect', path('z'), path('short')], 1, /short\.npy: embeddings must be \[40, 6\], as those of \S+z\.npy, got \[39, 6\]/),
       fails(['inspect'], 2, /inspect takes/),
     ]);
   });

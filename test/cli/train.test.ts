@@ -285,8 +285,25 @@ describe('tensegrity train', () => {
     expect(existsSync(join(run, 'encoder.safetensors'))).toBe(false);
   });
 
+  it('keeps how often it looks and is saved when it goes on, unless that is given again', async () => {
+    const run = join(folder, 'looking');
+    const begun = ['train', ...data.slice(0, 4), ...smallRun, '--epochs', '1', '--dashboard-every', '4', '--checkpoint-every', '1'];
+    const call = new Call([...begun, '--json', '--no-eval', '--out', run]);
+    await call.step(2);
+    call.kill('SIGINT');
+    const { stdout } = await call.finished;
+    expect(stdout).toMatch(/train has no labelled test images, so --dashboard-every shows no k-NN/);
+    const paces = (): unknown => JSON.parse(readFileSync(join(run, 'config.json'), 'utf8'));
+    expect(paces()).toMatchObject({ dashboardEvery: 4, checkpointEvery: 1 });
+    await succeeds(['train', '--resume', run, '--no-eval', '--checkpoint-every', '3']);
+    expect(paces()).toMatchObject({ dashboardEvery: 4, checkpointEvery: 3 });
+    const looks = jsonLines(readFileSync(join(run, 'metrics.jsonl'), 'utf8')).filter(({ dashboard }) => dashboard !== undefined);
+    expect(looks.map(({ step }) => step)).toEqual([4, 8]);
+  });
+
   it('without labels trains all the same, and shows the metrics', async () => {
     const { stdout } = await succeeds(['train', ...data.slice(0, 2), ...smallRun, '--epochs', '1', '--out', join(folder, 'unlabelled')]);
+    expect(stdout).toMatch(/, 1 epoch of 10 steps, /);
     expect(stdout).toMatch(/train has no labels, so there will be no probes, only collapse metrics/);
     expect(stdout).toMatch(/trained \(vicreg\) +– +– +– +\d/);
   });
@@ -295,7 +312,7 @@ describe('tensegrity train', () => {
     ['barlow-twins', ['--off-diagonal', '0.01']],
     ['w-mse', ['--sub-batch', '16', '--whitening', 'zca', '--expander', '24-8']],
     ['simclr', ['--temperature', '0.2', '--dialect', 'google']],
-    ['moco', ['--queue', '40', '--negatives', 'off', '--teacher-momentum', '0.9']],
+    ['moco', ['--queue', '40', '--negatives', 'on', '--teacher-momentum', '0.9']],
     ['dino', ['--centring', 'off', '--local-crops', '1', '--local-size', '6']],
     [
       'swav',
@@ -394,6 +411,25 @@ describe('tensegrity train', () => {
         2,
         /--checkpoint-every takes a whole number ≥ 1/,
       ],
+      [
+        'momentum of an optimiser that has none',
+        () => [...base(), '--momentum', '0.5', '--out', run],
+        2,
+        /adam has no momentum to choose; leave out --momentum/,
+      ],
+      [
+        'a stem of an encoder that has none',
+        () => [...base(), '--stem', 'cifar', '--out', run],
+        2,
+        /small-conv has no stem to choose; leave out --stem/,
+      ],
+      [
+        'an option that counts for nothing beside the others',
+        () => [...base(), '--method', 'swav', '--local-size', '9', '--out', run],
+        2,
+        /SwAV: --local-size counts for nothing without --local-crops; give both, or neither/,
+      ],
+      ['times of a plan that does not run', () => [...base(), '--plan', '--profile'], 2, /--plan runs no step.*leave out --profile/],
       ['settings for a run that goes on', () => ['train', '--resume', reference, '--lr', '1'], 2, /leave out --lr/],
       [
         'to go on with what is no run',

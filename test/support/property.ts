@@ -29,6 +29,15 @@ export async function property<Values extends [unknown, ...unknown[]]>(
   await checked(arbitraries, predicate, replayed(options));
 }
 
+/** Checks `count` draws only: where each takes long, of what {@link property} holds elsewhere. */
+export async function fewDraws<Values extends [unknown, ...unknown[]]>(
+  count: number,
+  arbitraries: Arbitraries<Values>,
+  predicate: Predicate<Values>,
+): Promise<void> {
+  await checked(arbitraries, predicate, { ...replayed({}), numRuns: count });
+}
+
 /**
  * Checks `count` draws of the arbitraries together, where one by one would take too long: `faults` says of each what is wrong with it, or null.
  * A draw that fails is checked by itself then, and made smaller; one that fails only among the others is an error as well.

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { concat, grad, type Tensor, tensor, useBackend } from '../../../engine/index.ts';
+import { arange, concat, grad, type Tensor, tensor, useBackend } from '../../../engine/index.ts';
 import { functional, sphericalKMeans } from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { converted } from '../recorded.ts';
@@ -106,6 +106,19 @@ describe('sphericalKMeans', () => {
     const [first, other] = await values(...[1, 2].map((key) => sphericalKMeans(points, 20, { key, iterations: 0 }).centroids));
     expect(first).not.toEqual(other);
     expect(new Set(Array.from({ length: 20 }, (_, i) => first![4 * i])).size).toBe(20);
+  });
+
+  it('looks at some points at a time where there are many, with the same result', async () => {
+    const points = normalMatrix(3, 2500, 4);
+    const centroids = normalMatrix(4, 2000, 4);
+    const { centroids: moved, assignments } = sphericalKMeans(points, centroids, { iterations: 1 });
+    const nearest = functional.normalize(points).matmul(functional.normalize(centroids).transpose()).argmax(1);
+    const members = nearest.unsqueeze(1).equal(arange(2000)).cast('f64');
+    const sums = members.transpose().matmul(functional.normalize(points));
+    const expected = members.max(0).unsqueeze(1).where(functional.normalize(sums), functional.normalize(centroids));
+    await expectClose(moved, expected, 1e-12);
+    const last = functional.normalize(points).matmul(expected.transpose()).argmax(1);
+    expect(await assignments.array()).toEqual(await last.array());
   });
 
   it('turns with its points', () =>

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
-import { grad, realize, slot, type Tensor, tensor, zeros } from '../../../engine/index.ts';
-import { byol, dino, dinoCentre, moco, moveAverage, simclr, simsiam } from '../../../models/index.ts';
-import { property } from '../../support/property.ts';
-import { atEachPrecision, converted } from '../recorded.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { grad, realize, slot, type Tensor, tensor, useBackend, zeros } from '../../../engine/index.ts';
+import { byol, dino, dinoCentre, moco, moveAverage, simclr, simsiam, vicreg } from '../../../models/index.ts';
+import { gpu } from '../../engine/backends/webgpu/gpu.ts';
+import { fewDraws, property } from '../../support/property.ts';
+import { atEachPrecision, converted, type Precision } from '../recorded.ts';
 import { expectClose, gaussian, seeds, sizes, values } from '../support.ts';
 
 /** What follows from the formulas of the losses of two views, wherever they run. */
-atEachPrecision(({ dtype, tolerance }) => {
+const invariants = ({ dtype, tolerance, holds }: Pick<Precision, 'dtype' | 'tolerance'> & { readonly holds: typeof property }): void => {
   const drawn = (seed: number, ...shape: number[]): Tensor => tensor(converted(gaussian(seed, shape), dtype));
   const temperatures = fc.constantFrom(0.07, 0.2, 0.5, 2);
   const shapes = sizes([2, 7], [2, 5]);
@@ -21,7 +22,7 @@ atEachPrecision(({ dtype, tolerance }) => {
   };
 
   it('collapse costs SimCLR ln(2n − 1) and MoCo ln(K + 1), whatever the temperature', () =>
-    property([shapes, seeds, temperatures, queues], async ({ n, d }, seed, temperature, K) => {
+    holds([shapes, seeds, temperatures, queues], async ({ n, d }, seed, temperature, K) => {
       const z = oneRow(seed, n, d);
       const [contrast, queued] = [simclr(z, z, { temperature }).loss, moco(z, z, oneRow(seed, K, d), { temperature }).loss];
       const scale = 1 + 1 / temperature;
@@ -30,7 +31,7 @@ atEachPrecision(({ dtype, tolerance }) => {
     }));
 
   it('SimCLR lies within ln(1 + (2n − 2)·e^(∓2/τ)), MoCo within ln(1 + K·e^(∓2/τ))', () =>
-    property([shapes, seeds, temperatures, queues], async ({ n, d }, seed, temperature, K) => {
+    holds([shapes, seeds, temperatures, queues], async ({ n, d }, seed, temperature, K) => {
       const [za, zb, queue] = [drawn(seed, n, d), drawn(seed + 1, n, d), drawn(seed + 2, K, d)];
       const bound = (others: number, sign: number): number => Math.log1p(others * Math.exp((sign * 2) / temperature));
       const scale = 1 + 1 / temperature;
@@ -41,8 +42,19 @@ atEachPrecision(({ dtype, tolerance }) => {
       await expectWithin(moco(point, point, opposite, { temperature }).loss, bound(K, -1), bound(K, -1), scale);
     }));
 
+  it('collapse to a point costs VICReg 24.75, and moving all of a view changes neither its variance nor its covariance', () =>
+    holds([shapes, seeds], async ({ n, d }, seed) => {
+      const point = oneRow(seed, n, d).mul(0.25);
+      await expectWithin(vicreg(point, point).loss, 24.75, 24.75, 25);
+      const [a, b] = [drawn(seed, n, d), drawn(seed + 1, n, d)];
+      for (const part of ['variance', 'covariance'] as const) {
+        const [gradient] = grad(vicreg(a, b)[part], [a]);
+        await expectClose(gradient!.sum(0), zeros([d], dtype), tolerance, 10);
+      }
+    }));
+
   it('no loss of directions pulls along a row', () =>
-    property([shapes, seeds, queues], async ({ n, d }, seed, K) => {
+    holds([shapes, seeds, queues], async ({ n, d }, seed, K) => {
       const [a, b, c, e] = [0, 1, 2, 3].map((i) => drawn(seed + i, n, d)) as [Tensor, Tensor, Tensor, Tensor];
       const losses = [
         simclr(a, b, { temperature: 0.2 }).loss,
@@ -58,7 +70,7 @@ atEachPrecision(({ dtype, tolerance }) => {
     }));
 
   it('BYOL lies within [0, 4] in each direction, SimSiam within [−1, 1], and agreement is the least of both', () =>
-    property([shapes, seeds], async ({ n, d }, seed) => {
+    holds([shapes, seeds], async ({ n, d }, seed) => {
       const [p1, p2, z1, z2] = [0, 1, 2, 3].map((i) => drawn(seed + i, n, d)) as [Tensor, Tensor, Tensor, Tensor];
       await expectWithin(byol([p1, p2], [z1, z2]).loss, 0, 8, 8);
       await expectWithin(simsiam([p1, p2], [z1, z2]).loss, -1, 1);
@@ -69,7 +81,7 @@ atEachPrecision(({ dtype, tolerance }) => {
     }));
 
   it('what the methods hold constant gets no gradient', () =>
-    property([shapes, seeds], async ({ n, d }, seed) => {
+    holds([shapes, seeds], async ({ n, d }, seed) => {
       const [a, b, c, e] = [0, 1, 2, 3].map((i) => drawn(seed + i, n, d)) as [Tensor, Tensor, Tensor, Tensor];
       const centre = drawn(seed + 4, d);
       const constants = [
@@ -82,7 +94,7 @@ atEachPrecision(({ dtype, tolerance }) => {
     }));
 
   it('DINO is at least the entropy of the teacher’s distributions, which a student that says the same reaches; uniform, it is ln d', () =>
-    property([shapes, seeds, fc.constantFrom(0.04, 0.07, 0.5)], async ({ n, d }, seed, teacherTemperature) => {
+    holds([shapes, seeds, fc.constantFrom(0.04, 0.07, 0.5)], async ({ n, d }, seed, teacherTemperature) => {
       const [t1, t2, s1, s2] = [0, 1, 2, 3].map((i) => drawn(seed + i, n, d).tanh()) as [Tensor, Tensor, Tensor, Tensor];
       const centre = drawn(seed + 4, d).tanh();
       const logits = [t1, t2].map((t) => t.sub(centre).div(teacherTemperature)) as [Tensor, Tensor];
@@ -97,7 +109,7 @@ atEachPrecision(({ dtype, tolerance }) => {
     }));
 
   it('DINO does not see a shift of the student’s outputs, nor one of the teacher’s that its centre takes part in; and the centre moves by what its outputs move', () =>
-    property([shapes, seeds, fc.double({ min: 0, max: 1, noNaN: true })], async ({ n, d }, seed, momentum) => {
+    holds([shapes, seeds, fc.double({ min: 0, max: 1, noNaN: true })], async ({ n, d }, seed, momentum) => {
       const [t1, t2, s1, s2] = [0, 1, 2, 3].map((i) => drawn(seed + i, n, d)) as [Tensor, Tensor, Tensor, Tensor];
       const [centre, shift, rows] = [drawn(seed + 4, d), drawn(seed + 5, d), drawn(seed + 6, n, 1)];
       const loss = (students: readonly Tensor[], teachers: readonly Tensor[], c: Tensor): Tensor =>
@@ -109,7 +121,7 @@ atEachPrecision(({ dtype, tolerance }) => {
     }));
 
   it('an average moves nearer by τ each time: ‖ξ_t − θ‖ = τ^t·‖ξ_0 − θ‖', () =>
-    property(
+    holds(
       [shapes, seeds, fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 1, max: 5 })],
       async ({ n, d }, seed, momentum, times) => {
         const [from, to] = [gaussian(seed, [n, d]), gaussian(seed + 1, [n, d])].map((array) => converted(array, dtype));
@@ -130,4 +142,14 @@ atEachPrecision(({ dtype, tolerance }) => {
         );
       },
     ));
+};
+
+atEachPrecision((precision) => invariants({ ...precision, holds: property }));
+
+describe.runIf(gpu)('on webgpu in f32', () => {
+  beforeAll(async () => {
+    await useBackend(gpu!);
+  });
+  // Each draw has shapes, and so shaders, of its own.
+  invariants({ dtype: 'f32', tolerance: 1e-5, holds: (arbitraries, predicate) => fewDraws(1, arbitraries, predicate) });
 });

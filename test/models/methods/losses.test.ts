@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { arange, eye, type Tensor, useBackend, zeros } from '../../../engine/index.ts';
+import { arange, concat, eye, type Tensor, useBackend, zeros } from '../../../engine/index.ts';
 import {
   alignmentUniformity,
   byol,
@@ -57,6 +57,7 @@ describe('losses of arrays', () => {
     await of('visreg', [a, b, c], visreg([a, b, c], { shape: 2, slices: 9 }).loss, { shape: 2, sliceCount: 9 });
     await of('vicregl', [a, b, c], vicregl([a, b, c], { globals: 1 }).loss, { globals: 1 });
     await of('mmcr', [a, b, c], mmcr([a, b, c], { local: 0.5 }).loss, { local: 0.5 });
+    await of('mmcr', [a, b], mmcr([a, b], { teacher: [c, d] }).loss, {}, { teacher: concat([c, d]) });
     await of('emp-ssl', [a, b, c], empssl([a, b, c], { epsilon: 0.5 }).loss, { epsilon: 0.5 });
     await of('frossl', [a, b, c], frossl([a, b, c], { dialect: 'solo-learn' }).loss, { dialect: 'solo-learn' });
     await of('intl', [a, b, c], intl([a, b, c], { whitened: 'dimensions', trace: 2 }).loss, { whitened: 'dimensions', trace: 2 });
