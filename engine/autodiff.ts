@@ -13,6 +13,9 @@ import { Tensor } from './tensor.ts';
 /** What a derivative can be taken with respect to: an expression, or the value of a slot. */
 export type Variable = Tensor | Slot;
 
+/** A tensor for each of them, by place: of a list of known length, as many as it has. */
+export type TensorsFor<Variables extends readonly Variable[]> = { -readonly [Place in keyof Variables]: Tensor };
+
 /**
  * Gradients of a scalar with respect to each of `variables`, as graph: they can be differentiated again. A variable that the loss does
  * not depend on has gradient zero. So has one behind `stopGradient`, behind integers (positions, comparisons), or behind a slot, whose value
@@ -21,7 +24,7 @@ export type Variable = Tensor | Slot;
  * @throws TensegrityError `shape` if `loss` is not one number (use {@link vjp}), `dtype` if a variable is not of a float type, `stale` if
  * its gradient would have to go through a value whose history has been let go.
  */
-export function grad(loss: Tensor, variables: readonly Variable[]): Tensor[] {
+export function grad<const Variables extends readonly Variable[]>(loss: Tensor, variables: Variables): TensorsFor<Variables> {
   checkTensors('grad', loss);
   check(
     loss.size === 1,
@@ -36,8 +39,13 @@ export function grad(loss: Tensor, variables: readonly Variable[]): Tensor[] {
  * was built from: the one assigned last, or, if the output does not depend on that, the one it holds.
  * @throws TensegrityError `shape` if the cotangent does not have the output's shape, `dtype` unless all are floats, `stale` as {@link grad}.
  */
-export function vjp(output: Tensor, variables: readonly Variable[], cotangent: Tensor): Tensor[] {
-  return pullBack(output, variables, cotangent, []);
+export function vjp<const Variables extends readonly Variable[]>(
+  output: Tensor,
+  variables: Variables,
+  cotangent: Tensor,
+): TensorsFor<Variables> {
+  // It makes one for each, in their order.
+  return pullBack(output, variables, cotangent, []) as TensorsFor<Variables>;
 }
 
 /** The same with respect to `inputs` as they are, whatever they were made of: partial derivatives, for rules that compose. */
@@ -160,18 +168,22 @@ export function jvp(output: Tensor, variables: readonly Variable[], tangents: re
   checkTensors('jvp', output);
   // Any value but 0, which would stand for what nothing depends on, will do for u; it must be a node of its own.
   const u = full(output.shape, 1, output.dtype);
-  return grad(inner('jvp: tangent', vjp(output, variables, u), tangents), [u])[0]!.cast(output.dtype);
+  return grad(inner('jvp: tangent', vjp(output, variables, u), tangents), [u])[0].cast(output.dtype);
 }
 
 /** Hessian of `loss` times `vectors`: the gradient of ⟨∇loss, v⟩ for constant v, whatever that was made of. */
-export function hessianVectorProduct(loss: Tensor, variables: readonly Variable[], vectors: readonly Tensor[]): Tensor[] {
+export function hessianVectorProduct<const Variables extends readonly Variable[]>(
+  loss: Tensor,
+  variables: Variables,
+  vectors: readonly Tensor[],
+): TensorsFor<Variables> {
   const what = 'hessianVectorProduct: vector';
   checkList(`${what}s`, vectors);
   checkTensors(what, ...vectors);
   // The gradient ends at nodes of their own, which a later one passes.
   const constants = vectors.map((v) => customGradient(v, [v], (g) => [g]));
   const product = inner(what, grad(loss, variables), constants);
-  return pullBack(product, variables, full([], 1, product.dtype), constants);
+  return pullBack(product, variables, full([], 1, product.dtype), constants) as TensorsFor<Variables>;
 }
 
 /** Σ ⟨xᵢ, yᵢ⟩. @throws TensegrityError `argument`, `shape`, `dtype` unless the `ys` are like the `xs`. */

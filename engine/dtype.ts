@@ -13,6 +13,12 @@ export type TypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 /** Any of JavaScript's typed arrays, Float16Array among them where there is one. */
 export type NumericArray = ArrayBufferView & ArrayLike<number | bigint>;
 
+/**
+ * Arrays on memory of their own, which no thread shares; named by what makes them, since TypeScript before 5.7 has no `Int32Array<ArrayBuffer>`.
+ */
+export type OwnInt32Array = ReturnType<Int32ArrayConstructor['of']>;
+export type OwnUint8Array = ReturnType<Uint8ArrayConstructor['of']>;
+
 /** An array in ordinary memory: row-major, `data.length` is the product of `shape`. */
 export interface HostArray {
   readonly dtype: DType;

@@ -1,4 +1,4 @@
-export { grad, hessianVectorProduct, jvp, type Variable, vjp } from './autodiff.ts';
+export { grad, hessianVectorProduct, jvp, type TensorsFor, type Variable, vjp } from './autodiff.ts';
 export type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
 export { type Compiled, type CompileOptions, compile, type Tree } from './compile.ts';
 export type { BufferSpec, Kernel, Plan, Program, View } from './compiler/plan.ts';

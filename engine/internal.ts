@@ -20,7 +20,7 @@ export {
   pairsOf,
   shown,
 } from './arguments.ts';
-export { checkDType, checkHostArray, dtypes, isFloat } from './dtype.ts';
+export { checkDType, checkHostArray, dtypes, isFloat, type OwnInt32Array, type OwnUint8Array } from './dtype.ts';
 export { check } from './errors.ts';
 export { pair } from './ops/conv.ts';
 export { firstKnown } from './ops/indexing.ts';

@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import zopfli from '@gfx/zopfli';
 
@@ -53,8 +53,41 @@ async function inlineModules() {
   );
 }
 
+/**
+ * What tsc puts before a module, for scripts that have a `this`, makes bundlers warn of one in a module that has none; and its way of renaming what a
+ * dynamic import names stands between the import and the comments by which they leave it alone.
+ */
+function unwrap(path) {
+  const emitted = readFileSync(path, 'utf8');
+  const text = emitted
+    .replace(/^var __rewriteRelativeImportExtension = [^]*?\n\};\n/m, '')
+    .replaceAll(/\bimport\(__rewriteRelativeImportExtension\((.*?)\)\)/g, 'import($1)')
+    .replaceAll(/\(this && this\.(__\w+)\) \|\| /g, '');
+  if (text !== emitted) writeFileSync(path, text);
+}
+
+/** What `require` finds: the same module, where it may be required, and else a word of what may. Node 20.19 and 22.12 take the module itself. */
+function forRequire(name, entry) {
+  return `'use strict';
+try {
+  module.exports = require('./${basename(entry.default)}');
+} catch (cause) {
+  if (cause.code !== 'ERR_REQUIRE_ESM' && cause.name !== 'SyntaxError') throw cause;
+  throw new Error(
+    "${name} is an ES module, which cannot be required here: use await import('${name}'), or Node from 20.19 or 22.12 on; jest runs ES modules with NODE_OPTIONS=--experimental-vm-modules",
+    { cause },
+  );
+}
+`;
+}
+
 if (options.has('--clean')) rmSync(join(root, 'dist'), { recursive: true, force: true });
 const newest = newestSource();
 for (const name of modules) buildModule(name, newest);
 await inlineModules();
-if (!options.has('--wasm')) run('node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json');
+if (!options.has('--wasm')) {
+  run('node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json');
+  for (const name of readdirSync(join(root, 'dist'), { recursive: true })) if (name.endsWith('.js')) unwrap(join(root, 'dist', name));
+  const { name, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const [path, entry] of Object.entries(exports)) if (entry.require) writeFileSync(join(root, entry.require), forRequire(path.replace('.', name), entry));
+}

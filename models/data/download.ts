@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TensegrityError } from '../../engine/index.ts';
+import type { OwnUint8Array } from '../../engine/internal.ts';
 import { ensureFolder, withStorageErrors, writeFileAtomically } from '../io/files.ts';
 import { inflateIdx } from './idx.ts';
 
@@ -17,14 +18,14 @@ const STALL_MILLISECONDS = 30_000;
  * @param stall milliseconds without a byte before giving up. Default 30 000.
  * @throws TensegrityError `data` if the network, the server or the length fails, naming the address.
  */
-export async function downloadBytes(address: string, largest: number, stall = STALL_MILLISECONDS): Promise<Uint8Array<ArrayBuffer>> {
+export async function downloadBytes(address: string, largest: number, stall = STALL_MILLISECONDS): Promise<OwnUint8Array> {
   const abort = new AbortController();
   const giveUp = (): void => abort.abort(new Error(`nothing came for ${stall / 1000} s`));
   let timer = setTimeout(giveUp, stall);
   try {
     const response = await fetch(address, { signal: abort.signal });
     if (!response.ok || response.body === null) throw new Error(`the server answers ${response.status} ${response.statusText}`.trimEnd());
-    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    const chunks: OwnUint8Array[] = [];
     let length = 0;
     for await (const chunk of response.body) {
       clearTimeout(timer);

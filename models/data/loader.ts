@@ -1,5 +1,5 @@
 import { type HostArray, TensegrityError } from '../../engine/index.ts';
-import { checkIterable, options } from '../../engine/internal.ts';
+import { checkIterable, type OwnInt32Array, options } from '../../engine/internal.ts';
 import { checkSplitRecord, type ImageSplit, labelsIn, takeSplit } from './images.ts';
 import { permutation } from './permutation.ts';
 
@@ -20,7 +20,7 @@ export interface Batch extends ImageSplit {
   /** The batch's place in its epoch, from 0: `batches(…, epoch, index + 1)` continues after it. */
   readonly index: number;
   /** Which rows of the split these are. */
-  readonly indices: Int32Array<ArrayBuffer>;
+  readonly indices: OwnInt32Array;
 }
 
 /**
@@ -116,7 +116,7 @@ function ahead<T>(produce: () => T): { take: () => Promise<T>; cancel: () => voi
  * @throws TensegrityError `argument` if the fraction is outside its range, or a class has fewer images than its share; `shape`, `dtype` or `argument`
  * for labels that are no whole numbers ≥ 0.
  */
-export function balancedSubset(labels: HostArray, fraction: number, seed = 0): Int32Array<ArrayBuffer> {
+export function balancedSubset(labels: HostArray, fraction: number, seed = 0): OwnInt32Array {
   labelsIn('balancedSubset', labels);
   if (!(fraction > 0 && fraction <= 1))
     throw new TensegrityError('argument', `balancedSubset: the fraction must be above 0 and at most 1, not ${fraction}`, { fraction });

@@ -1,5 +1,5 @@
 import { TensegrityError } from '../../engine/index.ts';
-import { threefry2x32 } from '../../engine/internal.ts';
+import { type OwnInt32Array, threefry2x32 } from '../../engine/internal.ts';
 
 /** Keeps this use of a seed apart from every other use of the same seed. */
 const PERMUTATION = 0x7065726d;
@@ -13,7 +13,7 @@ const PERMUTATION = 0x7065726d;
  * @throws TensegrityError `argument`.
  * Source: R. Durstenfeld, "Algorithm 235: Random permutation", CACM 7 (1964); Threefry-2x32-20.
  */
-export function permutation(count: number, seed: number, epoch: number): Int32Array<ArrayBuffer> {
+export function permutation(count: number, seed: number, epoch: number): OwnInt32Array {
   if (
     !Number.isInteger(count) ||
     count < 0 ||

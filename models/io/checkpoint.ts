@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type HostArray, TensegrityError } from '../../engine/index.ts';
-import { type FileBytes, fileBytes } from '../../engine/internal.ts';
+import { type FileBytes, fileBytes, type OwnUint8Array } from '../../engine/internal.ts';
 import { readAs, writeFileAtomically } from './files.ts';
 import { parseSafetensors, serializeSafetensors } from './safetensors.ts';
 
@@ -70,7 +70,7 @@ function isState(value: unknown): value is State {
  * The same checkpoint gives the same bytes.
  * @throws TensegrityError `argument` for a count that is no whole number ≥ 0 or a state of more than 16 MiB; `shape` if an array's data does not fill its shape.
  */
-export function serializeCheckpoint({ tensors, step, epoch, batch, key, config, metrics }: Checkpoint): Uint8Array<ArrayBuffer> {
+export function serializeCheckpoint({ tensors, step, epoch, batch, key, config, metrics }: Checkpoint): OwnUint8Array {
   const state: State = { step, epoch, batch, key, config, metrics };
   if (!isState(state)) {
     throw new TensegrityError(

@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type HostArray, TensegrityError } from '../../engine/index.ts';
-import { named } from '../../engine/internal.ts';
+import { named, type OwnUint8Array } from '../../engine/internal.ts';
 import { parseNpy, serializeNpy } from './npy.ts';
 import { parseSafetensors, type Safetensors, serializeSafetensors } from './safetensors.ts';
 
@@ -81,7 +81,7 @@ async function makeFolder(path: string): Promise<void> {
  * @param largest in bytes; a larger file is refused before anything is allocated. Default 4 GiB.
  * @throws TensegrityError `storage` if it is missing, unreadable, no regular file, or changes while it is read; `format` if it is larger than `largest`.
  */
-export async function readBytes(path: string, largest = LARGEST_READ): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBytes(path: string, largest = LARGEST_READ): Promise<OwnUint8Array> {
   return withStorageErrors('read', path, async () => {
     // Before opening: opening a pipe would wait for a writer.
     const status = await statusOf(path);

@@ -1,5 +1,5 @@
 import { type DType, type HostArray, TensegrityError, type TypedArray } from '../../engine/index.ts';
-import { checkHostArray, contiguousStrides, dtypes, type FileBytes, fileBytes } from '../../engine/internal.ts';
+import { checkHostArray, contiguousStrides, dtypes, type FileBytes, fileBytes, type OwnUint8Array } from '../../engine/internal.ts';
 import {
   checkExtent,
   decodeElements,
@@ -187,7 +187,7 @@ export function parseNpy(file: FileBytes): HostArray {
  * @param array any shape; f32 as '<f4', f64 as '<f8', i32 as '<i4', u8 as '|u1'.
  * @throws TensegrityError `shape` if the data does not fill the shape.
  */
-export function serializeNpy(array: HostArray): Uint8Array<ArrayBuffer> {
+export function serializeNpy(array: HostArray): OwnUint8Array {
   checkHostArray(array, 'serializeNpy');
   const { shape } = array;
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;

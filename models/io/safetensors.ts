@@ -1,5 +1,5 @@
 import { type DType, type HostArray, TensegrityError } from '../../engine/index.ts';
-import { checkHostArray, type FileBytes, fileBytes, pairsOf } from '../../engine/internal.ts';
+import { checkHostArray, type FileBytes, fileBytes, type OwnUint8Array, pairsOf } from '../../engine/internal.ts';
 import { checkExtent, decodeElements, type ElementName, elements, littleEndianBytes, viewOf } from './elements.ts';
 import { Scanner } from './scanner.ts';
 
@@ -166,7 +166,7 @@ export function parseSafetensors(file: FileBytes): Safetensors {
 export function serializeSafetensors(
   tensors: Iterable<readonly [string, HostArray]>,
   metadata: Iterable<readonly [string, string]> = [],
-): Uint8Array<ArrayBuffer> {
+): OwnUint8Array {
   const arrays = new Map<string, HostArray>();
   for (const [name, array] of pairsOf('serializeSafetensors: the tensors', tensors)) {
     if (name === METADATA)

@@ -4,7 +4,7 @@ import * as modes from '../../../wasm/modes.ts';
 import * as word from '../../../wasm/words.ts';
 import { partsOf } from '../../compiler/epilogue.ts';
 import type { Kernel, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
-import { type DType, dtypes } from '../../dtype.ts';
+import { type DType, dtypes, type OwnInt32Array } from '../../dtype.ts';
 import { check } from '../../errors.ts';
 import { sizeOf } from '../../shape.ts';
 import { type Command, partialBuffer } from './command.ts';
@@ -18,7 +18,7 @@ import { inOrder, viewWords, type Words, wordOf } from './words.ts';
 import { workspaceBytes } from './workspace.ts';
 
 export interface EncodedPlan {
-  readonly words: Int32Array<ArrayBuffer>;
+  readonly words: OwnInt32Array;
   /** Scratch memory that one thread needs. */
   readonly workspaceBytes: number;
   /** Scratch memory that all threads share: partial results of folds, transformed filters. */
