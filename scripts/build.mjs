@@ -89,5 +89,6 @@ if (!options.has('--wasm')) {
   run('node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json');
   for (const name of readdirSync(join(root, 'dist'), { recursive: true })) if (name.endsWith('.js')) unwrap(join(root, 'dist', name));
   const { name, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  for (const [path, entry] of Object.entries(exports)) if (entry.require) writeFileSync(join(root, entry.require), forRequire(path.replace('.', name), entry));
+  for (const [path, entry] of Object.entries(exports))
+    if (entry.require) writeFileSync(join(root, entry.require), forRequire(path.replace('.', name), entry));
 }

@@ -2,7 +2,7 @@
  * The WebAssembly backend: plans are encoded once into the linear memory of a precompiled module, and one call runs
  * all of one. Slots live in that memory; inputs are copied in, outputs copied out, so that nothing else needs to be freed.
  */
-import { canShare, loadModule } from '#wasm-module';
+import { builds, canShare, loadModule } from '#wasm-module';
 import { checkChoice, options } from '../../arguments.ts';
 import { partsOf } from '../../compiler/epilogue.ts';
 import type { Plan } from '../../compiler/plan.ts';
@@ -44,7 +44,6 @@ interface Kernels {
 }
 
 const optionDefaults = { threads: undefined, deterministic: false, build: undefined, winograd: true } as const;
-const builds: readonly Build[] = ['simd', 'relaxed'];
 
 /**
  * Loads the module and gives it a memory of its own.
@@ -56,7 +55,7 @@ export async function createWasmBackend(given: WasmOptions = {}): Promise<Backen
   const {
     deterministic,
     winograd,
-    build = !deterministic && hasRelaxedSimd() ? 'relaxed' : 'simd',
+    build = !deterministic && builds.includes('relaxed') && hasRelaxedSimd() ? 'relaxed' : 'simd',
     threads = obstacle === null ? Math.min(cores(), MOST_THREADS) : 1,
   } = options('the wasm backend', given, optionDefaults);
   checkChoice('the wasm backend: build', build, builds);

@@ -5,6 +5,9 @@ import type { Build } from './index.ts';
 /** Platforms that import modules compiled have no threads. */
 export const canShare = false;
 
+/** What it was compiled for here. */
+export const builds: readonly Build[] = ['relaxed', 'simd'];
+
 /** The compiled module, where the platform compiles at deployment and forbids it afterwards. */
 export async function loadModule(build: Build): Promise<WebAssembly.Module> {
   return build === 'relaxed' ? relaxed : simd;

@@ -5,6 +5,9 @@ import type { Build } from './index.ts';
 /** Whether a module for shared memory can be had: it is compiled from bytes. */
 export const canShare = true;
 
+/** What it was compiled for here. */
+export const builds: readonly Build[] = ['relaxed', 'simd'];
+
 /** The compiled module, from a copy that any bundler can carry. */
 export async function loadModule(build: Build, shared = false): Promise<WebAssembly.Module> {
   const bytes = separate(await inflate(base64), build);

@@ -111,7 +111,8 @@ export function cores(): number {
 
 /** Whether this thread draws an interface and answers its user, so that it must not compute for long. */
 export function inPage(): boolean {
-  return !nodeThreads() && typeof document !== 'undefined';
+  // In this order: platforms of the edge refuse to be asked for Node's modules.
+  return typeof document !== 'undefined' && !nodeThreads();
 }
 
 /** Word of the barrier that tells the others that one has failed. */
