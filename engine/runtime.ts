@@ -72,9 +72,13 @@ async function ready(backend: Backend, options: unknown): Promise<Backend> {
   return backend;
 }
 
-/** The backend in use: the one chosen, else wasm, else cpu. */
+/** The backend in use: the one chosen, else wasm, else, with a warning, cpu. */
 export function backend(): Promise<Backend> {
-  active ??= createBackend('wasm', {}).catch(() => createBackend('cpu', {}));
+  active ??= createBackend('wasm', {}).catch(async (cause) => {
+    const instead = await createBackend('cpu', {});
+    (await import('./backends/cpu/instead.ts')).warnOfCpu(cause);
+    return instead;
+  });
   return active;
 }
 

@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import zopfli from '@gfx/zopfli';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -60,7 +60,7 @@ async function inlineModules() {
 function unwrap(path) {
   const emitted = readFileSync(path, 'utf8');
   const text = emitted
-    .replace(/^var __rewriteRelativeImportExtension = [^]*?\n\};\n/m, '')
+    .replace(/^var __rewriteRelativeImportExtension = .*?\n\};\n/ms, '')
     .replaceAll(/\bimport\(__rewriteRelativeImportExtension\((.*?)\)\)/g, 'import($1)')
     .replaceAll(/\(this && this\.(__\w+)\) \|\| /g, '');
   if (text !== emitted) writeFileSync(path, text);
@@ -88,6 +88,8 @@ await inlineModules();
 if (!options.has('--wasm')) {
   run('node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json');
   for (const name of readdirSync(join(root, 'dist'), { recursive: true })) if (name.endsWith('.js')) unwrap(join(root, 'dist', name));
+  const { workerProgram } = await import(pathToFileURL(join(root, 'dist/engine/backends/wasm/worker.js')).href);
+  writeFileSync(join(root, 'dist/wasm/worker.js'), workerProgram.trimStart());
   const { name, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   for (const [path, entry] of Object.entries(exports))
     if (entry.require) writeFileSync(join(root, entry.require), forRequire(path.replace('.', name), entry));

@@ -51,6 +51,23 @@ describe.runIf(available)('in headless Chromium', () => {
     expect(await ask('workerless', 'workerless')).toEqual({ bits, two, after: bits });
   });
 
+  it('a page that forbids workers of blobs has one thread, and says so; as many as are asked for with a file of its own', async () => {
+    const policy = /worker-src blob:.*tensegrity\/wasm\/worker\.js/;
+    expect(await ask('blobless', 'blobless')).toEqual({
+      unasked: { result: { bits, threads: 1 }, said: [expect.stringMatching(policy)] },
+      two: { ...refusal, message: expect.stringMatching(policy) },
+      fromFile: { bits, workers: 2 },
+      absent: { ...refusal, message: expect.stringMatching(policy) },
+    });
+  });
+
+  it('a page that forbids WebAssembly computes on the cpu backend, and says what would allow it', async () => {
+    expect(await ask('wasmless', 'wasmless')).toEqual({
+      result: { values: [2, 3], name: 'cpu' },
+      said: [expect.stringMatching(/cpu backend.*Content Security Policy.*'wasm-unsafe-eval'.*useBackend\('cpu'\)/is)],
+    });
+  });
+
   it('a thread that fails while others wait for it is an error, and a new backend works', async () => {
     const failed = { ...refusal, message: expect.stringMatching(/pulled the plug.*useBackend\('wasm'\)/) };
     expect(await ask('isolated', 'failing')).toEqual({ failed, after: bits });

@@ -50,8 +50,15 @@ const headersOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'cross-origin-embedder-policy': 'require-corp',
     'content-security-policy': "worker-src 'none'",
   },
+  // The page's own script is inline.
+  blobless: {
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-embedder-policy': 'require-corp',
+    'content-security-policy': "script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'",
+  },
+  wasmless: { 'content-security-policy': "script-src 'self' 'unsafe-inline'" },
 };
-export type Site = 'plain' | 'isolated' | 'workerless';
+export type Site = 'plain' | 'isolated' | 'workerless' | 'blobless' | 'wasmless';
 
 const scripts: ReadonlySet<string> = new Set(['.js', '.mjs', '.ts']);
 

@@ -1,5 +1,5 @@
 /** What browser.test.ts has pages do. Each function is one page's work. */
-import { compile, randn, TensegrityError, tensor, useBackend } from 'tensegrity';
+import { backend, compile, randn, TensegrityError, tensor, useBackend } from 'tensegrity';
 import { train } from './computation.mjs';
 
 /** The error of a task, as a program sees it. */
@@ -14,7 +14,7 @@ async function errorOf(task) {
 
 /** Has a plan run that takes some tenths of a second, and counts what else the page's thread did in the meantime. */
 async function ticksDuring(options) {
-  const backend = await useBackend('wasm', options);
+  const used = await useBackend('wasm', options);
   const long = compile((x) => {
     let y = x;
     for (let i = 0; i < 8; i++) y = y.matmul(x).tanh();
@@ -27,13 +27,13 @@ async function ticksDuring(options) {
   await (await long(x)).item();
   clearInterval(timer);
   long.dispose();
-  backend.dispose();
+  used.dispose();
   return ticks;
 }
 
 /** Runs short plans one after the other, until the page's thread has done something else or they are many. */
 async function ticksBetween(options) {
-  const backend = await useBackend('wasm', options);
+  const used = await useBackend('wasm', options);
   const short = compile((x) => x.add(1));
   let ticks = 0;
   const timer = setInterval(() => ticks++, 1);
@@ -41,7 +41,7 @@ async function ticksBetween(options) {
   for (let i = 0; i < 100_000 && ticks < 5; i++) x = await short(x);
   clearInterval(timer);
   short.dispose();
-  backend.dispose();
+  used.dispose();
   return ticks;
 }
 
@@ -51,6 +51,7 @@ function watchWorkers() {
   globalThis.Worker = class extends Worker {
     constructor(...parameters) {
       super(...parameters);
+      this.address = parameters[0];
       started.push(this);
     }
   };
@@ -59,8 +60,8 @@ function watchWorkers() {
 
 export async function isolated() {
   const started = watchWorkers();
-  const backend = await useBackend('wasm');
-  const defaults = { threads: backend.threads, cores: navigator.hardwareConcurrency, isolated: crossOriginIsolated };
+  const used = await useBackend('wasm');
+  const defaults = { threads: used.threads, cores: navigator.hardwareConcurrency, isolated: crossOriginIsolated };
   const bits = {};
   const workers = {};
   for (const threads of [1, 2, 3]) {
@@ -79,9 +80,9 @@ export async function responsive() {
 }
 
 export async function plain() {
-  const backend = await useBackend('wasm');
+  const used = await useBackend('wasm');
   return {
-    defaults: { threads: backend.threads, isolated: crossOriginIsolated },
+    defaults: { threads: used.threads, isolated: crossOriginIsolated },
     bits: await train({}),
     two: await errorOf(() => useBackend('wasm', { threads: 2 })),
     short: await ticksBetween({}),
@@ -90,6 +91,34 @@ export async function plain() {
 
 export async function workerless() {
   return { bits: await train({ threads: 1 }), two: await errorOf(() => train({ threads: 2 })), after: await train({ threads: 1 }) };
+}
+
+/** What is warned of while a task runs. */
+async function warned(task) {
+  const said = [];
+  const { warn } = console;
+  console.warn = (message) => said.push(message);
+  try {
+    return { result: await task(), said };
+  } finally {
+    console.warn = warn;
+  }
+}
+
+export async function blobless() {
+  const worker = '/isolated/dist/wasm/worker.js';
+  const started = watchWorkers();
+  const unasked = await warned(async () => ({ bits: await train({}), threads: (await backend()).threads }));
+  return {
+    unasked,
+    two: await errorOf(() => train({ threads: 2 })),
+    fromFile: { bits: await train({ threads: 2, worker }), workers: started.filter(({ address }) => address === worker).length },
+    absent: await errorOf(() => train({ threads: 2, worker: '/nowhere.js' })),
+  };
+}
+
+export async function wasmless() {
+  return warned(async () => ({ values: await tensor([1, 2]).add(1).array(), name: (await backend()).name }));
 }
 
 /** A thread throws while the others wait for it at the barrier, and another backend is made. */

@@ -30,6 +30,8 @@ export interface WasmOptions {
    * run beside its own thread even with 1, if memory can be shared.
    */
   readonly threads?: number;
+  /** In pages: the address of a copy of `tensegrity/wasm/worker.js`, for those that allow workers from files alone; else they are made of blobs. */
+  readonly worker?: string | URL;
   /**
    * Whether 3×3 convolutions of 16 channels or more (32 with a stride of two) may be done with a quarter of the multiplications (nine
    * sixteenths), by Winograd's F(4×4, 3×3); they may, unless given. Rounding errs about three times as much then, and a NaN or an infinity
@@ -43,7 +45,7 @@ interface Kernels {
   run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number, barrier: number): void;
 }
 
-const optionDefaults = { threads: undefined, deterministic: false, build: undefined, winograd: true } as const;
+const optionDefaults = { threads: undefined, worker: undefined, deterministic: false, build: undefined, winograd: true } as const;
 
 /**
  * Loads the module and gives it a memory of its own.
@@ -55,6 +57,7 @@ export async function createWasmBackend(given: WasmOptions = {}): Promise<Backen
   const {
     deterministic,
     winograd,
+    worker,
     build = !deterministic && builds.includes('relaxed') && hasRelaxedSimd() ? 'relaxed' : 'simd',
     threads = obstacle === null ? Math.min(cores(), MOST_THREADS) : 1,
   } = options('the wasm backend', given, optionDefaults);
@@ -74,9 +77,9 @@ export async function createWasmBackend(given: WasmOptions = {}): Promise<Backen
     const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
     const module = await loadModule(build, shared);
     const instance = await WebAssembly.instantiate(module, { env: { memory } });
-    const hire = shared ? () => createTeam(module, memory, count) : null;
+    const hire = shared ? () => createTeam(module, memory, count, worker) : null;
     // The module's exports are those of wasm/index.ts.
-    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, count, hire, winograd);
+    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, count, hire, several, winograd);
   };
   const shared = threads > 1 || (obstacle === null && inPage());
   const several = given.threads !== undefined && threads > 1;
@@ -130,11 +133,14 @@ class WasmBackend implements Backend {
   readonly name = 'wasm';
   readonly dtypes: readonly DType[] = ['f32', 'i32', 'u8'];
   readonly build: Build;
-  readonly threads: number;
+  /** 1 from when it shows that none can be started. */
+  threads: number;
   readonly #memory: LinearMemory;
   readonly #winograd: boolean;
   readonly #kernels: Kernels;
   readonly #hire: (() => Promise<Team>) | null;
+  /** Whether so many threads were asked for. */
+  readonly #asked: boolean;
   #team: Promise<Team | null> | null = null;
   readonly #inPage = inPage();
   /** When the page's thread last did something else, as far as is known. */
@@ -155,6 +161,7 @@ class WasmBackend implements Backend {
     kernels: Kernels,
     threads: number,
     hire: (() => Promise<Team>) | null,
+    asked: boolean,
     winograd: boolean,
   ) {
     this.build = build;
@@ -162,6 +169,7 @@ class WasmBackend implements Backend {
     this.threads = threads;
     this.#kernels = kernels;
     this.#hire = hire;
+    this.#asked = asked;
     this.#memory = new LinearMemory(memory, kernels.heapBase.value as number);
     this.#barrier = this.allocate(16).address;
   }
@@ -307,9 +315,15 @@ class WasmBackend implements Backend {
 
   /** The threads, started when the first plan comes that is worth sharing; null where plans run on the calling thread. */
   #hired(): Promise<Team | null> | null {
-    // A page that lets no worker start still has its own thread, and { threads: 1 } was promised to work.
-    if (this.#hire) this.#team ??= this.threads > 1 ? this.#hire() : this.#hire().catch(() => null);
+    // A page that lets no worker start still has its own thread.
+    if (this.#hire) this.#team ??= this.#asked ? this.#hire() : this.#hire().catch((cause) => this.#alone(cause));
     return this.#team;
+  }
+
+  #alone({ details }: TensegrityError): null {
+    if (this.threads > 1) console.warn(`tensegrity: 1 thread computes, not ${this.threads}: ${details['fault']}`);
+    this.threads = 1;
+    return null;
   }
 
   /** Lets the page's thread see to its interface, if plans have kept it for long: a loop that awaits one plan after the other never does. */

@@ -17,7 +17,7 @@ export async function loadModule(build: Build, shared = false): Promise<WebAssem
 async function inflate(text: string): Promise<Uint8Array<ArrayBuffer>> {
   const compressed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   if (typeof DecompressionStream === 'undefined') {
-    throw new TensegrityError('backend', 'this platform has no DecompressionStream to unpack the wasm backend with; use the cpu backend');
+    throw new TensegrityError('backend', 'this platform has no DecompressionStream to unpack the wasm backend with');
   }
   return new Uint8Array(await new Response(new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate'))).arrayBuffer());
 }

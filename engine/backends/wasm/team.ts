@@ -1,4 +1,5 @@
 import { TensegrityError } from '../../errors.ts';
+import { workerProgram } from './worker.ts';
 
 /** The arguments of the module's `run`, but for the thread's number: see wasm/index.ts. */
 export interface Call {
@@ -30,27 +31,6 @@ interface Member {
   end(): unknown;
 }
 
-/** A worker's whole program: it makes its own instance of the module on the common memory, and answers each call with null or a fault. */
-const PROGRAM = `
-const port = globalThis.process?.getBuiltinModule?.('node:worker_threads').parentPort ?? globalThis;
-let kernels;
-const receive = async (message) => {
-  try {
-    if (message.module) kernels = (await WebAssembly.instantiate(message.module, { env: { memory: message.memory } })).exports;
-    else kernels.run(...message);
-    port.postMessage(null);
-  } catch (error) {
-    port.postMessage(String(error));
-  }
-};
-const unreadable = () => port.postMessage('it could not read a message');
-if (port.on) port.on('message', receive).on('messageerror', unreadable);
-else {
-  port.onmessage = ({ data }) => receive(data);
-  port.onmessageerror = unreadable;
-}
-`;
-
 type NodeThreads = typeof import('node:worker_threads');
 
 function nodeThreads(): NodeThreads | undefined {
@@ -58,11 +38,12 @@ function nodeThreads(): NodeThreads | undefined {
   return typeof process === 'undefined' ? undefined : (process.getBuiltinModule?.('node:worker_threads') as NodeThreads | undefined);
 }
 
-function hire(): Member {
+/** @param file where the program lies, for pages that allow no worker but from files. */
+function hire(file?: string | URL): Member {
   const node = nodeThreads();
   if (node) {
     // What the user's program is run with (loaders, hooks, its environment) is not for these.
-    const worker = new node.Worker(PROGRAM, { eval: true, execArgv: [], env: {} });
+    const worker = new node.Worker(workerProgram, { eval: true, execArgv: [], env: {} });
     worker.unref();
     return {
       post: (message) => worker.postMessage(message),
@@ -76,20 +57,24 @@ function hire(): Member {
       end: () => worker.terminate(),
     };
   }
-  const address = URL.createObjectURL(new Blob([PROGRAM], { type: 'text/javascript' }));
+  const address = file ?? URL.createObjectURL(new Blob([workerProgram], { type: 'text/javascript' }));
   const worker = new Worker(address);
   return {
     post: (message) => worker.postMessage(message),
     listen: (reply) => {
       worker.onmessage = ({ data }) => reply(data as string | null);
       worker.onmessageerror = () => reply('its answer could not be read');
-      // One that a page's security policy forbids has no message.
-      worker.onerror = ({ message }) => reply(message || 'the page does not let it start');
+      // One that a page's security policy forbids, or that is not there, has no message.
+      worker.onerror = ({ message }) =>
+        reply(
+          message ||
+            `the page does not let it start; its Content-Security-Policy must have worker-src blob:, or 'self' with { worker: '/worker.js' }, a copy of tensegrity/wasm/worker.js`,
+        );
     },
     hold: () => undefined,
     end: () => {
       worker.terminate();
-      URL.revokeObjectURL(address);
+      if (file === undefined) URL.revokeObjectURL(String(address));
     },
   };
 }
@@ -124,7 +109,12 @@ const START = 30_000;
  * Starts `threads` workers on one memory. When one fails all are ended, and every later run fails as that one did.
  * @throws TensegrityError `backend` where they do not start.
  */
-export async function createTeam(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number): Promise<Team> {
+export async function createTeam(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  threads: number,
+  file?: string | URL,
+): Promise<Team> {
   const members: Member[] = [];
   let stopped: TensegrityError | null = null;
   let ended: Promise<unknown> | null = null;
@@ -175,7 +165,7 @@ export async function createTeam(module: WebAssembly.Module, memory: WebAssembly
   };
 
   try {
-    while (members.length < threads) members.push(hire());
+    while (members.length < threads) members.push(hire(file));
   } catch (error) {
     fail(String(error));
   }

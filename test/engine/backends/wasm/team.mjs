@@ -25,9 +25,9 @@ function hireBy(make) {
 const sound = (_number, program, options) => new Sound(program, options);
 hireBy(sound);
 
-/** Workers, the second of which runs `fault` when it is to run a plan. The names are those of the program in team.ts. */
+/** Workers, the second of which runs `fault` when it is to run a plan. The names are those of the program in worker.ts. */
 const faulty = (fault) => (number, program, options) => {
-  const own = `port.removeAllListeners('message').on('message', (message) => { if (message.module) receive(message); else { ${fault} } });`;
+  const own = `const receive = port.onmessage; port.onmessage = (event) => { if (event.data.module) receive(event); else { ${fault} } };`;
   return new Sound(number === 1 ? `${program};${own}` : program, options);
 };
 
@@ -78,8 +78,8 @@ const scenarios = {
       ['throw', `throw new Error('boom');`, /boom/],
       ['late throw', asleep(`throw new Error('boom');`), /boom/],
       // A workspace beyond the end of memory: a trap in its first command.
-      ['trap', 'message[3] = -65536; receive(message);', /RuntimeError/],
-      ['late trap', asleep('message[3] = -65536; receive(message);'), /RuntimeError/],
+      ['trap', 'event.data[3] = -65536; receive(event);', /RuntimeError/],
+      ['late trap', asleep('event.data[3] = -65536; receive(event);'), /RuntimeError/],
     ];
     for (const [what, fault, message] of faults) {
       await useBackend('wasm', { threads: 3 });
@@ -87,7 +87,7 @@ const scenarios = {
       await mendable(what, message, right);
     }
     await useBackend('wasm', { threads: 3 });
-    hireBy(faulty('globalThis.kept = message;'));
+    hireBy(faulty('globalThis.kept = event;'));
     const failing = mendable('terminated', /ended with code 1/, right);
     while (made.length < 3) await new Promise(setImmediate);
     await once(made[1], 'online');
