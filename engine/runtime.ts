@@ -1,7 +1,6 @@
-import { checkNames, shown } from './arguments.ts';
+import { shown } from './arguments.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
-import type { WasmOptions } from './backends/wasm/index.ts';
-import type { WebGpuOptions } from './backends/webgpu/index.ts';
+import type { BackendName, BackendOptions } from './choices.ts';
 import { free, freeWhenCollected } from './collect.ts';
 import { type Build, buildPlan } from './compiler/compiler.ts';
 import { structuralKey } from './compiler/key.ts';
@@ -15,25 +14,11 @@ import type { Slot } from './slot.ts';
 import type { Tensor } from './tensor.ts';
 import { inTurn } from './turn.ts';
 
-/** Options of the backends, by name. */
-export interface BackendOptions {
-  readonly wasm: WasmOptions;
-  readonly cpu: Record<never, never>;
-  readonly webgpu: WebGpuOptions;
-}
-export type BackendName = keyof BackendOptions;
-
-const factories: { readonly [Name in BackendName]: (options: BackendOptions[Name]) => Promise<Backend> } = {
-  wasm: async (given) => (await import('./backends/wasm/index.ts')).createWasmBackend(given),
-  cpu: async (given) => {
-    checkNames('useBackend: cpu', given, {});
-    return (await import('./backends/cpu/index.ts')).createCpuBackend();
-  },
-  webgpu: async (given) => (await import('./backends/webgpu/index.ts')).createWebGpuBackend(given),
-};
+/** How the backends that have a name are made; choices.ts knows them, and what is bundled for one alone is without it. */
+export const factories: { [name: string]: (options: object) => Promise<Backend> } = {};
 
 /** What tells a backend from anything else. */
-const members = ['name', 'dtypes', 'bytes', 'allocate', 'write', 'read', 'free', 'prepare', 'dispose'] as const satisfies (keyof Backend)[];
+const members = ['allocate', 'write', 'read', 'free', 'prepare', 'dispose'] as const satisfies (keyof Backend)[];
 
 let active: Promise<Backend> | null = null;
 
@@ -49,10 +34,12 @@ export async function useBackend<Name extends BackendName>(name: Name | Backend,
   return backend;
 }
 
-function createBackend<Name extends BackendName>(name: Name, options: BackendOptions[Name] = {}): Promise<Backend> {
-  if (!Object.hasOwn(factories, name))
-    throw new TensegrityError('backend', `useBackend: there is no backend '${name}'; there are ${Object.keys(factories).join(', ')}`);
-  return factories[name](options).then((created) => {
+async function createBackend(name: BackendName, options: object = {}): Promise<Backend> {
+  if (!Object.hasOwn(factories, name)) {
+    const names = Object.keys(factories).join(', ') || 'none in tensegrity/core';
+    throw new TensegrityError('backend', `useBackend: there is no backend '${name}'; there are ${names}`);
+  }
+  return factories[name]!(options).then((created) => {
     // What has been asked for before is served first.
     const dispose = created.dispose.bind(created);
     created.dispose = () => void inTurn(dispose);
@@ -61,24 +48,20 @@ function createBackend<Name extends BackendName>(name: Name, options: BackendOpt
 }
 
 async function ready(backend: Backend, options: unknown): Promise<Backend> {
-  const missing = members.filter((member) => !(typeof backend === 'object' && backend !== null && member in backend));
+  const missing = members.filter((member) => !Object(backend)[member]);
   check(
     missing.length === 0,
     'argument',
     () =>
       `useBackend: takes a name (${Object.keys(factories).join(', ')}) or a backend, got ${shown(backend)} without ${missing.join(', ')}`,
   );
-  check(options === undefined, 'argument', () => 'useBackend: options go with a name; a backend of your own making has its already');
+  check(options === undefined, 'argument', () => 'useBackend: options go with a name');
   return backend;
 }
 
 /** The backend in use: the one chosen, else wasm, else, with a warning, cpu. */
 export function backend(): Promise<Backend> {
-  active ??= createBackend('wasm', {}).catch(async (cause) => {
-    const instead = await createBackend('cpu', {});
-    (await import('./backends/cpu/instead.ts')).warnOfCpu(cause);
-    return instead;
-  });
+  active ??= createBackend('wasm').catch((instead: unknown) => createBackend('cpu', { instead }));
   return active;
 }
 

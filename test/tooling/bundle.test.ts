@@ -2,10 +2,10 @@ import { fileURLToPath } from 'node:url';
 import { type OutputChunk, rolldown } from 'rolldown';
 import { describe, expect, it } from 'vitest';
 
-const engine = fileURLToPath(new URL('../../dist/engine/index.js', import.meta.url));
+const built = (path: string): string => fileURLToPath(new URL(`../../dist/engine/${path}`, import.meta.url));
 
-/** The chunks that a bundler for the web makes of a program that imports these names, as `npm run check` measures their size. */
-async function chunksOf(names: string): Promise<OutputChunk[]> {
+/** The chunks that a bundler for the web makes of a program that imports these names of modules, as `npm run check` measures their size. */
+async function chunksOf(names: string, module = 'index.js', ...others: readonly string[]): Promise<OutputChunk[]> {
   const program = 'program.js';
   const bundle = await rolldown({
     input: program,
@@ -16,7 +16,7 @@ async function chunksOf(names: string): Promise<OutputChunk[]> {
       {
         name: 'program',
         resolveId: (id) => (id === program ? program : null),
-        load: (id) => (id === program ? `export { ${names} } from ${JSON.stringify(engine)};` : null),
+        load: (id) => (id === program ? [`export { ${names} } from ${JSON.stringify(built(module))};`, ...others].join('\n') : null),
       },
     ],
   });
@@ -44,5 +44,20 @@ describe('a bundle for the web', () => {
     const later = chunks.filter((chunk) => !atOnce.includes(chunk) && chunk.moduleIds.some(isWebGpu));
     expect(later.some(({ isDynamicEntry }) => isDynamicEntry)).toBe(true);
     expect(later.map(({ code }) => code).join('\n')).toMatch(wgsl);
+  });
+
+  it('of tensegrity/core and one backend holds no other', async () => {
+    const chunks = await chunksOf(
+      'tensor, useBackend',
+      'core.js',
+      `export { createWasmBackend } from ${JSON.stringify(built('backends/wasm/index.js'))};`,
+    );
+    const backends = chunks.flatMap(({ moduleIds }) => moduleIds).flatMap((path) => /\/backends\/(\w+)\//.exec(path)?.[1] ?? []);
+    expect(new Set(backends)).toEqual(new Set(['wasm']));
+  });
+
+  it('keeps what makes the backends known by name', async () => {
+    const chunks = await chunksOf('tensor');
+    expect(loadedAtOnce(chunks).flatMap(({ moduleIds }) => moduleIds)).toContain(built('choices.js'));
   });
 });

@@ -2,6 +2,7 @@
  * The reference backend: plain TypeScript, every element type, sums in double. Written to be read and trusted; the
  * other backends are held to what it computes.
  */
+import { options } from '../../arguments.ts';
 import { partsOf } from '../../compiler/epilogue.ts';
 import type { Kernel, KernelKind, KernelOf, Plan } from '../../compiler/plan.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
@@ -17,6 +18,7 @@ import { type Runner, readView, writeView } from './dense.ts';
 import { eigh } from './eigh.ts';
 import { gather } from './gather.ts';
 import { gridSample } from './gridSample.ts';
+import { warnOfCpu } from './instead.ts';
 import { map } from './map.ts';
 import { matmul } from './matmul.ts';
 import { pool } from './pool.ts';
@@ -58,10 +60,15 @@ const runners: { readonly [K in KernelKind]: (kernel: KernelOf<K>, buffers: read
 export interface CpuOptions {
   /** Fill scratch and outputs with NaN (integers: all bits set) before each run, so that reading what was never written shows. */
   readonly poison?: boolean;
+  /** Why it is made in the place of the wasm backend, to be said once. */
+  readonly instead?: unknown;
 }
 
-export function createCpuBackend(options: CpuOptions = {}): Backend {
-  return new CpuBackend(options.poison ?? false);
+/** @throws TensegrityError `argument` for options that are unknown. */
+export function createCpuBackend(given: CpuOptions = {}): Backend {
+  const { poison, instead } = options('the cpu backend', given, { poison: false, instead: undefined });
+  if (instead !== undefined) warnOfCpu(instead);
+  return new CpuBackend(poison);
 }
 
 class CpuBuffer implements DeviceBuffer {

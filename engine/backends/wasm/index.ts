@@ -45,7 +45,7 @@ interface Kernels {
   run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number, barrier: number): void;
 }
 
-const optionDefaults = { threads: undefined, worker: undefined, deterministic: false, build: undefined, winograd: true } as const;
+const optionDefaults = { threads: undefined, deterministic: false, build: undefined, winograd: true, worker: undefined } as const;
 
 /**
  * Loads the module and gives it a memory of its own.
@@ -62,17 +62,13 @@ export async function createWasmBackend(given: WasmOptions = {}): Promise<Backen
     threads = obstacle === null ? Math.min(cores(), MOST_THREADS) : 1,
   } = options('the wasm backend', given, optionDefaults);
   checkChoice('the wasm backend: build', build, builds);
-  check(
-    !deterministic || build === 'simd',
-    'argument',
-    () => `the wasm backend: the bits of build '${build}' depend on the machine; deterministic needs 'simd'`,
-  );
+  check(!deterministic || build === 'simd', 'argument', () => `the wasm backend: deterministic needs build 'simd'`);
   check(
     Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS,
     'argument',
     () => `threads must be a whole number from 1 to ${MOST_THREADS}, got ${threads}`,
   );
-  check(threads === 1 || obstacle === null, 'backend', () => `threads need a memory in common: ${obstacle}; or use { threads: 1 }`);
+  check(threads === 1 || obstacle === null, 'backend', () => `threads need shared memory: ${obstacle}; or use { threads: 1 }`);
   const load = async (count: number, shared: boolean): Promise<Backend> => {
     const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
     const module = await loadModule(build, shared);
@@ -108,12 +104,9 @@ const BREATH = 8;
 /** A module of one relaxed instruction. */
 const RELAXED = 'AGFzbQEAAAABBQFgAAF7AwIBAAoPAQ0AQQH9D0EC/Q/9gAIL';
 
-function hasRelaxedSimd(): boolean {
-  try {
-    return WebAssembly.validate(Uint8Array.from(atob(RELAXED), (character) => character.charCodeAt(0)));
-  } catch {
-    return false;
-  }
+/** Whether the platform has WebAssembly, and these instructions. */
+function hasRelaxedSimd(): boolean | undefined {
+  return globalThis.WebAssembly?.validate(Uint8Array.from(atob(RELAXED), (character) => character.charCodeAt(0)));
 }
 
 class WasmBuffer implements DeviceBuffer {

@@ -6,7 +6,7 @@ import type { Build } from './index.ts';
 export const canShare = false;
 
 /** What it was compiled for here. */
-export const builds: readonly Build[] = ['relaxed', 'simd'];
+export const builds: readonly Build[] = ['simd', 'relaxed'];
 
 /** The compiled module, where the platform compiles at deployment and forbids it afterwards. */
 export async function loadModule(build: Build): Promise<WebAssembly.Module> {

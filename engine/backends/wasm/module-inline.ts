@@ -6,7 +6,7 @@ import type { Build } from './index.ts';
 export const canShare = true;
 
 /** What it was compiled for here. */
-export const builds: readonly Build[] = ['relaxed', 'simd'];
+export const builds: readonly Build[] = ['simd', 'relaxed'];
 
 /** The compiled module, from a copy that any bundler can carry. */
 export async function loadModule(build: Build, shared = false): Promise<WebAssembly.Module> {

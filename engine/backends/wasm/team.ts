@@ -49,8 +49,7 @@ function hire(file?: string | URL): Member {
       post: (message) => worker.postMessage(message),
       listen: (reply) => {
         worker.on('message', reply);
-        worker.on('messageerror', (error) => reply(String(error)));
-        worker.on('error', (error) => reply(String(error)));
+        for (const event of ['messageerror', 'error']) worker.on(event, (error) => reply(String(error)));
         worker.on('exit', (code) => reply(`it ended with code ${code}`));
       },
       hold: (needed) => (needed ? worker.ref() : worker.unref()),
@@ -63,12 +62,12 @@ function hire(file?: string | URL): Member {
     post: (message) => worker.postMessage(message),
     listen: (reply) => {
       worker.onmessage = ({ data }) => reply(data as string | null);
-      worker.onmessageerror = () => reply('its answer could not be read');
+      worker.onmessageerror = () => reply('it could not be read');
       // One that a page's security policy forbids, or that is not there, has no message.
       worker.onerror = ({ message }) =>
         reply(
           message ||
-            `the page does not let it start; its Content-Security-Policy must have worker-src blob:, or 'self' with { worker: '/worker.js' }, a copy of tensegrity/wasm/worker.js`,
+            `the page forbids it; its Content-Security-Policy needs worker-src blob:, or { worker: a copy of tensegrity/wasm/worker.js }`,
         );
     },
     hold: () => undefined,
@@ -175,7 +174,7 @@ export async function createTeam(
       else if (waiting && --waiting.left === 0) waiting.settle();
     });
   }
-  const late = setTimeout(() => fail(`it was not ready within ${START / 1000} seconds`), START);
+  const late = setTimeout(() => fail('it was not ready in time'), START);
   await all(
     members.map(() => ({ module, memory })),
     0,

@@ -11,5 +11,5 @@ port.onmessage = async ({ data }) => {
     port.postMessage(String(error));
   }
 };
-port.onmessageerror = () => port.postMessage('it could not read a message');
+port.onmessageerror = () => port.postMessage('it could not be read');
 `;
