@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import zopfli from '@gfx/zopfli';
 
@@ -66,21 +66,6 @@ function unwrap(path) {
   if (text !== emitted) writeFileSync(path, text);
 }
 
-/** What `require` finds: the same module, where it may be required, and else a word of what may. Node 20.19 and 22.12 take the module itself. */
-function forRequire(name, entry) {
-  return `'use strict';
-try {
-  module.exports = require('./${basename(entry.default)}');
-} catch (cause) {
-  if (cause.code !== 'ERR_REQUIRE_ESM' && cause.name !== 'SyntaxError') throw cause;
-  throw new Error(
-    "${name} is an ES module, which cannot be required here: use await import('${name}'), or Node from 20.19 or 22.12 on; jest runs ES modules with NODE_OPTIONS=--experimental-vm-modules",
-    { cause },
-  );
-}
-`;
-}
-
 if (options.has('--clean')) rmSync(join(root, 'dist'), { recursive: true, force: true });
 const newest = newestSource();
 for (const name of modules) buildModule(name, newest);
@@ -90,7 +75,4 @@ if (!options.has('--wasm')) {
   for (const name of readdirSync(join(root, 'dist'), { recursive: true })) if (name.endsWith('.js')) unwrap(join(root, 'dist', name));
   const { workerProgram } = await import(pathToFileURL(join(root, 'dist/engine/backends/wasm/worker.js')).href);
   writeFileSync(join(root, 'dist/wasm/worker.js'), workerProgram.trimStart());
-  const { name, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  for (const [path, entry] of Object.entries(exports))
-    if (entry.require) writeFileSync(join(root, entry.require), forRequire(path.replace('.', name), entry));
 }

@@ -36,6 +36,7 @@ const steps = [
         '--exclude-entrypoints',
         './wasm/simd.wasm',
         './wasm/relaxed.wasm',
+        './wasm/worker.js',
       ),
   },
   { name: 'size', command: () => tool('size-limit/bin.js') },
