@@ -30,7 +30,7 @@ export interface DataSource {
 }
 
 /** Paths are made absolute, so that a run can go on from any folder. */
-export function dataSource(input: Input): DataSource {
+export function dataSource(input: Pick<Input, 'text'>): DataSource {
   const given = { folder: 'data-dir', labels: 'labels', testImages: 'test-images', testLabels: 'test-labels' };
   const paths = Object.entries(given).flatMap(([name, option]) => {
     const path = input.text(option);

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { inspect } from 'node:util';
 import { shown } from '../engine/arguments.ts';
 import { TensegrityError } from '../engine/errors.ts';
+import { ablate } from './commands/ablate.ts';
+import { compare } from './commands/compare.ts';
 import { doctor } from './commands/doctor.ts';
 import { embed } from './commands/embed.ts';
 import { evaluate } from './commands/evaluate.ts';
@@ -14,7 +16,16 @@ import { type Command, helpOf, parseInput, suggestion, UsageError } from './opti
 import { columns } from './table.ts';
 import { complain, jsonOf, print } from './text.ts';
 
-const commands: Readonly<Record<string, Command>> = { train, eval: evaluate, embed, loss, inspect: inspectCommand, doctor };
+const commands: Readonly<Record<string, Command>> = {
+  train,
+  eval: evaluate,
+  compare,
+  ablate,
+  embed,
+  loss,
+  inspect: inspectCommand,
+  doctor,
+};
 
 const overview = [
   'tensegrity: self-supervised representation learning that does not collapse, on the CPU and the GPU, without dependencies\n',

@@ -1,61 +1,30 @@
-import { visible } from '../engine/errors.ts';
 import type { Dashboard } from '../models/train/dashboard.ts';
 import type { MetricsLine } from './runFolder.ts';
-import { duration, fixed, percent, terminalWidth, wrapped } from './table.ts';
-import { complain, jsonOf, print } from './text.ts';
+import { Screen } from './screen.ts';
+import { duration, fixed, percent } from './table.ts';
 
-/** Shows how a run goes: lines that renew themselves on a terminal, a plain line now and then elsewhere, JSON lines for programs. */
-export class Progress {
+/** Shows how a run goes. */
+export class Progress extends Screen {
   readonly #steps: number;
   readonly #stepsPerEpoch: number;
-  readonly #style: 'renewed' | 'plain' | 'json' | 'quiet';
   readonly #started = performance.now();
   /** The first step, which compiles the plan and tells little of the others, and when it was done. */
   #first: { readonly step: number; readonly at: number } | null = null;
   #rankMe: number | undefined;
-  #shown: readonly string[] = [];
 
-  constructor({ steps, stepsPerEpoch, json, quiet }: { steps: number; stepsPerEpoch: number; json: boolean; quiet: boolean }) {
+  constructor({ steps, stepsPerEpoch, ...style }: { steps: number; stepsPerEpoch: number; json: boolean; quiet: boolean }) {
+    super(style);
     this.#steps = steps;
     this.#stepsPerEpoch = stepsPerEpoch;
-    this.#style = json ? 'json' : quiet ? 'quiet' : process.stdout.isTTY ? 'renewed' : 'plain';
   }
 
   step(line: MetricsLine): void {
     this.#first ??= { step: line.step, at: performance.now() };
     this.#rankMe = line.rankMe ?? this.#rankMe;
-    if (this.#style !== 'json' && line.dashboard) this.say(dashboardLine(line.step, line.dashboard));
-    if (this.#style === 'json') print(jsonOf({ event: 'step', ...line }));
-    else if (this.#style === 'renewed') this.#renew(wrapped(this.#describe(line), terminalWidth() - 1, '  '));
-    else if (
-      this.#style === 'plain' &&
-      (line.step === this.#first.step || (line.step % this.#stepsPerEpoch) % Math.ceil(this.#stepsPerEpoch / 4) === 0)
-    )
-      print(this.#describe(line).join('  '));
-  }
-
-  /** A message of its own line. What a person must know (`urgent`) is said even when all is quiet. */
-  say(message: string, { urgent = false, ...fields }: Readonly<Record<string, unknown>> & { readonly urgent?: boolean } = {}): void {
-    if (this.#style === 'json') print(jsonOf({ event: 'message', message, ...fields }));
-    else if (this.#style !== 'quiet') process.stdout.write(`${this.#erased()}${visible(message)}\n${this.#shown.join('\n')}`);
-    else if (urgent) complain(message);
-  }
-
-  /** Leaves the lines that renew themselves as they are. */
-  end(): void {
-    if (this.#shown.length > 0) process.stdout.write('\n');
-    this.#shown = [];
-  }
-
-  #renew(lines: readonly string[]): void {
-    process.stdout.write(this.#erased() + lines.join('\n'));
-    this.#shown = lines;
-  }
-
-  /** What takes back the lines that are shown. */
-  #erased(): string {
-    const above = this.#shown.length - 1;
-    return above < 0 ? '' : `\r${above > 0 ? `\x1b[${above}A` : ''}\x1b[J`;
+    if (this.style === 'json') this.event('step', { ...line });
+    else if (line.dashboard) this.say(dashboardLine(line.step, line.dashboard));
+    const due = line.step === this.#first.step || (line.step % this.#stepsPerEpoch) % Math.ceil(this.#stepsPerEpoch / 4) === 0;
+    this.show(this.#describe(line), due);
   }
 
   #describe({

@@ -5,6 +5,7 @@ import type { HostKey, InitializeOptions } from '../nn/initialize.ts';
 import { type Mode, Module, type Parameter } from '../nn/module.ts';
 import type { Encoder } from '../nn/networks.ts';
 import type { TrainingConfig } from '../train/config.ts';
+import type { Pair } from './crossed.ts';
 import { type OptionTable, type OptionValues, resolveOptions } from './options.ts';
 
 /** What a learner is made from. */
@@ -195,7 +196,9 @@ export function method<const Table extends OptionTable>(
 interface EmbeddingRow<Table extends OptionTable> extends Omit<MethodRow<Table>, 'learner'> {
   /** The network between the encoder's features and the loss. */
   readonly head: (inputs: number, widths: readonly number[], initialize: InitializeOptions, options: OptionValues<Table>) => Module;
-  readonly loss: (za: Tensor, zb: Tensor, options: OptionValues<Table>, key?: Key) => ReturnType<MethodLoss>;
+  readonly loss: (za: Tensor, zb: Tensor, options: OptionValues<Table>, key?: Key, predictions?: Pair) => ReturnType<MethodLoss>;
+  /** What predicts one view's embedding from the other's, [n, d] → [n, d], where there is such a network: the loss is given `predictions` then. */
+  readonly predictor?: (width: number, initialize: InitializeOptions, options: OptionValues<Table>) => Module | null;
   /** The second view's encoder, where it is not the first's; its head is its own then, too. */
   readonly second?: (setting: Setting<OptionValues<Table>>) => Encoder | null;
 }
@@ -204,7 +207,7 @@ interface EmbeddingRow<Table extends OptionTable> extends Omit<MethodRow<Table>,
 export function ofEmbeddings<const Table extends OptionTable>(
   row: EmbeddingRow<Table>,
 ): ReturnType<typeof method<Table>> & Required<Pick<Method, 'configure'>> {
-  const { head, loss, second, ...rest } = row;
+  const { head, loss, second, predictor, ...rest } = row;
   return {
     ...method({
       ...rest,
@@ -212,8 +215,9 @@ export function ofEmbeddings<const Table extends OptionTable>(
         new EmbeddingLearner(
           setting,
           (inputs, widths, initialize) => head(inputs, widths, initialize, setting.options),
-          (za, zb, key) => loss(za, zb, setting.options, key),
+          (za, zb, key, predictions) => loss(za, zb, setting.options, key, predictions),
           second?.(setting) ?? null,
+          predictor?.(setting.widths.at(-1)!, { key: setting.key(3) }, setting.options) ?? null,
         ),
     }),
     configure: (given = {}) => {
@@ -223,24 +227,29 @@ export function ofEmbeddings<const Table extends OptionTable>(
   };
 }
 
+type EmbeddingLoss = (za: Tensor, zb: Tensor, key: Key, predictions: Pair | undefined) => ReturnType<MethodLoss>;
+
 class EmbeddingLearner extends Learner {
   override readonly encoder: Encoder;
   readonly head: Module;
   readonly secondEncoder: Encoder | null;
   readonly secondHead: Module | null;
-  readonly #loss: MethodLoss;
+  readonly predictor: Module | null;
+  readonly #loss: EmbeddingLoss;
 
   constructor(
     { encoder, widths, key }: Setting<unknown>,
     head: (inputs: number, widths: readonly number[], initialize: InitializeOptions) => Module,
-    loss: MethodLoss,
+    loss: EmbeddingLoss,
     second: Encoder | null,
+    predictor: Module | null,
   ) {
     super();
     this.encoder = encoder();
     this.head = head(this.encoder.width, widths, { key: key(0) });
     this.secondEncoder = second;
     this.secondHead = second && head(second.width, widths, { key: key(1) });
+    this.predictor = predictor;
     this.#loss = loss;
   }
 
@@ -253,9 +262,10 @@ class EmbeddingLearner extends Learner {
       [this.encoder, this.head],
       [this.secondEncoder ?? this.encoder, this.secondHead ?? this.head],
     ] as const;
-    const [za, zb] = branches.map(([encoder, head], i) => head.forward(encoder.forward(views[i]!, TRAIN), TRAIN));
-    const { loss, ...parts } = this.#loss(za!, zb!, key);
-    return { loss, parts, embeddings: [za!, zb!] };
+    const [za, zb] = branches.map(([encoder, head], i) => head.forward(encoder.forward(views[i]!, TRAIN), TRAIN)) as [Tensor, Tensor];
+    const predictions = this.predictor && ([za, zb].map((z) => this.predictor!.forward(z, TRAIN)) as [Tensor, Tensor]);
+    const { loss, ...parts } = this.#loss(za, zb, key, predictions ?? undefined);
+    return { loss, parts, embeddings: [za, zb] };
   }
 }
 

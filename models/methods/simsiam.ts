@@ -30,6 +30,8 @@ export function simsiam(predictions: Pair, projections: Pair, given: SimSiamOpti
 const table = {
   bottleneck: number(null, "width of the predictor's hidden layer; a quarter of the embedding's, unless given", { least: 1, whole: true }),
   stopGradient: choice(['on', 'off'], 'on', 'whether the target is a constant; without that it collapses'),
+  predictor: choice(['on', 'off'], 'on', 'whether one view predicts the other, or must be as it'),
+  norm: choice(['on', 'off'], 'on', 'whether the head has batch norms, and the predictor'),
 };
 /** The loss of files: without a predictor, or with. */
 export const simsiamOfArrays = () =>
@@ -46,31 +48,32 @@ type Options = OptionValues<typeof table>;
 class SimSiamLearner extends Learner {
   override readonly encoder: Encoder;
   readonly head: Sequential;
-  readonly predictor: MLP;
+  readonly predictor: MLP | null;
   readonly #stopGradient: boolean;
 
-  constructor({ encoder, widths, key, options: { bottleneck, stopGradient } }: Setting<Options>) {
+  constructor({ encoder, widths, key, options: { bottleneck, stopGradient, predictor, norm } }: Setting<Options>) {
     super();
     this.encoder = encoder();
     const width = widths.at(-1)!;
+    const normalize = norm === 'on';
     // The projector ends in a batch norm without scale and shift; the predictor does not. (§4.4)
     this.head = new Sequential([
-      new MLP([this.encoder.width, ...widths], { key: key(0), normalize: true, bias: false, outputBias: false }),
-      new BatchNorm1d(width, { affine: false }),
+      new MLP([this.encoder.width, ...widths], { key: key(0), normalize, bias: !normalize, outputBias: !normalize }),
+      ...(normalize ? [new BatchNorm1d(width, { affine: false })] : []),
     ]);
     const hidden = bottleneck ?? Math.max(1, Math.floor(width / 4));
-    this.predictor = new MLP([width, hidden, width], { key: key(1), normalize: true, bias: false });
+    this.predictor = predictor === 'on' ? new MLP([width, hidden, width], { key: key(1), normalize, bias: !normalize }) : null;
     this.#stopGradient = stopGradient === 'on';
   }
 
   override learned(): readonly LearnedGroup[] {
     const base = [...this.encoder.parameters(), ...this.head.parameters()];
-    return [{ parameters: base }, { parameters: this.predictor.parameters(), rate: 'predictor' }];
+    return [{ parameters: base }, ...(this.predictor ? [{ parameters: this.predictor.parameters(), rate: 'predictor' }] : [])];
   }
 
   override step({ views }: Step): Outcome {
     const [z1, z2] = views.map((view) => this.head.forward(this.encoder.forward(view, TRAIN), TRAIN)) as [Tensor, Tensor];
-    const [p1, p2] = [z1, z2].map((z) => this.predictor.forward(z, TRAIN)) as [Tensor, Tensor];
+    const [p1, p2] = [z1, z2].map((z) => this.predictor?.forward(z, TRAIN) ?? z) as [Tensor, Tensor];
     const { loss } = simsiam([p1, p2], [z1, z2], { stopGradient: this.#stopGradient });
     return { loss, parts: {}, embeddings: [z1, z2] };
   }

@@ -4,6 +4,7 @@ import { type EncoderName, encoders } from '../nn/encoders.ts';
 import { Expander } from '../nn/networks.ts';
 import { covariance, invariance, type VarianceHinge, variance } from '../regularizers/information.ts';
 import { checkViews } from '../regularizers/statistics.ts';
+import type { Pair } from './crossed.ts';
 import { ofEmbeddings } from './learner.ts';
 import { choice, number } from './options.ts';
 
@@ -44,6 +45,11 @@ export type VICRegLoss = Readonly<Record<'loss' | 'invariance' | 'variance' | 'c
  * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for an option that is unknown, not finite, or no dialect.
  */
 export function vicreg(za: Tensor, zb: Tensor, given: VICRegOptions = {}): VICRegLoss {
+  return ofPairs([[za, zb]], za, zb, given);
+}
+
+/** The invariance is the mean over `pairs`; the other terms are of the embeddings. */
+function ofPairs(pairs: readonly Pair[], za: Tensor, zb: Tensor, given: VICRegOptions): VICRegLoss {
   const {
     invariance: lambda,
     variance: mu,
@@ -62,7 +68,10 @@ export function vicreg(za: Tensor, zb: Tensor, given: VICRegOptions = {}): VICRe
   checkChoice('vicreg: dialect', dialect, vicregDialects);
   const factors = dialects[dialect](za.shape[1]!);
   const parts = {
-    invariance: invariance(za, zb).mul(factors.invariance),
+    invariance: pairs
+      .map(([a, b]) => invariance(a, b))
+      .reduce((sum, term) => sum.add(term))
+      .mul(factors.invariance / pairs.length),
     variance: variance(za, hinge).add(variance(zb, hinge)).mul(factors.variance),
     covariance: covariance(za).add(covariance(zb)).mul(factors.covariance),
   };
@@ -87,6 +96,8 @@ export const vicregMethod = () =>
         'same',
         "architecture of the second view's encoder, with --branches separate",
       ),
+      predictor: choice(['on', 'off'], 'off', 'whether a network predicts one view from the other, for the invariance (as in SimSiam)'),
+      norm: choice(['on', 'off'], 'on', 'whether the head has batch norms, and the predictor'),
     },
     training: {},
     widths: [256, 256, 256],
@@ -97,8 +108,30 @@ export const vicregMethod = () =>
       redundant: 'raise the weight of the covariance term (--covariance)',
       epsilon: 1e-4,
     },
-    head: (inputs, widths, options) => new Expander(inputs, widths, options),
-    loss: (za, zb, { branches: _branches, secondEncoder: _secondEncoder, ...options }) => vicreg(za, zb, options),
+    head: (inputs, widths, options, { norm }) => new Expander(inputs, widths, { ...options, normalize: norm === 'on' }),
+    // As wide as SimSiam's: a quarter in the middle.
+    predictor: (width, options, { predictor, norm }) =>
+      predictor === 'on'
+        ? new Expander(width, [Math.max(1, Math.floor(width / 4)), width], { ...options, normalize: norm === 'on' })
+        : null,
+    loss: (
+      za,
+      zb,
+      { branches: _branches, secondEncoder: _secondEncoder, predictor: _predictor, norm: _norm, ...options },
+      _key,
+      predictions,
+    ) =>
+      ofPairs(
+        predictions
+          ? [
+              [predictions[0], zb],
+              [predictions[1], za],
+            ]
+          : [[za, zb]],
+        za,
+        zb,
+        options,
+      ),
     // Nothing in the loss needs the branches to share weights, or an architecture. (§3, "Method", of the paper)
     second: ({ options: { branches, secondEncoder }, encoder, key }) => {
       check(

@@ -70,10 +70,12 @@ export function diagnose(
       kind: 'diverged',
       message: `the loss is ${loss}: ${divergence(pixels, epsilonAdvice({ options, epsilon: advice.epsilon }, methodOptions), step)}`,
     };
-  const value = record[watched];
-  const sign = signs[watched];
-  if (value !== undefined && sign.fails(value))
-    return { kind: 'collapsed', message: `the embedding has collapsed: ${sign.words(value)}; ${collapsed}` };
+  // Without the norm that keeps deviations up, what shows as copies elsewhere shows as one direction.
+  for (const name of watched === 'correlation' ? ([watched, 'normalizedDeviation'] as const) : [watched]) {
+    const value = record[name];
+    if (value !== undefined && signs[name].fails(value))
+      return { kind: 'collapsed', message: `the embedding has collapsed: ${signs[name].words(value)}; ${collapsed}` };
+  }
   if (correlation > REDUNDANT && redundant !== null) {
     return {
       kind: 'redundant',
