@@ -24,6 +24,7 @@ export {
   meanOffDiagonalCorrelation,
   normalizedDeviation,
 } from './evaluate/collapse.ts';
+export { type CrossValidatedOptions, type CrossValidatedResult, crossValidatedProbe } from './evaluate/crossValidated.ts';
 export {
   type FewLabelsOptions,
   type FewLabelsScores,
@@ -142,5 +143,6 @@ export {
 export { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from './train/config.ts';
 export { type Dashboard, type DashboardOptions, dashboard } from './train/dashboard.ts';
 export { type FeatureScores, type FewScores, features, scoreEncoder, scorePixels } from './train/evaluate.ts';
+export { type FineTuneOptions, fineTune } from './train/fineTune.ts';
 export { type Circumstances, diagnose, type Warning } from './train/monitor.ts';
 export { type StepRecord, Trainer, type TrainerState } from './train/trainer.ts';

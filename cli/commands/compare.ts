@@ -12,7 +12,7 @@ import { asUsage, type Command, chosen, type Input, type OptionTable, UsageError
 import { checkOutputs } from '../outputs.ts';
 import { Screen } from '../screen.ts';
 import { StudyFolder } from '../study/folder.ts';
-import { metrics, metricsFor } from '../study/metrics.ts';
+import { lackingFor, metrics } from '../study/metrics.ts';
 import { printedTables } from '../study/results.ts';
 import { runStudy } from '../study/run.ts';
 import { type Common, type Study, type StudyRow, tasksOf } from '../study/study.ts';
@@ -89,12 +89,11 @@ export async function runStudyCommand(input: Input, study: Study): Promise<void>
   await startBackend(input, backend);
   const dataset = await openDataset(source);
   const transfer = second && (await openDataset(second));
-  const [data, other] = [identityOf(dataset), transfer && identityOf(transfer)];
-  const tasks = asUsage(() => tasksOf(study, seeds, { common, data, transfer: other, backend }));
+  const tasks = asUsage(() => tasksOf(study, seeds, { common, data: identityOf(dataset), backend }));
   // What is wrong with a training shows now, before there is a folder.
   const count = dataset.train.images.shape[0]!;
   for (const { training } of tasks) if (training) asUsage(() => batchesPerEpoch(count, { batchSize: training.batchSize }));
-  const metricNames = metricsFor(names ?? null, dataset, transfer);
+  const metricNames = (names ?? Object.keys(metrics)).filter((name) => lackingFor(name, dataset, transfer) === null);
   checkData(dataset, transfer, names ?? []);
 
   const folder = new StudyFolder(input.text('out') ?? `runs/${study.name.replaceAll(' ', '-')}`);
@@ -120,6 +119,7 @@ export async function runStudyCommand(input: Input, study: Study): Promise<void>
     folder,
     dataset,
     transfer,
+    transferIdentity: transfer && identityOf(transfer),
     common,
     seeds,
     metricNames,
@@ -135,15 +135,9 @@ export async function runStudyCommand(input: Input, study: Study): Promise<void>
 
 /** What was asked for and the data does not allow is an error; what was not is left out. */
 function checkData(dataset: ImageDataset, transfer: ImageDataset | null, asked: readonly string[]): void {
-  const lacking = lackingLabels(dataset);
   for (const name of asked) {
-    const { labels, transfer: second } = metrics[name]!;
-    if (second && !transfer) throw new UsageError(`--metrics ${name} needs a second data set: --transfer NAME|FILE.npy`);
-    check(
-      !labels || lacking === null,
-      'data',
-      () => `${named(dataset.name)} has no ${lacking}, which ${name} needs; name them with --labels, --test-images and --test-labels`,
-    );
+    const lacking = lackingFor(name, dataset, transfer);
+    if (lacking !== null) throw new UsageError(`--metrics ${name} needs ${lacking}`);
   }
   if (!transfer) return;
   const without = lackingLabels(transfer);
@@ -190,7 +184,11 @@ function wholes(input: Input, name: string): number[] | undefined {
 function commandToGoOn(): string {
   const words = process.argv.slice(2);
   const kept = words.filter((word, i) => !/^--(json|quiet|debug|budget(=.*)?)$/.test(word) && words[i - 1] !== '--budget');
-  return ['tensegrity', ...kept.map(shellWord)].join(' ');
+  const quoted = kept.map((word) => {
+    const [, option = '', value = ''] = /^(--?[a-z0-9-]+=?)?(.*)$/s.exec(word)!;
+    return option + (value === '' ? '' : shellWord(value));
+  });
+  return ['tensegrity', ...quoted].join(' ');
 }
 
 export const compare: Command = {

@@ -18,6 +18,7 @@ import {
 import type { StateDict } from '../../models/nn/state.ts';
 import type { Warning } from '../../models/train/monitor.ts';
 import type { StepRecord, Trainer } from '../../models/train/trainer.ts';
+import type { DataIdentity } from '../dataset.ts';
 import { RunLock } from '../runLock.ts';
 import type { CurvePoint } from './results.ts';
 import type { CellIdentity, CellTask } from './study.ts';
@@ -26,6 +27,8 @@ import type { CellIdentity, CellTask } from './study.ts';
 export interface StoredCell {
   readonly version: string;
   readonly identity: CellIdentity;
+  /** The second data set that its scores are of, where there are any. */
+  readonly transfer: DataIdentity | null;
   /** The last step of a training that is watched. */
   readonly last: StepRecord | null;
   readonly verdict: Warning | null;

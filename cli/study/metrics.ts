@@ -6,8 +6,9 @@ import { balancedSubset } from '../../models/data/loader.ts';
 import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../../models/evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../../models/evaluate/collapse.ts';
 import { crossValidatedProbe } from '../../models/evaluate/crossValidated.ts';
+import { fewLabels } from '../../models/evaluate/fewLabels.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
-import { features } from '../../models/train/evaluate.ts';
+import { features, lackingLabels } from '../../models/train/evaluate.ts';
 import { fineTune } from '../../models/train/fineTune.ts';
 import type { StepRecord } from '../../models/train/trainer.ts';
 import type { Column, Row } from './results.ts';
@@ -36,6 +37,8 @@ interface Metric extends Omit<Column, 'name'> {
   /** What it needs of the data. */
   readonly labels: boolean;
   readonly transfer?: true;
+  /** The part of the labels that it is given, as many of each class. */
+  readonly fraction?: number;
   readonly score: (scorer: Scorer) => Promise<number | null>;
 }
 
@@ -46,47 +49,69 @@ const withEncoder = ({ encoder }: Subject): boolean => encoder !== null;
 /** Probes with few labels say nothing of features that were learned with all of them. */
 const withoutLabels = ({ kind }: Subject): boolean => kind !== 'supervised';
 
-const FRACTIONS = { '1%': 0.01, '10%': 0.1 } as const;
-
-function fewLabelMetrics(): Record<string, Metric> {
-  return Object.fromEntries(
-    Object.entries(FRACTIONS).flatMap(([percent, fraction]): [string, Metric][] => [
-      [
-        percent,
-        {
-          ...share,
-          title: `${percent} (GAP)`,
-          description: `linear probe of pooled features with ${percent} of the labels, the same number of each class; its weight decay is chosen by cross-validation on these`,
-          of: withoutLabels,
-          score: (scorer) => scorer.few('pooled', fraction),
-        },
-      ],
-      [
-        `${percent}-2x2`,
-        {
-          ...share,
-          title: `${percent} (2×2)`,
-          description: `the same of features pooled to 2×2, with ${percent} of the labels`,
-          of: (subject) => withoutLabels(subject) && withEncoder(subject),
-          score: (scorer) => scorer.few('pooled2x2', fraction),
-        },
-      ],
-      [
-        `${percent}-tuned`,
-        {
-          ...share,
-          title: `${percent} tuned`,
-          description: `encoder and a linear layer trained on with ${percent} of the labels, ${TUNING.epochs} epochs, ${TUNING.leastSteps} steps at least`,
-          of: (subject) => withoutLabels(subject) && withEncoder(subject),
-          score: (scorer) => scorer.tuned(fraction),
-        },
-      ],
-    ]),
-  );
-}
-
 /** Fine-tuning with few labels, for every method alike. */
 const TUNING = { epochs: 20, leastSteps: 200, augmentation: 'reference' } as const;
+
+/** Of 1% of the labels one draw says little; those of other seeds are others. */
+const FEW = { fraction: 0.01, draws: 3, most: 1000 } as const;
+const MORE = 0.1;
+
+const alsoPooled = 'the same of features pooled to 2×2';
+const ofMap = (subject: Subject): boolean => withoutLabels(subject) && withEncoder(subject);
+const tuned = (percent: string): string =>
+  `encoder and a linear layer trained on with ${percent} of the labels: ${TUNING.epochs} epochs, ${TUNING.leastSteps} steps at least`;
+
+const fewLabelMetrics: Readonly<Record<string, Metric>> = {
+  '1%': {
+    ...share,
+    fraction: FEW.fraction,
+    title: '1% (GAP)',
+    description: `ridge regression on pooled features with 1% of the labels, as many of each class; its penalty is chosen by leaving each out; mean of ${FEW.draws} draws`,
+    of: withoutLabels,
+    score: (scorer) => scorer.few('pooled'),
+  },
+  '1%-2x2': {
+    ...share,
+    fraction: FEW.fraction,
+    title: '1% (2×2)',
+    description: alsoPooled,
+    of: ofMap,
+    score: (scorer) => scorer.few('pooled2x2'),
+  },
+  '1%-tuned': {
+    ...share,
+    fraction: FEW.fraction,
+    title: '1% tuned',
+    description: tuned('1%'),
+    of: ofMap,
+    score: (scorer) => scorer.tuned(FEW.fraction),
+  },
+  '10%': {
+    ...share,
+    fraction: MORE,
+    title: '10% (GAP)',
+    description:
+      'linear probe of pooled features with 10% of the labels, as many of each class; its weight decay is chosen by cross-validation on these',
+    of: withoutLabels,
+    score: (scorer) => scorer.more('pooled'),
+  },
+  '10%-2x2': {
+    ...share,
+    fraction: MORE,
+    title: '10% (2×2)',
+    description: alsoPooled,
+    of: ofMap,
+    score: (scorer) => scorer.more('pooled2x2'),
+  },
+  '10%-tuned': {
+    ...share,
+    fraction: MORE,
+    title: '10% tuned',
+    description: tuned('10%'),
+    of: ofMap,
+    score: (scorer) => scorer.tuned(MORE),
+  },
+};
 
 /** What a study can score, by the name that `--metrics` takes, in the order of its columns. */
 export const metrics: Readonly<Record<string, Metric>> = {
@@ -99,7 +124,7 @@ export const metrics: Readonly<Record<string, Metric>> = {
   'linear-2x2': {
     ...share,
     title: 'linear (2×2)',
-    description: 'the same of features pooled to 2×2',
+    description: alsoPooled,
     of: withEncoder,
     score: (scorer) => scorer.linear('pooled2x2'),
   },
@@ -109,7 +134,7 @@ export const metrics: Readonly<Record<string, Metric>> = {
     description: 'the 20 nearest training images by the cosine of pooled features vote',
     score: (scorer) => scorer.nearest(),
   },
-  ...fewLabelMetrics(),
+  ...fewLabelMetrics,
   transfer: {
     ...share,
     title: 'transfer (GAP)',
@@ -120,7 +145,7 @@ export const metrics: Readonly<Record<string, Metric>> = {
   'transfer-2x2': {
     ...share,
     title: 'transfer (2×2)',
-    description: 'the same of features pooled to 2×2',
+    description: alsoPooled,
     transfer: true,
     of: withEncoder,
     score: (scorer) => scorer.linear('pooled2x2', 'transfer'),
@@ -160,13 +185,21 @@ export const metrics: Readonly<Record<string, Metric>> = {
   },
 };
 
-/** The metrics that data allows, of those asked for; all of them, where none are. */
-export function metricsFor(names: readonly string[] | null, dataset: ImageDataset, transfer: ImageDataset | null): string[] {
-  const labelled = dataset.train.labels !== undefined && dataset.test?.labels !== undefined;
-  return (names ?? Object.keys(metrics)).filter((name) => {
-    const { labels, transfer: second } = metrics[name]!;
-    return second ? transfer !== null : !labels || labelled;
-  });
+/** Why data has no such score, in words; null where it has. */
+export function lackingFor(name: string, dataset: ImageDataset, transfer: ImageDataset | null): string | null {
+  const { labels, transfer: second, fraction } = metrics[name]!;
+  if (second && !transfer) return 'a second data set: --transfer NAME|FILE.npy';
+  const lacking = labels ? lackingLabels(dataset) : null;
+  if (lacking !== null) return `${lacking}: --labels, --test-images and --test-labels`;
+  if (fraction === undefined) return null;
+  const counts = new Map<number, number>();
+  for (const label of dataset.train.labels!.data) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const share = Math.max(1, Math.round((fraction * dataset.train.images.shape[0]!) / counts.size));
+  const [label, least] = [...counts].reduce((rarest, other) => (other[1] < rarest[1] ? other : rarest));
+  if (least < share) return `${share} images of each class, and there are ${least} of class ${label}`;
+  return fraction === FEW.fraction && share * counts.size > FEW.most
+    ? `at most ${FEW.most} labels, and there are ${share * counts.size}`
+    : null;
 }
 
 export function columnsOf(names: readonly string[]): Column[] {
@@ -205,12 +238,23 @@ export class Scorer {
     return accuracy;
   }
 
-  async few(name: FeatureName, fraction: number): Promise<number> {
+  async few(name: FeatureName): Promise<number> {
+    const { seed, pause } = this.subject;
+    const { linear } = await fewLabels(...(await this.#splits(name, 'dataset')), {
+      fraction: FEW.fraction,
+      draws: FEW.draws,
+      seed: seed * FEW.draws,
+      onDraw: pause,
+    });
+    return linear;
+  }
+
+  async more(name: FeatureName): Promise<number> {
     const { seed, pause } = this.subject;
     const [train, test] = await this.#splits(name, 'dataset');
-    const rows = balancedSubset(train.labels, fraction, seed);
-    const few = { features: takeRows(train.features, rows), labels: takeRows(train.labels, rows) };
-    const { accuracy } = await crossValidatedProbe(few, test, { seed, pause });
+    const rows = balancedSubset(train.labels, MORE, seed);
+    const some = { features: takeRows(train.features, rows), labels: takeRows(train.labels, rows) };
+    const { accuracy } = await crossValidatedProbe(some, test, { seed, pause });
     return accuracy;
   }
 

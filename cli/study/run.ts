@@ -1,9 +1,11 @@
 import { createRequire } from 'node:module';
+import { isDeepStrictEqual } from 'node:util';
 import type { ImageDataset } from '../../models/data/images.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
 import { fineTune } from '../../models/train/fineTune.ts';
 import { diagnose } from '../../models/train/monitor.ts';
 import { initialEncoder, type StepRecord, Trainer } from '../../models/train/trainer.ts';
+import type { DataIdentity } from '../dataset.ts';
 import { Stopped } from '../interruption.ts';
 import { comparePage } from '../pages/compare.ts';
 import type { Screen } from '../screen.ts';
@@ -29,6 +31,7 @@ export interface StudyRun {
   readonly folder: StudyFolder;
   readonly dataset: ImageDataset;
   readonly transfer: ImageDataset | null;
+  readonly transferIdentity: DataIdentity | null;
   readonly common: Common;
   readonly seeds: readonly number[];
   readonly metricNames: readonly string[];
@@ -60,7 +63,7 @@ export async function runStudy(run: StudyRun): Promise<StudyResults> {
   const cells = new Map<CellTask, StoredCell>();
   for (const task of tasks) {
     const cell = await folder.cell(task);
-    if (cell) cells.set(task, cell);
+    if (cell) cells.set(task, onSecond(cell, run.transferIdentity));
   }
   const others = await folder.others(tasks);
   if (others > 0) screen.say(`${others} ${others === 1 ? 'cell' : 'cells'} in the folder are of other settings, and not in this table`);
@@ -82,6 +85,13 @@ export async function runStudy(run: StudyRun): Promise<StudyResults> {
     results = resultsOf(run, cells);
     await writeResults(folder, results);
   }
+}
+
+/** A cell without scores on a second data set, where these are of another. */
+function onSecond(cell: StoredCell, transfer: DataIdentity | null): StoredCell {
+  if (transfer === null || isDeepStrictEqual(cell.transfer, transfer)) return cell;
+  const kept = Object.entries(cell.scores).filter(([name]) => !metrics[name]?.transfer);
+  return { ...cell, transfer, scores: Object.fromEntries(kept) };
 }
 
 async function writeResults(folder: StudyFolder, results: StudyResults): Promise<void> {
@@ -217,7 +227,16 @@ class Work {
 
   /** The cell without scores; what was trained is in the folder then. */
   async #train(task: CellTask): Promise<Omit<StoredCell, 'scores'>> {
-    const bare = { version, identity: task.identity, last: null, verdict: null, curve: [], spectrum: null, seconds: { training: 0 } };
+    const bare = {
+      version,
+      identity: task.identity,
+      transfer: this.#run.transferIdentity,
+      last: null,
+      verdict: null,
+      curve: [],
+      spectrum: null,
+      seconds: { training: 0 },
+    };
     if (task.training) return { ...bare, ...(await this.#trainMethod(task)) };
     if (task.identity.kind === 'supervised') return { ...bare, ...(await this.#trainSupervised(task)) };
     return bare;

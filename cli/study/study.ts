@@ -35,14 +35,13 @@ export const SUPERVISED = {
   augmentation: 'reference',
 } as const;
 
-/** Everything that the scores of a row at a seed are a function of: two that agree in it are one. */
+/** Everything that the scores of a row at a seed are a function of, but for those on a second data set: two that agree in it are one. */
 export interface CellIdentity {
   readonly kind: Row['kind'];
   readonly seed: number;
   /** Settings of its training; of an encoder that is not trained, what it is drawn by; null for pixels. */
   readonly settings: Readonly<Record<string, unknown>> | null;
   readonly data: DataIdentity;
-  readonly transfer: DataIdentity | null;
   readonly backend: BackendChoice;
   readonly scoring: number;
 }
@@ -61,12 +60,11 @@ export interface CellTask {
 interface Circumstances {
   readonly common: Common;
   readonly data: DataIdentity;
-  readonly transfer: DataIdentity | null;
   readonly backend: BackendChoice;
 }
 
 /** @throws TensegrityError `argument` for settings that make no sense. */
-export function cellTask(row: StudyRow, seed: number, { common, data, transfer, backend }: Circumstances): CellTask {
+export function cellTask(row: StudyRow, seed: number, { common, data, backend }: Circumstances): CellTask {
   const { kind } = row.subject;
   const training = row.subject.kind === 'method' ? trainingConfig({ ...common, ...row.subject.training, seed }) : null;
   const { encoder, stem, epochs, batchSize = SUPERVISED.batchSize } = common;
@@ -76,7 +74,7 @@ export function cellTask(row: StudyRow, seed: number, { common, data, transfer, 
     random: () => ({ encoder, stem }),
     pixels: () => null,
   }[kind]();
-  const identity: CellIdentity = { kind, seed, settings, data, transfer, backend, scoring: SCORING };
+  const identity: CellIdentity = { kind, seed, settings, data, backend, scoring: SCORING };
   const digest = createHash('sha256').update(canonical(identity)).digest('hex');
   return { row, seed, training, identity, file: `${row.name}-seed${seed}-${digest.slice(0, 12)}` };
 }

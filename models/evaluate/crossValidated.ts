@@ -1,7 +1,7 @@
 import { check, options } from '../../engine/internal.ts';
 import { takeRows } from '../data/images.ts';
 import { permutation } from '../data/permutation.ts';
-import { type Classification, type LabelledFeatures, linearProbe } from './classify.ts';
+import { type Classification, checkSplits, type LabelledFeatures, linearProbe } from './classify.ts';
 
 export interface CrossValidatedOptions {
   /** Weight decays to choose from; .001, .01, .1 and 1, unless given. */
@@ -26,8 +26,8 @@ const BATCH = 1000;
 const RATES = { learningRate: 0.1, finalLearningRate: 1e-4 } as const;
 
 /**
- * The linear probe where labels are few, so that how much its weights are held back decides: its weight decay is chosen by cross-validation on the
- * labelled samples themselves, by accuracy, and of equals the largest is taken. Nothing else is looked at: no further label, and no test sample.
+ * The linear probe where labels are so few that how much its weights are held back decides, and too many for a ridge regression: its weight decay
+ * is chosen by cross-validation on the labelled samples themselves, by accuracy, and of equals the largest is taken. Nothing else is looked at: no further label, and no test sample.
  * Where a class has a single sample there is nothing to choose by, and the decay in the middle of the list is taken.
  * @param train the labelled samples, all of them; features [n, d].
  * @returns as {@link linearProbe}, which it ends in, and the decay.
@@ -50,6 +50,7 @@ export async function crossValidatedProbe(
     () => `crossValidatedProbe: weightDecays must be a list of numbers ≥ 0, got ${String(weightDecays)}`,
   );
   check(Number.isInteger(folds) && folds >= 2, 'argument', () => `crossValidatedProbe: folds must be a whole number ≥ 2, got ${folds}`);
+  checkSplits(train, test, 'crossValidatedProbe');
   const probe = (from: LabelledFeatures, on: LabelledFeatures, weightDecay: number): Promise<Classification> => {
     const batches = Math.ceil(from.features.shape[0]! / BATCH);
     return linearProbe(from, on, {
