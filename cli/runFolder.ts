@@ -218,8 +218,8 @@ function parsedLine(text: string): MetricsLine | null {
   }
 }
 
-/** A number as JSON holds it: null for one that is not finite. */
-const isMeasured = (value: unknown): boolean => value === null || typeof value === 'number';
+/** A number as JSON holds it: null for one that is not finite; nothing where a version before did not measure it. */
+const isMeasured = (value: unknown): boolean => value === null || value === undefined || typeof value === 'number';
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 

@@ -1,6 +1,8 @@
+import { basename } from 'node:path';
 import { named } from '../../engine/arguments.ts';
 import { check } from '../../engine/errors.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
+import { writeFileAtomically } from '../../models/io/node.ts';
 import { writeSlots } from '../../models/nn/state.ts';
 import {
   type FeatureScores,
@@ -10,12 +12,15 @@ import {
   scorePixels,
   unseenLabels,
 } from '../../models/train/evaluate.ts';
-import { initialEncoder, learnerOf, type TrainedEncoder } from '../../models/train/trainer.ts';
+import { initialEncoder, learnerOf, type TrainedEncoder, type Trainer } from '../../models/train/trainer.ts';
 import { checkAgreement, dataChanges } from '../agreement.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
 import { type Command, type Input, UsageError } from '../options.ts';
-import { runPage } from '../pages/run.ts';
+import { checkOutputs } from '../outputs.ts';
+import { page, type Section } from '../pages/page.ts';
+import { runPage, scoreSection } from '../pages/run.ts';
+import { featureSection, trainedSections } from '../pages/trained.ts';
 import { type Results, scoreHeader, scoreRows } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
@@ -26,7 +31,7 @@ interface Finish {
   readonly folder: RunFolder;
   readonly config: RunConfig;
   readonly dataset: ImageDataset;
-  readonly encoders: readonly TrainedEncoder[];
+  readonly trainer: Trainer;
   readonly lines: readonly MetricsLine[];
   readonly evaluate: boolean;
   readonly json: boolean;
@@ -47,8 +52,9 @@ async function scoresOf(
 }
 
 /** Scores the run's encoders beside an untrained one and the pixels, prints the table, and writes results and report into the folder. */
-export async function finishRun({ folder, config, dataset, encoders, lines, evaluate: scored, json, say, pause }: Finish): Promise<void> {
+export async function finishRun({ folder, config, dataset, trainer, lines, evaluate: scored, json, say, pause }: Finish): Promise<void> {
   let results: Results | null = null;
+  let pictures: readonly Section[] = [];
   if (scored) {
     say('scoring the frozen features …');
     const options = { seed: config.training.seed, pause };
@@ -56,7 +62,7 @@ export async function finishRun({ folder, config, dataset, encoders, lines, eval
     const pixels = await scorePixels(dataset, options);
     results = {
       ...(await scoresOf(
-        encoders,
+        trainer.encoders,
         (name) => `trained (${config.training.method}${name === null ? '' : `, ${name} encoder`})`,
         dataset,
         options,
@@ -67,8 +73,9 @@ export async function finishRun({ folder, config, dataset, encoders, lines, eval
     random.dispose();
     await folder.write('results.json', JSON.stringify(results, null, 2));
     print(json ? jsonOf({ event: 'results', results }) : `\n${table(scoreHeader, scoreRows(results))}\n`);
+    pictures = await trainedSections(trainer, dataset);
   }
-  await folder.write('report.html', runPage(config, lines, results));
+  await folder.write('report.html', runPage(config, lines, results, pictures));
   say(`run folder: ${named(folder.path)} (report.html, encoder.safetensors, metrics.jsonl)`);
 }
 
@@ -80,6 +87,7 @@ export const evaluate: Command = {
     ...encoderOptions,
     ...datasetOptions,
     seed: { type: 'string', value: 'N', help: "of the probe's order (0)" },
+    html: { type: 'string', value: 'FILE.html', help: 'also write a page: scores, and what the encoder makes of images' },
     ...backendOptions,
   },
   examples: [
@@ -91,8 +99,10 @@ export const evaluate: Command = {
     if ((run === undefined) === (weights === undefined))
       throw new UsageError('eval needs either --run FOLDER or --weights FILE.safetensors');
     const seed = input.whole('seed') ?? 0;
+    const htmlPath = input.text('html');
     await startBackend(input);
-    const { encoders, dataset } = run === undefined ? await fromWeights(input, weights!) : await fromRun(input, run);
+    const { encoders, dataset, files } = run === undefined ? await fromWeights(input, weights!) : await fromRun(input, run);
+    if (htmlPath !== undefined) await checkOutputs(files, [htmlPath]);
     const lacking = lackingLabels(dataset);
     check(
       lacking === null,
@@ -102,6 +112,12 @@ export const evaluate: Command = {
     const unseen = unseenLabels(dataset);
     if (unseen !== null) remark(`warning: ${named(dataset.name)}: ${unseen}`);
     const results = await scoresOf(encoders, (name) => (name === null ? 'encoder' : `${name} encoder`), dataset, { seed });
+    if (htmlPath !== undefined) {
+      const pictures: Section[] = [];
+      for (const { name, encoder } of encoders) pictures.push(await featureSection(encoder, dataset, name));
+      const title = `${basename(run ?? weights!)} on ${basename(dataset.name)}`;
+      await writeFileAtomically(htmlPath, page({ title, sections: [scoreSection(results), ...pictures] }));
+    }
     print(input.flag('json') ? jsonOf(results) : table(scoreHeader, scoreRows(results)));
   },
 };
@@ -109,6 +125,8 @@ export const evaluate: Command = {
 interface Subject {
   readonly encoders: readonly Pick<TrainedEncoder, 'name' | 'encoder'>[];
   readonly dataset: ImageDataset;
+  /** That have been read. */
+  readonly files: readonly string[];
 }
 
 async function fromWeights(input: Input, path: string): Promise<Subject> {
@@ -118,6 +136,7 @@ async function fromWeights(input: Input, path: string): Promise<Subject> {
   return {
     encoders: [{ name: null, encoder: loaded.encoder }],
     dataset: { ...dataset, ...scaleOf(input, loaded.metadata, dataset, path) },
+    files: [path, ...Object.values(dataSource(input))],
   };
 }
 
@@ -144,5 +163,5 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   const scored = new Set(encoders.flatMap(({ encoder }) => [...encoder.namedSlots()].map(([, slot]) => slot)));
   const slots = [...learner.namedSlots()].filter(([, slot]) => scored.has(slot));
   writeSlots(slots, checkpoint.tensors, 'checkpoint', { ignore: [''] });
-  return { encoders, dataset };
+  return { encoders, dataset, files: [path, ...Object.values({ ...source, ...given })] };
 }

@@ -4,11 +4,14 @@ import { check } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import { type LabelledFeatures, nearestNeighbours } from '../../models/evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../../models/evaluate/collapse.ts';
-import { readArray } from '../../models/io/node.ts';
+import { readArray, writeFileAtomically } from '../../models/io/node.ts';
 import { verdictOf } from '../../models/train/monitor.ts';
 import { backendOptions, startBackend } from '../backend.ts';
 import { checkAlike, ofFiles, readEmbedding } from '../embeddings.ts';
-import type { Command } from '../options.ts';
+import { type Command, UsageError } from '../options.ts';
+import { checkOutputs } from '../outputs.ts';
+import { inspectPage } from '../pages/inspect.ts';
+import { judged } from '../pages/page.ts';
 import { columns, percent } from '../table.ts';
 import { jsonOf, print } from '../text.ts';
 
@@ -33,17 +36,31 @@ export const inspect: Command = {
   options: {
     labels: { type: 'string', value: 'FILE.npy', help: 'classes [n]: adds k-NN, every other row classified by the rest' },
     rows: { type: 'string', value: 'N', help: 'look at the first N rows only (all; ranks take about 16·d³ steps)' },
+    images: { type: 'string', value: 'FILE.npy', help: 'images [n, C, H, W] that the rows are of, for the page' },
+    html: {
+      type: 'string',
+      value: 'FILE.html',
+      help: 'also write a page: spread, spectrum, covariance, the rows in the plane, neighbours',
+    },
     ...backendOptions,
   },
   examples: [
     ['tensegrity inspect z.npy', 'spread, correlation, rank and spectrum of embeddings [n, d]'],
     ['tensegrity inspect za.npy zb.npy', 'with alignment and LiDAR, of two views of the same samples'],
     ['tensegrity inspect z.npy --labels y.npy --json', 'with k-NN accuracy; JSON'],
+    ['tensegrity inspect z.npy --labels y.npy --images x.npy --html z.html', 'a page with pictures'],
   ],
   run: async (input) => {
     const [path, pathB] = input.positionals as [string, string | undefined];
     const limit = input.whole('rows', 2) ?? Infinity;
-    const labelsPath = input.text('labels');
+    const [labelsPath, imagesPath, htmlPath] = [input.text('labels'), input.text('images'), input.text('html')];
+    if (imagesPath !== undefined && htmlPath === undefined)
+      throw new UsageError('--images are shown on the page; name one with --html FILE.html');
+    if (htmlPath !== undefined)
+      await checkOutputs(
+        [path, pathB, labelsPath, imagesPath].filter((file) => file !== undefined),
+        [htmlPath],
+      );
     const backend = await startBackend(input);
     const doubles = backend.dtypes.includes('f64');
     const read = async (file: string): Promise<HostArray> => {
@@ -55,26 +72,32 @@ export const inspect: Command = {
     const second = pathB === undefined ? undefined : await read(pathB);
     if (second) checkAlike(input.positionals, [z, second]);
     const metrics = await ofFiles(input.positionals, () => collapseMetrics(z, second && { second }));
-    const nearest = labelsPath === undefined ? null : await classified(z, labelsPath, limit);
-    const verdict = verdictOf(metrics);
     const [rows, dimensions] = z.shape as [number, number];
+    const labels = labelsPath === undefined ? undefined : await readLabels(labelsPath, rows, limit);
+    const images = imagesPath === undefined ? undefined : await readImages(imagesPath, rows, limit);
+    const nearest = labels === undefined ? null : await ofFiles([labelsPath!], () => everyOther(z, labels));
+    const verdict = verdictOf(metrics);
+    const shown = Object.entries(meanings).flatMap(([name, meaning]) => {
+      const value = metrics[name as keyof typeof meanings];
+      return Number.isNaN(value) ? [] : [{ name, value, meaning }];
+    });
+    if (htmlPath !== undefined) {
+      const known = { ...(labels && { labels }), ...(images && { images }) };
+      await writeFileAtomically(htmlPath, await inspectPage({ path, z, second, ...known, metrics: shown, nearest, verdict }));
+    }
     if (input.flag('json')) {
       print(jsonOf({ rows, dimensions, ...metrics, ...(nearest !== null && { nearest }), verdict: verdict ?? { kind: 'healthy' } }));
       return;
     }
-    const shown = Object.entries(meanings).flatMap(([name, meaning]) => {
-      const value = metrics[name as keyof typeof meanings];
-      return Number.isNaN(value) ? [] : [[`${name} ${Number(value.toPrecision(4))}`, meaning] as const];
-    });
     print(
       [
         `${rows} rows of ${dimensions} dimensions`,
         ...columns([
-          ...shown,
+          ...shown.map(({ name, value, meaning }) => [`${name} ${Number(value.toPrecision(4))}`, meaning] as const),
           ...(nearest === null ? [] : [[`k-NN ${percent(nearest)}`, 'accuracy of every other row, classified by the rest'] as const]),
           ['spectrum', spectrumLine(metrics.spectrum)],
         ]),
-        verdict === null ? 'nothing here says that it has collapsed' : `${verdict.kind}: ${verdict.message}`,
+        judged(verdict).text,
       ].join('\n'),
     );
   },
@@ -97,9 +120,15 @@ async function readLabels(path: string, count: number, limit: number): Promise<H
   return labels;
 }
 
-async function classified(z: HostArray, labelsPath: string, limit: number): Promise<number> {
-  const labels = await readLabels(labelsPath, z.shape[0]!, limit);
-  return ofFiles([labelsPath], () => everyOther(z, labels));
+async function readImages(path: string, count: number, limit: number): Promise<HostArray> {
+  const all = await readArray(path);
+  const images = firstRows(all, limit);
+  check(
+    images.shape.length === 4 && images.shape[0] === count && images.data.length > 0,
+    'shape',
+    () => `${named(path)}: images must be [${count}, channels, height, width], one a row of the embeddings, got ${show(all.shape)}`,
+  );
+  return images;
 }
 
 /** Accuracy of the odd rows by their nearest among the even ones. */

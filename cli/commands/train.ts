@@ -219,7 +219,7 @@ export const train: Command = {
         folder,
         config,
         dataset,
-        encoders: trainer.encoders,
+        trainer,
         lines,
         evaluate: scored,
         json,

@@ -44,6 +44,8 @@ export interface LineChart {
   readonly series: readonly Series[];
   /** Horizontal lines. */
   readonly marks?: readonly Mark[];
+  /** Whether each curve is named with its last value; yes, unless given. */
+  readonly legend?: boolean;
 }
 
 /** Where values lie along an axis. */
@@ -57,7 +59,7 @@ interface Scale {
  * Curves over x. However many points there are, a curve has at most two in each unit of the picture's width, the least and the largest of
  * those that fall there, so that no spike is lost and the page stays small. Null where nothing is finite at all.
  */
-export function lineChart({ title, text, x, y, series, marks = [] }: LineChart): Html | null {
+export function lineChart({ title, text, x, y, series, marks = [], legend: named = true }: LineChart): Html | null {
   const all = series.map((own) => ({ x: x.values, ...own }));
   const drawn = all.filter(({ values }) => extentOf([values]) !== null);
   const [across, range] = [extentOf([x.values, ...all.map((own) => own.x)]), extentOf(drawn.map(({ values }) => values))];
@@ -105,7 +107,12 @@ export function lineChart({ title, text, x, y, series, marks = [] }: LineChart):
     axis(vertical, 'y', [y?.label, log ? 'logarithmic' : undefined].filter((word) => word !== undefined).join(', ')),
   ];
   const says = `${title}: ${drawn.map(({ name, values }) => summary(name, values)).join('; ')}`;
-  return figure({ title, ...(text !== undefined && { text }), content: [picture(says, [axes, levels, crosses, curves]), legend], note });
+  return figure({
+    title,
+    ...(text !== undefined && { text }),
+    content: [picture(says, [axes, levels, crosses, curves]), named ? legend : null],
+    note,
+  });
 }
 
 const inside = (y: number): boolean => y >= TOP - 0.5 && y <= HEIGHT - BOTTOM + 0.5;
@@ -237,26 +244,26 @@ function roundStep(width: number): number {
   return power * ([1, 2, 5].find((factor) => factor * power >= width * (1 - 1e-9)) ?? 10);
 }
 
-function axis({ at, ticks }: Scale, direction: 'x' | 'y', label: string): Html {
+function axis({ at, ticks, log }: Scale, direction: 'x' | 'y', label: string): Html {
   if (direction === 'x') {
     const marks = ticks.map(
       (tick) =>
-        html`<path class="axis" d="M${one(at(tick))},${HEIGHT - BOTTOM}v3"/><text x="${one(at(tick))}" y="${HEIGHT - BOTTOM + 15}" text-anchor="middle">${tickText(tick)}</text>`,
+        html`<path class="axis" d="M${one(at(tick))},${HEIGHT - BOTTOM}v3"/><text x="${one(at(tick))}" y="${HEIGHT - BOTTOM + 15}" text-anchor="middle">${tickText(tick, log)}</text>`,
     );
     return html`<path class="axis" d="M${LEFT},${HEIGHT - BOTTOM}h${PLOT_WIDTH}"/>${marks}<text x="${WIDTH - RIGHT}" y="${HEIGHT - 5}" text-anchor="end">${label}</text>`;
   }
   const lines = ticks.map(
     (tick) =>
-      html`<path class="rule" d="M${LEFT},${one(at(tick))}h${PLOT_WIDTH}"/><text x="${LEFT - 5}" y="${one(at(tick) + 4)}" text-anchor="end">${tickText(tick)}</text>`,
+      html`<path class="rule" d="M${LEFT},${one(at(tick))}h${PLOT_WIDTH}"/><text x="${LEFT - 5}" y="${one(at(tick) + 4)}" text-anchor="end">${tickText(tick, log)}</text>`,
   );
   return html`${lines}${label === '' ? null : html`<text x="${LEFT}" y="${HEIGHT - 5}">${label}</text>`}`;
 }
 
 /** Short enough to stand beside its neighbours: 20k for 20 000. */
-function tickText(value: number): string {
+function tickText(value: number, log: boolean): string {
   const size = Math.abs(value);
   const short = (of: number): string => String(Number(of.toPrecision(4))).replace('-', '−');
-  if (size >= 1e9 || (size > 0 && size < 1e-4))
+  if (size >= 1e9 || (size > 0 && size < (log ? 1e-2 : 1e-4)))
     return value
       .toExponential(Number.isInteger(Math.log10(size)) ? 0 : 1)
       .replace('e+', 'e')

@@ -46,15 +46,15 @@ tbody th{font-weight:400}.l{text-align:left}td{white-space:nowrap}td.l{white-spa
 tbody tr.group th{font-weight:600;padding-top:1rem}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr));gap:0 1.5rem}.grid>figure{display:grid;grid-template-rows:subgrid;grid-row:span 4;row-gap:0;align-content:start;margin-bottom:1.75rem}
 figure{margin:0;min-width:0;break-inside:avoid}figcaption{font-weight:600;line-height:1.35;margin-bottom:.35rem}figcaption p{font-weight:400;font-size:.85rem;margin:.1rem 0 0}
-figure.wide{max-width:46rem}.note{font-size:.85rem;margin:.3rem 0 0}
+figure.wide{max-width:46rem}section>figure,.families{margin-top:2rem}.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(12.5rem,100%),1fr));gap:1rem 1.25rem;margin-top:.6rem}.panels svg{overflow:hidden}.panels figure{display:grid;grid-template-rows:subgrid;grid-row:span 3;row-gap:0}.note{font-size:.85rem;margin:.3rem 0 0}
 svg{display:block;width:100%;height:auto;overflow:visible}svg text{font-size:11px;fill:var(--faint);font-family:inherit}
-svg .strong{fill:var(--ink);font-weight:600}svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:3.5px;stroke-linejoin:round}
+svg.big text{font-size:12.5px}@media (max-width:30rem){.panels{grid-template-columns:1fr 1fr}svg.big text{font-size:17px}}svg .strong{fill:var(--ink);font-weight:600}svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:3.5px;stroke-linejoin:round}
 .rule{stroke:var(--line);fill:none}.axis{stroke:var(--faint);fill:none}.curve{fill:none;stroke-width:1.6;stroke-linejoin:round}
 .legend{display:flex;flex-wrap:wrap;gap:.1rem .9rem;font-size:.85rem;margin:.25rem 0 0;padding:0;list-style:none}.legend svg{display:inline-block;vertical-align:middle;margin-right:.35rem}
 .legend b{font-weight:400;color:var(--faint);font-variant-numeric:tabular-nums}
 img{image-rendering:pixelated;display:block;width:100%;height:auto;background:var(--card)}
 .matches{display:grid;gap:.9rem;grid-template-columns:repeat(auto-fill,minmax(min(21rem,100%),1fr))}
-.match{display:grid;grid-template-columns:repeat(7,minmax(0,1fr));gap:.3rem;font-size:.72rem;line-height:1.2;margin:0;padding:0;list-style:none;font-variant-numeric:tabular-nums}
+.matches h3{font-size:.85rem;margin:0 0 .15rem;font-weight:400}.match span{display:block;overflow:hidden;text-overflow:ellipsis}.match{display:grid;grid-template-columns:repeat(7,minmax(0,1fr));gap:.3rem;font-size:.68rem;line-height:1.25;overflow-wrap:normal;margin:0;padding:0;list-style:none;font-variant-numeric:tabular-nums}
 .match li{padding:3px;border:2px solid transparent;border-radius:3px;min-width:0}.match li:first-child{border-color:var(--faint)}.match .same{border-color:var(--good)}.match .other{border:2px dashed var(--bad)}
 @media print{:root{color-scheme:light}body{max-width:none;padding:0;font-size:11px}h2{break-after:avoid}tr,.match{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 `;
@@ -78,6 +78,14 @@ export function page({ title, subtitle, verdict, sections }: Page): string {
 ${verdict ? html`<p class="verdict ${verdict.kind}" role="status">${MARKS[verdict.kind]}${verdict.text}</p>` : null}
 ${shown.map((section) => html`<section><h2>${section.title}</h2>${section.text === undefined ? null : html`<p>${section.text}</p>`}${section.content}</section>\n`)}</body></html>
 `.text;
+}
+
+/** What is said where no measurement tells a collapse. */
+export const HEALTHY = 'nothing here says that it has collapsed';
+
+/** What a monitor says, as a verdict; null where it has nothing to say. */
+export function judged(warning: { readonly kind: string; readonly message: string } | null): Verdict {
+  return warning ? { kind: 'bad', text: `${warning.kind}: ${warning.message}` } : { kind: 'good', text: HEALTHY };
 }
 
 /** Good and bad by a sign, too, not by colour alone. */

@@ -1,10 +1,12 @@
+import { basename } from 'node:path';
+import { methodNamed } from '../../models/methods/index.ts';
 import type { Dashboard } from '../../models/train/dashboard.ts';
 import { diagnose } from '../../models/train/monitor.ts';
 import { type Results, scoreHeader, scoreRows } from '../report.ts';
 import type { MetricsLine, RunConfig } from '../runFolder.ts';
 import { duration } from '../table.ts';
 import { type LineChart, lineChart, type Series } from './chart.ts';
-import { grid, page, type Section, type Verdict } from './page.ts';
+import { grid, judged, page, type Section, type Verdict } from './page.ts';
 import { dataTable } from './table.ts';
 
 /** What a curve is of; undefined where a line does not measure it, and null, as JSON has it, where that was no number. */
@@ -91,10 +93,16 @@ function chartOf({ title, text, y, of, marks }: Curves, lines: readonly MetricsL
 function verdictOf({ method, methodOptions }: RunConfig['training'], lines: readonly MetricsLine[]): Verdict {
   const last = lines.at(-1);
   if (!last) return { kind: 'plain', text: 'no step has been measured' };
-  const warning = diagnose({ ...last, loss: last.loss ?? NaN, method, methodOptions });
-  return warning
-    ? { kind: 'bad', text: `${warning.kind}: ${warning.message}` }
-    : { kind: 'good', text: 'nothing here says that it has collapsed' };
+  return judged(diagnose({ ...last, loss: last.loss ?? NaN, method, methodOptions }));
+}
+
+/** The scores of encoders, as the commands print them. */
+export function scoreSection(results: Results): Section {
+  return {
+    title: 'Frozen features',
+    text: 'Accuracy on test images, by a linear probe of the features and by their neighbours, and how healthy the features are (std_ℓ2: 1 is healthy; correlation: 0).',
+    content: dataTable({ columns: scoreHeader.map((name) => ({ name })), rows: scoreRows(results) }),
+  };
 }
 
 /**
@@ -125,15 +133,11 @@ export function runPage(
     typeof value === 'object' ? JSON.stringify(value) : String(value),
   ]);
   return page({
-    title: `${training.method} on ${source.data}`,
+    title: `${methodNamed(training.method).title} on ${basename(source.data)}`,
     subtitle: `${lines.at(-1)?.step ?? 0} steps of ${training.batchSize} images, in ${duration(seconds)} on ${backend.name}; encoder ${training.encoder}, seed ${training.seed}`,
     verdict: verdictOf(training, lines),
     sections: [
-      results && {
-        title: 'Frozen features',
-        text: 'Accuracy on test images, by a linear probe of the features and by their neighbours, and how healthy the features are (std_ℓ2: 1 is healthy; correlation: 0).',
-        content: dataTable({ columns: scoreHeader.map((name) => ({ name })), rows: scoreRows(results) }),
-      },
+      results && scoreSection(results),
       charts.length > 0 ? { title: 'Training', content: grid(charts) } : null,
       ...pictures,
       {

@@ -275,6 +275,28 @@ export class Trainer {
     await this.#compiled.plan(...this.#example());
   }
 
+  /**
+   * What a step would see now: the embeddings [n, d] of two views of the first images, as many as a batch has, or of one where the method learns from
+   * one. Nothing is learned, and all state is as before.
+   */
+  async embeddings(): Promise<readonly HostArray[]> {
+    const count = this.config.batchSize / this.config.accumulate;
+    const first = Int32Array.from({ length: count }, (_, i) => i);
+    const before = await readSlots(this.learner.namedSlots());
+    const numbers = tensor(this.#numbers(Math.max(0, this.#step - 1)));
+    const look = compile((images: Tensor, indices: Tensor) =>
+      this.learner.step(this.#given(images, indices, scalarOf(LOOK, 'i32'), numbers)).embeddings.slice(0, 2),
+    );
+    try {
+      const views = await look(tensor(takeSplit(this.#dataset.train, first).images), tensor(first));
+      return await Promise.all(views.map((view) => view.toHost()));
+    } finally {
+      look.dispose();
+      // Batch norms have moved their running statistics, and some methods more than that.
+      writeSlots(this.learner.namedSlots(), before, 'the state before');
+    }
+  }
+
   /** The plan of a step, as a listing. @throws TensegrityError as {@link Compiled.explain} does. */
   async explain(options?: PrintOptions): Promise<string> {
     return this.#compiled.explain(this.#example(), options);
@@ -323,6 +345,9 @@ export class Trainer {
     this.#probe?.dispose();
   }
 }
+
+/** In the place of a step's number: what {@link Trainer.embeddings} draws from is drawn from by no step. */
+const LOOK = -(2 ** 31);
 
 function scalarOf(value: number, dtype: DType): Tensor {
   return tensor(value, { dtype });

@@ -14,6 +14,7 @@ import { features } from '../../models/train/evaluate.ts';
 import { gaussian, relativeError } from '../models/support.ts';
 import { stripes } from '../models/train/support.ts';
 import { capability } from '../support/capabilities.ts';
+import { expectWhole } from './pages/support.ts';
 import { fails, smallData, smallRun, succeeds, temporaryFolder, tensegrity } from './support.ts';
 
 const folder = temporaryFolder();
@@ -271,7 +272,12 @@ describe('tensegrity eval', () => {
     const data = await smallData(folder);
     const run = path('run');
     await succeeds(['train', ...data, ...smallRun, '--epochs=1', '--out', run, '--quiet']);
-    const fromRun = await json<Record<string, unknown>>('eval', '--run', run);
+    const page = path('eval.html');
+    const fromRun = await json<Record<string, unknown>>('eval', '--run', run, '--html', page);
+    expectWhole(readFileSync(page, 'utf8'));
+    for (const part of ['linear (GAP)', 'What the encoder makes of images', 'query: class 0'])
+      expect(readFileSync(page, 'utf8')).toContain(part);
+    await fails(['eval', '--run', run, '--html', join(run, 'config.json')], 2, /is the same file as/);
     expect(await json('eval', '--weights', join(run, 'encoder.safetensors'), ...data)).toEqual(fromRun);
     const results = JSON.parse(readFileSync(join(run, 'results.json'), 'utf8')) as Record<string, unknown>;
     expect(results['trained (vicreg)']).toEqual(fromRun['encoder']);

@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type HostArray, useBackend } from '../../engine/index.ts';
 import { collapseMetrics } from '../../models/index.ts';
 import { writeArray } from '../../models/io/node.ts';
 import { gaussian } from '../models/support.ts';
+import { expectWhole } from './pages/support.ts';
 import { fails, succeeds, temporaryFolder } from './support.ts';
 
 const folder = temporaryFolder();
@@ -63,6 +65,26 @@ describe('tensegrity inspect', () => {
 
   it('classifies every other row by the rest', async () => {
     expect(await inspected(path('classes'), '--labels', path('labels'))).toMatchObject({ nearest: 1 });
+  });
+
+  it('writes a page, with images if there are any', async () => {
+    const [page, images] = [join(folder, 'page.html'), path('images')];
+    await writeArray(images, { dtype: 'u8', shape: [n, 3, 2, 2], data: Uint8Array.from({ length: n * 12 }, (_, i) => i % 256) });
+    const words = [path('z'), path('near'), '--labels', path('labels'), '--images', images];
+    await succeeds(['inspect', ...words, '--html', page, '--backend', 'cpu']);
+    const text = readFileSync(page, 'utf8');
+    expectWhole(text);
+    for (const part of ['40 rows of 6 dimensions, two views', 'lidar', 'Cross-correlation of two views', 'query: class 0', '<image '])
+      expect(text).toContain(part);
+    await Promise.all([
+      fails(['inspect', ...words], 2, /--images are shown on the page; name one with --html FILE\.html/),
+      fails(['inspect', path('z'), '--html', path('z')], 2, /is the same file as/),
+      fails(
+        ['inspect', path('z'), '--images', path('few'), '--html', page],
+        1,
+        /images must be \[40, channels, height, width\].*got \[3\]/,
+      ),
+    ]);
   });
 
   it('says what does not fit', async () => {

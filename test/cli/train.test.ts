@@ -72,8 +72,8 @@ describe('tensegrity train', () => {
     expectWhole(page);
     for (const text of ['Loss', 'invariance', 'std_ℓ2', 'RankMe', 'Learning rate', 'trained (vicreg)', 'raw pixels', 'batchSize'])
       expect(page).toContain(text);
-    // Loss, its three terms, both deviations, the correlation, RankMe, the learning rate, the speed.
-    expect([...page.matchAll(/<g class="curve">/g)]).toHaveLength(10);
+    // Loss, its three terms, both deviations, the correlation, RankMe, the learning rate, the speed; and the spectrum of the batch.
+    expect([...page.matchAll(/<g class="curve">/g)]).toHaveLength(11);
   });
 
   it('is the same run again, whatever else is asked of it', async () => {

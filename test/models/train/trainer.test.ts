@@ -79,6 +79,14 @@ describe('a training run', () => {
       expect(fingerprint((await other.state()).tensors)).toBe(bits);
       expect(await take(stopped, 1)).toEqual(records.slice(cut, cut + 1));
     }
+    // Who looks at it changes nothing.
+    const views = await stopped.embeddings();
+    // MoCo and TiCo learn from one view.
+    expect(views.map(({ shape }) => shape[0])).toEqual(
+      ['moco', 'tico'].includes(method) ? [config.batchSize] : [config.batchSize, config.batchSize],
+    );
+    expect(views.every(({ data }) => data.every(Number.isFinite))).toBe(true);
+    expect(fingerprint((await stopped.state()).tensors)).toBe(bits);
     stopped.dispose();
     other.dispose();
   });
