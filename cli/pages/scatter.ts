@@ -1,8 +1,8 @@
-import { extentOf } from './chart.ts';
 import { type Content, type Html, html } from './html.ts';
 import { dataAddress, type Raster } from './image.ts';
 import { figure } from './page.ts';
 import { colour } from './palette.ts';
+import { extentOf } from './scale.ts';
 
 const [WIDTH, HEIGHT, MARGIN] = [560, 440, 22];
 /** Groups are told apart by shape and colour; together they make many more than are told apart by eye. */

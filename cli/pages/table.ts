@@ -23,7 +23,7 @@ export interface DataTable {
 export function dataTable({ caption, columns, rows }: DataTable): Html {
   const side = (i: number): Content => (i === 0 || columns[i]?.text ? html` class="l"` : null);
   const head = columns.map(
-    ({ name, unit }, i) => html`<th scope="col"${side(i)}>${name}${unit === undefined ? null : html`<small>${unit}</small>`}</th>`,
+    ({ name, unit }, i) => html`<th scope="col"${side(i)}>${name}${!unit ? null : html`<small>${unit}</small>`}</th>`,
   );
   const body = rows.map(([first = null, ...rest]) =>
     rest.length === 0

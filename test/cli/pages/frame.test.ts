@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { html, shownNumber } from '../../../cli/pages/html.ts';
 import { page } from '../../../cli/pages/page.ts';
+import { COLOURS, PAPER } from '../../../cli/pages/palette.ts';
 import { dataTable } from '../../../cli/pages/table.ts';
 import { property } from '../../support/property.ts';
 import { expectWhole, textsOf } from './support.ts';
@@ -86,5 +87,68 @@ describe('dataTable', () => {
     expect(text).toContain('<tr class="group"><th scope="rowgroup" class="l" colspan="3">head</th></tr>');
     expect(text).toContain('<th scope="row" class="l">row</th><td class="best">1.0</td><td class="l">words</td>');
     expect(text).toContain('<td>–</td><td class="l">–</td>');
+  });
+});
+
+describe('colours', () => {
+  type Triple = readonly [number, number, number];
+  const linear = (colour: string): Triple =>
+    [1, 3, 5].map((at) => {
+      const value = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+      return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    }) as unknown as Triple;
+  const times = (matrix: readonly Triple[], [x, y, z]: Triple): Triple =>
+    matrix.map(([a, b, c]) => a * x + b * y + c * z) as unknown as Triple;
+  /** WCAG 2.2's ratio. */
+  const contrast = (a: string, b: string): number => {
+    const luminance = (colour: string): number => times([[0.2126, 0.7152, 0.0722]], linear(colour))[0]!;
+    const [dark, light] = [luminance(a), luminance(b)].sort((x, y) => x - y) as [number, number];
+    return (light + 0.05) / (dark + 0.05);
+  };
+  /** How those see who lack one kind of cone. (G. Machado, M. Oliveira & L. Fernandes, 2009, severity 1) */
+  const eyes: Readonly<Record<string, readonly Triple[]>> = {
+    protanopia: [
+      [0.152286, 1.052583, -0.204868],
+      [0.114503, 0.786281, 0.099216],
+      [-0.003882, -0.048116, 1.051998],
+    ],
+    deuteranopia: [
+      [0.367322, 0.860646, -0.227968],
+      [0.280085, 0.672501, 0.047413],
+      [-0.01182, 0.04294, 0.968881],
+    ],
+    tritanopia: [
+      [1.255528, -0.076749, -0.178779],
+      [-0.078411, 0.930809, 0.147602],
+      [0.004733, 0.691367, 0.3039],
+    ],
+  };
+  /** CIE 1976 L*a*b*, where two colours differ by their distance; 2 is just seen. */
+  const lab = (rgb: Triple): Triple => {
+    const matrix: readonly Triple[] = [
+      [0.4124, 0.3576, 0.1805],
+      [0.2126, 0.7152, 0.0722],
+      [0.0193, 0.1192, 0.9505],
+    ];
+    const [x, y, z] = times(matrix, rgb.map((value) => Math.min(1, Math.max(0, value))) as unknown as Triple);
+    const root = (t: number): number => (t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116);
+    const [fx, fy, fz] = [root(x / 0.95047), root(y), root(z / 1.08883)];
+    return [116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)];
+  };
+
+  it.each([
+    ['light', 0],
+    ['dark', 1],
+  ] as const)('are told apart on %s paper, also without one kind of cone, and from the paper', (_, side) => {
+    const colours = COLOURS.map((pair) => pair[side]);
+    const paper = PAPER.paper[side];
+    for (const colour of colours) expect(contrast(colour, paper), colour).toBeGreaterThan(3);
+    for (const text of [PAPER.ink[side], PAPER.faint[side]]) expect(contrast(text, paper), text).toBeGreaterThan(4.5);
+    for (const [eye, matrix] of Object.entries(eyes)) {
+      const seen = colours.map((colour) => lab(times(matrix, linear(colour))));
+      for (const [i, a] of seen.entries())
+        for (const b of seen.slice(0, i))
+          expect(Math.hypot(...a.map((value, k) => value - b[k]!)), `${eye}: ${colours[i]}`).toBeGreaterThan(20);
+    }
   });
 });
