@@ -31,7 +31,7 @@ export interface WasmOptions {
    */
   readonly threads?: number;
   /** In pages: the address of a copy of `tensegrity/wasm/worker.js`, for those that allow workers from files alone; else they are made of blobs. */
-  readonly worker?: string | URL;
+  readonly worker?: string;
   /**
    * Whether 3×3 convolutions of 16 channels or more (32 with a stride of two) may be done with a quarter of the multiplications (nine
    * sixteenths), by Winograd's F(4×4, 3×3); they may, unless given. Rounding errs about three times as much then, and a NaN or an infinity

@@ -39,7 +39,7 @@ function nodeThreads(): NodeThreads | undefined {
 }
 
 /** @param file where the program lies, for pages that allow no worker but from files. */
-function hire(file?: string | URL): Member {
+function hire(file?: string): Member {
   const node = nodeThreads();
   if (node) {
     // What the user's program is run with (loaders, hooks, its environment) is not for these.
@@ -73,7 +73,7 @@ function hire(file?: string | URL): Member {
     hold: () => undefined,
     end: () => {
       worker.terminate();
-      if (file === undefined) URL.revokeObjectURL(String(address));
+      if (file === undefined) URL.revokeObjectURL(address);
     },
   };
 }
@@ -112,7 +112,7 @@ export async function createTeam(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
   threads: number,
-  file?: string | URL,
+  file?: string,
 ): Promise<Team> {
   const members: Member[] = [];
   let stopped: TensegrityError | null = null;

@@ -1,0 +1,132 @@
+#!/usr/bin/env node
+/**
+ * `npm run where`: packs the package, installs it into fresh folders, and tries it there: see places.mjs. Prints a table; `--write` puts it into
+ * docs/where.md. `--quick` tries the places that take seconds; `--only TEXT` those whose names hold it; `--keep` leaves the folders.
+ */
+import { execFile, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { places } from './places.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean' },
+    only: { type: 'string' },
+    keep: { type: 'boolean' },
+    write: { type: 'boolean' },
+    json: { type: 'string' },
+  },
+});
+
+/** Milliseconds that an installation or a trial may take. */
+const PATIENCE = 300_000;
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = dirname(here);
+const work = mkdtempSync(join(tmpdir(), 'tensegrity-where-'));
+
+function must(program, parameters, cwd) {
+  const { status, stdout, stderr, error } = spawnSync(program, parameters, { cwd, encoding: 'utf8', timeout: PATIENCE });
+  if (status !== 0) throw new Error(`${program} ${parameters.join(' ')}: ${stderr || stdout || error}`);
+  return stdout;
+}
+
+/** Runs a trial's command where the place's own programs come first, and the system's Node after them. */
+function attempt(command, cwd) {
+  const environment = {
+    ...process.env,
+    PATH: [join(cwd, 'node_modules/.bin'), process.env.PATH].join(delimiter),
+    CI: 'true',
+    NO_COLOR: '1',
+  };
+  for (const name of Object.keys(environment)) if (/^(npm_|NODE_OPTIONS$)/.test(name)) delete environment[name];
+  return new Promise((resolve) => {
+    execFile('sh', ['-c', command], { cwd, env: environment, timeout: PATIENCE, maxBuffer: 1 << 26 }, (error, stdout, stderr) =>
+      resolve({ failed: error !== null, output: `${stdout}${stderr}` }),
+    );
+  });
+}
+
+function lay(folder, files) {
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    const before = name === 'package.json' ? JSON.parse(readFileSync(join(folder, name), 'utf8')) : {};
+    if (content.program) cpSync(join(here, 'programs', content.program), join(folder, name));
+    else writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify({ ...before, ...content }, null, 2));
+  }
+}
+
+must(process.execPath, [join(root, 'scripts/build.mjs')], root);
+must('npm', ['pack', '--ignore-scripts', '--pack-destination', work], root);
+const tarball = join(
+  work,
+  readdirSync(work).find((name) => name.endsWith('.tgz')),
+);
+
+/** What Node makes of the program, from this build: what every platform is to make. */
+const reference = join(work, 'reference');
+mkdirSync(reference);
+writeFileSync(join(reference, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+must('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', tarball], reference);
+for (const name of ['compute.mjs', 'main.mjs']) cpSync(join(here, 'programs', name), join(reference, name));
+const { bits } = JSON.parse(must(process.execPath, ['main.mjs'], reference));
+
+/** Why a trial is not what it should be; null where it is. */
+function faultOf({ bits: wanted, says, never }, { failed, output }) {
+  if (failed) return output.trim().split('\n').slice(-12).join('\n') || 'it failed without a word';
+  if (wanted && !output.includes(bits)) return `other bits than Node's, or none: ${output.slice(-600)}`;
+  if (says && !says.test(output)) return `it said: ${output.slice(-600)}`;
+  const said = never?.exec(output);
+  return said ? `it said: ${output.slice(Math.max(0, said.index - 100), said.index + 300)}` : null;
+}
+
+const chosen = places.filter(({ name, quick }) => (!options.quick || quick) && (!options.only || name.includes(options.only)));
+const rows = [];
+for (const place of chosen) {
+  const folder = join(work, place.name.replaceAll(/\W+/g, '-'));
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'trial', version: '1.0.0', private: true }));
+  let missing = null;
+  try {
+    must('npm', ['install', '--no-audit', '--no-fund', '--dangerously-allow-all-scripts', tarball, ...place.packages], folder);
+  } catch (error) {
+    missing = error.message;
+  }
+  const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  for (const trial of place.trials) {
+    for (const name of trial.programs) cpSync(join(here, 'programs', name), join(folder, name));
+    lay(folder, trial.files ?? {});
+    const start = performance.now();
+    const fault = missing ?? faultOf(trial, await attempt(trial.run, folder));
+    const seconds = (performance.now() - start) / 1000;
+    const versions = Object.entries(dependencies ?? {}).filter(([name]) => name !== 'tensegrity');
+    rows.push({ place: place.name, trial: trial.name, versions: Object.fromEntries(versions), passed: fault === null, seconds });
+    console.log(`${fault === null ? 'passed' : 'FAILED'}  ${place.name}: ${trial.name} (${seconds.toFixed(1)} s)`);
+    if (fault !== null) console.log(fault.replaceAll(/^/gm, '        '));
+  }
+}
+
+const versionsOf = ({ versions }) =>
+  Object.entries(versions)
+    .map(([name, range]) => `${name} ${range.replace(/^[\^~]/, '')}`)
+    .join(', ');
+const table = [
+  '| where | how | with | |',
+  '|---|---|---|---|',
+  ...rows.map((row) => `| ${row.place} | ${row.trial} | ${versionsOf(row)} | ${row.passed ? 'works' : '**fails**'} |`),
+].join('\n');
+console.log(`\n${table}`);
+if (options.write) {
+  const page = join(root, 'docs/where.md');
+  const [before, , after] = readFileSync(page, 'utf8').split(/<!-- (?:begin|end) of the table -->/);
+  writeFileSync(page, `${before}<!-- begin of the table -->\n${table}\n<!-- end of the table -->${after}`);
+}
+const failed = rows.filter(({ passed }) => !passed).length;
+if (options.json) writeFileSync(options.json, JSON.stringify({ passed: rows.length - failed, failed }));
+if (options.keep) console.log(work);
+else rmSync(work, { recursive: true, force: true });
+console.log(`where: ${rows.length - failed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
