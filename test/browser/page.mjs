@@ -140,3 +140,26 @@ export async function failing() {
   const failed = await errorOf(() => train({ threads: 3 }));
   return { failed, after: await train({ threads: 3 }) };
 }
+
+/** What a page says in its output, in a frame. */
+export async function page(address) {
+  const frame = document.createElement('iframe');
+  frame.src = address;
+  document.documentElement.append(frame);
+  for (;;) {
+    const text = frame.contentDocument?.querySelector('output')?.textContent;
+    if (text && text !== '…') return text;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** What a service worker answers. */
+export async function serviceWorker({ address, request }) {
+  const registration = await navigator.serviceWorker.register(address, { type: 'module' });
+  while (!registration.active) await new Promise((resolve) => setTimeout(resolve, 20));
+  return new Promise((resolve) => {
+    navigator.serviceWorker.onmessage = ({ data }) => resolve(data);
+    navigator.serviceWorker.startMessages();
+    registration.active.postMessage(request);
+  });
+}

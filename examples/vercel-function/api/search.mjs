@@ -1,0 +1,5 @@
+import { search } from '../../search.mjs';
+
+export async function POST(request) {
+  return Response.json(await search(await request.json()));
+}
