@@ -108,12 +108,7 @@ const START = 30_000;
  * Starts `threads` workers on one memory. When one fails all are ended, and every later run fails as that one did.
  * @throws TensegrityError `backend` where they do not start.
  */
-export async function createTeam(
-  module: WebAssembly.Module,
-  memory: WebAssembly.Memory,
-  threads: number,
-  file?: string,
-): Promise<Team> {
+export async function createTeam(module: WebAssembly.Module, memory: WebAssembly.Memory, threads: number, file?: string): Promise<Team> {
   const members: Member[] = [];
   let stopped: TensegrityError | null = null;
   let ended: Promise<unknown> | null = null;
