@@ -8,6 +8,7 @@ import { isFloat } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { Node, newId, topologicalOrder } from './graph.ts';
 import { type Behind, behind, behindNearby, differentiable, type Past, remember } from './history.ts';
+import type { SaveOptions } from './plan/save.ts';
 import {
   backend,
   bindingsOf,
@@ -60,6 +61,13 @@ export interface Compiled<Arguments extends readonly Tensor[], Result extends Tr
   (...args: Arguments): Promise<Result>;
   /** The plan for arguments of these shapes, built if need be; nothing runs. */
   plan(...args: Arguments): Promise<Plan>;
+  /**
+   * Its plans for lists of arguments of these shapes and types, with what they need: constants, and slots by name with their values now. `loadPlan` of
+   * `tensegrity/plan` runs the bytes without the function, its graph and the compiler. Of the arguments only shapes and types count.
+   * @param examples a list of arguments for each combination of shapes: `save([[zeros([1, 3, 32, 32])], [zeros([8, 3, 32, 32])]])`.
+   * @throws TensegrityError `argument`, `dtype` for weights beyond what f16 holds.
+   */
+  save(examples: readonly Arguments[], options?: SaveOptions): Promise<Uint8Array>;
   /** That plan as a listing. @throws TensegrityError `argument` for the WGSL of a backend that has none, and for times that were not measured. */
   explain(args: Arguments, options?: PrintOptions): Promise<string>;
   /** Gives back the memory of its plans, after the calls made before. It can be called again, and compiles anew. */
@@ -87,14 +95,13 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
 
   /** To be called in its turn, so that no trace is made twice, and none is let go while it runs. */
   const specialize = async (args: Arguments): Promise<Specialization<Result>> => {
-    args.forEach((x, i) => {
-      check(x instanceof Tensor, 'argument', () => `compile: argument ${i} must be a Tensor, got ${shown(x)}; wrap a number with tensor()`);
-    });
     const target = await backend();
-    const key = args.map((x) => `${x.dtype}${show(x.shape)}`).join(' ');
+    const key = checkArguments(args)
+      .map((x) => `${x.dtype}${show(x.shape)}`)
+      .join(' ');
     let found = specializations.get(key);
     if (found?.backend !== target) {
-      const traced = await trace(fn, args, target);
+      const traced = await prepared(trace(fn, args, bindingsOf(target)), target);
       found?.executable.dispose();
       found = traced;
     }
@@ -127,6 +134,13 @@ export function compile<Arguments extends readonly Tensor[], Result extends Tree
   return Object.assign(call, {
     // A copy: what a backend trusts is nobody's to change.
     plan: (...args: Arguments): Promise<Plan> => inTurn(async () => structuredClone((await specialize(args)).plan)),
+    save: (examples: readonly Arguments[], given?: SaveOptions) =>
+      inTurnWithUpdates(async (compute) => {
+        // What has been assigned takes effect, as before every plan.
+        await compute();
+        const [target, { savePlans }] = await Promise.all([backend(), import('./plan/save.ts')]);
+        return savePlans(examples, (args: Arguments, limits) => trace(fn, checkArguments(args), limits), target, given);
+      }),
     explain: async (args: Arguments, { programs = false, wgsl = false, times = false }: PrintOptions = {}) => {
       // In a turn, so that the plan is not let go in the meantime.
       return inTurn(async () => {
@@ -164,11 +178,27 @@ function disposal(plans: Plans): () => void {
   return () => keepOnly(plans, 0);
 }
 
-async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
+function checkArguments<Arguments extends readonly Tensor[]>(args: Arguments): Arguments {
+  args.forEach((x, i) => {
+    check(x instanceof Tensor, 'argument', () => `compile: argument ${i} must be a Tensor, got ${shown(x)}; wrap a number with tensor()`);
+  });
+  return args;
+}
+
+/** A function as a plan, and what that is bound to. */
+export interface Trace<Result extends Tree = Tree>
+  extends Pick<Specialization<Result>, 'plan' | 'positions' | 'slots' | 'updated' | 'rebuild'> {
+  readonly leaves: readonly Node[];
+  readonly constants: readonly Node[];
+  /** Its nodes begin at this id. */
+  readonly first: number;
+}
+
+function trace<Arguments extends readonly Tensor[], Result extends Tree>(
   fn: (...args: Arguments) => Result,
   args: Arguments,
-  target: Backend,
-): Promise<Specialization<Result>> {
+  limits: { readonly bindings?: number },
+): Trace<Result> {
   const scope = newScope();
   const first = newId();
   const placeholders = args.map((x, position) => new Node('placeholder', [], { position, epoch: scope.epoch }, x.shape, x.dtype));
@@ -179,20 +209,41 @@ async function trace<Arguments extends readonly Tensor[], Result extends Tree>(
   const order = topologicalOrder([...leaves, ...updates.map(({ value }) => value)], (node) => node.storage !== null);
   checkReadable(order, scope.epoch);
 
-  const build = buildPlan({ outputs: leaves, updates, isConstant: (node) => node.op !== 'placeholder', ...bindingsOf(target) });
-  checkDTypes(build, target);
-  const constants = await Promise.all(build.constants.map((node) => storageOn(target, node)));
+  const { plan, inputs, constants, slots } = buildPlan({
+    outputs: leaves,
+    updates,
+    isConstant: (node) => node.op !== 'placeholder',
+    ...limits,
+  });
   return {
-    plan: build.plan,
+    plan,
+    constants,
+    slots,
     // Every input of the plan is a placeholder: values from outside are constants.
-    positions: build.inputs.map((node) => (node as Node<'placeholder'>).attributes.position),
-    slots: build.slots,
+    positions: inputs.map((node) => (node as Node<'placeholder'>).attributes.position),
     updated: updates.map(({ slot }) => slot),
+    rebuild,
+    leaves,
+    first,
+  };
+}
+
+async function prepared<Result extends Tree>(
+  { plan, positions, slots, updated, rebuild, leaves, constants, first }: Trace<Result>,
+  target: Backend,
+): Promise<Specialization<Result>> {
+  checkDTypes(plan, target);
+  const values = await Promise.all(constants.map((node) => storageOn(target, node)));
+  return {
+    plan,
+    positions,
+    slots,
+    updated,
     rebuild,
     leaves: leaves.map(({ shape, dtype }) => ({ shape, dtype })),
     origins: originsOf(leaves, first),
     backend: target,
-    executable: await inMemoryOf(target, () => target.prepare(build.plan, constants)),
+    executable: await inMemoryOf(target, () => target.prepare(plan, values)),
   };
 }
 

@@ -39,6 +39,7 @@ export {
 export type { SumOptions, VarianceOptions } from './ops/reduce.ts';
 export { affineGrid, type GridSampleOptions, gridSample } from './ops/sample.ts';
 export { cumprod, cumsum, type ScanOptions } from './ops/scan.ts';
+export type { SaveOptions } from './plan/save.ts';
 export { realize } from './realize.ts';
 export { backend, memoryBytes, useBackend } from './runtime.ts';
 export type { Shape } from './shape.ts';

@@ -2,8 +2,9 @@ import { shown } from './arguments.ts';
 import type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
 import type { BackendName, BackendOptions } from './choices.ts';
 import { free, freeWhenCollected } from './collect.ts';
-import { type Build, buildPlan } from './compiler/compiler.ts';
+import { buildPlan } from './compiler/compiler.ts';
 import { structuralKey } from './compiler/key.ts';
+import type { Plan } from './compiler/plan.ts';
 import type { TypedArray } from './dtype.ts';
 import { check, TensegrityError } from './errors.ts';
 import { type Node, topologicalOrder } from './graph.ts';
@@ -168,7 +169,7 @@ async function run(wanted: readonly Node[], updates: readonly Update[]): Promise
       isConstant: () => false,
       ...bindingsOf(target),
     });
-    checkDTypes(build, target);
+    checkDTypes(build.plan, target);
     entry = {
       executable: await inMemoryOf(target, () => target.prepare(build.plan, [])),
       backend: target,
@@ -273,8 +274,8 @@ function distinctSlots(order: readonly Node[], written: readonly Slot[]): Slot[]
   return [...slots];
 }
 
-export function checkDTypes(build: Build, target: Backend): void {
-  for (const { dtype } of build.plan.buffers) {
+export function checkDTypes({ buffers }: Plan, target: Backend): void {
+  for (const { dtype } of buffers) {
     if (!target.dtypes.includes(dtype)) {
       throw new TensegrityError(
         'dtype',

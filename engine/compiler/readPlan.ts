@@ -19,8 +19,8 @@ import type {
   View,
 } from './plan.ts';
 
-/** Reads a value of the type it promises. What does not fit is a fault, and what is returned then is nobody's: see {@link readPlan}. */
-type Field<T> = (value: unknown, reader: Reader) => T;
+/** Reads a value of the type it promises. What does not fit is a fault, and what is returned then is nobody's: see {@link readAs}. */
+export type Field<T> = (value: unknown, reader: Reader) => T;
 type Fields<T> = { readonly [Name in keyof T]-?: Field<T[Name]> };
 
 /** So many faults tell what is wrong. */
@@ -63,17 +63,21 @@ class Reader {
 }
 
 /**
- * A copy of the value that holds what a plan has and nothing else, and what keeps it from being one. Whatever the value does afterwards, or when
+ * A copy of the value that holds what the field says and nothing else, or what keeps it from being one. Whatever the value does afterwards, or when
  * it is read once more, the copy stays.
  */
-export function readPlan(value: unknown): { readonly plan: Plan; readonly faults: readonly string[] } {
+export function readAs<T>(
+  field: Field<T>,
+  value: unknown,
+): { readonly read: T; readonly faults: readonly [] } | { readonly read: null; readonly faults: readonly string[] } {
   const reader = new Reader();
   try {
-    return { plan: plan(value, reader), faults: reader.faults };
+    const read = field(value, reader);
+    return reader.faults.length === 0 ? { read, faults: [] } : { read: null, faults: reader.faults };
   } catch (error) {
     // Getters and proxies may throw whatever they like.
     const faults = error instanceof Enough ? reader.faults : [...reader.faults, 'the plan threw while it was read; a plan is plain data'];
-    return { plan: { buffers: [], kernels: [], inputs: [], constants: [], slots: [], outputs: [], arenaBytes: 0, fused: 0 }, faults };
+    return { read: null, faults };
   }
 }
 
@@ -93,7 +97,7 @@ function fieldOf<T>(what: string, fits: (value: unknown) => boolean, read = (val
 }
 
 /** Without the sign of zero, which a flipped stride may have and nothing means. */
-function whole(least: number, most = Number.MAX_SAFE_INTEGER): Field<number> {
+export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Field<number> {
   const range = least < 0 ? 'a whole number' : `a whole number ≥ ${least}`;
   const fits = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
   return fieldOf(
@@ -104,11 +108,11 @@ function whole(least: number, most = Number.MAX_SAFE_INTEGER): Field<number> {
   );
 }
 
-function choice<Name extends string>(table: { readonly [N in Name]: unknown }): Field<Name> {
+export function choice<Name extends string>(table: { readonly [N in Name]: unknown }): Field<Name> {
   return fieldOf(`one of ${Object.keys(table).join(', ')}`, (value) => typeof value === 'string' && Object.hasOwn(table, value));
 }
 
-function list<T>(item: Field<T>, length?: number): Field<readonly T[]> {
+export function list<T>(item: Field<T>, length?: number): Field<readonly T[]> {
   return (value, reader) => {
     const items: T[] = [];
     if (!Array.isArray(value) || (length === undefined ? value.length > MOST_VALUES : value.length !== length)) {
@@ -123,7 +127,7 @@ function list<T>(item: Field<T>, length?: number): Field<readonly T[]> {
 }
 
 /** @param open whether there may be other fields. */
-function record<T>(fields: Fields<T>, open = false): Field<T> {
+export function record<T>(fields: Fields<T>, open = false): Field<T> {
   const names = Object.keys(fields) as (keyof T & string)[];
   return (value, reader) => {
     const copy: Partial<T> = {};
@@ -147,15 +151,15 @@ function orNull<T>(field: Field<T>): Field<T | null> {
 }
 
 const number = fieldOf<number>('a number', (value) => typeof value === 'number');
-const text = fieldOf<string>('a text', (value) => typeof value === 'string');
+export const text = fieldOf<string>('a text', (value) => typeof value === 'string');
 const flag = fieldOf<boolean>('true or false', (value) => typeof value === 'boolean');
-const count = whole(0);
-const counts = list(count);
+export const count = whole(0);
+export const counts = list(count);
 const integer = whole(-Infinity);
 // As long as it is checked to be.
 const pair = (least: number) => list(whole(least, MOST), 2) as Field<readonly [number, number]>;
 
-const dtype = choice<DType>(dtypes);
+export const dtype = choice<DType>(dtypes);
 const lane = choice<Instruction['lane']>({ f32: 1, f64: 1, i32: 1 });
 
 const view = record<View>({ buffer: count, dtype, shape: counts, strides: list(integer), offset: integer });
@@ -226,7 +230,7 @@ const kernel: Field<Kernel> = (value, reader) => {
   return field(value, reader);
 };
 
-const plan = record<Plan>({
+export const plan = record<Plan>({
   buffers: list(
     record<BufferSpec>({
       kind: choice<BufferKind>({ input: 1, constant: 1, slot: 1, output: 1, scratch: 1 }),

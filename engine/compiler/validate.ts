@@ -5,7 +5,7 @@ import { show, sizeOf } from '../shape.ts';
 import { partsOf } from './epilogue.ts';
 import { isContiguous } from './layout.ts';
 import type { BufferKind, BufferSpec, Kernel, Plan, View } from './plan.ts';
-import { readPlan } from './readPlan.ts';
+import { plan, readAs } from './readPlan.ts';
 import { isCountable, kernelFaults } from './validateKernel.ts';
 
 /** So many faults tell what is wrong, in so many characters each. */
@@ -25,23 +25,25 @@ export function validatePlan(plan: unknown): asserts plan is Plan {
 
 /** A copy of the plan that is checked, and that nobody else can change. @throws TensegrityError `format`, as {@link validatePlan}. */
 export function checkedCopy(given: unknown): Plan {
-  const { plan, faults } = check(given);
-  if (faults.length > 0) throw new TensegrityError('format', `not a valid plan:\n${faults.join('\n')}`, { faults });
-  return plan;
+  const { read, faults } = readAs(plan, given);
+  checkMeaning(read, faults);
+  return read;
 }
 
 /** What in a plan breaks the contract, in words; nothing when it is sound. */
 export function planFaults(given: unknown): readonly string[] {
-  return check(given).faults;
+  const { read, faults } = readAs(plan, given);
+  return read ? meaningFaults(read) : faults;
 }
 
-function check(given: unknown): { readonly plan: Plan; readonly faults: readonly string[] } {
-  const { plan, faults } = readPlan(given);
-  return { plan, faults: faults.length > 0 ? faults : semanticFaults(plan) };
+/** @throws TensegrityError `format` unless there is a plan, and it keeps what its fields do not promise. */
+function checkMeaning(read: Plan | null, structure: readonly string[]): asserts read is Plan {
+  const faults = read ? meaningFaults(read) : structure;
+  if (faults.length > 0) throw new TensegrityError('format', `not a valid plan:\n${faults.join('\n')}`, { faults });
 }
 
-/** An epilogue counts as the map that it is. */
-function semanticFaults(given: Plan): string[] {
+/** What breaks the contract in a plan that has all its fields. An epilogue counts as the map that it is. */
+export function meaningFaults(given: Plan): string[] {
   const unfit = some(epilogueFaults(given));
   if (unfit.length > 0) return unfit;
   const plan = { ...given, kernels: given.kernels.flatMap((kernel) => ('epilogue' in kernel ? partsOf(kernel) : [kernel])) };

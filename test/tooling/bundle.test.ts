@@ -56,6 +56,17 @@ describe('a bundle for the web', () => {
     expect(new Set(backends)).toEqual(new Set(['wasm']));
   });
 
+  it('of a saved plan holds one backend, and no graph, compiler or models', async () => {
+    const paths = (await chunksOf('loadPlan', 'plan/load.js')).flatMap(({ moduleIds }) => moduleIds);
+    const own = paths.flatMap((path) => /\/dist\/(.*)\.js$/.exec(path)?.[1] ?? []);
+    // Of the compiler it holds what checks plans, and reads them.
+    const compilers =
+      /^engine\/(tensor|graph|compile|runtime|autodiff|slot|ops\/.*|compiler\/(compiler|fuse|lower|schedule|simplify|memory|buffers))$/;
+    expect(own.filter((path) => compilers.test(path) || !/^(engine|wasm)\//.test(path) || /backends\/(cpu|webgpu)\//.test(path))).toEqual(
+      [],
+    );
+  });
+
   it('keeps what makes the backends known by name', async () => {
     const chunks = await chunksOf('tensor');
     expect(loadedAtOnce(chunks).flatMap(({ moduleIds }) => moduleIds)).toContain(built('choices.js'));

@@ -4,17 +4,18 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
 import * as engine from '../../engine/index.ts';
+import * as plan from '../../engine/plan/load.ts';
 import * as models from '../../models/index.ts';
 import { methods } from '../../models/methods/index.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const families = readdirSync(join(root, 'docs/families')).filter((name) => name.endsWith('.md'));
-const pages = ['README.md', ...families.map((name) => `docs/families/${name}`)];
+const pages = ['README.md', 'docs/plans.md', ...families.map((name) => `docs/families/${name}`)];
 const programs = pages.flatMap((page) =>
   [...read(page).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code], i) => ({ page, number: i + 1, code: code! })),
 );
-const modules: Readonly<Record<string, unknown>> = { tensegrity: engine, 'tensegrity/models': models };
+const modules: Readonly<Record<string, unknown>> = { tensegrity: engine, 'tensegrity/models': models, 'tensegrity/plan': plan };
 
 /** A program as the body of a function: its imports are taken from the modules at hand. */
 function body(code: string): string {

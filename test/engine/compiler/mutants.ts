@@ -264,7 +264,7 @@ function structuredCloned(value: unknown): unknown {
 }
 
 /** The plan that a mutant is; of any shape. */
-export function mutate(bases: readonly Plan[], { base, edits }: Mutant): unknown {
+export function mutate(bases: readonly object[], { base, edits }: Mutant): unknown {
   const plan = structuredClone(bases[base % bases.length]!);
   for (const { at, how, other } of edits) {
     try {
