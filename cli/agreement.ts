@@ -21,7 +21,7 @@ function savedRun(checkpoint: Checkpoint): SavedRun {
 }
 
 function checkedIdentity(identity: unknown): DataIdentity {
-  checkNames('identity', identity, { images: 0, labels: 0, testImages: 0, testLabels: 0, mean: 0, deviation: 0 });
+  checkNames('identity', identity, { images: 0, labels: 0, testImages: 0, testLabels: 0, pairs: 0, mean: 0, deviation: 0 });
   // Of any type until each is checked here.
   const { mean, deviation, ...parts } = identity as Readonly<Record<string, unknown>>;
   const numbers = [mean, deviation].every((list) => Array.isArray(list) && list.every(Number.isFinite));
@@ -71,10 +71,10 @@ function backendsOf({ before = [], backend }: RunConfig): BackendChoice[] {
 export function dataChanges(now: DataIdentity, { source }: RunConfig, { config: was, identity: then }: SavedRun): string | null {
   if (!then) return null;
   check(
-    now.images === then.images && isDeepStrictEqual([now.mean, now.deviation], [then.mean, then.deviation]),
+    now.images === then.images && now.pairs === then.pairs && isDeepStrictEqual([now.mean, now.deviation], [then.mean, then.deviation]),
     'data',
     () =>
-      `the images are not those that the checkpoint was trained on: ${named(source.data)} holds ${now.images}; it was trained on ${named(then.images)}${was.source.data === source.data ? '' : `, from ${named(was.source.data)}`}. Put them back (config.json says where they are looked for), or begin another run on these with --out`,
+      `the images are not those that the checkpoint was trained on: ${named(source.data)} holds ${now.images}; it was trained on ${named(then.images)}${now.pairs === then.pairs ? '' : `, with pairs: ${named(then.pairs ?? 'none')}; now ${named(now.pairs ?? 'none')}`}${was.source.data === source.data ? '' : `, from ${named(was.source.data)}`}. Put them back (config.json says where they are looked for), or begin another run on these with --out`,
   );
   const words = { labels: 'labels', testImages: 'test images', testLabels: "test images' labels" } as const;
   const changed = (Object.keys(words) as (keyof typeof words)[]).filter((name) => now[name] !== then[name]);

@@ -239,9 +239,12 @@ export function readRunConfig(config: unknown): RunConfig {
   checkNames('it', config, { training: 0, source: 0, backend: 0, before: 0, checkpointEvery: 0, dashboardEvery: 0 });
   // Of any type until each is checked here.
   const { training, source, backend, before = [], ...paces } = config as Readonly<Record<keyof RunConfig, unknown>>;
-  checkNames('source', source ?? {}, { data: 0, folder: 0, labels: 0, testImages: 0, testLabels: 0 });
+  checkNames('source', source ?? {}, { data: 0, folder: 0, labels: 0, testImages: 0, testLabels: 0, pairs: 0, size: 0, testShare: 0 });
   check(typeof (source as DataSource | undefined)?.data === 'string', 'format', () => 'it does not say what data to train on');
-  for (const [name, path] of Object.entries(source as DataSource))
+  const { size = 1, testShare = 0, ...places } = source as DataSource;
+  checkNumber('source: size', size, 1);
+  checkNumber('source: testShare', testShare, 0, 1);
+  for (const [name, path] of Object.entries(places))
     check(typeof path === 'string' && path !== '', 'format', () => `source: ${name} must be a path, got ${shown(path)}`);
   checkRecord('training', training);
   const whole = completed(training as TrainingConfig);

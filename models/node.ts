@@ -1,5 +1,13 @@
 /** Files and data sets: the part of `tensegrity/models` that needs Node. */
-export { type DatasetOptions, datasetNames, downloadBytes, loadDataset } from './data/node.ts';
+export {
+  type DatasetOptions,
+  datasetNames,
+  downloadBytes,
+  type ImageFolder,
+  type ImageFolderOptions,
+  loadDataset,
+  loadImageFolder,
+} from './data/node.ts';
 export {
   type Checkpoint,
   ensureFolder,

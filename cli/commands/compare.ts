@@ -6,7 +6,7 @@ import { type MethodName, methodNamed, methods } from '../../models/methods/inde
 import { type EncoderName, encoders } from '../../models/nn/encoders.ts';
 import { lackingLabels, unseenLabels } from '../../models/train/evaluate.ts';
 import { backendChoice, backendOptions, startBackend } from '../backend.ts';
-import { dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
+import { checkDatasetOptions, dataSource, datasetOptions, identityOf, openDataset, placesOf } from '../dataset.ts';
 import { Interruption } from '../interruption.ts';
 import { asUsage, type Command, chosen, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
@@ -71,6 +71,8 @@ export async function runStudyCommand(input: Input, study: Study): Promise<void>
   const seeds = wholes(input, 'seeds') ?? [0, 1, 2];
   const source = dataSource(input);
   const second = transferSource(input);
+  // What both have in common may be said for the other.
+  if (!second) checkDatasetOptions(input, source);
   const names = input
     .text('metrics')
     ?.split(',')
@@ -99,7 +101,7 @@ export async function runStudyCommand(input: Input, study: Study): Promise<void>
   const folder = new StudyFolder(input.text('out') ?? `runs/${study.name.replaceAll(' ', '-')}`);
   using _lock = await folder.lock();
   await checkOutputs(
-    [...Object.values(source), ...Object.values(second ?? {})],
+    [source, ...(second ? [second] : [])].flatMap(placesOf),
     StudyFolder.files.map((name) => folder.file(name)),
   );
   using interruption = new Interruption();
@@ -164,8 +166,10 @@ function transferSource(input: Input): ReturnType<typeof dataSource> | null {
     labels: 'transfer-labels',
     'test-images': 'transfer-test-images',
     'test-labels': 'transfer-test-labels',
+    // Only encoders that are trained on them have views of pairs: there is no such option.
+    pairs: 'transfer-pairs',
   };
-  if (input.text('transfer') !== undefined) return dataSource({ text: (name) => input.text(of[name] ?? name) });
+  if (input.text('transfer') !== undefined) return dataSource(input, of);
   const given = Object.values(of).find((name) => input.text(name) !== undefined);
   if (given !== undefined) throw new UsageError(`--${given} belongs to a second data set; name it with --transfer`);
   return null;

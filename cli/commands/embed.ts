@@ -4,14 +4,15 @@ import { named, shown } from '../../engine/arguments.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
-import { loadDataset } from '../../models/data/node.ts';
-import { readSafetensors, withStorageErrors, writeArray } from '../../models/io/node.ts';
+import { datasetNames, loadDataset } from '../../models/data/node.ts';
+import { readSafetensors, withStorageErrors, writeArray, writeFileAtomically } from '../../models/io/node.ts';
 import { type EncoderName, encoders, firstWeights } from '../../models/nn/encoders.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
 import { prefixesOf } from '../../models/nn/state.ts';
 import { features } from '../../models/train/evaluate.ts';
 import { backendOptions, startBackend } from '../backend.ts';
-import { type Command, decimal, type Input, type OptionTable, UsageError } from '../options.ts';
+import { sizeOption } from '../dataset.ts';
+import { asUsage, type Command, decimal, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
 import { jsonOf, print, remark, shellWord } from '../text.ts';
 
@@ -144,28 +145,39 @@ export function checkChannels({ channels }: Pick<LoadedEncoder, 'channels'>, { n
 
 export const embed: Command = {
   summary: 'Turn images into features with a trained encoder',
-  usage: '--weights FILE.safetensors IMAGES.npy --out Z.npy [options]',
+  usage: '--weights FILE.safetensors IMAGES.npy|FOLDER --out Z.npy [options]',
   positionals: [1, 1],
   options: {
     ...encoderOptions,
     out: { type: 'string', value: 'FILE.npy', help: 'where the features go, f32 [N, width]' },
+    ...sizeOption,
+    names: { type: 'string', value: 'FILE.txt', help: 'of a folder: where the path of each row goes, one a line' },
     ...backendOptions,
   },
   examples: [
     ['tensegrity embed --weights runs/vicreg/encoder.safetensors images.npy --out z.npy', 'features of the small encoder'],
+    [
+      'tensegrity embed --weights encoder.safetensors photos/ --size 64 --out z.npy --names z.txt',
+      'of a folder of images, with their paths',
+    ],
     ['tensegrity embed --weights resnet18.safetensors --encoder resnet18 images.npy --out z.npy', "PyTorch's ResNet-18"],
   ],
   run: async (input) => {
     const [path, out] = [input.text('weights'), input.text('out')];
     if (path === undefined || out === undefined) throw new UsageError('embed needs --weights FILE.safetensors and --out FILE.npy');
     await startBackend(input);
-    await checkOutputs([path, input.positionals[0]!], [out]);
+    const [images, names, size] = [input.positionals[0]!, input.text('names'), input.whole('size', 1)];
+    if (images.endsWith('.npy') || datasetNames.includes(images))
+      input.refuse(['size', 'names'], `${named(images)} is no folder of images`);
+    await checkOutputs([path, images], names === undefined ? [out] : [out, names]);
     // Better now than after minutes of work.
     await withStorageErrors('write', out, () => access(dirname(out), constants.W_OK));
     const { encoder, channels, metadata } = await loadEncoder(input, path);
-    const dataset = await loadDataset(input.positionals[0]!);
+    const dataset = await asUsage(() => loadDataset(images, { size, whole: true, onRemark: remark }));
+    if (!dataset.files) input.refuse(['size', 'names'], `${named(images)} is no folder of images`);
     checkChannels({ channels }, dataset, path);
     const z = await features(encoder, dataset.train.images, scaleOf(input, metadata, dataset, path));
+    if (names !== undefined) await writeFileAtomically(names, dataset.files!.train.map((file) => `${file}\n`).join(''));
     await writeArray(out, z.pooled);
     const shape = z.pooled.shape;
     print(input.flag('json') ? jsonOf({ out, shape }) : `${named(out)}: f32 ${show(shape)}`);

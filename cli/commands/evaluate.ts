@@ -15,7 +15,7 @@ import {
 import { initialEncoder, learnerOf, type TrainedEncoder, type Trainer } from '../../models/train/trainer.ts';
 import { checkAgreement, dataChanges } from '../agreement.ts';
 import { backendOptions, startBackend } from '../backend.ts';
-import { dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
+import { checkDatasetOptions, dataSource, datasetOptions, identityOf, openDataset, placesOf } from '../dataset.ts';
 import { type Command, type Input, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
 import { page, type Section } from '../pages/page.ts';
@@ -131,12 +131,14 @@ interface Subject {
 
 async function fromWeights(input: Input, path: string): Promise<Subject> {
   const loaded = await loadEncoder(input, path);
-  const dataset = await openDataset(dataSource(input));
+  const source = dataSource(input);
+  checkDatasetOptions(input, source);
+  const dataset = await openDataset(source);
   checkChannels(loaded, dataset, path);
   return {
     encoders: [{ name: null, encoder: loaded.encoder }],
     dataset: { ...dataset, ...scaleOf(input, loaded.metadata, dataset, path) },
-    files: [path, ...Object.values(dataSource(input))],
+    files: [path, ...placesOf(source)],
   };
 }
 
@@ -151,6 +153,7 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   // The run's own data, unless other data is named, or labels for it.
   const given = dataSource(input);
   const other = input.text('data') !== undefined;
+  checkDatasetOptions(input, other ? given : source);
   const opened = await openDataset(other ? given : { ...source, ...given, data: source.data });
   const changes = other ? null : dataChanges(identityOf(opened), config, saved);
   if (changes !== null && Object.keys(given).length === 1) remark(changes);
@@ -163,5 +166,5 @@ async function fromRun(input: Input, path: string): Promise<Subject> {
   const scored = new Set(encoders.flatMap(({ encoder }) => [...encoder.namedSlots()].map(([, slot]) => slot)));
   const slots = [...learner.namedSlots()].filter(([, slot]) => scored.has(slot));
   writeSlots(slots, checkpoint.tensors, 'checkpoint', { ignore: [''] });
-  return { encoders, dataset, files: [path, ...Object.values({ ...source, ...given })] };
+  return { encoders, dataset, files: [path, ...placesOf({ ...source, ...given })] };
 }

@@ -1,7 +1,8 @@
 import { named, shown } from '../../engine/arguments.ts';
+import type { HostArray } from '../../engine/dtype.ts';
 import { TensegrityError } from '../../engine/errors.ts';
 import { type AugmentationName, augmentations, leftOut } from '../../models/augment/index.ts';
-import type { ImageDataset } from '../../models/data/images.ts';
+import type { ImageDataset, ImageSplit } from '../../models/data/images.ts';
 import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
 import { type EncoderName, encoders } from '../../models/nn/encoders.ts';
 import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from '../../models/train/config.ts';
@@ -12,7 +13,7 @@ import { inexactParts } from '../../models/train/step.ts';
 import { Trainer } from '../../models/train/trainer.ts';
 import { checkAgreement, dataChanges } from '../agreement.ts';
 import { type BackendChoice, backendChoice, backendOptions, startBackend } from '../backend.ts';
-import { type DataIdentity, dataSource, datasetOptions, identityOf, openDataset } from '../dataset.ts';
+import { checkDatasetOptions, type DataIdentity, dataSource, datasetOptions, identityOf, openDataset, placesOf } from '../dataset.ts';
 import { Interruption, Stopped } from '../interruption.ts';
 import { kebab, methodOptionTable, readMethodOptions } from '../methodOptions.ts';
 import { asUsage, type Command, type Input, type OptionTable, UsageError } from '../options.ts';
@@ -130,6 +131,7 @@ export const train: Command = {
     ['tensegrity train --method barlow-twins --epochs 2', 'another method'],
     ['tensegrity train --variance 0', 'watch it collapse'],
     ['tensegrity train --data images.npy --labels y.npy --encoder resnet18', 'images of your own'],
+    ['tensegrity train --data photos/ --size 64 --encoder resnet18', 'a folder of images, whose folders are classes'],
     ['tensegrity train --resume runs/vicreg-…', 'go on after Ctrl-C'],
     ['tensegrity train --backend webgpu', 'on the GPU; tensegrity doctor says whether there is one'],
     ['tensegrity train --resume runs/vicreg-… --backend wasm', 'go on without it'],
@@ -175,7 +177,7 @@ export const train: Command = {
     const folder = before ?? new RunFolder(input.text('out') ?? defaultFolder(config.training));
     using _begun = before ? null : await folder.lock();
     await checkOutputs(
-      Object.values(config.source),
+      placesOf(config.source),
       RunFolder.files.map((name) => folder.file(name)),
     );
     if (!before) await folder.begin(config);
@@ -321,6 +323,7 @@ async function giveUp({ message }: Warning, step: number, { folder, config, line
 
 function readConfig(input: Input): RunConfig {
   const source = dataSource(input);
+  checkDatasetOptions(input, source);
   const method = input.choice('method', names(methods)) ?? ('vicreg' as MethodName);
   const expander = input.text('expander');
   if (expander !== undefined && !/^\d+(-\d+)*$/.test(expander))
@@ -379,7 +382,21 @@ function defaultFolder({ method }: TrainingConfig): string {
   return `runs/${method}-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}`;
 }
 
-function opening({ training, source }: RunConfig, { train: split }: ImageDataset, trainer: Trainer, backend: string, path: string): string {
+/** The classes of a folder, the first of them, and how many images they have. */
+function classLine(classes: readonly string[], { data }: HostArray, test: ImageSplit | undefined): string {
+  const counts = classes.map(() => 0);
+  for (const label of data) counts[label]!++;
+  const listed = classes.slice(0, 10).map((name, label) => `${named(name)} ${counts[label]}`);
+  return `${classes.length} classes: ${listed.join(', ')}${classes.length > 10 ? ', …' : ''}; ${test?.images.shape[0] ?? 0} test images`;
+}
+
+function opening(
+  { training, source }: RunConfig,
+  { train, test, classes, files }: ImageDataset,
+  trainer: Trainer,
+  backend: string,
+  path: string,
+): string {
   const sizeOf = (slots: readonly { size: number }[]): number => slots.reduce((sum, { size }) => sum + size, 0);
   const shownCount = (count: number): string => (count < 1e6 ? `${Math.round(count / 1e3)}K` : `${(count / 1e6).toFixed(1)}M`);
   const own = sizeOf(trainer.encoder.parameters());
@@ -392,8 +409,9 @@ function opening({ training, source }: RunConfig, { train: split }: ImageDataset
       ? `each batch in ${accumulate} parts of ${size}: exact but for rounding`
       : `each batch in ${accumulate} parts of ${size}, which is not a batch of ${batchSize}: ${inexact}, and here that is a part`;
   return [
-    `${methods[training.method].title} on ${named(source.data)}: ${split.images.shape[0]} images of ${split.images.shape.slice(1).join('×')}, ${counted(training.epochs, 'epoch')} of ${counted(trainer.stepsPerEpoch, 'step')}, batch ${training.batchSize}`,
+    `${methods[training.method].title} on ${named(source.data)}: ${train.images.shape[0]} images of ${train.images.shape.slice(1).join('×')}, ${counted(training.epochs, 'epoch')} of ${counted(trainer.stepsPerEpoch, 'step')}, batch ${training.batchSize}`,
     `${training.encoder} (${shownCount(own)} parameters) + head ${training.widths.join('-')} (${shownCount(learned - own)}), ${training.optimizer} ${training.learningRate}, backend ${backend}; run folder ${named(path)}`,
+    ...(classes.length > 0 && train.labels && files ? [classLine(classes, train.labels, test)] : []),
     ...(accumulate === 1 ? [] : [inParts]),
   ].join('\n');
 }

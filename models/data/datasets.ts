@@ -9,9 +9,10 @@ import { readArray, readBytes, refuseLinkToNothing, withStorageErrors } from '..
 import { parseCifar } from './cifar.ts';
 import { checkMd5, downloadBytes, downloadFiles } from './download.ts';
 import { inflateIdx, parseIdx } from './idx.ts';
+import { type ImageFolderOptions, imageKinds, isFolder, loadImageFolder } from './imageFolder.ts';
 import { channelStatistics, type ImageDataset, type ImageSplit, labelsIn } from './images.ts';
 
-export interface DatasetOptions {
+export interface DatasetOptions extends ImageFolderOptions {
   /** Where to look first, and where to download to (`--data-dir`). Default: TENSEGRITY_DATA, then the cache folder. */
   readonly folder?: string;
   /** For a .npy of images: a .npy of their classes (`--labels`), and the same for test images. */
@@ -28,6 +29,11 @@ export interface DatasetOptions {
 
 const optionNames: Readonly<Record<keyof DatasetOptions, 0>> = {
   folder: 0,
+  size: 0,
+  testShare: 0,
+  whole: 0,
+  pairs: 0,
+  onRemark: 0,
   labels: 0,
   testImages: 0,
   testLabels: 0,
@@ -180,9 +186,14 @@ function asLabels({ shape, data, dtype }: HostArray, what: string): HostArray {
 }
 
 /** @param classes how many the data set has names for; any number of them, unless given. */
-function checkSplit({ images, labels }: ImageSplit, classes: number | undefined, what: string): void {
+function checkSplit({ images, labels, pairs }: ImageSplit, classes: number | undefined, what: string): void {
   const [count] = images.shape;
   if (count === 0) throw new TensegrityError('data', `there are no ${what} images`);
+  if (pairs !== undefined && (pairs.dtype !== images.dtype || show(pairs.shape) !== show(images.shape)))
+    throw new TensegrityError(
+      'data',
+      `pairs are ${pairs.dtype} ${show(pairs.shape)}, ${what} images ${images.dtype} ${show(images.shape)}; each image needs a pair like it`,
+    );
   if (labels === undefined) return;
   if (labels.shape[0] !== count)
     throw new TensegrityError('data', `there are ${count} ${what} images, but ${labels.shape[0]} labels; each image needs one`, {
@@ -374,27 +385,29 @@ async function npySplit(imagesPath: string, labelsPath: string | undefined): Pro
   return labelsPath === undefined ? { images } : { images, labels: asLabels(await readArray(labelsPath), `${named(labelsPath)}:`) };
 }
 
-async function loadArrays(path: string, { labels, testImages, testLabels }: DatasetOptions): Promise<ImageDataset> {
+async function loadArrays(path: string, { labels, testImages, testLabels, pairs }: DatasetOptions): Promise<ImageDataset> {
   if (testLabels !== undefined && testImages === undefined)
     throw new TensegrityError('argument', 'labels of test images are given, but no test images');
-  const train = await npySplit(path, labels);
+  const images = await npySplit(path, labels);
+  const train = pairs === undefined ? images : { ...images, pairs: (await npySplit(pairs, undefined)).images };
   return assemble(basename(path, '.npy'), testImages === undefined ? { train } : { train, test: await npySplit(testImages, testLabels) });
 }
 
-async function loadFolder(path: string): Promise<ImageDataset> {
+async function loadFolder(path: string, { size, testShare, whole, pairs, onRemark }: DatasetOptions): Promise<ImageDataset> {
   for (const layoutName of ['idx', 'cifar10', 'cifar100'] as const) {
     if ((await locate(path, layouts[layoutName])).every((file) => file !== undefined)) return readFolder(path, basename(path), layoutName);
   }
-  const known = Object.values(layouts).map(({ files }) => files.join(', '));
-  throw new TensegrityError(
-    'data',
-    `${named(path)} is not a folder with a data set in it; it would have one of these sets of files:\n  ${known.join('\n  ')}`,
-    { path },
-  );
+  const names = await namesIn(path);
+  const known = Object.values(layouts).map(({ files }): readonly string[] => files);
+  const [incomplete] = known.filter((files) => files.some((file) => names.has(file) || names.has(`${file}.gz`)));
+  if (incomplete)
+    throw new TensegrityError('data', `${named(path)} has a part of a data set in it, which would be ${incomplete.join(', ')}`, { path });
+  const { classes, files, ...splits } = await loadImageFolder(path, { size, testShare, whole, pairs, onRemark });
+  return { ...assemble(basename(path), splits, classes), files };
 }
 
 /**
- * A data set by name, from a folder of IDX or CIFAR binary files, or from a .npy of images.
+ * A data set by name, from a folder of images (see {@link loadImageFolder}), or of IDX or CIFAR binary files, or from a .npy of images.
  *
  * By name ({@link datasetNames}): looked for in `folder` or TENSEGRITY_DATA, the system's folder (Debian's `/usr/share/datasets`), and the cache
  * (`$XDG_CACHE_HOME/tensegrity`, `~/.cache/tensegrity`); else downloaded, where it has an address. Every file's content is held against its published
@@ -413,10 +426,10 @@ export async function loadDataset(nameOrPath: string, options: DatasetOptions = 
   const source = Object.hasOwn(sources, nameOrPath) ? sources[nameOrPath] : undefined;
   if (source !== undefined) return loadNamed(nameOrPath, source, options);
   if (nameOrPath.endsWith('.npy')) return loadArrays(nameOrPath, options);
-  if ((await namesIn(nameOrPath)).size > 0) return loadFolder(nameOrPath);
+  if ((await namesIn(nameOrPath)).size > 0 || (await isFolder(nameOrPath))) return loadFolder(nameOrPath, options);
   throw new TensegrityError(
     'data',
-    `there is no data set ${shown(nameOrPath)}; give one of ${datasetNames.join(', ')}, a .npy of images, or a folder of IDX or CIFAR binary files`,
+    `there is no data set ${shown(nameOrPath)}; give one of ${datasetNames.join(', ')}, a .npy of images, or a folder of images (${imageKinds}), or of IDX or CIFAR binary files`,
     { name: nameOrPath },
   );
 }

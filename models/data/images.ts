@@ -7,6 +7,13 @@ export interface ImageSplit {
   readonly images: HostArray;
   /** [count], i32: the index of a class where the data set has names for its classes, else whole numbers ≥ 0 as they came, in any range. */
   readonly labels?: HostArray;
+  /** Another picture of each, of the type and shape of the images: views of the two take turns in training, from the image on. */
+  readonly pairs?: HostArray;
+}
+
+/** The pictures that views are made of: the images, and their pairs, if there are any. */
+export function picturesOf({ images, pairs }: ImageSplit): readonly HostArray[] {
+  return pairs === undefined ? [images] : [images, pairs];
 }
 
 export interface ImageDataset {
@@ -15,6 +22,8 @@ export interface ImageDataset {
   readonly test?: ImageSplit;
   /** The classes' names; where it has none, the labels that occur, ascending; empty where nothing is labelled. */
   readonly classes: readonly string[];
+  /** Where each image lies within the folder that they are of, in the order of the rows; undefined of what is no folder of images. */
+  readonly files?: { readonly train: readonly string[]; readonly test: readonly string[] };
   /** Per channel, of the training images scaled to [0, 1]; 0 for float images, which are used as they are. */
   readonly mean: readonly number[];
   /** Likewise, unbiased (n − 1); 1 for float images and for a channel that never varies, so that dividing by it is always safe. */
@@ -141,11 +150,15 @@ export function takeRows(array: HostArray, indices: ArrayLike<number>): HostArra
   return { dtype: array.dtype, shape: [indices.length, ...row], data };
 }
 
-/** The same rows of the images and of their labels. @throws as {@link takeRows}. */
+/** The same rows of the images, and of their labels and pairs. @throws as {@link takeRows}. */
 export function takeSplit(split: ImageSplit, indices: ArrayLike<number>): ImageSplit {
   checkSplitRecord('takeSplit', split);
-  const { images, labels } = split;
-  return { images: takeRows(images, indices), ...(labels === undefined ? {} : { labels: takeRows(labels, indices) }) };
+  const { images, labels, pairs } = split;
+  return {
+    images: takeRows(images, indices),
+    ...(labels && { labels: takeRows(labels, indices) }),
+    ...(pairs && { pairs: takeRows(pairs, indices) }),
+  };
 }
 
 /** @throws TensegrityError `argument`, `shape` for anything but splits of images with a mean and a deviation for each channel. */
@@ -171,9 +184,18 @@ export function checkScale(op: string, scale: Pick<ImageDataset, 'mean' | 'devia
 
 /** @throws TensegrityError `argument` for anything but a record with images, `shape` unless each has a label where there are any. */
 export function checkSplitRecord(op: string, split: ImageSplit): void {
-  check(typeof split === 'object' && split !== null, 'argument', () => `${op}: takes { images, labels? }, got ${shown(split)}`);
-  const { images, labels } = split;
+  check(typeof split === 'object' && split !== null, 'argument', () => `${op}: takes { images, labels?, pairs? }, got ${shown(split)}`);
+  const { images, labels, pairs } = split;
   checkHostArray(images, `${op}: the images`);
+  if (pairs !== undefined) {
+    checkHostArray(pairs, `${op}: the pairs`);
+    check(
+      pairs.dtype === images.dtype && show(pairs.shape) === show(images.shape),
+      'shape',
+      () =>
+        `${op}: each image needs a pair of its type and size, got images ${images.dtype} ${show(images.shape)} and pairs ${pairs.dtype} ${show(pairs.shape)}`,
+    );
+  }
   if (labels === undefined) return;
   checkHostArray(labels, `${op}: the labels`);
   check(

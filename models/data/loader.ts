@@ -11,7 +11,7 @@ export interface LoaderOptions {
   readonly shuffle?: boolean;
   /** Default true: leaves out the images that do not fill a batch, others each epoch. */
   readonly dropLast?: boolean;
-  /** Applied to each batch of images, as `(images) => normalizeImages(images, dataset)`; with {@link prefetch}, ahead of use. */
+  /** Applied to each batch of images, and of their pairs, as `(images) => normalizeImages(images, dataset)`; with {@link prefetch}, ahead of use. */
   readonly prepare?: (images: HostArray) => HostArray;
 }
 
@@ -63,8 +63,8 @@ export function* batches(split: ImageSplit, given: LoaderOptions, epoch: number,
   const order = shuffle ? permutation(count, seed, epoch) : Int32Array.from({ length: count }, (_, index) => index);
   for (let index = first; index < end; index++) {
     const indices = order.slice(index * batchSize, (index + 1) * batchSize);
-    const { images, ...labels } = takeSplit(split, indices);
-    yield { epoch, index, indices, images: prepare(images), ...labels };
+    const { images, pairs, ...labels } = takeSplit(split, indices);
+    yield { epoch, index, indices, images: prepare(images), ...(pairs && { pairs: prepare(pairs) }), ...labels };
   }
 }
 

@@ -96,6 +96,11 @@ export abstract class Learner extends Module {
     return {};
   }
 
+  /** What the loss compares of images [N, C, H, W] as of view `_view`, in evaluation mode: [N, d]; null where it compares no embeddings of views alone. */
+  embed(_images: Tensor, _view: number): Tensor | null {
+    return null;
+  }
+
   /** Runs before each epoch, outside of the plan. What it makes is state, so that a run that is resumed within the epoch has it. */
   async beforeEpoch(_start: EpochStart): Promise<void> {}
 
@@ -257,12 +262,14 @@ class EmbeddingLearner extends Learner {
     return this.secondEncoder ? { second: this.secondEncoder } : {};
   }
 
+  override embed(images: Tensor, view: number, mode?: Mode): Tensor {
+    const second = view % 2 === 1;
+    const [encoder, head] = [(second && this.secondEncoder) || this.encoder, (second && this.secondHead) || this.head];
+    return head.forward(encoder.forward(images, mode), mode);
+  }
+
   override step({ views, key }: Step): Outcome {
-    const branches = [
-      [this.encoder, this.head],
-      [this.secondEncoder ?? this.encoder, this.secondHead ?? this.head],
-    ] as const;
-    const [za, zb] = branches.map(([encoder, head], i) => head.forward(encoder.forward(views[i]!, TRAIN), TRAIN)) as [Tensor, Tensor];
+    const [za, zb] = views.map((images, view) => this.embed(images, view, TRAIN)) as [Tensor, Tensor];
     const predictions = this.predictor && ([za, zb].map((z) => this.predictor!.forward(z, TRAIN)) as [Tensor, Tensor]);
     const { loss, ...parts } = this.#loss(za, zb, key, predictions ?? undefined);
     return { loss, parts, embeddings: [za, zb] };

@@ -1,7 +1,7 @@
 import { compile, foldIn, type HostArray, key, type Tensor, tensor } from '../../engine/index.ts';
 import { check, checkChoice, checkNumber, checkRecord, options, shown } from '../../engine/internal.ts';
 import { augmentations } from '../augment/index.ts';
-import { checkDataset, type ImageDataset, takeRows } from '../data/images.ts';
+import { checkDataset, type ImageDataset, picturesOf, takeRows } from '../data/images.ts';
 import { nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
 import { Encoder } from '../nn/networks.ts';
@@ -45,10 +45,11 @@ export async function dashboard(
       array,
       Array.from({ length: Math.min(array.shape[0]!, most) }, (_, i) => i),
     );
-  const views = viewsOf(augmentations[config.augmentation].slice(0, 2), { ...dataset, pixels: unitRange(train.images) });
-  const forward = compile((images: Tensor) => views(images, foldIn(key(config.seed), -1)).map((view) => encoder.forward(view)));
+  const pictures = picturesOf(train);
+  const views = viewsOf(augmentations[config.augmentation].slice(0, 2), { ...dataset, pixels: unitRange(pictures) });
+  const forward = compile((...images: Tensor[]) => views(images, foldIn(key(config.seed), -1)).map((view) => encoder.forward(view)));
   try {
-    const [za, zb] = await Promise.all((await forward(tensor(first(train.images, count)))).map((z) => z.toHost()));
+    const [za, zb] = await Promise.all((await forward(...pictures.map((images) => tensor(first(images, count))))).map((z) => z.toHost()));
     const metrics = await collapseMetrics(za!, { second: zb! });
     if (!train.labels || !test?.labels) return { ...metrics, nearest: null };
     const labelled = async (split: { readonly images: HostArray; readonly labels: HostArray }) => ({

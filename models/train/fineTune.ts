@@ -100,9 +100,9 @@ export async function fineTune(
   );
   if (augmentation !== undefined) checkChoice('fineTune: augmentation', augmentation, Object.keys(augmentations));
   const views =
-    augmentation === undefined ? null : viewsOf(augmentations[augmentation].slice(0, 1), { ...dataset, pixels: unitRange(train.images) });
+    augmentation === undefined ? null : viewsOf(augmentations[augmentation].slice(0, 1), { ...dataset, pixels: unitRange([train.images]) });
   const seen = (images: Tensor, step: Tensor): Tensor =>
-    views?.(images, foldIn(foldIn(key(seed), 1), step))[0] ?? standardizeChannels(toUnit(images), dataset);
+    views?.([images], foldIn(foldIn(key(seed), 1), step))[0] ?? standardizeChannels(toUnit(images), dataset);
   const learn = compile((images: Tensor, indices: Tensor, step: Tensor, rate: Tensor): Tensor => {
     const logits = classifier.forward(encoder.forward(seen(images, step), { train: true }), { train: true });
     const loss = crossEntropy(logits, take(targets.value, indices));

@@ -15,7 +15,7 @@ import {
 } from '../../engine/index.ts';
 import { check, checkNumber, checkRecord, sizeOf } from '../../engine/internal.ts';
 import { augmentations } from '../augment/index.ts';
-import { checkDataset, type ImageDataset, takeSplit } from '../data/images.ts';
+import { checkDataset, type ImageDataset, picturesOf, takeSplit } from '../data/images.ts';
 import { batches, batchesPerEpoch } from '../data/loader.ts';
 import { permutation } from '../data/permutation.ts';
 import { embeddingDeviation, meanOffDiagonalCorrelation, normalizedDeviation } from '../evaluate/collapse.ts';
@@ -31,6 +31,9 @@ import { checkConfig, optimizerOf, type Stepper, type TrainingConfig } from './c
 import { OnlineProbe } from './probe.ts';
 import { addedParts, partsOf, withTerms } from './step.ts';
 import { standardizeChannels, toUnit, unitRange, viewsOf } from './views.ts';
+
+/** What a step's plan is given: which rows, the step's number, what schedules say of it, and its pictures as they are stored. */
+type StepArguments = [indices: Tensor, step: Tensor, numbers: Tensor, ...pictures: Tensor[]];
 
 /** What one step measured. */
 export interface StepRecord {
@@ -120,9 +123,9 @@ export class Trainer {
   readonly #parts: readonly string[];
   /** The numbers of a step, by name: the learning rate, and the method's own. */
   readonly #schedules: Readonly<Record<string, (step: number) => number>>;
-  readonly #views: (images: Tensor, draws: Tensor) => readonly Tensor[];
+  readonly #views: (pictures: readonly Tensor[], draws: Tensor) => readonly Tensor[];
   readonly #probe: OnlineProbe | null;
-  readonly #compiled: Compiled<[images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor], Tensor>;
+  readonly #compiled: Compiled<StepArguments, Tensor>;
   #step = 0;
   /** The last epoch that the learner has been told of. */
   #begun = -1;
@@ -133,7 +136,7 @@ export class Trainer {
     checkDataset('Trainer', dataset);
     this.config = config;
     this.#dataset = dataset;
-    this.pixels = unitRange(dataset.train.images);
+    this.pixels = unitRange(picturesOf(dataset.train));
     const [count, channels] = dataset.train.images.shape as [number, number];
     const { batchSize, learningRate, methodOptions, warmup } = config;
     this.stepsPerEpoch = batchesPerEpoch(count, { batchSize });
@@ -152,7 +155,7 @@ export class Trainer {
     this.#probe = probeOf(config, dataset, this.encoder.width);
     for (const [name, slot] of this.namedSlots()) slot.name = name;
     this.#parts = [...method.parts, ...addedParts(config)];
-    this.#compiled = compile((images, indices, step, numbers) => this.#trace(images, indices, step, numbers));
+    this.#compiled = compile((...given: StepArguments) => this.#trace(...given));
   }
 
   /** What is trained, and saved. */
@@ -161,16 +164,16 @@ export class Trainer {
   }
 
   /** Builds the graph of a step, and assigns what it changes. @returns the numbers of a {@link StepRecord}. */
-  #trace(images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor): Tensor {
+  #trace(...[indices, step, numbers, ...pictures]: StepArguments): Tensor {
     const { clip, accumulate } = this.config;
-    const given = this.#given(images, indices, step, numbers);
+    const given = this.#given(indices, step, numbers, ...pictures);
     const outcomes = partsOf(given, accumulate).map((part) => withTerms(this.learner.step(part), this.config));
     const { parameters } = this.#optimizer;
     const own = outcomes.map(({ loss, gradients }) =>
       grad(loss, parameters).map((gradient, i) => gradients?.(gradient, parameters[i]!) ?? gradient),
     );
     const gradients = parameters.map((_, i) => averageOf(own.map((part) => part[i]!)));
-    const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(images), this.#dataset)), indices);
+    const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(pictures[0]!), this.#dataset)), indices);
     this.#optimizer.step(clip === null ? gradients : clipByNorm(gradients, clip), given.at);
     for (const { after } of outcomes) after?.();
     const z = concat(outcomes.map(({ embeddings, watched }) => watched ?? embeddings[0]!)).stopGradient();
@@ -181,9 +184,9 @@ export class Trainer {
   }
 
   /** A step as the learner is given it, made of a plan's arguments. */
-  #given(images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor): Step {
+  #given(...[indices, step, numbers, ...pictures]: StepArguments): Step {
     const draws = foldIn(this.#draws(), step);
-    const views = this.#views(images, draws);
+    const views = this.#views(pictures, draws);
     const at = Object.fromEntries(Object.keys(this.#schedules).map((name, i) => [name, numbers.slice(i)]));
     return { views, indices, at, key: foldIn(draws, views.length) };
   }
@@ -217,8 +220,12 @@ export class Trainer {
         await this.learner.beforeEpoch({ epoch, key: foldIn(this.#draws(), -1 - epoch), visit });
       }
       this.#begun = epoch;
-      for (const { images, indices } of batches(this.#dataset.train, { batchSize, seed }, epoch, this.#step % this.stepsPerEpoch))
-        yield await this.#advance(tensor(images), tensor(indices), epoch);
+      for (const { indices, ...batch } of batches(this.#dataset.train, { batchSize, seed }, epoch, this.#step % this.stepsPerEpoch))
+        yield await this.#advance(
+          picturesOf(batch).map((images) => tensor(images)),
+          tensor(indices),
+          epoch,
+        );
     }
   }
 
@@ -230,15 +237,15 @@ export class Trainer {
     const order = permutation(train.images.shape[0]!, seed, epoch);
     const visits = Math.ceil(order.length / batchSize);
     const numbers = tensor(this.#numbers(epoch * this.stepsPerEpoch));
-    const plan = compile((images: Tensor, indices: Tensor, step: Tensor) => {
-      look(this.#given(images, indices, step, numbers));
+    const plan = compile((indices: Tensor, step: Tensor, ...pictures: Tensor[]) => {
+      look(this.#given(indices, step, numbers, ...pictures));
       return [];
     });
     try {
       for (let visit = 0; visit < visits; visit++) {
         const indices = Int32Array.from({ length: batchSize }, (_, i) => order[(visit * batchSize + i) % order.length]!);
-        const { images } = takeSplit(train, indices);
-        await plan(tensor(images), tensor(indices), scalarOf(this.steps + epoch * visits + visit, 'i32'));
+        const pictures = picturesOf(takeSplit(train, indices)).map((images) => tensor(images));
+        await plan(tensor(indices), scalarOf(this.steps + epoch * visits + visit, 'i32'), ...pictures);
       }
     } finally {
       plan.dispose();
@@ -250,9 +257,9 @@ export class Trainer {
     return Object.values(this.#schedules).map((schedule) => schedule(step));
   }
 
-  async #advance(images: Tensor, indices: Tensor, epoch: number): Promise<StepRecord> {
+  async #advance(pictures: readonly Tensor[], indices: Tensor, epoch: number): Promise<StepRecord> {
     const numbers = this.#numbers(this.#step);
-    using measured = await this.#compiled(images, indices, scalarOf(this.#step, 'i32'), tensor(numbers));
+    using measured = await this.#compiled(indices, scalarOf(this.#step, 'i32'), tensor(numbers), ...pictures);
     this.#step++;
     const [loss, deviation, normalizedDeviation, correlation, ...rest] = (await measured.data()) as Float32Array;
     const [probeAccuracy, values] = this.#probe ? [rest[0]!, rest.slice(1)] : [undefined, rest];
@@ -303,16 +310,13 @@ export class Trainer {
   }
 
   /** Arguments of the shapes that every step has. */
-  #example(): [images: Tensor, indices: Tensor, step: Tensor, numbers: Tensor] {
-    const { images } = this.#dataset.train;
-    const [, ...image] = images.shape;
-    const batch = {
-      dtype: images.dtype,
-      shape: [this.config.batchSize, ...image],
-      data: images.data.subarray(0, this.config.batchSize * sizeOf(image)),
-    };
+  #example(): StepArguments {
+    const { batchSize } = this.config;
+    const pictures = picturesOf(this.#dataset.train).map(({ dtype, shape: [, ...image], data }) =>
+      tensor({ dtype, shape: [batchSize, ...image], data: data.subarray(0, batchSize * sizeOf(image)) }),
+    );
     const numbers = tensor(new Float32Array(Object.keys(this.#schedules).length));
-    return [tensor(batch), tensor(new Int32Array(this.config.batchSize)), scalarOf(0, 'i32'), numbers];
+    return [tensor(new Int32Array(batchSize)), scalarOf(0, 'i32'), numbers, ...pictures];
   }
 
   /** Where the run stands; between steps only. */

@@ -14,28 +14,37 @@ export function standardizeChannels(images: Tensor, { mean, deviation }: Pick<Im
 }
 
 /** What augmentations take for [0, 1]: the range of float images, where it is another. */
-export function unitRange({ dtype, data }: HostArray): readonly [low: number, high: number] {
+export function unitRange(pictures: readonly HostArray[]): readonly [low: number, high: number] {
   let [low, high] = [0, 1];
-  if (dtype === 'u8') return [low, high];
-  for (const value of data) {
-    if (value < low) low = value;
-    if (value > high) high = value;
+  for (const { dtype, data } of pictures) {
+    if (dtype === 'u8') continue;
+    for (const value of data) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
   }
   return [low, high];
 }
 
 /**
- * From images as they are stored, [n, C, H, W], to one normalised tensor for each augmentation, drawn from `draws`. What is augmented is within
- * [0, 1]: float images of another range (`pixels`) are brought there and back.
+ * From pictures as they are stored, [n, C, H, W] each, to one normalised tensor for each augmentation, drawn from `draws`: of the pictures by turns.
+ * What is augmented is within [0, 1]: float images of another range (`pixels`) are brought there and back.
  */
 export function viewsOf(
   chosen: readonly Augmentation[],
   { pixels: [low, high], ...scale }: Pick<ImageDataset, 'mean' | 'deviation'> & { readonly pixels: readonly [low: number, high: number] },
-): (images: Tensor, draws: Tensor) => Tensor[] {
+): (pictures: readonly Tensor[], draws: Tensor) => Tensor[] {
   const extent = high - low;
   const augment = chosen.map(augmentation);
-  return (images, draws) => {
-    const unit = toUnit(images).sub(low).div(extent);
-    return augment.map((view, i) => standardizeChannels(view(unit, foldIn(draws, i)).mul(extent).add(low), scale));
+  return (pictures, draws) => {
+    const units = pictures.map((images) => toUnit(images).sub(low).div(extent));
+    return augment.map((view, i) =>
+      standardizeChannels(
+        view(units[i % units.length]!, foldIn(draws, i))
+          .mul(extent)
+          .add(low),
+        scale,
+      ),
+    );
   };
 }

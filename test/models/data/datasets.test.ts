@@ -136,7 +136,9 @@ describe('a named data set', () => {
     await expect(loadDataset('imagenet', offline)).rejects.toEqual(data("no data set 'imagenet'", datasetNames.join(', ')));
     await expect(loadDataset('constructor', offline)).rejects.toEqual(data("no data set 'constructor'"));
     writeFileSync(join(folder, 'readme'), '');
-    await expect(loadDataset(folder, offline)).rejects.toEqual(data('data_batch_1.bin'));
+    await expect(loadDataset(folder, offline)).rejects.toEqual(data('has no images in it', '1 without extension'));
+    writeFileSync(join(folder, 'test_batch.bin'), '');
+    await expect(loadDataset(folder, offline)).rejects.toEqual(data('a part of a data set', 'data_batch_1.bin'));
   });
 });
 

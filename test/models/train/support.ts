@@ -28,7 +28,7 @@ export function stripes(
 }
 
 /** A data set of stripes, small enough for many runs. */
-export function stripedDataset(count = 96, options: { readonly size?: number } = {}): ImageDataset {
+export function stripedDataset(count = 96, options: { readonly size?: number; readonly stream?: number } = {}): ImageDataset {
   return {
     name: 'stripes',
     train: stripes(count, options),

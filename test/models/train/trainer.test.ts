@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type HostArray, memoryBytes, useBackend } from '../../../engine/index.ts';
+import { type HostArray, memoryBytes, tensor, useBackend } from '../../../engine/index.ts';
 import type { ImageDataset } from '../../../models/data/images.ts';
 import { type MethodName, methodNamed, methods } from '../../../models/methods/index.ts';
 import { optimizers, type TrainingConfig, trainingConfig } from '../../../models/train/config.ts';
@@ -216,6 +216,47 @@ describe('branches of their own', () => {
       'argument',
       /branches to separate/,
     );
+  });
+});
+
+describe('pairs', () => {
+  const dataset = stripedDataset();
+  const withPairs = (pairs: HostArray): ImageDataset => ({ ...dataset, train: { ...dataset.train, pairs } });
+  const others = stripedDataset(96, { stream: 5 }).train.images;
+
+  it('that are the images themselves change no bit; others are the second view', async () => {
+    const config = smallConfig({ epochs: 1 });
+    const alone = await whole(config, dataset);
+    expect(await whole(config, withPairs(dataset.train.images))).toEqual(alone);
+    const { records, bits } = await whole(config, withPairs(others));
+    expect(records[0]!.parts['invariance']).not.toBe(alone.records[0]!.parts['invariance']);
+    expect(records[0]!.deviation).toBe(alone.records[0]!.deviation);
+    const [begun, gone] = [new Trainer(config, withPairs(others)), new Trainer(config, withPairs(others))];
+    await take(begun, 2);
+    gone.restore(await begun.state());
+    await take(gone);
+    expect(fingerprint((await gone.state()).tensors)).toBe(bits);
+    for (const trainer of [begun, gone]) trainer.dispose();
+  });
+
+  it.each(['swav', 'deepcluster', 'byol'] as const)('train with %s', async (method) => {
+    const { records } = await whole(smallConfig({ epochs: 1, method, ...fitting[method] }), withPairs(others));
+    expect(records.every(({ loss }) => Number.isFinite(loss))).toBe(true);
+  });
+
+  it('have embeddings by the branch of their view, where the loss compares them', async () => {
+    const trainer = new Trainer(smallConfig({ methodOptions: { branches: 'separate' } }), withPairs(others));
+    const [first, second, again] = await Promise.all(
+      [0, 1, 2].map((view) => trainer.learner.embed(tensor(dataset.train.images).narrow(0, 0, 4), view)!.data()),
+    );
+    expect(first).toEqual(again);
+    expect(first).not.toEqual(second);
+    trainer.dispose();
+  });
+
+  it('are one of each image, like it', () => {
+    const few = { ...others, shape: [48, ...others.shape.slice(1)], data: others.data.subarray(0, others.data.length / 2) };
+    expectError(() => new Trainer(smallConfig(), withPairs(few)), 'shape', /each image needs a pair of its type and size/);
   });
 });
 
