@@ -291,11 +291,11 @@ export class Trainer {
     const first = Int32Array.from({ length: count }, (_, i) => i);
     const before = await readSlots(this.learner.namedSlots());
     const numbers = tensor(this.#numbers(Math.max(0, this.#step - 1)));
-    const look = compile((images: Tensor, indices: Tensor) =>
-      this.learner.step(this.#given(images, indices, scalarOf(LOOK, 'i32'), numbers)).embeddings.slice(0, 2),
+    const look = compile((indices: Tensor, ...pictures: Tensor[]) =>
+      this.learner.step(this.#given(indices, scalarOf(LOOK, 'i32'), numbers, ...pictures)).embeddings.slice(0, 2),
     );
     try {
-      const views = await look(tensor(takeSplit(this.#dataset.train, first).images), tensor(first));
+      const views = await look(tensor(first), ...picturesOf(takeSplit(this.#dataset.train, first)).map((images) => tensor(images)));
       return await Promise.all(views.map((view) => view.toHost()));
     } finally {
       look.dispose();
