@@ -1,0 +1,548 @@
+import { TensegrityError } from '../engine/index.ts';
+import { check, checkChoice, checkNames, options as readOptions, shown } from '../engine/internal.ts';
+import { namesOf } from '../models/methods/arrayLoss.ts';
+import { losses } from '../models/methods/losses.ts';
+import type { Matrix } from './arithmetic.ts';
+import { type Batch, type Case, cases, embeddingChoices, type FastCheck, type Precision, roundoff, type Shape, sizesOf, stateOf } from './batch.ts';
+import type { Options } from './formulas/formula.ts';
+import { familyNames, formulas } from './formulas/index.ts';
+import { type Identity, identify, type Observation, reproduces } from './identify.ts';
+import { type GradientObservation, identifyGradient } from './identifyGradient.ts';
+import { type Expected, Model } from './model.ts';
+import { familyOptions } from './options.ts';
+import { type Breach, type Family, otherValues, type Property, properties, propertyNames, type Trial, withOption } from './properties.ts';
+import { type Answer, functionSubject, type InputForm, inputForms, type Loss, LossError, questionOf, type Subject, Unauditable } from './subject.ts';
+
+/** What an audit is told about a loss. */
+export interface AuditOptions {
+  /** Which loss it is to be: a name of `familyNames`, or `custom` for one that none of them defines. */
+  readonly family: Family;
+  /** Whose loss of that name, where there are several (`official`, `paper`, `solo-learn`, …). */
+  readonly dialect?: string | undefined;
+  /** The family's options, as `tensegrity loss` has them: weights, temperatures. The published ones, unless given. */
+  readonly options?: Options | undefined;
+  /** In which form it takes its arrays; nested arrays, unless given. */
+  readonly input?: InputForm | undefined;
+  /** In which precision it computes, which decides how exact it must be; f64, unless given. */
+  readonly precision?: Precision | undefined;
+  /** Of all draws; 1, unless given. The same seed draws the same batches. */
+  readonly seed?: number | undefined;
+  /** Draws for each property; 100, unless given. */
+  readonly runs?: number | undefined;
+  /** Properties by name; all of the family's, unless given. Of `custom` they must be named. */
+  readonly properties?: readonly string[] | undefined;
+  /** How many embeddings it takes, where the family leaves a choice; as its parameters say, unless given. */
+  readonly embeddings?: number | undefined;
+  /** The only number of samples that it takes. */
+  readonly samples?: number | undefined;
+  /** The only number of dimensions that it takes. */
+  readonly dimensions?: number | undefined;
+  /** Optional arrays of state that it takes. */
+  readonly state?: readonly string[] | undefined;
+  /** Seconds within which it must answer; 10, unless given. */
+  readonly timeLimit?: number | undefined;
+  /** Seconds for all of the audit, after which properties have fewer draws; 60, unless given. */
+  readonly timeBudget?: number | undefined;
+}
+
+/** A batch as data. */
+export interface BatchData {
+  readonly arrays: Readonly<Record<string, readonly (readonly number[])[]>>;
+  readonly options: Options;
+}
+
+/** A property that was broken, on the smallest batch that shows it. */
+export interface Evidence {
+  readonly property: string;
+  readonly statement: string;
+  readonly source: string;
+  readonly sentence: string;
+  readonly expected: number | null;
+  readonly seen: number | null;
+  readonly tolerance: number | null;
+  readonly batch: BatchData;
+  /** With the same loss and options, `{ properties: [property], seed }` draws it again. */
+  readonly seed: number;
+  /** Where fast-check found it: replays the smallest batch. */
+  readonly path: string;
+}
+
+/** One cause, with all the properties that it breaks: the plainest first. */
+export interface Finding {
+  readonly sentence: string;
+  /** Where the mistake was made in public, or null. */
+  readonly source: string | null;
+  /** Whether the cause was told from what was seen; else it is the likeliest one, or none is known. */
+  readonly certain: boolean;
+  readonly evidence: readonly Evidence[];
+}
+
+export interface PropertyOutcome {
+  readonly name: string;
+  readonly statement: string;
+  readonly outcome: 'held' | 'broken' | 'not asked';
+  readonly runs: number;
+}
+
+export interface AuditReport {
+  readonly verdict: 'nothing found' | 'findings' | 'not audited';
+  /** Why it could not be audited; null if it was. */
+  readonly reason: string | null;
+  readonly loss: string;
+  readonly family: Family;
+  readonly title: string;
+  readonly source: string;
+  readonly options: Options;
+  readonly precision: Precision;
+  readonly seed: number;
+  readonly embeddings: readonly string[];
+  readonly gradients: boolean;
+  /** What the loss computes, where that could be told. */
+  readonly identity: Pick<Identity, 'kind' | 'sentence' | 'source' | 'combination' | 'residual'> | null;
+  readonly findings: readonly Finding[];
+  readonly properties: readonly PropertyOutcome[];
+  /** What is worth knowing and no fault. */
+  readonly remarks: readonly string[];
+  /** How often the loss was asked. */
+  readonly asked: number;
+  readonly seconds: number;
+}
+
+/** What could be drawn anew: how often a failing batch is made smaller at most. */
+const MOST_SHRINKS = 250;
+const OBSERVATIONS = 20;
+const GRADIENT_OBSERVATIONS = 6;
+
+async function fastCheck(): Promise<FastCheck> {
+  try {
+    return (await import('fast-check')).default;
+  } catch (cause) {
+    throw new TensegrityError('argument', 'an audit draws its batches with fast-check, which is not installed: npm install --save-dev fast-check', {}, cause);
+  }
+}
+
+/** The properties that an audit will ask for, in the order of the report. @throws TensegrityError `argument` */
+export function propertiesOf({ family, properties: names }: Pick<AuditOptions, 'family' | 'properties'>): readonly Property[] {
+  checkChoice('audit: family', family, [...familyNames, 'custom']);
+  for (const name of names ?? []) checkChoice('audit: property', name, propertyNames);
+  check(
+    family !== 'custom' || (names !== undefined && names.length > 0),
+    'argument',
+    () => `audit: a loss of family custom has no definition; name the properties that are to hold: ${propertyNames.join(', ')}`,
+  );
+  if (family === 'custom') return properties.filter(({ name }) => names!.includes(name));
+  const own = properties.filter(({ families }) => families.includes(family));
+  const foreign = names?.find((name) => !own.some((property) => property.name === name));
+  check(foreign === undefined, 'argument', () => `audit: the family ${family} has no property ${shown(foreign)}; it has ${own.map(({ name }) => name).join(', ')}`);
+  return names ? own.filter(({ name }) => names.includes(name)) : own;
+}
+
+const checked = (given: AuditOptions) =>
+  readOptions('auditLoss', given, {
+    family: undefined,
+    dialect: undefined,
+    options: undefined,
+    input: 'arrays',
+    precision: 'f64',
+    seed: 1,
+    runs: 100,
+    properties: undefined,
+    embeddings: undefined,
+    samples: undefined,
+    dimensions: undefined,
+    state: undefined,
+    timeLimit: 10,
+    timeBudget: 60,
+  });
+
+const isSubject = (loss: Loss | Subject): loss is Subject => typeof loss === 'object' && loss !== null && 'ask' in loss;
+
+/**
+ * Holds a loss to the properties of its family, and says what it computes instead where it breaks them.
+ * @param loss a function of the family's embeddings and one object of state and options, or a program (`programSubject`, `moduleSubject`).
+ * @throws TensegrityError `argument` for options that make no sense, and without fast-check. What the loss itself does is in the report.
+ */
+export async function auditLoss(loss: Loss | Subject, given: AuditOptions): Promise<AuditReport> {
+  const settings = checked(given);
+  const { precision } = settings;
+  const asked = propertiesOf(settings);
+  checkChoice('audit: precision', precision, ['f64', 'f32']);
+  checkChoice('audit: input', settings.input, inputForms);
+  for (const [name, least] of [['seed', -(2 ** 31)], ['runs', 1], ['samples', 2], ['dimensions', 1]] as const) {
+    const value = settings[name];
+    check(value === undefined || (Number.isSafeInteger(value) && value >= least), 'argument', () => `audit: ${name} must be a whole number ≥ ${least}, got ${shown(value)}`);
+  }
+  for (const name of ['timeLimit', 'timeBudget'] as const)
+    check(Number.isFinite(settings[name]) && settings[name] > 0, 'argument', () => `audit: ${name} must be seconds above 0, got ${shown(settings[name])}`);
+  check(typeof loss === 'function' || isSubject(loss), 'argument', () => `auditLoss: takes a function, or a program, got ${shown(loss)}`);
+  const fc = await fastCheck();
+  const options = optionsOf(settings);
+  const subject = isSubject(loss) ? loss : functionSubject(loss, settings.input, settings.timeLimit * 1000);
+  const audit = new Audit(fc, subject, settings, options);
+  try {
+    return await audit.run(asked);
+  } finally {
+    await subject.close?.();
+  }
+}
+
+function optionsOf({ family, dialect, options = {} }: Pick<AuditOptions, 'family' | 'dialect' | 'options'>): Options {
+  if (family === 'custom') return { ...options };
+  const row = losses[family]!;
+  check(
+    dialect === undefined || 'dialect' in row.options,
+    'argument',
+    () => `audit: ${row.title} has no dialects${Object.keys(row.options).length === 0 ? '' : `; its options are ${Object.keys(row.options).join(', ')}`}`,
+  );
+  checkNames(row.title, options, row.options);
+  return familyOptions(family, { ...options, ...(dialect !== undefined && { dialect }) });
+}
+
+interface Failure {
+  readonly property: Property;
+  readonly breach: Breach;
+  readonly drawn: Case;
+  readonly path: string;
+}
+
+type Settings = ReturnType<typeof checked>;
+
+class Audit {
+  readonly #fc: FastCheck;
+  readonly #subject: Subject;
+  readonly #settings: Settings;
+  readonly #options: Options;
+  readonly #unit: number;
+  readonly #start = performance.now();
+  readonly #remarks: string[] = [];
+  #asked = 0;
+
+  constructor(fc: FastCheck, subject: Subject, settings: Settings, options: Options) {
+    this.#fc = fc;
+    this.#subject = subject;
+    this.#settings = settings;
+    this.#options = options;
+    this.#unit = roundoff[settings.precision];
+  }
+
+  async run(asked: readonly Property[]): Promise<AuditReport> {
+    const outcomes: PropertyOutcome[] = [];
+    const none = { names: [] as readonly string[], gradients: false, identity: null, findings: [] as readonly Finding[] };
+    try {
+      const { shape, gradients } = await this.#probe();
+      const reads = shape.family === 'custom' ? [] : await this.#optionsRead(shape);
+      const trial = this.#trial(shape, gradients, reads, (batch) => this.#ask(batch, shape));
+      const failures: Failure[] = [];
+      for (const property of asked) {
+        const unsteady = failures.some(({ property: { name } }) => name === 'determinism');
+        const apt = (property.when?.(trial) ?? true) && (!unsteady || property.name === 'arguments unchanged');
+        const { failure, runs } = apt ? await this.#try(trial, property, asked.length) : { failure: null, runs: 0 };
+        if (failure) failures.push(failure);
+        outcomes.push({ name: property.name, statement: property.statement, runs, outcome: failure ? 'broken' : runs > 0 ? 'held' : 'not asked' });
+      }
+      const { identity, findings } = await this.#explain(trial, failures);
+      const ran = outcomes.some(({ runs }) => runs > 0);
+      return this.#report({ names: shape.names, gradients, identity, findings }, outcomes, ran ? null : 'no property could be asked');
+    } catch (error) {
+      if (!(error instanceof Unauditable || error instanceof LossError)) throw error;
+      return this.#report(none, outcomes, error.message);
+    }
+  }
+
+  #report(
+    { names, gradients, identity, findings }: { names: readonly string[]; gradients: boolean; identity: Identity | null; findings: readonly Finding[] },
+    outcomes: readonly PropertyOutcome[],
+    reason: string | null,
+  ): AuditReport {
+    const { family, precision, seed } = this.#settings;
+    const row = family === 'custom' ? { title: 'a loss of its own', source: 'the properties that were named' } : losses[family]!;
+    return {
+      verdict: reason !== null ? 'not audited' : findings.length > 0 ? 'findings' : 'nothing found',
+      reason,
+      loss: this.#subject.title,
+      family,
+      title: row.title,
+      source: row.source,
+      options: this.#options,
+      precision,
+      seed,
+      embeddings: names,
+      gradients,
+      identity: identity && { kind: identity.kind, sentence: identity.sentence, source: identity.source, combination: identity.combination, residual: identity.residual },
+      findings,
+      properties: outcomes,
+      remarks: [...this.#remarks, ...(this.#subject.remarks?.() ?? [])],
+      asked: this.#asked,
+      seconds: (performance.now() - this.#start) / 1000,
+    };
+  }
+
+  async #ask(batch: Batch, { family, names }: Pick<Shape, 'family' | 'names'>): Promise<Answer> {
+    this.#asked += 1;
+    const state = family === 'custom' ? {} : losses[family]!.state;
+    return this.#subject.ask(questionOf(batch, names, state, this.#settings.precision));
+  }
+
+  #shape(names: readonly string[]): Shape {
+    const { family, precision, samples, dimensions, state = [] } = this.#settings;
+    return {
+      family,
+      names,
+      state: family === 'custom' ? {} : stateOf(family, state),
+      domain: family === 'custom' ? {} : formulas[family].domain,
+      options: this.#options,
+      precision,
+      samples,
+      dimensions,
+    };
+  }
+
+  #sample(shape: Shape, count: number, seed: number): readonly Batch[] {
+    const arbitrary = cases(this.#fc, shape, { style: 'fine' });
+    return this.#fc.sample(arbitrary, { seed, path: '', numRuns: count }).map(({ batch }) => batch);
+  }
+
+  /** Which embeddings the loss takes, and whether it gives gradients. */
+  async #probe(): Promise<{ shape: Shape; gradients: boolean }> {
+    const { family, embeddings, seed } = this.#settings;
+    const row = family === 'custom' ? { embeddings: [{ names: ['z1'], more: 'z' }] } : losses[family]!;
+    const given = embeddings === undefined ? null : namesOf(row, embeddings);
+    check(embeddings === undefined || given !== null, 'argument', () => `audit: ${family} does not take ${embeddings} embeddings; it takes ${row.embeddings.map(({ names, more }) => `${names.join(', ')}${more === undefined ? '' : ', …'}`).join(' or ')}`);
+    const choices = given ? [given] : embeddingChoices(row, this.#subject.parameters);
+    let problem: Error | null = null;
+    let unfinished: { shape: Shape; gradients: boolean } | null = null;
+    for (const names of choices) {
+      const shape = this.#shape(names);
+      const [batch] = this.#sample(shape, 1, seed);
+      try {
+        const { loss, gradients } = await this.#ask(batch!, shape);
+        const found = { shape, gradients: gradients !== null };
+        if (Number.isFinite(loss)) return found;
+        unfinished ??= found;
+      } catch (error) {
+        if (!(error instanceof Unauditable || error instanceof LossError)) throw error;
+        const { n, d } = sizesOf(batch!);
+        problem ??= error instanceof LossError ? new Unauditable(`the loss throws for ${names.join(', ')} of [${n}, ${d}]: ${error.message}${this.#settings.samples === undefined ? ' (one that takes a certain number of samples needs samples, --samples on the command line)' : ''}`) : error;
+        // What hangs or is gone will not come back.
+        if (/time limit|ended/.test(error.message)) throw error;
+      }
+    }
+    if (unfinished) return unfinished;
+    throw problem ?? new Unauditable('the loss gave no answer');
+  }
+
+  /** The options whose value the loss takes from its context. */
+  async #optionsRead(shape: Shape): Promise<readonly string[]> {
+    const batches = this.#sample(shape, 2, this.#settings.seed + 1);
+    const { options } = losses[shape.family]!;
+    const numeric = Object.keys(otherValues).filter((name) => options[name]?.kind === 'number' && shape.options[name] !== undefined);
+    const read: string[] = [];
+    for (const name of numeric)
+      for (const batch of batches) {
+        const value = otherValues[name]![0]!;
+        try {
+          const [before, after] = [await this.#ask(batch, shape), await this.#ask(withOption(batch, name, value), shape)];
+          if (Object.is(before.loss, after.loss)) continue;
+          read.push(name);
+          break;
+        } catch (error) {
+          if (!(error instanceof LossError)) throw error;
+        }
+      }
+    const unread = numeric.filter((name) => !read.includes(name));
+    if (unread.length > 0) this.#remarks.push(`the loss does not take ${unread.join(', ')} from its context; it was asked at ${unread.map((name) => `${name} ${shape.options[name]}`).join(', ')} only`);
+    return read;
+  }
+
+  #trial(shape: Shape, gradients: boolean, reads: readonly string[], ask: Trial['ask']): Trial {
+    const unit = this.#unit;
+    const definition = shape.family === 'custom' ? null : new Model(formulas[shape.family]);
+    const memory = new WeakMap<Batch, Expected>();
+    const expected = (batch: Batch): Expected => {
+      const known = memory.get(batch);
+      if (known) return known;
+      const found = definition!.expected(batch, unit);
+      memory.set(batch, found);
+      return found;
+    };
+    return {
+      shape,
+      unit,
+      definition,
+      gradients,
+      reads,
+      ask,
+      expected,
+      tolerance: async (batch, value) => {
+        const { n, d } = sizesOf(batch);
+        const own = unit * (32 + 4 * Math.max(n, d)) * Math.abs(value);
+        return own + (definition ? expected(batch).tolerance : await conditioning(batch, value, unit, ask));
+      },
+    };
+  }
+
+  /** Draws batches until one breaks the property, and makes that smaller. */
+  async #try(trial: Trial, property: Property, count: number): Promise<{ failure: Failure | null; runs: number }> {
+    const { runs: wanted, seed, timeBudget } = this.#settings;
+    const spent = (performance.now() - this.#start) / 1000;
+    const share = Math.max(0.5, (2 * (timeBudget - spent)) / count);
+    let runs = 0;
+    for (const draw of property.draws) {
+      const numRuns = Math.max(2, Math.ceil((wanted * (property.share ?? 1)) / property.draws.length));
+      let fatal: unknown = null;
+      let last: { breach: Breach; drawn: Case } | null = null;
+      let shrinks = 0;
+      const until = performance.now() + (1000 * share) / property.draws.length;
+      const predicate = async (drawn: Case): Promise<boolean> => {
+        if (fatal || (last && ++shrinks > MOST_SHRINKS)) return true;
+        if (runs > 1 && performance.now() > until + (last ? 3000 : 0)) return true;
+        if (!last) runs += 1;
+        try {
+          const breach = await property.check(trial, drawn);
+          if (breach) last = { breach, drawn };
+          return breach === null;
+        } catch (error) {
+          if (error instanceof LossError) {
+            last = { breach: { sentence: `the loss throws: ${error.message}`, expected: null, seen: null, tolerance: null }, drawn };
+            return false;
+          }
+          fatal = error;
+          return true;
+        }
+      };
+      const arbitrary = cases(this.#fc, trial.shape, draw);
+      const result = await this.#fc.check(this.#fc.asyncProperty(arbitrary, predicate), { seed, numRuns, path: '', endOnFailure: false, verbose: 0 });
+      if (fatal) throw fatal;
+      if (last !== null) {
+        const { breach, drawn } = last as { breach: Breach; drawn: Case };
+        return { failure: { property, breach, drawn, path: result.counterexamplePath ?? '' }, runs };
+      }
+    }
+    return { failure: null, runs };
+  }
+
+  #evidence({ property, breach, drawn, path }: Failure, shape: Shape): Evidence {
+    const { name, statement } = property;
+    const source = property.source === 'the family’s source' && shape.family !== 'custom' ? losses[shape.family]!.source : property.source;
+    const { sentence, expected, seen, tolerance, batch = drawn.batch } = breach;
+    return { property: name, statement, source, sentence, expected, seen, tolerance, batch: dataOf(batch, shape), seed: this.#settings.seed, path };
+  }
+
+  /** One finding for each cause: what is explained by a known mistake, what by the gradient's, and the rest. */
+  async #explain(trial: Trial, failures: readonly Failure[]): Promise<{ identity: Identity | null; findings: readonly Finding[] }> {
+    const { shape, unit } = trial;
+    if (shape.family === 'custom' || failures.some(({ property }) => property.name === 'determinism'))
+      return { identity: null, findings: failures.map((failure) => this.#unexplained([failure], shape)) };
+    const { seen, gradients } = await this.#observe(trial);
+    const formula = formulas[shape.family];
+    const identity = identify({ formula, family: shape.family, seen, unit });
+    const findings: Finding[] = [];
+    let rest = failures;
+    const take = async (model: Model, sentence: string, source: string | null, least: readonly string[]): Promise<void> => {
+      const explained: Failure[] = [];
+      for (const failure of rest) if (least.includes(failure.property.name) || (await breaks(model, trial, failure))) explained.push(failure);
+      if (explained.length === 0) return;
+      rest = rest.filter((failure) => !explained.includes(failure));
+      findings.push({ sentence, source, certain: true, evidence: explained.map((failure) => this.#evidence(failure, shape)) });
+    };
+    if (identity && identity.kind !== 'definition') await take(identity.model, identity.sentence, identity.source, ['definition']);
+    // Mistakes that ordinary batches do not show.
+    if (identity?.kind === 'definition' && rest.length > 0) await this.#hidden(trial, rest, seen, take);
+    const base = identity?.model ?? trial.definition!;
+    if (gradients.length > 0 && (identity || rest.some(({ property }) => property.name === 'stop-gradient'))) {
+      const wrong = identifyGradient(base, gradients, shape.names, unit);
+      if (wrong) await take(wrong.model, wrong.sentence, null, ['gradient of the definition', 'stop-gradient']);
+    }
+    // Without a known cause, all that speaks of the value has one.
+    const values = rest.filter(({ property: { name } }) => !alone.includes(name) && !name.includes('gradient'));
+    const slopes = rest.filter(({ property: { name } }) => name.includes('gradient') && name !== 'gradient at collapse');
+    const others = rest.filter((failure) => !values.includes(failure) && !slopes.includes(failure));
+    // A wrong value has a wrong gradient.
+    const definition = values.some(({ property: { name } }) => name === 'definition');
+    if (values.length > 0) findings.push(this.#unexplained(definition ? [...values, ...slopes] : values, shape));
+    if (slopes.length > 0 && !definition) findings.push(this.#unexplained(slopes, shape));
+    for (const failure of others) findings.push(this.#unexplained([failure], shape));
+    return { identity, findings };
+  }
+
+  async #observe(trial: Trial): Promise<{ seen: readonly Observation[]; gradients: readonly GradientObservation[] }> {
+    const seen: Observation[] = [];
+    const gradients: GradientObservation[] = [];
+    for (const batch of this.#sample(trial.shape, OBSERVATIONS, this.#settings.seed + 2)) {
+      try {
+        const answer = await trial.ask(batch);
+        seen.push({ batch, loss: answer.loss });
+        if (answer.gradients && gradients.length < GRADIENT_OBSERVATIONS) gradients.push({ batch, gradients: answer.gradients });
+      } catch (error) {
+        if (!(error instanceof LossError)) throw error;
+      }
+    }
+    return { seen, gradients };
+  }
+
+  /** Of mistakes that ordinary batches do not show, one that gives what was seen where a property broke. */
+  async #hidden(
+    trial: Trial,
+    rest: readonly Failure[],
+    seen: readonly Observation[],
+    take: (model: Model, sentence: string, source: string | null, least: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    const formula = trial.definition!.formula;
+    for (const failure of rest.filter(({ property, breach }) => breach.seen !== null && !property.name.includes('gradient'))) {
+      const batch = failure.breach.batch ?? failure.drawn.batch;
+      for (const [name, [sentence, source = null]] of Object.entries(formula.mistakes)) {
+        const model = new Model(formula, { mistakes: new Set([name]) });
+        if (!reproduces(model, seen, trial.unit).fits) continue;
+        const value = model.value(batch);
+        const same = Number.isFinite(value) ? Math.abs(value - failure.breach.seen!) <= 2 * model.expected(batch, trial.unit).tolerance : !Number.isFinite(failure.breach.seen!);
+        if (!same) continue;
+        await take(model, sentence, source, [failure.property.name]);
+        break;
+      }
+    }
+  }
+
+  #unexplained(failures: readonly Failure[], shape: Shape): Finding {
+    const [{ property, breach }] = failures as [Failure];
+    const likely = property.likely;
+    return {
+      sentence: likely ? `${breach.sentence}; most likely ${likely}` : `${property.statement}: ${breach.sentence}`,
+      source: null,
+      certain: false,
+      evidence: failures.map((failure) => this.#evidence(failure, shape)),
+    };
+  }
+}
+
+/** Properties whose breach has a cause of its own. */
+const alone: readonly string[] = ['a row of zeros', 'large offset', 'small and large numbers', 'small temperature', 'arguments unchanged', 'gradient at collapse'];
+
+/** Whether a model breaks what the loss broke, on the same batch. */
+async function breaks(model: Model, trial: Trial, { property, drawn }: Failure): Promise<boolean> {
+  if (property.name === 'arguments unchanged') return false;
+  const ask = async (batch: Batch): Promise<Answer> => ({
+    loss: model.value(batch),
+    gradients: trial.gradients && property.name.includes('gradient') ? model.gradients(batch).gradients : null,
+    changed: [],
+  });
+  return (await property.check({ ...trial, ask }, drawn)) !== null;
+}
+
+/** How far a loss without a definition moves where its embeddings do by a few roundings. */
+async function conditioning(batch: Batch, value: number, unit: number, ask: Trial['ask']): Promise<number> {
+  const step = Math.sqrt(unit) / 64;
+  let worst = 0;
+  for (let k = 0; k < 2; k++) {
+    const moved = { ...batch, embeddings: batch.embeddings.map((z) => ({ ...z, data: z.data.map((x, i) => x * (1 + step * Math.sin(1 + i * 2.3 + k * 7.7))) })) };
+    worst = Math.max(worst, Math.abs((await ask(moved)).loss - value));
+  }
+  const { n, d } = sizesOf(batch);
+  return unit * (32 + 4 * Math.max(n, d)) * (worst / step);
+}
+
+const rowsOf = ({ rows, columns, data }: Matrix): number[][] => Array.from({ length: rows }, (_, i) => Array.from(data.subarray(i * columns, (i + 1) * columns)));
+
+function dataOf(batch: Batch, { names }: Shape): BatchData {
+  const arrays = [...batch.embeddings.map((z, i) => [names[i]!, rowsOf(z)] as const), ...Object.entries(batch.state).map(([name, x]) => [name, rowsOf(x)] as const)];
+  return { arrays: Object.fromEntries(arrays), options: batch.options };
+}

@@ -1,0 +1,119 @@
+import { Arithmetic, type Matrix } from './arithmetic.ts';
+import { type Batch, sizesOf } from './batch.ts';
+import type { Formula } from './formulas/formula.ts';
+
+/** How much noise is given to each step where a formula's conditioning is measured: far above the rounding of doubles, far below what bends it. */
+const NOISE = 2 ** -32;
+const NOISY = 4;
+
+/** A value and how far from it another that is right may be. */
+export interface Expected {
+  readonly value: number;
+  readonly tolerance: number;
+}
+
+/** A formula, or what known mistakes and other weights make of it. */
+export interface Variant {
+  readonly mistakes?: ReadonlySet<string>;
+  /** In place of the formula's own: factors of the columns, of a batch. */
+  readonly weights?: (batch: Batch) => readonly number[];
+  readonly constant?: number;
+  /** Options in place of the batch's. */
+  readonly options?: Readonly<Record<string, number | string>>;
+  /** Embeddings whose gradients are not what the definition says. */
+  readonly gradients?: (gradients: readonly Matrix[], full: () => readonly Matrix[], batch: Batch) => readonly Matrix[];
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/** A loss that is known in full: its value, how well it is conditioned, and its gradients by differences. */
+export class Model {
+  readonly formula: Formula;
+  readonly variant: Variant;
+
+  constructor(formula: Formula, variant: Variant = {}) {
+    this.formula = formula;
+    this.variant = variant;
+  }
+
+  columns(batch: Batch, a = new Arithmetic(), held = batch.embeddings): readonly number[] {
+    const { mistakes = none, options } = this.variant;
+    const inputs = {
+      embeddings: batch.embeddings.map((z) => a.held(z)),
+      held: held.map((z) => a.held(z)),
+      state: batch.state,
+      options: options ? { ...batch.options, ...options } : batch.options,
+    };
+    return this.formula.evaluate(a, inputs, (mistake) => mistakes.has(mistake));
+  }
+
+  weights(batch: Batch): readonly number[] {
+    const { weights, options } = this.variant;
+    return weights ? weights(batch) : this.formula.weights(options ? { ...batch.options, ...options } : batch.options, sizesOf(batch));
+  }
+
+  value(batch: Batch, a?: Arithmetic, held?: readonly Matrix[]): number {
+    const weights = this.weights(batch);
+    // A column without weight has no say, even where it is NaN.
+    return this.columns(batch, a, held).reduce((sum, column, i) => (weights[i] === 0 ? sum : sum + weights[i]! * column), this.variant.constant ?? 0);
+  }
+
+  /**
+   * The value, and how far another evaluation with that roundoff may be from it: the largest deviation among evaluations whose every step is
+   * disturbed at random, in proportion, times a factor for the lengths of sums and for the few evaluations.
+   */
+  expected(batch: Batch, unit: number): Expected {
+    const value = this.value(batch);
+    let worst = 0;
+    for (let k = 0; k < NOISY; k++) {
+      // The embeddings held constant are the same numbers, and so have the same noise.
+      const a = new Arithmetic(NOISE, 7919 * (k + 1));
+      worst = Math.max(worst, Math.abs(this.value(batch, a) - value));
+    }
+    const { n, d } = sizesOf(batch);
+    const factor = 32 + 4 * Math.max(n, d);
+    return { value, tolerance: unit * factor * (worst / NOISE + Math.abs(value)) };
+  }
+
+  /** Gradients with respect to the embeddings, with constants where the definition has them, by differences of fourth order; and their errors. */
+  gradients(batch: Batch, stop = true): { readonly gradients: readonly Matrix[]; readonly errors: readonly Matrix[] } {
+    const raw = this.#differences(batch, stop);
+    const { gradients: change } = this.variant;
+    if (!change) return raw;
+    const full = (): readonly Matrix[] => this.#differences(batch, false).gradients;
+    return { gradients: change(raw.gradients, full, batch), errors: raw.errors };
+  }
+
+  #differences(batch: Batch, stop: boolean): { readonly gradients: readonly Matrix[]; readonly errors: readonly Matrix[] } {
+    const a = new Arithmetic();
+    const base = Math.abs(this.value(batch));
+    const gradients: Matrix[] = [];
+    const errors: Matrix[] = [];
+    for (const [place, z] of batch.embeddings.entries()) {
+      const data = Float64Array.from(z.data);
+      const moved: Batch = { ...batch, embeddings: batch.embeddings.map((other, i) => (i === place ? { ...z, data } : other)) };
+      const [gradient, error] = [new Float64Array(data.length), new Float64Array(data.length)];
+      const rows = a.rowSquares(z).map((square) => Math.sqrt(square / z.columns));
+      const columns = a.columnSquares(a.centred(z)).map((square) => Math.sqrt(square / z.rows));
+      for (let k = 0; k < data.length; k++) {
+        const [row, column] = [rows[Math.floor(k / z.columns)]!, columns[k % z.columns]!];
+        const x = data[k]!;
+        const scale = Math.max(Math.min(row || column, column || row), 1e-4 * Math.max(row, column), 1e-5);
+        const h = scale * 2 ** -8;
+        const at = (step: number): number => {
+          data[k] = x + step;
+          const value = this.value(moved, undefined, stop ? batch.embeddings : moved.embeddings);
+          data[k] = x;
+          return value;
+        };
+        const [half, one, two] = [(at(h / 2) - at(-h / 2)) / h, (at(h) - at(-h)) / (2 * h), (at(2 * h) - at(-2 * h)) / (4 * h)];
+        const [fine, coarse] = [(4 * half - one) / 3, (4 * one - two) / 3];
+        gradient[k] = fine;
+        error[k] = Math.abs(fine - coarse) + (2 ** -50 * base) / h;
+      }
+      gradients.push({ ...z, data: gradient });
+      errors.push({ ...z, data: error });
+    }
+    return { gradients, errors };
+  }
+}
