@@ -3,7 +3,18 @@ import { check, checkChoice, checkNames, options as readOptions, shown } from '.
 import { namesOf } from '../models/methods/arrayLoss.ts';
 import { losses } from '../models/methods/losses.ts';
 import type { Matrix } from './arithmetic.ts';
-import { type Batch, type Case, cases, embeddingChoices, type FastCheck, type Precision, roundoff, type Shape, sizesOf, stateOf } from './batch.ts';
+import {
+  type Batch,
+  type Case,
+  cases,
+  embeddingChoices,
+  type FastCheck,
+  type Precision,
+  roundoff,
+  type Shape,
+  sizesOf,
+  stateOf,
+} from './batch.ts';
 import type { Options } from './formulas/formula.ts';
 import { familyNames, formulas } from './formulas/index.ts';
 import { type Identity, identify, type Observation, reproduces } from './identify.ts';
@@ -11,7 +22,17 @@ import { type GradientObservation, identifyGradient } from './identifyGradient.t
 import { type Expected, Model } from './model.ts';
 import { familyOptions } from './options.ts';
 import { type Breach, type Family, otherValues, type Property, properties, propertyNames, type Trial, withOption } from './properties.ts';
-import { type Answer, functionSubject, type InputForm, inputForms, type Loss, LossError, questionOf, type Subject, Unauditable } from './subject.ts';
+import {
+  type Answer,
+  functionSubject,
+  type InputForm,
+  inputForms,
+  type Loss,
+  LossError,
+  questionOf,
+  type Subject,
+  Unauditable,
+} from './subject.ts';
 
 /** What an audit is told about a loss. */
 export interface AuditOptions {
@@ -117,7 +138,12 @@ async function fastCheck(): Promise<FastCheck> {
   try {
     return (await import('fast-check')).default;
   } catch (cause) {
-    throw new TensegrityError('argument', 'an audit draws its batches with fast-check, which is not installed: npm install --save-dev fast-check', {}, cause);
+    throw new TensegrityError(
+      'argument',
+      'an audit draws its batches with fast-check, which is not installed: npm install --save-dev fast-check',
+      {},
+      cause,
+    );
   }
 }
 
@@ -133,7 +159,11 @@ export function propertiesOf({ family, properties: names }: Pick<AuditOptions, '
   if (family === 'custom') return properties.filter(({ name }) => names!.includes(name));
   const own = properties.filter(({ families }) => families.includes(family));
   const foreign = names?.find((name) => !own.some((property) => property.name === name));
-  check(foreign === undefined, 'argument', () => `audit: the family ${family} has no property ${shown(foreign)}; it has ${own.map(({ name }) => name).join(', ')}`);
+  check(
+    foreign === undefined,
+    'argument',
+    () => `audit: the family ${family} has no property ${shown(foreign)}; it has ${own.map(({ name }) => name).join(', ')}`,
+  );
   return names ? own.filter(({ name }) => names.includes(name)) : own;
 }
 
@@ -168,12 +198,25 @@ export async function auditLoss(loss: Loss | Subject, given: AuditOptions): Prom
   const asked = propertiesOf(settings);
   checkChoice('audit: precision', precision, ['f64', 'f32']);
   checkChoice('audit: input', settings.input, inputForms);
-  for (const [name, least] of [['seed', -(2 ** 31)], ['runs', 1], ['samples', 2], ['dimensions', 1]] as const) {
+  for (const [name, least] of [
+    ['seed', -(2 ** 31)],
+    ['runs', 1],
+    ['samples', 2],
+    ['dimensions', 1],
+  ] as const) {
     const value = settings[name];
-    check(value === undefined || (Number.isSafeInteger(value) && value >= least), 'argument', () => `audit: ${name} must be a whole number ≥ ${least}, got ${shown(value)}`);
+    check(
+      value === undefined || (Number.isSafeInteger(value) && value >= least),
+      'argument',
+      () => `audit: ${name} must be a whole number ≥ ${least}, got ${shown(value)}`,
+    );
   }
   for (const name of ['timeLimit', 'timeBudget'] as const)
-    check(Number.isFinite(settings[name]) && settings[name] > 0, 'argument', () => `audit: ${name} must be seconds above 0, got ${shown(settings[name])}`);
+    check(
+      Number.isFinite(settings[name]) && settings[name] > 0,
+      'argument',
+      () => `audit: ${name} must be seconds above 0, got ${shown(settings[name])}`,
+    );
   check(typeof loss === 'function' || isSubject(loss), 'argument', () => `auditLoss: takes a function, or a program, got ${shown(loss)}`);
   const fc = await fastCheck();
   const options = optionsOf(settings);
@@ -192,7 +235,8 @@ function optionsOf({ family, dialect, options = {} }: Pick<AuditOptions, 'family
   check(
     dialect === undefined || 'dialect' in row.options,
     'argument',
-    () => `audit: ${row.title} has no dialects${Object.keys(row.options).length === 0 ? '' : `; its options are ${Object.keys(row.options).join(', ')}`}`,
+    () =>
+      `audit: ${row.title} has no dialects${Object.keys(row.options).length === 0 ? '' : `; its options are ${Object.keys(row.options).join(', ')}`}`,
   );
   checkNames(row.title, options, row.options);
   return familyOptions(family, { ...options, ...(dialect !== undefined && { dialect }) });
@@ -238,7 +282,12 @@ class Audit {
         const apt = (property.when?.(trial) ?? true) && (!unsteady || property.name === 'arguments unchanged');
         const { failure, runs } = apt ? await this.#try(trial, property, asked.length) : { failure: null, runs: 0 };
         if (failure) failures.push(failure);
-        outcomes.push({ name: property.name, statement: property.statement, runs, outcome: failure ? 'broken' : runs > 0 ? 'held' : 'not asked' });
+        outcomes.push({
+          name: property.name,
+          statement: property.statement,
+          runs,
+          outcome: failure ? 'broken' : runs > 0 ? 'held' : 'not asked',
+        });
       }
       const { identity, findings } = await this.#explain(trial, failures);
       const ran = outcomes.some(({ runs }) => runs > 0);
@@ -250,7 +299,12 @@ class Audit {
   }
 
   #report(
-    { names, gradients, identity, findings }: { names: readonly string[]; gradients: boolean; identity: Identity | null; findings: readonly Finding[] },
+    {
+      names,
+      gradients,
+      identity,
+      findings,
+    }: { names: readonly string[]; gradients: boolean; identity: Identity | null; findings: readonly Finding[] },
     outcomes: readonly PropertyOutcome[],
     reason: string | null,
   ): AuditReport {
@@ -268,7 +322,13 @@ class Audit {
       seed,
       embeddings: names,
       gradients,
-      identity: identity && { kind: identity.kind, sentence: identity.sentence, source: identity.source, combination: identity.combination, residual: identity.residual },
+      identity: identity && {
+        kind: identity.kind,
+        sentence: identity.sentence,
+        source: identity.source,
+        combination: identity.combination,
+        residual: identity.residual,
+      },
       findings,
       properties: outcomes,
       remarks: [...this.#remarks, ...(this.#subject.remarks?.() ?? [])],
@@ -307,7 +367,12 @@ class Audit {
     const { family, embeddings, seed } = this.#settings;
     const row = family === 'custom' ? { embeddings: [{ names: ['z1'], more: 'z' }] } : losses[family]!;
     const given = embeddings === undefined ? null : namesOf(row, embeddings);
-    check(embeddings === undefined || given !== null, 'argument', () => `audit: ${family} does not take ${embeddings} embeddings; it takes ${row.embeddings.map(({ names, more }) => `${names.join(', ')}${more === undefined ? '' : ', …'}`).join(' or ')}`);
+    check(
+      embeddings === undefined || given !== null,
+      'argument',
+      () =>
+        `audit: ${family} does not take ${embeddings} embeddings; it takes ${row.embeddings.map(({ names, more }) => `${names.join(', ')}${more === undefined ? '' : ', …'}`).join(' or ')}`,
+    );
     const choices = given ? [given] : embeddingChoices(row, this.#subject.parameters);
     let problem: Error | null = null;
     let unfinished: { shape: Shape; gradients: boolean } | null = null;
@@ -322,7 +387,12 @@ class Audit {
       } catch (error) {
         if (!(error instanceof Unauditable || error instanceof LossError)) throw error;
         const { n, d } = sizesOf(batch!);
-        problem ??= error instanceof LossError ? new Unauditable(`the loss throws for ${names.join(', ')} of [${n}, ${d}]: ${error.message}${this.#settings.samples === undefined ? ' (one that takes a certain number of samples needs samples, --samples on the command line)' : ''}`) : error;
+        problem ??=
+          error instanceof LossError
+            ? new Unauditable(
+                `the loss throws for ${names.join(', ')} of [${n}, ${d}]: ${error.message}${this.#settings.samples === undefined ? ' (one that takes a certain number of samples needs samples, --samples on the command line)' : ''}`,
+              )
+            : error;
         // What hangs or is gone will not come back.
         if (/time limit|ended/.test(error.message)) throw error;
       }
@@ -350,7 +420,10 @@ class Audit {
         }
       }
     const unread = numeric.filter((name) => !read.includes(name));
-    if (unread.length > 0) this.#remarks.push(`the loss does not take ${unread.join(', ')} from its context; it was asked at ${unread.map((name) => `${name} ${shape.options[name]}`).join(', ')} only`);
+    if (unread.length > 0)
+      this.#remarks.push(
+        `the loss does not take ${unread.join(', ')} from its context; it was asked at ${unread.map((name) => `${name} ${shape.options[name]}`).join(', ')} only`,
+      );
     return read;
   }
 
@@ -411,7 +484,13 @@ class Audit {
         }
       };
       const arbitrary = cases(this.#fc, trial.shape, draw);
-      const result = await this.#fc.check(this.#fc.asyncProperty(arbitrary, predicate), { seed, numRuns, path: '', endOnFailure: false, verbose: 0 });
+      const result = await this.#fc.check(this.#fc.asyncProperty(arbitrary, predicate), {
+        seed,
+        numRuns,
+        path: '',
+        endOnFailure: false,
+        verbose: 0,
+      });
       if (fatal) throw fatal;
       if (last !== null) {
         const { breach, drawn } = last as { breach: Breach; drawn: Case };
@@ -425,7 +504,18 @@ class Audit {
     const { name, statement } = property;
     const source = property.source === 'the family’s source' && shape.family !== 'custom' ? losses[shape.family]!.source : property.source;
     const { sentence, expected, seen, tolerance, batch = drawn.batch } = breach;
-    return { property: name, statement, source, sentence, expected, seen, tolerance, batch: dataOf(batch, shape), seed: this.#settings.seed, path };
+    return {
+      property: name,
+      statement,
+      source,
+      sentence,
+      expected,
+      seen,
+      tolerance,
+      batch: dataOf(batch, shape),
+      seed: this.#settings.seed,
+      path,
+    };
   }
 
   /** One finding for each cause: what is explained by a known mistake, what by the gradient's, and the rest. */
@@ -440,7 +530,8 @@ class Audit {
     let rest = failures;
     const take = async (model: Model, sentence: string, source: string | null, least: readonly string[]): Promise<void> => {
       const explained: Failure[] = [];
-      for (const failure of rest) if (least.includes(failure.property.name) || (await breaks(model, trial, failure))) explained.push(failure);
+      for (const failure of rest)
+        if (least.includes(failure.property.name) || (await breaks(model, trial, failure))) explained.push(failure);
       if (explained.length === 0) return;
       rest = rest.filter((failure) => !explained.includes(failure));
       findings.push({ sentence, source, certain: true, evidence: explained.map((failure) => this.#evidence(failure, shape)) });
@@ -494,7 +585,9 @@ class Audit {
         const model = new Model(formula, { mistakes: new Set([name]) });
         if (!reproduces(model, seen, trial.unit).fits) continue;
         const value = model.value(batch);
-        const same = Number.isFinite(value) ? Math.abs(value - failure.breach.seen!) <= 2 * model.expected(batch, trial.unit).tolerance : !Number.isFinite(failure.breach.seen!);
+        const same = Number.isFinite(value)
+          ? Math.abs(value - failure.breach.seen!) <= 2 * model.expected(batch, trial.unit).tolerance
+          : !Number.isFinite(failure.breach.seen!);
         if (!same) continue;
         await take(model, sentence, source, [failure.property.name]);
         break;
@@ -515,7 +608,15 @@ class Audit {
 }
 
 /** Properties whose breach has a cause of its own. */
-const alone: readonly string[] = ['a row of zeros', 'large offset', 'small and large numbers', 'small temperature', 'arguments unchanged', 'gradient at collapse'];
+const alone: readonly string[] = [
+  'a row of zeros',
+  'large offset',
+  'small and large numbers',
+  'small temperature',
+  'arguments unchanged',
+  'gradient at collapse',
+  'state of the next batch',
+];
 
 /** Whether a model breaks what the loss broke, on the same batch. */
 async function breaks(model: Model, trial: Trial, { property, drawn }: Failure): Promise<boolean> {
@@ -523,6 +624,7 @@ async function breaks(model: Model, trial: Trial, { property, drawn }: Failure):
   const ask = async (batch: Batch): Promise<Answer> => ({
     loss: model.value(batch),
     gradients: trial.gradients && property.name.includes('gradient') ? model.gradients(batch).gradients : null,
+    next: {},
     changed: [],
   });
   return (await property.check({ ...trial, ask }, drawn)) !== null;
@@ -533,16 +635,23 @@ async function conditioning(batch: Batch, value: number, unit: number, ask: Tria
   const step = Math.sqrt(unit) / 64;
   let worst = 0;
   for (let k = 0; k < 2; k++) {
-    const moved = { ...batch, embeddings: batch.embeddings.map((z) => ({ ...z, data: z.data.map((x, i) => x * (1 + step * Math.sin(1 + i * 2.3 + k * 7.7))) })) };
+    const moved = {
+      ...batch,
+      embeddings: batch.embeddings.map((z) => ({ ...z, data: z.data.map((x, i) => x * (1 + step * Math.sin(1 + i * 2.3 + k * 7.7))) })),
+    };
     worst = Math.max(worst, Math.abs((await ask(moved)).loss - value));
   }
   const { n, d } = sizesOf(batch);
   return unit * (32 + 4 * Math.max(n, d)) * (worst / step);
 }
 
-const rowsOf = ({ rows, columns, data }: Matrix): number[][] => Array.from({ length: rows }, (_, i) => Array.from(data.subarray(i * columns, (i + 1) * columns)));
+const rowsOf = ({ rows, columns, data }: Matrix): number[][] =>
+  Array.from({ length: rows }, (_, i) => Array.from(data.subarray(i * columns, (i + 1) * columns)));
 
 function dataOf(batch: Batch, { names }: Shape): BatchData {
-  const arrays = [...batch.embeddings.map((z, i) => [names[i]!, rowsOf(z)] as const), ...Object.entries(batch.state).map(([name, x]) => [name, rowsOf(x)] as const)];
+  const arrays = [
+    ...batch.embeddings.map((z, i) => [names[i]!, rowsOf(z)] as const),
+    ...Object.entries(batch.state).map(([name, x]) => [name, rowsOf(x)] as const),
+  ];
   return { arrays: Object.fromEntries(arrays), options: batch.options };
 }

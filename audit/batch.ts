@@ -43,6 +43,7 @@ export interface Shape {
 /** Arrays of state that a batch has though the loss could do without: what it would draw by itself, or begin with. */
 const alwaysGiven: Readonly<Record<string, readonly string[]>> = {
   sigreg: ['slices'],
+  lejepa: ['slices'],
   tico: ['runningCovariance'],
   corinfomax: ['meanA', 'covarianceA', 'meanB', 'covarianceB'],
 };
@@ -51,7 +52,9 @@ const alwaysGiven: Readonly<Record<string, readonly string[]>> = {
 export function stateOf(family: FamilyName, extra: readonly string[] = []): Readonly<Record<string, StateKind>> {
   const kinds = formulas[family].domain.state ?? {};
   const { state } = losses[family]!;
-  const given = Object.entries(kinds).filter(([name]) => !state[name]?.optional || alwaysGiven[family]?.includes(name) || extra.includes(name));
+  const given = Object.entries(kinds).filter(
+    ([name]) => !state[name]?.optional || alwaysGiven[family]?.includes(name) || extra.includes(name),
+  );
   return Object.fromEntries(given);
 }
 
@@ -184,7 +187,11 @@ export function cases(fc: FastCheck, shape: Shape, { style, plain = false, chang
             ? { ...own, data: own.data.map((x, i) => base.data[i]! + (style === 'whole' ? Math.sign(x) * Number(Math.abs(x) > 2) : x / 4)) }
             : own;
         const distinct =
-          domain.distinct === 'rows' || domain.distinct === 'full rank' ? nonzeroRows(joined) : domain.distinct === 'columns' ? varyingColumns(joined) : joined;
+          domain.distinct === 'rows' || domain.distinct === 'full rank'
+            ? nonzeroRows(joined)
+            : domain.distinct === 'columns'
+              ? varyingColumns(joined)
+              : joined;
         return { ...distinct, data: distinct.data.map((x) => round(x * factor + move * (domain.distinct === 'rows' ? 0 : 1))) };
       });
       const state = Object.fromEntries(
@@ -205,8 +212,14 @@ export function mapEmbeddings(batch: Batch, of: (z: Matrix, place: number) => Ma
 
 /** The samples in another order, labels with them. */
 export function permuteSamples(batch: Batch, order: readonly number[], state: Shape['state'], views?: readonly number[]): Batch {
-  const of = (z: Matrix): Matrix => ({ ...z, data: Float64Array.from(order.flatMap((i) => Array.from(z.data.subarray(i * z.columns, (i + 1) * z.columns)))) });
-  const labels = Object.entries(batch.state).map(([name, array]) => [name, state[name] === 'labels' ? { ...array, data: Float64Array.from(order, (i) => array.data[i]!) } : array] as const);
+  const of = (z: Matrix): Matrix => ({
+    ...z,
+    data: Float64Array.from(order.flatMap((i) => Array.from(z.data.subarray(i * z.columns, (i + 1) * z.columns)))),
+  });
+  const labels = Object.entries(batch.state).map(
+    ([name, array]) =>
+      [name, state[name] === 'labels' ? { ...array, data: Float64Array.from(order, (i) => array.data[i]!) } : array] as const,
+  );
   const moved = mapEmbeddings(batch, (z, place) => (views === undefined || views.includes(place) ? of(z) : z));
   return views === undefined ? { ...moved, state: Object.fromEntries(labels) } : moved;
 }
@@ -239,12 +252,17 @@ export function orderOf(n: number, dice: number): number[] {
 /** A turn by the angle of a Pythagorean triple in each of some planes. */
 export function rotationOf(d: number, dice: number): Matrix {
   const a = new Arithmetic();
-  const [c, s] = ([
-    [0.6, 0.8],
-    [5 / 13, 12 / 13],
-    [-0.8, 0.6],
-  ] as const)[dice % 3]!;
-  const plane = (p: number, q: number): Matrix => a.matrix(d, d, (i, j) => (i === p && j === p ? c : i === q && j === q ? c : i === p && j === q ? s : i === q && j === p ? -s : Number(i === j)));
+  const [c, s] = (
+    [
+      [0.6, 0.8],
+      [5 / 13, 12 / 13],
+      [-0.8, 0.6],
+    ] as const
+  )[dice % 3]!;
+  const plane = (p: number, q: number): Matrix =>
+    a.matrix(d, d, (i, j) =>
+      i === p && j === p ? c : i === q && j === q ? c : i === p && j === q ? s : i === q && j === p ? -s : Number(i === j),
+    );
   let m = a.matrix(d, d, (i, j) => Number(i === j));
   for (let p = 0; p + 1 < d; p++) m = a.product(m, plane(p, p + 1));
   return m;

@@ -31,11 +31,14 @@ const factors: Readonly<Record<string, { readonly of: (n: number, d: number) => 
   '1/n': { of: (n) => 1 / n, words: 'divided by n once more' },
   d: { of: (_, d) => d, words: 'd times as large: a sum over dimensions where a mean should be' },
   '1/d': { of: (_, d) => 1 / d, words: 'divided by d once more: a mean over dimensions where a sum should be' },
-  'n·d': { of: (n, d) => n * d, words: 'n·d times as large: a sum where a mean should be' },
+  n·d: { of: (n, d) => n * d, words: 'n·d times as large: a sum where a mean should be' },
   '1/(n·d)': { of: (n, d) => 1 / (n * d), words: 'divided by n·d once more' },
   '1/d²': { of: (_, d) => 1 / d ** 2, words: 'divided by d² once more: a mean over all entries where a sum should be' },
   '1/(d−1)': { of: (_, d) => 1 / Math.max(1, d - 1), words: 'divided by d−1 once more' },
-  '1/(d(d−1))': { of: (_, d) => 1 / Math.max(1, d * (d - 1)), words: 'divided by d(d−1) once more: a mean over pairs where a sum should be' },
+  '1/(d(d−1))': {
+    of: (_, d) => 1 / Math.max(1, d * (d - 1)),
+    words: 'divided by d(d−1) once more: a mean over pairs where a sum should be',
+  },
   'd/(d−1)': { of: (_, d) => d / Math.max(1, d - 1), words: 'divided by d−1 instead of d' },
   'n/(n−1)': { of: (n) => n / (n - 1), words: 'divided by n−1 instead of n' },
   '(n−1)/n': { of: (n) => (n - 1) / n, words: 'divided by n instead of n−1' },
@@ -52,7 +55,11 @@ const short = (x: number): string => String(Number(x.toPrecision(6)));
 const joined = (parts: readonly string[]): string => parts.join('; ');
 
 /** Whether a model gives what was seen, to rounding; and the largest relative deviation. */
-export function reproduces(model: Model, seen: readonly Observation[], unit: number): { readonly fits: boolean; readonly residual: number } {
+export function reproduces(
+  model: Model,
+  seen: readonly Observation[],
+  unit: number,
+): { readonly fits: boolean; readonly residual: number } {
   let residual = 0;
   for (const { batch, loss } of seen) {
     const value = model.value(batch);
@@ -83,7 +90,9 @@ function combinationOf(terms: readonly Term[], columns: readonly string[], weigh
     return own.map((column) => [weights[column]! / unit, columns[column]!] as const);
   });
   const shown = parts.filter(([value, name]) => !(name === 'constant' && value === 0));
-  const text = shown.map(([value, name], i) => `${i === 0 ? (value < 0 ? '−' : '') : value < 0 ? ' − ' : ' + '}${short(Math.abs(value))}·${name}`).join('');
+  const text = shown
+    .map(([value, name], i) => `${i === 0 ? (value < 0 ? '−' : '') : value < 0 ? ' − ' : ' + '}${short(Math.abs(value))}·${name}`)
+    .join('');
   return constant === 0 ? text : `${text}${constant < 0 ? ' − ' : ' + '}${short(Math.abs(constant))}`;
 }
 
@@ -113,7 +122,14 @@ function weightFaults({ columns, terms }: Formula, expected: readonly number[], 
 
 /** Numbers that people write near one that was fitted. */
 function niceNumbers(x: number): number[] {
-  const near = [Math.round(x), 1 / Math.round(1 / x), Math.round(x * 2) / 2, Number(x.toPrecision(2)), Number(x.toPrecision(3)), Number(x.toPrecision(4))];
+  const near = [
+    Math.round(x),
+    1 / Math.round(1 / x),
+    Math.round(x * 2) / 2,
+    Number(x.toPrecision(2)),
+    Number(x.toPrecision(3)),
+    Number(x.toPrecision(4)),
+  ];
   return near.filter((value) => Number.isFinite(value) && Math.abs(value - x) <= 1e-3 * Math.abs(x));
 }
 
@@ -123,7 +139,7 @@ interface Fit {
 }
 
 /** Weights of the columns, and a constant, by least squares over what was seen; null where they do not explain it. */
-function fit(model: Model, seen: readonly Observation[], scale: readonly ((batch: Batch) => number)[]): Fit | null {
+function fitWeights(model: Model, seen: readonly Observation[], scale: readonly ((batch: Batch) => number)[]): Fit | null {
   const finite = seen.filter(({ loss }) => Number.isFinite(loss));
   const mean = finite.reduce((sum, { loss }) => sum + Math.abs(loss), 0) / Math.max(1, finite.length);
   const rows: number[][] = [];
@@ -140,15 +156,23 @@ function fit(model: Model, seen: readonly Observation[], scale: readonly ((batch
   const weights = solved.coefficients.slice(0, -1);
   const constant = solved.coefficients.at(-1)!;
   const largest = Math.max(...weights.map(Math.abs), 1e-300);
-  return { weights: weights.map((value) => (Math.abs(value) < 1e-7 * largest ? 0 : value)), constant: Math.abs(constant) < 1e-6 * (mean + 1e-3) ? 0 : constant };
+  return {
+    weights: weights.map((value) => (Math.abs(value) < 1e-7 * largest ? 0 : value)),
+    constant: Math.abs(constant) < 1e-6 * (mean + 1e-3) ? 0 : constant,
+  };
 }
 
 /** A model with fitted weights, rounded to what people write where that explains as much. */
-function fitted(search: Search, variant: Variant, scale: readonly ((batch: Batch) => number)[]): { readonly model: Model; readonly fit: Fit; readonly residual: number } | null {
+function fitted(
+  search: Search,
+  variant: Variant,
+  scale: readonly ((batch: Batch) => number)[],
+): { readonly model: Model; readonly fit: Fit; readonly residual: number } | null {
   const { formula, seen, unit } = search;
-  const first = fit(new Model(formula, variant), seen, scale);
+  const first = fitWeights(new Model(formula, variant), seen, scale);
   if (!first) return null;
-  const modelOf = ({ weights, constant }: Fit): Model => new Model(formula, { ...variant, weights: (batch) => weights.map((value, i) => value * scale[i]!(batch)), constant });
+  const modelOf = ({ weights, constant }: Fit): Model =>
+    new Model(formula, { ...variant, weights: (batch) => weights.map((value, i) => value * scale[i]!(batch)), constant });
   let best = first;
   // Each number in turn.
   const right = new Model(formula, variant).weights(seen[0]!.batch);
@@ -167,7 +191,14 @@ function fitted(search: Search, variant: Variant, scale: readonly ((batch: Batch
   return fits ? { model: modelOf(best), fit: best, residual } : null;
 }
 
-function identity(search: Search, kind: Identity['kind'], variant: Variant, sentence: string, source: string | null, residual: number): Identity {
+function identity(
+  search: Search,
+  kind: Identity['kind'],
+  variant: Variant,
+  sentence: string,
+  source: string | null,
+  residual: number,
+): Identity {
   const model = new Model(search.formula, variant);
   const batch = search.seen[0]!.batch;
   const combination = combinationOf(search.formula.terms, search.formula.columns, model.weights(batch), variant.constant ?? 0);
@@ -184,26 +215,46 @@ function byChoice(search: Search): Identity | null {
     const { fits, residual } = reproduces(new Model(search.formula, variant), search.seen, search.unit);
     if (!fits) continue;
     const [key, own] = name === undefined ? (Object.entries(options)[0] ?? []) : [name, value];
-    return identity(search, 'dialect', variant, key === 'dialect' ? `it is the dialect '${own}' of this loss, not '${search.seen[0]!.batch.options['dialect']}'` : `it is what ${key} '${own}' computes`, losses[search.family]!.source, residual);
+    return identity(
+      search,
+      'dialect',
+      variant,
+      key === 'dialect'
+        ? `it is the dialect '${own}' of this loss, not '${search.seen[0]!.batch.options['dialect']}'`
+        : `it is what ${key} '${own}' computes`,
+      losses[search.family]!.source,
+      residual,
+    );
   }
   return null;
 }
 
 /** The choices that hold where none is made. */
 function defaultsOf(family: FamilyName): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(losses[family]!.options).flatMap(([name, option]) => (option.kind === 'choice' ? [[name, option.default]] : [])));
+  return Object.fromEntries(
+    Object.entries(losses[family]!.options).flatMap(([name, option]) => (option.kind === 'choice' ? [[name, option.default]] : [])),
+  );
 }
 
 /** An option's value that explains what was seen: sought along a scale, where the deviation changes its sign. */
-function byOption(search: Search, mistakes: ReadonlySet<string> = new Set()): { readonly variant: Variant; readonly residual: number; readonly sentence: string } | null {
+function byOption(
+  search: Search,
+  mistakes: ReadonlySet<string> = new Set(),
+): { readonly variant: Variant; readonly residual: number; readonly sentence: string } | null {
   const { formula, family, seen, unit } = search;
-  const options = Object.entries(losses[family]!.options).filter(([name, option]) => option.kind === 'number' && !option.whole && seen[0]!.batch.options[name] !== undefined);
+  const options = Object.entries(losses[family]!.options).filter(
+    ([name, option]) => option.kind === 'number' && !option.whole && seen[0]!.batch.options[name] !== undefined,
+  );
   for (const [name] of options) {
     const modelOf = (value: number): Model => new Model(formula, { mistakes, options: { [name]: value } });
     const given = Number(seen[0]!.batch.options[name]);
     const deviation = (value: number, k: number): number => modelOf(value).value(seen[k]!.batch) - seen[k]!.loss;
     // The batch that the option moves most.
-    const effects = seen.map(({ batch, loss }) => (Number.isFinite(loss) ? Math.abs(modelOf(given * 1.1 + 1e-3).value(batch) - modelOf(given).value(batch)) / (Math.abs(loss) + 1e-9) : -1));
+    const effects = seen.map(({ batch, loss }) =>
+      Number.isFinite(loss)
+        ? Math.abs(modelOf(given * 1.1 + 1e-3).value(batch) - modelOf(given).value(batch)) / (Math.abs(loss) + 1e-9)
+        : -1,
+    );
     const k = effects.indexOf(Math.max(...effects));
     if (!(effects[k]! > 0)) continue;
     const grid = [0, ...Array.from({ length: 64 }, (_, i) => 10 ** (-12 + (i * 15) / 63))];
@@ -220,7 +271,12 @@ function byOption(search: Search, mistakes: ReadonlySet<string> = new Set()): { 
       for (const value of [...niceNumbers(high), high]) {
         if (Math.abs(value - given) <= 1e-9 * Math.abs(given)) continue;
         const { fits, residual } = reproduces(modelOf(value), seen, unit);
-        if (fits) return { variant: { mistakes, options: { [name]: value } }, residual, sentence: `${name} is ${short(value)}, not ${short(given)}` };
+        if (fits)
+          return {
+            variant: { mistakes, options: { [name]: value } },
+            residual,
+            sentence: `${name} is ${short(value)}, not ${short(given)}`,
+          };
       }
     }
   }
@@ -256,30 +312,44 @@ export function identify(search: Search): Identity | null {
 
   const one = (): number => 1;
   const plainScale = formula.columns.map(() => one);
-  const sizeFactor = (key: string) => (batch: Batch): number => {
-    const { n, d } = sizesOf(batch);
-    return factors[key]!.of(n, d);
-  };
+  const sizeFactor =
+    (key: string) =>
+    (batch: Batch): number => {
+      const { n, d } = sizesOf(batch);
+      return factors[key]!.of(n, d);
+    };
   /** With weights fitted anew; of several that explain all, the one with the fewest faults. */
   const weighted = (flags: readonly string[], scaled: boolean): Identity | null => {
     const variant = { mistakes: new Set(flags) };
     const base = new Model(formula, variant);
     // Weights may depend on d, as a dialect's: they are fitted as factors of the right ones.
-    const right = (i: number) => (batch: Batch): number => base.weights(batch)[i] || 1;
-    const scales: { readonly faults: readonly string[]; readonly scale: readonly ((batch: Batch) => number)[] }[] = [{ faults: [], scale: plainScale }];
+    const right =
+      (i: number) =>
+      (batch: Batch): number =>
+        base.weights(batch)[i] || 1;
+    const scales: { readonly faults: readonly string[]; readonly scale: readonly ((batch: Batch) => number)[] }[] = [
+      { faults: [], scale: plainScale },
+    ];
     if (scaled) {
       scales.length = 0;
       for (const [key, { words }] of Object.entries(factors)) {
         for (const [t, term] of formula.terms.entries()) {
           const own = formula.terms[t]!.columns;
-          scales.push({ faults: [`${term.name === 'the loss' ? term.name : `the ${term.name} term`} is ${words}`], scale: plainScale.map((plain, i) => (own.includes(i) ? sizeFactor(key) : plain)) });
+          scales.push({
+            faults: [`${term.name === 'the loss' ? term.name : `the ${term.name} term`} is ${words}`],
+            scale: plainScale.map((plain, i) => (own.includes(i) ? sizeFactor(key) : plain)),
+          });
         }
         if (formula.terms.length > 1) scales.push({ faults: [`the loss is ${words}`], scale: plainScale.map(() => sizeFactor(key)) });
       }
     }
     let best: { readonly identity: Identity; readonly faults: number } | null = null;
     for (const { faults, scale } of scales) {
-      const found = fitted(search, variant, scale.map((of, i) => (batch: Batch) => of(batch) * right(i)(batch)));
+      const found = fitted(
+        search,
+        variant,
+        scale.map((of, i) => (batch: Batch) => of(batch) * right(i)(batch)),
+      );
       if (!found) continue;
       const batch = seen[0]!.batch;
       const expected = base.weights(batch);
@@ -289,7 +359,17 @@ export function identify(search: Search): Identity | null {
       if (best && best.faults <= all.length) continue;
       const combination = combinationOf(formula.terms, formula.columns, weights, found.fit.constant);
       const sentence = joined([...flags.map((flag) => formula.mistakes[flag]![0]), ...all]);
-      best = { faults: all.length, identity: { kind: flags.length === 0 ? 'combination' : 'mistake', sentence, source: sourceOf(flags), combination, residual: found.residual, model: found.model } };
+      best = {
+        faults: all.length,
+        identity: {
+          kind: flags.length === 0 ? 'combination' : 'mistake',
+          sentence,
+          source: sourceOf(flags),
+          combination,
+          residual: found.residual,
+          model: found.model,
+        },
+      };
     }
     return best?.identity ?? null;
   };
@@ -303,7 +383,8 @@ export function identify(search: Search): Identity | null {
   if (best) return best;
   for (const name of names) {
     const found = byOption(search, new Set([name]));
-    if (found) return identity(search, 'mistake', found.variant, joined([sentenceOf([name]), found.sentence]), sourceOf([name]), found.residual);
+    if (found)
+      return identity(search, 'mistake', found.variant, joined([sentenceOf([name]), found.sentence]), sourceOf([name]), found.residual);
   }
   for (const [i, a] of names.entries())
     for (const b of names.slice(i + 1)) {

@@ -22,7 +22,7 @@ const factors: Readonly<Record<string, (n: number, d: number) => number>> = {
   '1/n': (n) => 1 / n,
   d: (_, d) => d,
   '1/d': (_, d) => 1 / d,
-  'n·d': (n, d) => n * d,
+  n·d: (n, d) => n * d,
   '1/(n·d)': (n, d) => 1 / (n * d),
   '(n−1)/n': (n) => (n - 1) / n,
   'n/(n−1)': (n) => n / (n - 1),
@@ -36,7 +36,12 @@ const near = (seen: Matrix, right: Matrix, error: Matrix, unit: number): boolean
 const scaled = (x: Matrix, factor: number): Matrix => ({ ...x, data: x.data.map((value) => value * factor) });
 
 /** What is wrong with gradients of a loss whose value is that of `model`; null where nothing is. Undefined where something is that cannot be told. */
-export function identifyGradient(model: Model, seen: readonly GradientObservation[], names: readonly string[], unit: number): GradientIdentity | null | undefined {
+export function identifyGradient(
+  model: Model,
+  seen: readonly GradientObservation[],
+  names: readonly string[],
+  unit: number,
+): GradientIdentity | null | undefined {
   const finite = seen.filter(({ gradients }) => gradients.every(({ data }) => data.every(Number.isFinite)));
   if (finite.length < 3) return undefined;
   const rights = finite.map(({ batch }): Right => {
@@ -80,7 +85,11 @@ export function identifyGradient(model: Model, seen: readonly GradientObservatio
     if (!found) return undefined;
     const { key, c, of } = found;
     const number = String(Number(c.toPrecision(5)));
-    faults.push(c === -1 && key === '' ? `the gradient for ${name} has the opposite sign` : `the gradient for ${name} is ${[number === '1' && key !== '' ? '' : number, key].filter(Boolean).join('·')} times what it should be`);
+    faults.push(
+      c === -1 && key === ''
+        ? `the gradient for ${name} has the opposite sign`
+        : `the gradient for ${name} is ${[number === '1' && key !== '' ? '' : number, key].filter(Boolean).join('·')} times what it should be`,
+    );
     parts.push((stopped, _, batch) => {
       const { n, d } = sizesOf(batch);
       return scaled(stopped, c * of(n, d));
@@ -92,6 +101,9 @@ export function identifyGradient(model: Model, seen: readonly GradientObservatio
   const { formula, variant } = model;
   return {
     sentence,
-    model: new Model(formula, { ...variant, gradients: (stopped, full, batch) => stopped.map((gradient, v) => parts[v]!(gradient, () => full()[v]!, batch)) }),
+    model: new Model(formula, {
+      ...variant,
+      gradients: (stopped, full, batch) => stopped.map((gradient, v) => parts[v]!(gradient, () => full()[v]!, batch)),
+    }),
   };
 }

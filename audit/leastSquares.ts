@@ -2,7 +2,10 @@
  * Coefficients c of least ‖A·c − b‖, by modified Gram–Schmidt, and the largest deviation. A column that is a combination of those before it, to
  * nine digits, has the coefficient 0. Null where there are fewer rows than columns.
  */
-export function leastSquares(rows: readonly (readonly number[])[], targets: readonly number[]): { readonly coefficients: number[]; readonly residual: number } | null {
+export function leastSquares(
+  rows: readonly (readonly number[])[],
+  targets: readonly number[],
+): { readonly coefficients: number[]; readonly residual: number } | null {
   const [m, n] = [rows.length, rows[0]?.length ?? 0];
   if (m < n || n === 0) return null;
   const columns = Array.from({ length: n }, (_, j) => rows.map((row) => row[j]!));

@@ -55,7 +55,10 @@ export class Model {
   value(batch: Batch, a?: Arithmetic, held?: readonly Matrix[]): number {
     const weights = this.weights(batch);
     // A column without weight has no say, even where it is NaN.
-    return this.columns(batch, a, held).reduce((sum, column, i) => (weights[i] === 0 ? sum : sum + weights[i]! * column), this.variant.constant ?? 0);
+    return this.columns(batch, a, held).reduce(
+      (sum, column, i) => (weights[i] === 0 ? sum : sum + weights[i]! * column),
+      this.variant.constant ?? 0,
+    );
   }
 
   /**

@@ -1,8 +1,19 @@
-import { losses } from '../models/methods/losses.ts';
 import { Arithmetic, type Matrix, stacked } from './arithmetic.ts';
-import { type Batch, type Case, type DrawOptions, mapEmbeddings, orderOf, permuteSamples, rotationOf, type Shape, sizesOf, type Style, turned } from './batch.ts';
+import {
+  type Batch,
+  type Case,
+  type DrawOptions,
+  mapEmbeddings,
+  orderOf,
+  permuteSamples,
+  rotationOf,
+  type Shape,
+  type Style,
+  sizesOf,
+  turned,
+} from './batch.ts';
 import type { Options } from './formulas/formula.ts';
-import type { FamilyName } from './formulas/index.ts';
+import { type FamilyName, familyNames } from './formulas/index.ts';
 import type { Expected, Model } from './model.ts';
 import { type Answer, largest } from './subject.ts';
 
@@ -53,16 +64,33 @@ export interface Property {
   readonly check: (trial: Trial, drawn: Case) => Promise<Breach | null>;
 }
 
-const every: readonly Family[] = [...(Object.keys(losses) as FamilyName[]), 'custom'];
+const every: readonly Family[] = [...familyNames, 'custom'];
 const plain: readonly DrawOptions[] = [{ style: 'whole' }, { style: 'fine', plain: true }];
 const both: readonly DrawOptions[] = [{ style: 'whole' }, { style: 'fine' }];
 const styles = (...names: Style[]): readonly DrawOptions[] => names.map((style) => ({ style, plain: true }));
 
 const cosine = ['simclr', 'moco', 'swav', 'deepcluster', 'byol', 'simsiam', 'tico', 'mmcr', 'tcr'] as const;
 const perSample = ['moco', 'deepcluster', 'byol', 'simsiam', 'dino'] as const;
-const paired = ['vicreg', 'barlow-twins', 'w-mse', 'simclr', 'moco', 'swav', 'byol', 'simsiam', 'dino', 'vibcreg', 'tico', 'mmcr', 'frossl', 'corinfomax'] as const;
+const paired = [
+  'vicreg',
+  'barlow-twins',
+  'w-mse',
+  'simclr',
+  'moco',
+  'swav',
+  'byol',
+  'simsiam',
+  'dino',
+  'lejepa',
+  'vibcreg',
+  'tico',
+  'mmcr',
+  'frossl',
+  'corinfomax',
+] as const;
 
-export const digits = (x: number | null): string => (x === null ? 'none' : Number.isInteger(x) && Math.abs(x) < 1e6 ? String(x) : String(Number(x.toPrecision(9))));
+export const digits = (x: number | null): string =>
+  x === null ? 'none' : Number.isInteger(x) && Math.abs(x) < 1e6 ? String(x) : String(Number(x.toPrecision(9)));
 
 /** A breach if what was seen is not what was expected. */
 function differs(seen: number, expected: number, tolerance: number, sentence: () => string, batch?: Batch): Breach | null {
@@ -73,12 +101,14 @@ function differs(seen: number, expected: number, tolerance: number, sentence: ()
 }
 
 /** A row whose batches are changed in a way that changes the loss in a known way. */
-function law(row: Omit<Property, 'check' | 'draws'> & {
-  readonly draws?: readonly DrawOptions[];
-  readonly change: (drawn: Case, trial: Trial) => Batch | null;
-  /** What the loss becomes; the same, unless given. */
-  readonly becomes?: (value: number, drawn: Batch) => number;
-}): Property {
+function law(
+  row: Omit<Property, 'check' | 'draws'> & {
+    readonly draws?: readonly DrawOptions[];
+    readonly change: (drawn: Case, trial: Trial) => Batch | null;
+    /** What the loss becomes; the same, unless given. */
+    readonly becomes?: (value: number, drawn: Batch) => number;
+  },
+): Property {
   const { change, becomes = (value) => value, draws = plain, ...rest } = row;
   return {
     ...rest,
@@ -98,11 +128,13 @@ function law(row: Omit<Property, 'check' | 'draws'> & {
 }
 
 /** A row that says what the loss of known batches is. */
-function known(row: Pick<Property, 'name' | 'statement' | 'source' | 'families'> & {
-  readonly batch: (drawn: Case, trial: Trial) => Batch | null;
-  readonly value: (batch: Batch) => number;
-  readonly draws?: readonly DrawOptions[];
-}): Property {
+function known(
+  row: Pick<Property, 'name' | 'statement' | 'source' | 'families'> & {
+    readonly batch: (drawn: Case, trial: Trial) => Batch | null;
+    readonly value: (batch: Batch) => number;
+    readonly draws?: readonly DrawOptions[];
+  },
+): Property {
   const { batch: of, value, draws = styles('whole'), ...rest } = row;
   return {
     ...rest,
@@ -113,13 +145,25 @@ function known(row: Pick<Property, 'name' | 'statement' | 'source' | 'families'>
       if (batch === null) return null;
       const [answer, expected] = [await trial.ask(batch), value(batch)];
       const tolerance = await trial.tolerance(batch, expected);
-      return differs(answer.loss, expected, tolerance, () => `the loss of such a batch is ${digits(expected)}; it is ${digits(answer.loss)}`, batch);
+      return differs(
+        answer.loss,
+        expected,
+        tolerance,
+        () => `the loss of such a batch is ${digits(expected)}; it is ${digits(answer.loss)}`,
+        batch,
+      );
     },
   };
 }
 
 /** The bounds of a loss. */
-function bounds(family: Family, source: string, statement: string, least: ((b: Batch) => number) | null, most: ((b: Batch) => number) | null): Property {
+function bounds(
+  family: Family,
+  source: string,
+  statement: string,
+  least: ((b: Batch) => number) | null,
+  most: ((b: Batch) => number) | null,
+): Property {
   return {
     name: `bounds of ${family}`,
     statement,
@@ -145,7 +189,10 @@ function collapsed({ batch }: Case): Batch {
   const row = batch.embeddings[0]!.data.slice(0, batch.embeddings[0]!.columns);
   const fill = (z: Matrix): Matrix => ({ ...z, data: Float64Array.from(z.data, (_, k) => row[k % row.length]!) });
   const rows = ['queue', 'prototypes'];
-  return { ...mapEmbeddings(batch, fill), state: Object.fromEntries(Object.entries(batch.state).map(([name, x]) => [name, rows.includes(name) ? fill(x) : x])) };
+  return {
+    ...mapEmbeddings(batch, fill),
+    state: Object.fromEntries(Object.entries(batch.state).map(([name, x]) => [name, rows.includes(name) ? fill(x) : x])),
+  };
 }
 
 /** Rows of ±1 whose columns have mean 0 and are orthogonal to each other: 2^k samples of up to 2^k − 1 dimensions. */
@@ -164,17 +211,26 @@ function healthy({ batch }: Case, { shape }: Trial, deviation: number, shift = 0
   return { ...batch, embeddings: batch.embeddings.map(() => rounded) };
 }
 
-const scaledBy = (factor: (row: number, place: number, column: number) => number) => (batch: Batch): Batch =>
-  mapEmbeddings(batch, (z, place) => ({ ...z, data: z.data.map((x, k) => x * factor(Math.floor(k / z.columns), place, k % z.columns)) }));
+const scaledBy =
+  (factor: (row: number, place: number, column: number) => number) =>
+  (batch: Batch): Batch =>
+    mapEmbeddings(batch, (z, place) => ({ ...z, data: z.data.map((x, k) => x * factor(Math.floor(k / z.columns), place, k % z.columns)) }));
 
-const movedBy = (of: (column: number, place: number) => number) => (batch: Batch): Batch =>
-  mapEmbeddings(batch, (z, place) => ({ ...z, data: z.data.map((x, k) => x + of(k % z.columns, place)) }));
+const movedBy =
+  (of: (column: number, place: number) => number) =>
+  (batch: Batch): Batch =>
+    mapEmbeddings(batch, (z, place) => ({ ...z, data: z.data.map((x, k) => x + of(k % z.columns, place)) }));
 
 const powers = [2, 0.5, 4, 0.25] as const;
 
 const repeatedSamples = (batch: Batch): Batch => ({
   ...mapEmbeddings(batch, (z) => stacked([z, z])),
-  state: Object.fromEntries(Object.entries(batch.state).map(([name, x]) => [name, name === 'assignments' ? { ...x, columns: 2 * x.columns, data: Float64Array.from([...x.data, ...x.data]) } : x])),
+  state: Object.fromEntries(
+    Object.entries(batch.state).map(([name, x]) => [
+      name,
+      name === 'assignments' ? { ...x, columns: 2 * x.columns, data: Float64Array.from([...x.data, ...x.data]) } : x,
+    ]),
+  ),
 });
 
 /** Further columns: zeros, or the same again. */
@@ -182,19 +238,31 @@ function widened(batch: Batch, kinds: Shape['state'], repeat: boolean): Batch {
   const wide = (x: Matrix): Matrix => ({
     rows: x.rows,
     columns: x.columns * (repeat ? 2 : 1) + (repeat ? 0 : 1),
-    data: Float64Array.from(Array.from({ length: x.rows }, (_, i) => {
-      const row = Array.from(x.data.subarray(i * x.columns, (i + 1) * x.columns));
-      return repeat ? [...row, ...row] : [...row, 0];
-    }).flat()),
+    data: Float64Array.from(
+      Array.from({ length: x.rows }, (_, i) => {
+        const row = Array.from(x.data.subarray(i * x.columns, (i + 1) * x.columns));
+        return repeat ? [...row, ...row] : [...row, 0];
+      }).flat(),
+    ),
   });
-  return { ...mapEmbeddings(batch, wide), state: Object.fromEntries(Object.entries(batch.state).map(([name, x]) => [name, kinds[name] === 'rows' ? wide(x) : x])) };
+  return {
+    ...mapEmbeddings(batch, wide),
+    state: Object.fromEntries(Object.entries(batch.state).map(([name, x]) => [name, kinds[name] === 'rows' ? wide(x) : x])),
+  };
 }
 
 /** The views, and what belongs to each, exchanged. */
 function exchanged(batch: Batch): Batch {
   const count = batch.embeddings.length;
   const order = count === 4 ? [1, 0, 3, 2] : [1, 0, ...Array.from({ length: count - 2 }, (_, i) => i + 2)];
-  const names: Readonly<Record<string, string>> = { meanA: 'meanB', meanB: 'meanA', covarianceA: 'covarianceB', covarianceB: 'covarianceA', queue1: 'queue2', queue2: 'queue1' };
+  const names: Readonly<Record<string, string>> = {
+    meanA: 'meanB',
+    meanB: 'meanA',
+    covarianceA: 'covarianceB',
+    covarianceB: 'covarianceA',
+    queue1: 'queue2',
+    queue2: 'queue1',
+  };
   return {
     ...batch,
     embeddings: order.map((i) => batch.embeddings[i]!),
@@ -220,13 +288,17 @@ export const otherValues: Readonly<Record<string, readonly number[]>> = {
   contrast: [1, 3],
   covarianceMomentum: [0.5, 0.2],
   momentum: [0.5, 0.9],
+  sigreg: [0.5, 0.1],
   global: [2],
   local: [0.5],
   iterations: [1, 5],
 };
 
 /** Options as a batch has them, but for one. */
-export const withOption = (batch: Batch, name: string, value: number): Batch => ({ ...batch, options: { ...batch.options, [name]: value } as Options });
+export const withOption = (batch: Batch, name: string, value: number): Batch => ({
+  ...batch,
+  options: { ...batch.options, [name]: value } as Options,
+});
 
 const shapeList = (z: Matrix): string => `[${z.rows}, ${z.columns}]`;
 
@@ -269,6 +341,39 @@ const constants: Partial<Record<Family, (names: readonly string[]) => readonly n
   dino: () => [0, 1],
 };
 
+/** What a family keeps for the next batch, after this one, by the name of its state. */
+const kept: Partial<Record<Family, Readonly<Record<string, (a: Arithmetic, batch: Batch) => Matrix>>>> = {
+  dino: {
+    centre: (a, { embeddings: [first, second], state }) =>
+      a.zip(state['centre']!, a.columnMeans(stacked([first!, second!])), (old, now) => 0.9 * old + 0.1 * now),
+  },
+  tico: {
+    runningCovariance: (a, { embeddings: [za], state, options }) => {
+      const batch = a.scaled(a.gram(a.unitRows(za!)), 1 / za!.rows);
+      const momentum = Number(options['covarianceMomentum']);
+      return a.zip(state['runningCovariance']!, batch, (old, now) => momentum * old + (1 - momentum) * now);
+    },
+  },
+  corinfomax: Object.fromEntries(
+    (['A', 'B'] as const).flatMap((view, place) => {
+      const mean = (a: Arithmetic, { embeddings, state, options }: Batch): Matrix => {
+        const momentum = Number(options['momentum']);
+        return a.zip(state[`mean${view}`]!, a.columnMeans(embeddings[place]!), (old, now) => momentum * old + (1 - momentum) * now);
+      };
+      const covariance = (a: Arithmetic, batch: Batch): Matrix => {
+        const momentum = Number(batch.options['momentum']);
+        const z = batch.embeddings[place]!;
+        const now = a.scaled(a.gram(a.shifted(z, mean(a, batch))), 1 / z.rows);
+        return a.zip(batch.state[`covariance${view}`]!, now, (old, x) => momentum * old + (1 - momentum) * x);
+      };
+      return [
+        [`mean${view}`, mean],
+        [`covariance${view}`, covariance],
+      ];
+    }),
+  ),
+};
+
 export const properties: readonly Property[] = [
   {
     name: 'determinism',
@@ -281,7 +386,12 @@ export const properties: readonly Property[] = [
     check: async (trial, { batch }) => {
       const [first, second] = [await trial.ask(batch), await trial.ask(batch)];
       const tolerance = await trial.tolerance(batch, first.loss);
-      return differs(second.loss, first.loss, tolerance, () => `the same batch gave ${digits(first.loss)}, and then ${digits(second.loss)}`);
+      return differs(
+        second.loss,
+        first.loss,
+        tolerance,
+        () => `the same batch gave ${digits(first.loss)}, and then ${digits(second.loss)}`,
+      );
     },
   },
   {
@@ -312,7 +422,13 @@ export const properties: readonly Property[] = [
       const { value, tolerance } = trial.expected(changed);
       if (!Number.isFinite(value) || !Number.isFinite(tolerance)) return null;
       const { loss } = await trial.ask(changed);
-      return differs(loss, value, tolerance, () => `with ${name} ${changed.options[name]} the loss is ${digits(value)} by its definition; it is ${digits(loss)}`, changed);
+      return differs(
+        loss,
+        value,
+        tolerance,
+        () => `with ${name} ${changed.options[name]} the loss is ${digits(value)} by its definition; it is ${digits(loss)}`,
+        changed,
+      );
     },
   },
   {
@@ -321,13 +437,20 @@ export const properties: readonly Property[] = [
     statement: 'embeddings that are constants by definition (targets, keys, the teacher) get no gradient',
     source: 'BYOL Eq. 2; SimSiam Eq. 3; MoCo §3.2; DINO Eq. 3',
     families: ['moco', 'byol', 'simsiam', 'dino'],
-    when: ({ gradients, shape }) => gradients && shape.options['stopGradient'] !== 'off' && (constants[shape.family]?.(shape.names) ?? []).length > 0,
+    when: ({ gradients, shape }) =>
+      gradients && shape.options['stopGradient'] !== 'off' && (constants[shape.family]?.(shape.names) ?? []).length > 0,
     draws: plain,
     check: async (trial, { batch }) => {
       const { gradients } = await trial.ask(batch);
       for (const place of constants[trial.shape.family]!(trial.shape.names)) {
         const { value, row, column } = largest(gradients![place]!);
-        if (value !== 0) return { sentence: `${trial.shape.names[place]} is a constant, and has a gradient: ${digits(value)} at [${row}][${column}]`, expected: 0, seen: value, tolerance: 0 };
+        if (value !== 0)
+          return {
+            sentence: `${trial.shape.names[place]} is a constant, and has a gradient: ${digits(value)} at [${row}][${column}]`,
+            expected: 0,
+            seen: value,
+            tolerance: 0,
+          };
       }
       return null;
     },
@@ -346,6 +469,41 @@ export const properties: readonly Property[] = [
     },
   },
   {
+    name: 'state of the next batch',
+    statement: 'a centre or running covariance that the loss gives for the next batch is what its definition says',
+    likely: 'it is updated from something else (probabilities, rows of another length, one view), or with another momentum',
+    source: 'DINO Eq. 4: c ← .9c + .1·mean of the teacher’s outputs; TiCo Eq. 3; CorInfoMax Eq. 5–6',
+    families: ['dino', 'tico', 'corinfomax'],
+    draws: both,
+    share: 0.5,
+    check: async (trial, { batch }) => {
+      const { next } = await trial.ask(batch);
+      for (const [name, of] of Object.entries(kept[trial.shape.family] ?? {})) {
+        const seen = next[name];
+        if (seen === undefined) continue;
+        const right = of(new Arithmetic(), batch).data;
+        const most = Math.max(...right.map(Math.abs), ...batch.embeddings.flatMap(({ data }) => Array.from(data, Math.abs)));
+        const tolerance = trial.unit * 200 * Math.max(most, most ** 2);
+        if (seen.length !== right.length)
+          return {
+            sentence: `${name} for the next batch has ${seen.length} elements, not ${right.length}`,
+            expected: right.length,
+            seen: seen.length,
+            tolerance: 0,
+          };
+        const at = right.findIndex((x, k) => !(Math.abs(x - seen[k]!) <= tolerance));
+        if (at >= 0)
+          return {
+            sentence: `${name} for the next batch should be ${digits(right[at]!)} at ${at}, and is ${digits(seen[at]!)}`,
+            expected: right[at]!,
+            seen: seen[at]!,
+            tolerance,
+          };
+      }
+      return null;
+    },
+  },
+  {
     name: 'gradient of the loss',
     statement: 'the gradient is the derivative of the loss that was given, as far as the family has no constants',
     source: 'central differences of the loss itself, along a direction',
@@ -358,7 +516,8 @@ export const properties: readonly Property[] = [
       if (!gradients) return null;
       const direction = (k: number, v: number): number => Math.sin(1 + k * 1.7 + v * 5.3 + dice);
       const along = async (h: number): Promise<number> => {
-        const move = (sign: number): Batch => mapEmbeddings(batch, (z, v) => ({ ...z, data: z.data.map((x, k) => x + sign * h * direction(k, v)) }));
+        const move = (sign: number): Batch =>
+          mapEmbeddings(batch, (z, v) => ({ ...z, data: z.data.map((x, k) => x + sign * h * direction(k, v)) }));
         return ((await trial.ask(move(1))).loss - (await trial.ask(move(-1))).loss) / (2 * h);
       };
       const h = 2 ** -11;
@@ -366,7 +525,12 @@ export const properties: readonly Property[] = [
       const difference = (4 * fine - coarse) / 3;
       const slope = gradients.reduce((sum, g, v) => sum + g.data.reduce((part, x, k) => part + x * direction(k, v), 0), 0);
       const tolerance = Math.abs(fine - coarse) + (2 ** -44 * (Math.abs(loss) + 1)) / h + 1e-7 * Math.abs(slope);
-      return differs(slope, difference, tolerance, () => `along a direction the loss changes by ${digits(difference)} a unit, and its gradient says ${digits(slope)}`);
+      return differs(
+        slope,
+        difference,
+        tolerance,
+        () => `along a direction the loss changes by ${digits(difference)} a unit, and its gradient says ${digits(slope)}`,
+      );
     },
   },
   {
@@ -374,7 +538,22 @@ export const properties: readonly Property[] = [
     likely: 'there is no ε under a root, or in a division by a length',
     statement: 'where all samples are one, the gradient is finite',
     source: 'VICReg: ε inside the root; augustwester/vicreg has none, and NaN there',
-    families: ['vicreg', 'vibcreg', 'barlow-twins', 'simclr', 'moco', 'byol', 'simsiam', 'dino', 'swav', 'deepcluster', 'tico', 'tcr', 'sigreg'],
+    families: [
+      'vicreg',
+      'vibcreg',
+      'barlow-twins',
+      'simclr',
+      'moco',
+      'byol',
+      'simsiam',
+      'dino',
+      'swav',
+      'deepcluster',
+      'tico',
+      'tcr',
+      'sigreg',
+      'lejepa',
+    ],
     when: ({ gradients }) => gradients,
     draws: styles('whole'),
     share: 0.2,
@@ -383,7 +562,14 @@ export const properties: readonly Property[] = [
       const { gradients } = await trial.ask(batch);
       for (const [v, gradient] of (gradients ?? []).entries()) {
         const at = gradient.data.findIndex((x) => !Number.isFinite(x));
-        if (at >= 0) return { sentence: `all samples are one, and the gradient for ${trial.shape.names[v]} is ${gradient.data[at]}`, expected: null, seen: gradient.data[at]!, tolerance: null, batch };
+        if (at >= 0)
+          return {
+            sentence: `all samples are one, and the gradient for ${trial.shape.names[v]} is ${gradient.data[at]}`,
+            expected: null,
+            seen: gradient.data[at]!,
+            tolerance: null,
+            batch,
+          };
       }
       return null;
     },
@@ -452,7 +638,10 @@ export const properties: readonly Property[] = [
     statement: 'where targets are opposite to predictions, the loss is 8: 4 in each direction',
     source: 'BYOL Eq. 2',
     families: ['byol'],
-    batch: ({ batch }) => mapEmbeddings({ ...batch, embeddings: batch.embeddings.map(() => batch.embeddings[0]!) }, (z, place) => (place < batch.embeddings.length / 2 ? z : { ...z, data: z.data.map((x) => -x) })),
+    batch: ({ batch }) =>
+      mapEmbeddings({ ...batch, embeddings: batch.embeddings.map(() => batch.embeddings[0]!) }, (z, place) =>
+        place < batch.embeddings.length / 2 ? z : { ...z, data: z.data.map((x) => -x) },
+      ),
     value: () => 8,
   }),
   known({
@@ -515,7 +704,11 @@ export const properties: readonly Property[] = [
     share: 0.3,
     check: async (trial, drawn) => {
       const { gamma, epsilon } = drawn.batch.options;
-      const batch = healthy(drawn, trial, Math.sqrt(Math.max(0, Number(gamma) ** 2 - Number(epsilon))) * (1 + ((drawn.dice % 21) - 10) / 400));
+      const batch = healthy(
+        drawn,
+        trial,
+        Math.sqrt(Math.max(0, Number(gamma) ** 2 - Number(epsilon))) * (1 + ((drawn.dice % 21) - 10) / 400),
+      );
       if (batch === null) return null;
       const { value, tolerance } = trial.expected(batch);
       const { loss } = await trial.ask(batch);
@@ -538,21 +731,31 @@ export const properties: readonly Property[] = [
     check: async (trial, { batch, dice }) => {
       const count = batch.embeddings.length;
       const views = (secondView[trial.shape.family] ?? [1]).map((place) => (place + count) % count);
-      const after = permuteSamples(batch, orderOf(sizesOf(batch).n, dice), trial.shape.state, trial.shape.family === 'dino' ? [2, 3] : views);
+      const after = permuteSamples(
+        batch,
+        orderOf(sizesOf(batch).n, dice),
+        trial.shape.state,
+        trial.shape.family === 'dino' ? [2, 3] : views,
+      );
       const [before, moved] = [trial.expected(batch), trial.expected(after)];
       const gap = Math.abs(before.value - moved.value);
       if (!(gap > 1000 * (before.tolerance + moved.tolerance) + 1e-6 * Math.abs(before.value))) return null;
       const [first, second] = [await trial.ask(batch), await trial.ask(after)];
       const tolerance = (await trial.tolerance(batch, first.loss)) + (await trial.tolerance(after, second.loss));
       if (Math.abs(first.loss - second.loss) > Math.min(tolerance, gap / 2)) return null;
-      return { sentence: `one view in another order leaves the loss at ${digits(second.loss)}, where it should change by ${digits(gap)}`, expected: null, seen: second.loss, tolerance };
+      return {
+        sentence: `one view in another order leaves the loss at ${digits(second.loss)}, where it should change by ${digits(gap)}`,
+        expected: null,
+        seen: second.loss,
+        tolerance,
+      };
     },
   },
   {
     name: 'collapse costs',
     statement: 'a batch whose samples are all one has a higher loss than one of spread samples whose views agree',
     source: 'what keeps the method from collapse',
-    families: ['vicreg', 'barlow-twins', 'simclr', 'moco', 'vibcreg', 'tico', 'mmcr', 'tcr', 'frossl', 'corinfomax', 'sigreg'],
+    families: ['vicreg', 'barlow-twins', 'simclr', 'moco', 'vibcreg', 'tico', 'mmcr', 'tcr', 'frossl', 'corinfomax', 'sigreg', 'lejepa'],
     draws: styles('whole'),
     share: 0.2,
     check: async (trial, drawn) => {
@@ -565,13 +768,31 @@ export const properties: readonly Property[] = [
       if (!(gap > 0.05 * Math.abs(b.value) + 1000 * (a.tolerance + b.tolerance))) return null;
       const [first, second] = [await trial.ask({ ...point, state: drawn.batch.state }), await trial.ask(spread)];
       if (first.loss > second.loss) return null;
-      return { sentence: `all samples one: ${digits(first.loss)}; spread: ${digits(second.loss)}. Collapse costs nothing`, expected: null, seen: first.loss - second.loss, tolerance: null, batch: point };
+      return {
+        sentence: `all samples one: ${digits(first.loss)}; spread: ${digits(second.loss)}. Collapse costs nothing`,
+        expected: null,
+        seen: first.loss - second.loss,
+        tolerance: null,
+        batch: point,
+      };
     },
   },
   bounds('vicreg', 'VICReg Eq. 6', 'the loss is at least 0', () => 0, null),
   bounds('vibcreg', 'VIbCReg', 'the loss is at least 0', () => 0, null),
-  bounds('barlow-twins', 'Barlow Twins Eq. 1', 'the loss is at least 0, and at most 4d + λ·d(d−1), as |C_ij| ≤ 1', () => 0, (b) => option(b, 'scale') * (4 * sizesOf(b).d + option(b, 'offDiagonal') * sizesOf(b).d * (sizesOf(b).d - 1))),
-  bounds('w-mse', 'W-MSE §3', 'the loss of normalised rows is from 0 to 4', () => 0, (b) => (b.options['distance'] === 'mse' ? Infinity : 4)),
+  bounds(
+    'barlow-twins',
+    'Barlow Twins Eq. 1',
+    'the loss is at least 0, and at most 4d + λ·d(d−1), as |C_ij| ≤ 1',
+    () => 0,
+    (b) => option(b, 'scale') * (4 * sizesOf(b).d + option(b, 'offDiagonal') * sizesOf(b).d * (sizesOf(b).d - 1)),
+  ),
+  bounds(
+    'w-mse',
+    'W-MSE §3',
+    'the loss of normalised rows is from 0 to 4',
+    () => 0,
+    (b) => (b.options['distance'] === 'mse' ? Infinity : 4),
+  ),
   bounds(
     'simclr',
     'SimCLR Eq. 1',
@@ -586,14 +807,44 @@ export const properties: readonly Property[] = [
     (b) => Math.log1p(b.state['queue']!.rows * Math.exp(-2 / option(b, 'temperature'))),
     (b) => Math.log1p(b.state['queue']!.rows * Math.exp(2 / option(b, 'temperature'))),
   ),
-  bounds('byol', 'BYOL Eq. 2', 'the loss is from 0 to 8: each direction from 0 to 4', () => 0, () => 8),
-  bounds('simsiam', 'SimSiam Eq. 1', 'the loss is from −1 to 1', () => -1, () => 1),
+  bounds(
+    'byol',
+    'BYOL Eq. 2',
+    'the loss is from 0 to 8: each direction from 0 to 4',
+    () => 0,
+    () => 8,
+  ),
+  bounds(
+    'simsiam',
+    'SimSiam Eq. 1',
+    'the loss is from −1 to 1',
+    () => -1,
+    () => 1,
+  ),
   bounds('swav', 'SwAV Eq. 2', 'a cross-entropy is at least 0', () => 0, null),
-  bounds('deepcluster', 'SwAV §A', 'a cross-entropy is at least 0, and at most ln K + 2/τ', () => 0, (b) => Math.log(b.state['prototypes']!.rows) + 2 / option(b, 'temperature')),
+  bounds(
+    'deepcluster',
+    'SwAV §A',
+    'a cross-entropy is at least 0, and at most ln K + 2/τ',
+    () => 0,
+    (b) => Math.log(b.state['prototypes']!.rows) + 2 / option(b, 'temperature'),
+  ),
   bounds('dino', 'DINO Eq. 2', 'a cross-entropy is at least 0', () => 0, null),
   bounds('sigreg', 'LeJEPA Eq. 6', 'the loss is at least 0', () => 0, null),
-  bounds('mmcr', 'MMCR Eq. 3', 'the nuclear norm of centroids is at most √(n·min(n, d))', (b) => (option(b, 'local') > 0 ? -Infinity : -option(b, 'global') * Math.sqrt(sizesOf(b).n * Math.min(sizesOf(b).n, sizesOf(b).d))), (b) => (option(b, 'local') > 0 ? Infinity : 0)),
-  bounds('tcr', 'MCR² Eq. 7', 'a coding rate is at least 0, so its negative is at most 0', (b) => -0.5 * Math.min(sizesOf(b).n, sizesOf(b).d) * Math.log1p(sizesOf(b).d / option(b, 'epsilon')), () => 0),
+  bounds(
+    'mmcr',
+    'MMCR Eq. 3',
+    'the nuclear norm of centroids is at most √(n·min(n, d))',
+    (b) => (option(b, 'local') > 0 ? -Infinity : -option(b, 'global') * Math.sqrt(sizesOf(b).n * Math.min(sizesOf(b).n, sizesOf(b).d))),
+    (b) => (option(b, 'local') > 0 ? Infinity : 0),
+  ),
+  bounds(
+    'tcr',
+    'MCR² Eq. 7',
+    'a coding rate is at least 0, so its negative is at most 0',
+    (b) => -0.5 * Math.min(sizesOf(b).n, sizesOf(b).d) * Math.log1p(sizesOf(b).d / option(b, 'epsilon')),
+    () => 0,
+  ),
   law({
     name: 'order of samples',
     statement: 'samples, with their views, in another order change nothing',
@@ -617,7 +868,23 @@ export const properties: readonly Property[] = [
     name: 'exchange of views',
     statement: 'the views, with what belongs to each, exchanged change nothing',
     source: 'the views are drawn alike',
-    families: ['vicreg', 'barlow-twins', 'w-mse', 'simclr', 'byol', 'simsiam', 'swav', 'dino', 'sigreg', 'vibcreg', 'mmcr', 'tcr', 'frossl', 'corinfomax'],
+    families: [
+      'vicreg',
+      'barlow-twins',
+      'w-mse',
+      'simclr',
+      'byol',
+      'simsiam',
+      'swav',
+      'dino',
+      'sigreg',
+      'lejepa',
+      'vibcreg',
+      'mmcr',
+      'tcr',
+      'frossl',
+      'corinfomax',
+    ],
     when: ({ shape }) => shape.names.length === 2 || shape.names.length === 4,
     change: ({ batch }) => exchanged(batch),
   }),
@@ -625,17 +892,40 @@ export const properties: readonly Property[] = [
     name: 'sign of dimensions',
     statement: 'a dimension, of everything, with the other sign changes nothing',
     source: 'the terms are even in each dimension',
-    families: ['vicreg', 'barlow-twins', 'w-mse', 'simclr', 'moco', 'swav', 'deepcluster', 'byol', 'simsiam', 'sigreg', 'vibcreg', 'tico', 'mmcr', 'tcr', 'frossl', 'corinfomax'],
+    families: [
+      'vicreg',
+      'barlow-twins',
+      'w-mse',
+      'simclr',
+      'moco',
+      'swav',
+      'deepcluster',
+      'byol',
+      'simsiam',
+      'sigreg',
+      'lejepa',
+      'vibcreg',
+      'tico',
+      'mmcr',
+      'tcr',
+      'frossl',
+      'corinfomax',
+    ],
     change: ({ batch, dice }, { shape }) => {
       const { d } = sizesOf(batch);
-      return turned(batch, new Arithmetic().matrix(d, d, (i, j) => (i === j ? (j === dice % d ? -1 : 1) : 0)), shape.state, shape.precision);
+      return turned(
+        batch,
+        new Arithmetic().matrix(d, d, (i, j) => (i === j ? (j === dice % d ? -1 : 1) : 0)),
+        shape.state,
+        shape.precision,
+      );
     },
   }),
   law({
     name: 'rotation',
     statement: 'everything turned by one rotation changes nothing',
     source: 'products and lengths do not change',
-    families: ['simclr', 'moco', 'swav', 'deepcluster', 'byol', 'simsiam', 'sigreg', 'tico', 'mmcr', 'tcr', 'corinfomax'],
+    families: ['simclr', 'moco', 'swav', 'deepcluster', 'byol', 'simsiam', 'sigreg', 'lejepa', 'tico', 'mmcr', 'tcr', 'corinfomax'],
     change: ({ batch, dice }, { shape }) => turned(batch, rotationOf(sizesOf(batch).d, dice), shape.state, shape.precision),
   }),
   law({
@@ -666,7 +956,10 @@ export const properties: readonly Property[] = [
     statement: 'one view times a positive number changes nothing',
     source: 'each view is whitened by itself',
     families: ['w-mse'],
-    change: ({ batch, dice }) => (batch.options['epsilon'] || batch.options['whitening'] === 'none' ? null : scaledBy((_, place) => (place === 0 ? powers[dice % 4]! : 1))(batch)),
+    change: ({ batch, dice }) =>
+      batch.options['epsilon'] || batch.options['whitening'] === 'none'
+        ? null
+        : scaledBy((_, place) => (place === 0 ? powers[dice % 4]! : 1))(batch),
   }),
   law({
     name: 'scale of dimensions',
@@ -727,7 +1020,11 @@ export const properties: readonly Property[] = [
     statement: 'a number added to all of a sample’s outputs changes nothing',
     source: 'softmax does not change',
     families: ['dino'],
-    change: ({ batch, dice }) => mapEmbeddings(batch, (z) => ({ ...z, data: z.data.map((x, k) => x + (Math.floor(k / z.columns) % 2 === 0 ? (dice % 5) - 2 || 1 : 0)) })),
+    change: ({ batch, dice }) =>
+      mapEmbeddings(batch, (z) => ({
+        ...z,
+        data: z.data.map((x, k) => x + (Math.floor(k / z.columns) % 2 === 0 ? (dice % 5) - 2 || 1 : 0)),
+      })),
   }),
   law({
     name: 'centre goes with the teacher',
@@ -751,11 +1048,19 @@ export const properties: readonly Property[] = [
     share: 0.2,
     check: async (trial, { batch, dice }) => {
       const { n, views } = sizesOf(batch);
-      const zeroed = mapEmbeddings(batch, (z, place) => (place === dice % views ? { ...z, data: z.data.map((x, k) => (Math.floor(k / z.columns) === (dice >> 3) % n ? 0 : x)) } : z));
+      const zeroed = mapEmbeddings(batch, (z, place) =>
+        place === dice % views ? { ...z, data: z.data.map((x, k) => (Math.floor(k / z.columns) === (dice >> 3) % n ? 0 : x)) } : z,
+      );
       const value = trial.definition!.value(zeroed);
       const { loss } = await trial.ask(zeroed);
       const tolerance = await trial.tolerance(batch, value);
-      return differs(loss, value, tolerance, () => `with a row of zeros the loss is ${digits(value)} by its definition; it is ${digits(loss)}`, zeroed);
+      return differs(
+        loss,
+        value,
+        tolerance,
+        () => `with a row of zeros the loss is ${digits(value)} by its definition; it is ${digits(loss)}`,
+        zeroed,
+      );
     },
   },
   {
@@ -772,7 +1077,14 @@ export const properties: readonly Property[] = [
       const moved = movedBy(() => offset)(batch);
       const { loss } = await trial.ask(moved);
       const { value, tolerance } = trial.expected(batch);
-      return differs(loss, value, 4 * offset * tolerance, () => `${offset} added to all samples makes the loss ${digits(loss)}, where it was ${digits(value)}: a variance as mean of squares less square of the mean?`, moved);
+      return differs(
+        loss,
+        value,
+        4 * offset * tolerance,
+        () =>
+          `${offset} added to all samples makes the loss ${digits(loss)}, where it was ${digits(value)}: a variance as mean of squares less square of the mean?`,
+        moved,
+      );
     },
   },
   {
@@ -780,7 +1092,21 @@ export const properties: readonly Property[] = [
     likely: 'something overflows, or an ε is too large or not there',
     statement: 'embeddings of any common scale have a finite loss, as their definition says',
     source: 'the definition',
-    families: ['vicreg', 'barlow-twins', 'simclr', 'moco', 'swav', 'deepcluster', 'byol', 'simsiam', 'dino', 'vibcreg', 'tico', 'mmcr', 'tcr'],
+    families: [
+      'vicreg',
+      'barlow-twins',
+      'simclr',
+      'moco',
+      'swav',
+      'deepcluster',
+      'byol',
+      'simsiam',
+      'dino',
+      'vibcreg',
+      'tico',
+      'mmcr',
+      'tcr',
+    ],
     draws: styles('whole'),
     share: 0.3,
     check: async (trial, { batch, dice }) => {
@@ -805,7 +1131,13 @@ export const properties: readonly Property[] = [
       const cold = withOption(batch, 'temperature', 0.02);
       const { value, tolerance } = trial.expected(cold);
       const { loss } = await trial.ask(cold);
-      return differs(loss, value, tolerance, () => `at a temperature of .02 the loss is ${digits(value)} by its definition; it is ${digits(loss)}`, cold);
+      return differs(
+        loss,
+        value,
+        tolerance,
+        () => `at a temperature of .02 the loss is ${digits(value)} by its definition; it is ${digits(loss)}`,
+        cold,
+      );
     },
   },
   {
@@ -818,7 +1150,14 @@ export const properties: readonly Property[] = [
     share: 0.2,
     check: async (trial, { batch }) => {
       const { changed } = await trial.ask(batch);
-      return changed.length === 0 ? null : { sentence: `the call changed ${changed.join(' and ')}, ${shapeList(batch.embeddings[0]!)}`, expected: null, seen: null, tolerance: null };
+      return changed.length === 0
+        ? null
+        : {
+            sentence: `the call changed ${changed.join(' and ')}, ${shapeList(batch.embeddings[0]!)}`,
+            expected: null,
+            seen: null,
+            tolerance: null,
+          };
     },
   },
 ];

@@ -29,6 +29,8 @@ export interface Answer {
   readonly loss: number;
   /** One for each embedding, where the loss gives them; an embedding that has none, has zeros. */
   readonly gradients: readonly Matrix[] | null;
+  /** Arrays of state for the next batch, where the loss gives them, by name. */
+  readonly next: Readonly<Record<string, readonly number[]>>;
   /** Arguments that the call changed. */
   readonly changed: readonly string[];
 }
@@ -58,7 +60,12 @@ export interface Subject {
 /** A loss: embeddings, then one object of what else it is given. */
 export type Loss = (...given: never[]) => unknown;
 
-export function questionOf(batch: Batch, names: readonly string[], state: Readonly<Record<string, StateArray>>, precision: Precision): Question {
+export function questionOf(
+  batch: Batch,
+  names: readonly string[],
+  state: Readonly<Record<string, StateArray>>,
+  precision: Precision,
+): Question {
   const floats = (data: Float64Array): Float64Array | Float32Array => (precision === 'f32' ? Float32Array.from(data) : data.slice());
   return {
     embeddings: batch.embeddings.map(({ rows, columns, data }, i) => ({ name: names[i]!, shape: [rows, columns], data: floats(data) })),
@@ -71,9 +78,12 @@ export function questionOf(batch: Batch, names: readonly string[], state: Readon
 }
 
 const nested = ({ data, shape: [rows, columns] }: FlatArray): number[] | number[][] =>
-  columns === undefined ? Array.from(data) : Array.from({ length: rows! }, (_, i) => Array.from(data.subarray(i * columns, (i + 1) * columns)));
+  columns === undefined
+    ? Array.from(data)
+    : Array.from({ length: rows! }, (_, i) => Array.from(data.subarray(i * columns, (i + 1) * columns)));
 
-const dtypeOf = (data: FlatArray['data']): HostArray['dtype'] => (data instanceof Float64Array ? 'f64' : data instanceof Float32Array ? 'f32' : 'i32');
+const dtypeOf = (data: FlatArray['data']): HostArray['dtype'] =>
+  data instanceof Float64Array ? 'f64' : data instanceof Float32Array ? 'f32' : 'i32';
 
 const forms: Readonly<Record<InputForm, (array: FlatArray) => unknown>> = {
   arrays: nested,
@@ -113,7 +123,8 @@ function described(value: unknown): string {
 async function numberOf(value: unknown): Promise<number> {
   if (typeof value === 'number') return value;
   if (isTensor(value) && value.size === 1) return value.item();
-  if (isForeign(value)) throw new Unauditable('the loss returns a tensor of another copy of tensegrity than the auditor; let both import one');
+  if (isForeign(value))
+    throw new Unauditable('the loss returns a tensor of another copy of tensegrity than the auditor; let both import one');
   throw new Unauditable(`the loss returns ${described(value)}; it must return a number, a tensor of one element, or { loss, gradients? }`);
 }
 
@@ -132,7 +143,8 @@ async function gradientsOf(given: unknown, embeddings: readonly NamedArray[]): P
   for (const [i, { name, shape }] of embeddings.entries()) {
     const [rows, columns] = shape as readonly [number, number];
     const data = given[i] === null || given[i] === undefined ? Array.from({ length: rows * columns }, () => 0) : await elements(given[i]);
-    if (!data || data.length !== rows * columns) throw new Unauditable(`the gradient of ${name} must be [${shape.join(', ')}], got ${described(given[i])}`);
+    if (!data || data.length !== rows * columns)
+      throw new Unauditable(`the gradient of ${name} must be [${shape.join(', ')}], got ${described(given[i])}`);
     read.push({ rows, columns, data: Float64Array.from(data) });
   }
   return read;
@@ -142,7 +154,10 @@ async function gradientsOf(given: unknown, embeddings: readonly NamedArray[]): P
 export async function within<T>(work: Promise<T>, milliseconds: number, what: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Unauditable(`${what} gave no answer within the time limit of ${milliseconds / 1000} s`)), milliseconds);
+    timer = setTimeout(
+      () => reject(new Unauditable(`${what} gave no answer within the time limit of ${milliseconds / 1000} s`)),
+      milliseconds,
+    );
   });
   try {
     return await Promise.race([work, late]);
@@ -174,7 +189,16 @@ export function functionSubject(loss: Loss, input: InputForm, timeLimit: number)
       const derived = own === undefined && input === 'tensors' && isTensor(value) ? grad(value, given as Tensor[]) : own;
       const number = await numberOf(value);
       const gradients = await gradientsOf(derived, question.embeddings);
-      return { loss: number, gradients, changed: changes(question, given, state) };
+      const next: Record<string, readonly number[]> = {};
+      for (const { name } of question.state) {
+        const given =
+          typeof result === 'object' && result !== null && !isTensor(result) && name in result
+            ? (result as Readonly<Record<string, unknown>>)[name]
+            : undefined;
+        const array = given === undefined ? null : await elements(given);
+        if (array) next[name] = array;
+      }
+      return { loss: number, gradients, next, changed: changes(question, given, state) };
     },
   };
 }

@@ -29,7 +29,10 @@ function sinkhorn(a: Arithmetic, scores: Matrix, { epsilon, iterations, samplesF
 }
 
 const scoreMistakes = {
-  'embeddings not normalised': ['embeddings are not scaled to length 1: scores are no cosines, and exponentials of them overflow', 'swav #67'],
+  'embeddings not normalised': [
+    'embeddings are not scaled to length 1: scores are no cosines, and exponentials of them overflow',
+    'swav #67',
+  ],
   'prototypes not normalised': ['prototypes are not scaled to length 1', 'swav #67'],
   'nothing normalised': ['neither embeddings nor prototypes are scaled to length 1', 'swav #67'],
   'columns normalised': ['columns of the embeddings are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
@@ -40,8 +43,17 @@ const scoreMistakes = {
 function scoresOf(a: Arithmetic, z: Matrix, prototypes: Matrix, has: (mistake: keyof typeof scoreMistakes) => boolean): Matrix {
   const bare = has('nothing normalised');
   const rows =
-    bare || has('embeddings not normalised') ? z : has('columns normalised') ? a.unitColumns(z) : a.unitRows(has('centred first') ? a.centred(z) : z);
-  const centres = bare || has('prototypes not normalised') ? prototypes : has('prototype columns normalised') ? a.unitColumns(prototypes) : a.unitRows(prototypes);
+    bare || has('embeddings not normalised')
+      ? z
+      : has('columns normalised')
+        ? a.unitColumns(z)
+        : a.unitRows(has('centred first') ? a.centred(z) : z);
+  const centres =
+    bare || has('prototypes not normalised')
+      ? prototypes
+      : has('prototype columns normalised')
+        ? a.unitColumns(prototypes)
+        : a.unitRows(prototypes);
   return a.product(rows, transposed(centres));
 }
 
@@ -70,14 +82,18 @@ export const swav = single({
     'hard assignment': ['assignments are rounded to the nearest prototype'],
     'entropy subtracted': ["the assignment's entropy is subtracted: KL divergence"],
     'roles exchanged': ['the prediction is the target: −Σ p·ln q'],
-    'rolled': ['assignments go with the predictions of other samples'],
+    rolled: ['assignments go with the predictions of other samples'],
     'squared error': ['squared differences of probabilities stand for the cross-entropy'],
     'assignment of the first twice': ["the first view's assignment stands for the second's"],
   },
   domain: { distinct: 'rows', state: { prototypes: 'rows', queue1: 'rows', queue2: 'rows' } },
   evaluate: (a, { embeddings, held, state, options }, has) => {
     const prototypes = state['prototypes']!;
-    const epsilon = has('assignment temperature') ? Number(options['temperature']) : has('epsilon multiplied') ? 1 / Number(options['epsilon']) : Number(options['epsilon']);
+    const epsilon = has('assignment temperature')
+      ? Number(options['temperature'])
+      : has('epsilon multiplied')
+        ? 1 / Number(options['epsilon'])
+        : Number(options['epsilon']);
     const tau = has('epsilon for both') ? Number(options['epsilon']) : divisorOf(options, has);
     const given = Number(options['iterations']);
     const iterations = has('softmax assignment')
@@ -90,9 +106,17 @@ export const swav = single({
     const last = has('prototypes last') || has('prototypes last, over n');
     const turns = { epsilon, iterations, samplesFirst: has('samples first') || last, prototypesLast: last };
     const n = embeddings[0]!.rows;
-    const assign = (scores: Matrix): Matrix => (has('assignment over samples') ? transposed(sinkhorn(a, transposed(scores), turns)) : sinkhorn(a, scores, turns));
+    const assign = (scores: Matrix): Matrix =>
+      has('assignment over samples') ? transposed(sinkhorn(a, transposed(scores), turns)) : sinkhorn(a, scores, turns);
     const queues = [state['queue1'], state['queue2']];
-    const targetScores = [0, 1].map((i) => scoresOf(a, stacked([held[has('assignment of the first twice') ? 0 : i]!, ...[queues[i]].filter((queue) => queue !== undefined)]), prototypes, has));
+    const targetScores = [0, 1].map((i) =>
+      scoresOf(
+        a,
+        stacked([held[has('assignment of the first twice') ? 0 : i]!, ...[queues[i]].filter((queue) => queue !== undefined)]),
+        prototypes,
+        has,
+      ),
+    );
     const joint = has('joint assignment') ? assign(stacked(targetScores)) : null;
     const targets = targetScores.map((scores, i) => {
       const q = joint ? rowsOf(joint, i * n, n) : rowsOf(assign(scores), 0, n);
@@ -139,11 +163,11 @@ export const deepCluster = single({
     'label off by one': ['labels are off by one'],
     'softmax over samples': ['softmax runs over the samples, not over the prototypes (the wrong axis)'],
     'no logarithm': ['the logarithm is missing: probabilities stand for their logarithms'],
-    'positive not in denominator': ["the own cluster is missing from the denominator"],
-    'distances': ['squared distances to prototypes stand for cosines'],
+    'positive not in denominator': ['the own cluster is missing from the denominator'],
+    distances: ['squared distances to prototypes stand for cosines'],
     'no softmax': ['the softmax is missing: the mean score of the own cluster'],
     'mean over clusters': ['the mean is over clusters, so that small ones count as much as large ones'],
-    'smoothed': ['labels are smoothed by .1'],
+    smoothed: ['labels are smoothed by .1'],
     'hard assignment': ['samples go to the nearest prototype of the moment, not to the cluster that they were given'],
   },
   domain: { distinct: 'rows', state: { prototypes: 'rows', assignments: 'labels' } },
@@ -152,9 +176,15 @@ export const deepCluster = single({
     const scores = scoresOf(a, z!, prototypes, has);
     const squares = a.rowSquares(a.unitRows(z!));
     const lengths = a.rowSquares(a.unitRows(prototypes));
-    const used = has('distances') ? a.matrix(scores.rows, scores.columns, (i, k) => 2 * at(scores, i, k) - squares[i]! - lengths[k]!) : scores;
+    const used = has('distances')
+      ? a.matrix(scores.rows, scores.columns, (i, k) => 2 * at(scores, i, k) - squares[i]! - lengths[k]!)
+      : scores;
     const logits = a.scaled(used, 1 / divisorOf(options, has));
-    const logs = has('softmax over samples') ? transposed(a.logSoftmax(transposed(logits))) : has('no softmax') ? logits : a.logSoftmax(logits);
+    const logs = has('softmax over samples')
+      ? transposed(a.logSoftmax(transposed(logits)))
+      : has('no softmax')
+        ? logits
+        : a.logSoftmax(logits);
     const K = prototypes.rows;
     const labels = Array.from(state['assignments']!.data, (label, i) => {
       if (has('hard assignment')) {
@@ -168,7 +198,8 @@ export const deepCluster = single({
     const term = (i: number): number => {
       const label = labels[i]!;
       if (label < 0) return 0;
-      if (has('positive not in denominator')) return a.logSumExp(K, (k) => (k === label ? -Infinity : at(logits, i, k))) - at(logits, i, label);
+      if (has('positive not in denominator'))
+        return a.logSumExp(K, (k) => (k === label ? -Infinity : at(logits, i, k))) - at(logits, i, label);
       if (has('smoothed')) return -(0.9 * at(logs, i, label) + 0.1 * (a.sum(K, (k) => at(logs, i, k)) / K));
       return has('no logarithm') ? -Math.exp(at(logs, i, label)) : -at(logs, i, label);
     };

@@ -34,7 +34,13 @@ const lengths = {
 } as const satisfies Readonly<Record<string, Mistake>>;
 
 /** Rows of length 1, or what a mistake makes of them. */
-export function directions(a: Arithmetic, z: Matrix, place: number, least: number, has: (mistake: keyof typeof lengths) => boolean): Matrix {
+export function directions(
+  a: Arithmetic,
+  z: Matrix,
+  place: number,
+  least: number,
+  has: (mistake: keyof typeof lengths) => boolean,
+): Matrix {
   if (has('not normalised') || (has('first normalised') && place === 1) || (has('second normalised') && place === 0)) return z;
   if (has('columns normalised')) return a.unitColumns(z);
   if (has('divided by square')) {
@@ -57,7 +63,9 @@ export const simclr = single({
     ],
     'self pairs zeroed': ['the self-pair is set to 0 before the exponential, so it counts as e⁰ = 1, instead of −∞'],
     'negatives of the other view': ['negatives are only those of the other view (n−1, not 2n−2)'],
-    'negatives of the other view, one way': ["only the first view's rows are told apart, from the second view's (n−1 negatives, one direction)"],
+    'negatives of the other view, one way': [
+      "only the first view's rows are told apart, from the second view's (n−1 negatives, one direction)",
+    ],
     'first view only': ["only the first view's rows are averaged, not all 2n"],
     'second view only': ["only the second view's rows are averaged, not all 2n"],
     'negatives of the own view': ['negatives are only those of the own view'],
@@ -70,7 +78,7 @@ export const simclr = single({
     'mean of denominators': ['the denominator is the mean of exponentials, not their sum'],
     'two log-sums': ['two log-sum-exps are added up instead of joined', 'lightly #1827'],
     'decoupled, over both': ['the positive is missing from the denominator, and the self-pair is in it'],
-    'distance': ['negative squared distances stand for cosines, doubled'],
+    distance: ['negative squared distances stand for cosines, doubled'],
     'batch softmax': ['softmax runs over the wrong axis of all pairs at once, not of each row'],
     'margin of one': ['one pair for each sample counts as negative: that of the next sample'],
   },
@@ -102,7 +110,10 @@ export const simclr = single({
       };
       let sum = a.logSumExp(2 * n, of);
       if (has('batch softmax')) sum = all;
-      if (has('two log-sums')) sum = a.logSumExp(2 * n, (j) => (i < n === j < n ? of(j) : -Infinity)) + a.logSumExp(2 * n, (j) => (i < n !== j < n ? of(j) : -Infinity));
+      if (has('two log-sums'))
+        sum =
+          a.logSumExp(2 * n, (j) => (i < n === j < n ? of(j) : -Infinity)) +
+          a.logSumExp(2 * n, (j) => (i < n !== j < n ? of(j) : -Infinity));
       if (has('self subtracted')) sum = Math.log(Math.exp(a.logSumExp(2 * n, (j) => at(logits, i, j))) - Math.exp(1 / tau));
       if (has('mean of denominators')) sum -= Math.log(2 * n - 1);
       if (has('shift of columns')) {
@@ -114,7 +125,8 @@ export const simclr = single({
       const logarithm = a.round(top - sum, Math.abs(top));
       return has('no logarithm') || has('logarithm of the mean') ? -Math.exp(logarithm) : -logarithm;
     };
-    const [from, count] = has('first view only') || has('negatives of the other view, one way') ? [0, n] : has('second view only') ? [n, n] : [0, 2 * n];
+    const [from, count] =
+      has('first view only') || has('negatives of the other view, one way') ? [0, n] : has('second view only') ? [n, n] : [0, 2 * n];
     const mean = a.sum(count, (i) => term(from + i)) / count;
     return has('logarithm of the mean') ? -Math.log(-mean) : mean;
   },
@@ -143,7 +155,7 @@ export const moco = single({
     'shift of columns': ['the stabilising maximum is that of the column, and does not cancel in the row', 'CEBRA 8520b9b'],
     'keys rolled': ['queries meet the keys of other samples'],
     'two log-sums': ['the positive and the sum of the negatives enter as two logarithms, not one', 'lightly #1827'],
-    'binary': ['each pair is classified by itself (sigmoid), not all keys of a query together (softmax)'],
+    binary: ['each pair is classified by itself (sigmoid), not all keys of a query together (softmax)'],
     'mean of negatives': ['the mean of the negatives stands in the denominator for their sum'],
   },
   domain: { distinct: 'rows', state: { queue: 'rows' } },
@@ -162,7 +174,15 @@ export const moco = single({
         : has('batch negatives')
           ? k
           : kept;
-    const own = a.rowProducts(q, has('keys rolled') ? stacked([{ ...k, rows: n - 1, data: k.data.slice(k.columns) }, { ...k, rows: 1, data: k.data.slice(0, k.columns) }]) : k);
+    const own = a.rowProducts(
+      q,
+      has('keys rolled')
+        ? stacked([
+            { ...k, rows: n - 1, data: k.data.slice(k.columns) },
+            { ...k, rows: 1, data: k.data.slice(0, k.columns) },
+          ])
+        : k,
+    );
     const others = a.product(q, transposed(negatives));
     const logits = a.matrix(n, 1 + negatives.rows, (i, j) => {
       if (j === 0) return own[i]! / (has('positive unscaled') ? 1 : tau);
@@ -181,7 +201,8 @@ export const moco = single({
           return (softplus(-top) + a.sum(negatives.rows, (j) => softplus(at(logits, i, 1 + j)))) / (1 + negatives.rows);
         }
         const skip = has('positive not in denominator') ? 1 : 0;
-        const most = (j: number): number => (has('shift of columns') ? Math.max(...Array.from({ length: n }, (_, m) => at(logits, m, j))) : 0);
+        const most = (j: number): number =>
+          has('shift of columns') ? Math.max(...Array.from({ length: n }, (_, m) => at(logits, m, j))) : 0;
         const share = has('mean of negatives') ? Math.log(negatives.rows) : 0;
         const sum = a.logSumExp(logits.columns - skip, (j) => at(logits, i, j + skip) - most(j + skip) - (j + skip > 0 ? share : 0));
         const logarithm = a.round(top - most(label) - sum, Math.abs(top));

@@ -12,7 +12,7 @@ const pairMistakes = {
   'columns normalised': ['columns are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
   'all normalised': ['the whole batch is scaled to length 1 as one vector, not row by row'],
   'centred first': ["the batch's mean is subtracted before rows are scaled"],
-  'rolled': ['predictions meet the targets of other samples'],
+  rolled: ['predictions meet the targets of other samples'],
   'cosine squared': ['the cosine is squared'],
   'cosine absolute': ['the absolute value of the cosine counts: opposite rows are as good as equal ones'],
   'not squared': ['distances ‖p − z‖ count, not squared'],
@@ -33,7 +33,9 @@ function directionsOf(
   has: PairHas,
 ): readonly (readonly [Matrix, Matrix])[] {
   const count = embeddings.length;
-  const [p1, p2] = has('projections with projections') ? [embeddings[count - 2]!, embeddings[count - 1]!] : [embeddings[0]!, embeddings[1]!];
+  const [p1, p2] = has('projections with projections')
+    ? [embeddings[count - 2]!, embeddings[count - 1]!]
+    : [embeddings[0]!, embeddings[1]!];
   const [z1, z2] = has('predictions with predictions') ? [held[0]!, held[1]!] : [held[count - 2]!, held[count - 1]!];
   const unit = (x: Matrix, target: boolean): Matrix => {
     if (has('not normalised') || has(target ? 'targets not normalised' : 'predictions not normalised')) return x;
@@ -115,7 +117,7 @@ export const dino = single({
     'roles exchanged': ["the student's distribution is the target and the teacher's the prediction"],
     'no logarithm': ["the student's probabilities are not taken to logarithms"],
     'logarithm after mean': ['the logarithm is of the mean over the batch'],
-    'divergence': ["the teacher's entropy is subtracted: KL divergence, whose value is another though its gradient is the same"],
+    divergence: ["the teacher's entropy is subtracted: KL divergence, whose value is another though its gradient is the same"],
     'raw teacher': ["the teacher's outputs are not made probabilities"],
     'student unnormalised': ["the student's outputs are used as logarithms of probabilities without softmax"],
     'softmax over batch': ['softmax runs over the batch, not over the dimensions (the wrong axis)'],
@@ -125,7 +127,7 @@ export const dino = single({
     'hard targets': ["the teacher's largest output is the target, not its distribution"],
     'logarithm without the logarithm': ['KL without the logarithm of the target', 'lightly 337fb79f (PMSN)'],
     'rows normalised': ['outputs are scaled to length 1 first'],
-    'rolled': ['the student predicts the teacher of other samples'],
+    rolled: ['the student predicts the teacher of other samples'],
     'first teacher twice': ["the first crop's teacher stands for the second's as well"],
   },
   domain: { dimensions: [2, 4], state: { centre: 'vector' } },
@@ -133,8 +135,20 @@ export const dino = single({
     const centre = state['centre']!;
     const [ts, tt] = [Number(options['studentTemperature']), Number(options['teacherTemperature'])];
     const swapped = has('temperatures swapped');
-    const student = has('student not sharpened') ? 1 : has('student temperature multiplied') ? 1 / ts : swapped || has('teacher temperature for both') ? tt : ts;
-    const teacher = has('teacher not sharpened') ? 1 : has('teacher temperature multiplied') ? 1 / tt : swapped || has('student temperature for both') ? ts : tt;
+    const student = has('student not sharpened')
+      ? 1
+      : has('student temperature multiplied')
+        ? 1 / ts
+        : swapped || has('teacher temperature for both')
+          ? tt
+          : ts;
+    const teacher = has('teacher not sharpened')
+      ? 1
+      : has('teacher temperature multiplied')
+        ? 1 / tt
+        : swapped || has('student temperature for both')
+          ? ts
+          : tt;
     const unit = (z: Matrix): Matrix => (has('rows normalised') ? a.unitRows(z) : z);
     const flipped = (x: Matrix, over: boolean, of: (rows: Matrix) => Matrix): Matrix => {
       if (!over) return of(x);
@@ -150,7 +164,10 @@ export const dino = single({
     const own = has('batch centre') ? a.columnMeans(both) : centre;
     const logsOfTeachers = givenTeachers.map((raw) => {
       const t = unit(raw);
-      const moved = has('no centre') || has('centre of student') || has('centre after temperature') || has('centre of probabilities') ? t : a.shifted(t, own, has('centre added') ? 1 : -1);
+      const moved =
+        has('no centre') || has('centre of student') || has('centre after temperature') || has('centre of probabilities')
+          ? t
+          : a.shifted(t, own, has('centre added') ? 1 : -1);
       const sharp = a.scaled(moved, 1 / teacher);
       const shifted = has('centre after temperature') ? a.shifted(sharp, own) : sharp;
       return flipped(shifted, has('softmax over batch') || has('teacher softmax over batch'), (x) => a.logSoftmax(x));
@@ -169,7 +186,9 @@ export const dino = single({
       const s = unit(raw);
       const moved = has('centre of student') || has('centre of both') ? a.shifted(s, own) : s;
       const sharp = a.scaled(moved, 1 / student);
-      return has('student unnormalised') ? sharp : flipped(sharp, has('softmax over batch') || has('student softmax over batch'), (x) => a.logSoftmax(x));
+      return has('student unnormalised')
+        ? sharp
+        : flipped(sharp, has('softmax over batch') || has('student softmax over batch'), (x) => a.logSoftmax(x));
     });
     const terms: number[] = [];
     for (const [i, target] of targets.entries())

@@ -3,7 +3,7 @@ import { moco, simclr } from './contrastive.ts';
 import { byol, dino, simsiam } from './distillation.ts';
 import type { Formula } from './formula.ts';
 import { barlowTwins, corInfoMax, vibcreg, vicreg } from './information.ts';
-import { frossl, mmcr, sigreg, tcr, tico, wmse } from './spectral.ts';
+import { frossl, lejepa, mmcr, sigreg, tcr, tico, wmse } from './spectral.ts';
 
 /** The families by the name that `losses` of tensegrity/models has for them. */
 export const formulas = {
@@ -18,6 +18,7 @@ export const formulas = {
   simsiam,
   dino,
   sigreg,
+  lejepa,
   vibcreg,
   tico,
   mmcr,

@@ -19,7 +19,10 @@ function prepared(a: Arithmetic, views: readonly Matrix[], has: (mistake: keyof 
 
 const varianceMistakes = {
   'biased variance': ['the variance is biased: ÷n instead of ÷(n−1)', 'tensorflow/similarity:losses/vicreg.py'],
-  'no epsilon': ['no ε under the root of the variance: the gradient is NaN or infinite where a dimension is constant', 'augustwester/vicreg'],
+  'no epsilon': [
+    'no ε under the root of the variance: the gradient is NaN or infinite where a dimension is constant',
+    'augustwester/vicreg',
+  ],
   'epsilon outside': ['ε is added outside of the root, √var + ε, instead of inside, √(var + ε)'],
   'epsilon twice': ['ε is added inside of the root and outside of it'],
   'epsilon squared': ['ε enters squared, √(var + ε²)'],
@@ -44,7 +47,13 @@ const varianceMistakes = {
   'least deviation': ['only the smallest deviation is counted'],
 } as const satisfies Readonly<Record<string, Mistake>>;
 
-const epsilons = { 'epsilon 1e-3': 1e-3, 'epsilon 1e-5': 1e-5, 'epsilon 1e-6': 1e-6, 'epsilon 1e-8': 1e-8, 'epsilon 1e-12': 1e-12 } as const;
+const epsilons = {
+  'epsilon 1e-3': 1e-3,
+  'epsilon 1e-5': 1e-5,
+  'epsilon 1e-6': 1e-6,
+  'epsilon 1e-8': 1e-8,
+  'epsilon 1e-12': 1e-12,
+} as const;
 
 type Has<Flag extends string> = (mistake: Flag) => boolean;
 
@@ -52,11 +61,7 @@ function hinge(a: Arithmetic, z: Matrix, options: Options, has: Has<keyof typeof
   const gamma = has('hinge at zero') ? 0 : number(options, 'gamma');
   const other = Object.entries(epsilons).find(([name]) => has(name as keyof typeof epsilons))?.[1];
   const epsilon = has('no epsilon') ? 0 : (other ?? number(options, 'epsilon'));
-  const x = has('total deviation')
-    ? { rows: z.data.length, columns: 1, data: z.data }
-    : has('samples axis')
-      ? transposed(z)
-      : z;
+  const x = has('total deviation') ? { rows: z.data.length, columns: 1, data: z.data } : has('samples axis') ? transposed(z) : z;
   const squares = a.columnSquares(has('uncentred variance') ? x : a.centred(x));
   const divisor = has('biased variance') ? x.rows : x.rows - 1;
   const deviations = squares.map((square) => {
@@ -67,15 +72,15 @@ function hinge(a: Arithmetic, z: Matrix, options: Options, has: Has<keyof typeof
     if (has('epsilon squared')) return Math.sqrt(variance + epsilon ** 2);
     return Math.sqrt(variance + epsilon);
   });
-  const terms = (
-    has('one deviation') ? [a.meanOf(deviations)] : has('least deviation') ? [Math.min(...deviations)] : deviations
-  ).map((deviation) => {
-    const rest = a.round(gamma - a.round(deviation), gamma);
-    if (has('no hinge')) return rest;
-    if (has('absolute hinge')) return Math.abs(rest);
-    const cut = Math.max(0, has('inverted hinge') ? -rest : rest);
-    return has('squared hinge') ? cut ** 2 : cut;
-  });
+  const terms = (has('one deviation') ? [a.meanOf(deviations)] : has('least deviation') ? [Math.min(...deviations)] : deviations).map(
+    (deviation) => {
+      const rest = a.round(gamma - a.round(deviation), gamma);
+      if (has('no hinge')) return rest;
+      if (has('absolute hinge')) return Math.abs(rest);
+      const cut = Math.max(0, has('inverted hinge') ? -rest : rest);
+      return has('squared hinge') ? cut ** 2 : cut;
+    },
+  );
   return a.meanOf(terms);
 }
 
@@ -86,9 +91,9 @@ const covarianceMistakes = {
   'diagonal included, over pairs': ['the diagonal of the covariance is not left out'],
   'unsquared covariance': ['covariances count by their absolute values, not squared'],
   'signed covariance': ['covariances are added up with their signs, not squared: they cancel'],
-  'correlation': ['correlations stand in the place of covariances'],
+  correlation: ['correlations stand in the place of covariances'],
   'sample covariance': ['the Gram matrix of samples [n, n] stands for the covariance of dimensions [d, d] (the wrong axis)'],
-  'cross covariance': ["the covariance is between the views, not within each: redundancy within a view goes unseen"],
+  'cross covariance': ['the covariance is between the views, not within each: redundancy within a view goes unseen'],
   'pooled covariance': ['one covariance is taken of both views together (pooled), instead of one of each'],
   'rooted covariance': ['the root of the sum of squares (the norm) stands for the sum'],
 } as const satisfies Readonly<Record<string, Mistake>>;
@@ -100,9 +105,7 @@ function offDiagonals(a: Arithmetic, z: Matrix, other: Matrix, has: Has<keyof ty
   const centre = (x: Matrix): Matrix => (has('uncentred covariance') ? x : a.centred(x));
   const [left, right] = [centre(view), centre(pair)];
   const divisor = has('biased covariance') ? view.rows : view.rows - 1;
-  const c = has('correlation')
-    ? a.gram(a.unitColumns(left))
-    : a.scaled(a.product(transposed(left), right), 1 / divisor);
+  const c = has('correlation') ? a.gram(a.unitColumns(left)) : a.scaled(a.product(transposed(left), right), 1 / divisor);
   const all = has('diagonal included');
   const sum = a.sum(c.data.length, (k) => {
     const value = c.data[k]!;
@@ -321,7 +324,7 @@ export const corInfoMax = formula({
     'momentum swapped': ['λ weights the new moments instead of the old ones: the covariance hardly sees the batch'],
     'old mean': ['the covariance is about the mean before the update, not after it'],
     'batch mean': ["the covariance is about the batch's own mean, not about the running one just updated"],
-    'uncentred': ['the covariance is not centred'],
+    uncentred: ['the covariance is not centred'],
     'batch covariance': ['the covariance is of the batch alone; what was before does not count'],
     'old covariance': ['the loss is of the covariance before the batch: it has no gradient'],
     'unbiased covariance': ['the covariance is divided by n−1, not by n'],
@@ -367,7 +370,11 @@ export const corInfoMax = formula({
       return a.logDeterminant(regular) / (has('not divided by d') ? 1 : d);
     };
     const second = has('first view twice') ? views[0]! : views[1]!;
-    const [placeA, placeB] = has('states swapped') ? (['B', 'A'] as const) : has('state of the first') ? (['A', 'A'] as const) : (['A', 'B'] as const);
+    const [placeA, placeB] = has('states swapped')
+      ? (['B', 'A'] as const)
+      : has('state of the first')
+        ? (['A', 'A'] as const)
+        : (['A', 'B'] as const);
     return [information(views[0]!, placeA), information(second, placeB), invariance(a, views[0]!, views[1]!, has)];
   },
 });

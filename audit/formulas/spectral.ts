@@ -1,5 +1,5 @@
 import { type Arithmetic, at, identity, type Matrix, stacked, transposed } from '../arithmetic.ts';
-import { formula, single } from './formula.ts';
+import { formula, type Inputs, type Mistake, single } from './formula.ts';
 
 /** Σ^p of a positive definite matrix, by its eigenvectors. */
 function power(a: Arithmetic, sigma: Matrix, exponent: number): Matrix {
@@ -16,10 +16,12 @@ export const wmse = single({
     'not centred': ['rows are not centred before they are whitened'],
     'centred only': ['rows are centred, not whitened'],
     'standardised only': ['dimensions are standardised, not decorrelated'],
-    'transposed factor': ["rows are multiplied by Lᵀ⁻¹'s transpose the wrong way round (y = (x − μ)·L⁻¹): the covariance of the result is not I"],
+    'transposed factor': [
+      "rows are multiplied by Lᵀ⁻¹'s transpose the wrong way round (y = (x − μ)·L⁻¹): the covariance of the result is not I",
+    ],
     'factor not inverted': ['rows are multiplied by L, not by its inverse'],
-    'zca': ['whitening is by the symmetric root (ZCA), not by Cholesky'],
-    'cholesky': ['whitening is by Cholesky, not as it is said to be'],
+    zca: ['whitening is by the symmetric root (ZCA), not by Cholesky'],
+    cholesky: ['whitening is by Cholesky, not as it is said to be'],
     'whitened by the covariance': ['rows are multiplied by Σ⁻¹, not by its root'],
     'samples axis': ['samples are whitened [n, n] instead of dimensions [d, d] (the wrong axis)'],
     'not normalised': ['whitened rows are not scaled to length 1: their mean squared error'],
@@ -27,7 +29,7 @@ export const wmse = single({
     'normalised first only': ['rows are scaled to length 1 before they are whitened, and not after'],
     'mean over dimensions': ['squared distances of normalised rows are averaged over dimensions as well'],
     'columns normalised': ['columns are scaled to length 1 after whitening, over the batch, instead of rows (the wrong axis)'],
-    'rolled': ['rows meet those of other samples'],
+    rolled: ['rows meet those of other samples'],
     'epsilon 1e-4': ['the covariance is shrunk by ε = 1e-4'],
     'epsilon 1e-3': ['the covariance is shrunk by ε = 1e-3'],
     'epsilon 1e-5': ['the covariance is shrunk by ε = 1e-5'],
@@ -55,7 +57,8 @@ export const wmse = single({
     const epsilon = extra ?? Number(options['epsilon'] ?? 0);
     const kind = has('zca') ? 'zca' : has('cholesky') ? 'cholesky' : String(options['whitening'] ?? 'cholesky');
     const whiten = (given: Matrix, place: number): Matrix => {
-      if (has('not whitened') || kind === 'none' || (has('first whitened') && place === 1) || (has('second whitened') && place === 0)) return given;
+      if (has('not whitened') || kind === 'none' || (has('first whitened') && place === 1) || (has('second whitened') && place === 0))
+        return given;
       const z = has('samples axis') ? transposed(given) : given;
       const source = has('joint whitening') ? both : has('whitened by the first') ? views[0]! : z;
       const means = a.columnMeans(source);
@@ -63,7 +66,11 @@ export const wmse = single({
       if (has('centred only')) return centred;
       const own = has('not centred') ? source : a.shifted(source, means);
       const covariance = a.scaled(a.gram(own), 1 / (has('biased covariance') ? source.rows : source.rows - 1));
-      const shrunk = a.matrix(covariance.rows, covariance.columns, (i, j) => (1 - epsilon) * at(covariance, i, j) + (i === j ? epsilon + added : 0));
+      const shrunk = a.matrix(
+        covariance.rows,
+        covariance.columns,
+        (i, j) => (1 - epsilon) * at(covariance, i, j) + (i === j ? epsilon + added : 0),
+      );
       if (has('standardised only')) return a.matrix(z.rows, z.columns, (i, j) => at(centred, i, j) / Math.sqrt(at(shrunk, j, j)));
       if (has('whitened by the covariance')) return a.product(centred, power(a, shrunk, -1));
       if (kind === 'zca') return a.product(centred, power(a, shrunk, -0.5));
@@ -89,7 +96,9 @@ export const wmse = single({
     const unit = (z: Matrix): Matrix => (bare ? z : has('columns normalised') ? a.unitColumns(z) : a.unitRows(z));
     const [x, y] = [unit(first), unit(second)];
     const n = x.rows;
-    const moved = has('rolled') ? { ...y, data: Float64Array.from({ length: y.data.length }, (_, k) => y.data[(k + y.columns) % y.data.length]!) } : y;
+    const moved = has('rolled')
+      ? { ...y, data: Float64Array.from({ length: y.data.length }, (_, k) => y.data[(k + y.columns) % y.data.length]!) }
+      : y;
     if (bare || has('mean over dimensions')) return a.mean(a.zip(x, moved, (u, v) => (u - v) ** 2));
     const products = a.rowProducts(x, moved);
     if (!has('columns normalised')) return 2 - 2 * (a.sum(n, (i) => products[i]!) / n);
@@ -97,67 +106,125 @@ export const wmse = single({
   },
 });
 
+const sigregMistakes = {
+  'not multiplied by n': ['the statistic is not multiplied by n'],
+  'views together': ['both views are tested as one sample', 'stable-pretraining #413'],
+  'no window': ['the squared error is not weighted by e^{−t²/2}'],
+  'squared window': ['the window is e^{−t²}, not e^{−t²/2}'],
+  'ends count': ['the ends of the trapezoid rule count as much as the rest'],
+  'no ends': ['the ends of the trapezoid rule are left out'],
+  'no sine': ['the imaginary part (sin) is left out: an asymmetric sample passes'],
+  'no cosine target': ['the real part is compared with 0, not with e^{−t²/2}'],
+  'wrong target': ['the characteristic function of the normal distribution is e^{−t²}, not e^{−t²/2}'],
+  'target of t': ['the characteristic function of the normal distribution is taken at t/2'],
+  'five seconds': ['the integral ends at 5, not at 3'],
+  'four seconds': ['the integral ends at 4, not at 3'],
+  'absolute error': ['the absolute value of the error counts, not its square'],
+  'directions not unit': ['directions are not of length 1'],
+  standardised: ['dimensions are standardised first: neither scale nor mean is seen'],
+  centred: ['the mean is subtracted first, so that it is not seen'],
+  'rows normalised': ['rows are scaled to length 1 first'],
+  'sum over directions': ['directions are added up, not averaged'],
+  'first view': ['only the first view is tested'],
+  'knots without dt': ['the step dt of the integral is missing'],
+  'mean over knots': ['knots are averaged with equal weights, not integrated'],
+  'most over directions': ['the worst direction counts, not the mean'],
+  'one side': ['only half of the axis, t ≥ 0, is integrated, not doubled'],
+  'mean of squares': ['the square is taken before the mean over samples'],
+  'dimensions as directions': ['dimensions are tested instead of the random directions'],
+} as const satisfies Readonly<Record<string, Mistake>>;
+
+/** SIGReg of views, mean over them. */
+function gaussianity(a: Arithmetic, { embeddings, state }: Inputs, has: (mistake: keyof typeof sigregMistakes) => boolean): number {
+  const reach = has('five seconds') ? 5 : has('four seconds') ? 4 : 3;
+  const knots = 17;
+  const step = reach / (knots - 1);
+  const views = has('views together') ? [stacked(embeddings)] : has('first view') ? embeddings.slice(0, 1) : embeddings;
+  const of = (given: Matrix): number => {
+    const centred = has('standardised') || has('centred') ? a.centred(given) : given;
+    const z = has('rows normalised')
+      ? a.unitRows(given)
+      : has('standardised')
+        ? a.scaled(a.unitColumns(centred), Math.sqrt(given.rows - 1))
+        : centred;
+    const slices = has('dimensions as directions')
+      ? identity(z.columns)
+      : has('directions not unit')
+        ? a.scaled(state['slices']!, 2)
+        : state['slices']!;
+    const x = a.product(z, slices);
+    const values = Array.from({ length: slices.columns }, (_, s) =>
+      a.sum(knots, (k) => {
+        const t = k * step;
+        const normal = Math.exp(-(t * t) / 2);
+        const target = has('no cosine target')
+          ? 0
+          : has('wrong target')
+            ? Math.exp(-t * t)
+            : has('target of t')
+              ? Math.exp(-(t * t) / 8)
+              : normal;
+        const real = a.sum(x.rows, (i) => Math.cos(t * at(x, i, s))) / x.rows - target;
+        const imaginary = has('no sine') ? 0 : a.sum(x.rows, (i) => Math.sin(t * at(x, i, s))) / x.rows;
+        const end = k === 0 || k === knots - 1;
+        const share = has('mean over knots')
+          ? 1 / knots
+          : (has('no ends') && end ? 0 : end && !has('ends count') ? 1 : 2) *
+            (has('one side') ? 0.5 : 1) *
+            (has('knots without dt') ? 1 : step);
+        const window = has('no window') ? 1 : has('squared window') ? normal ** 2 : normal;
+        const error = has('absolute error')
+          ? Math.abs(real) + Math.abs(imaginary)
+          : has('mean of squares')
+            ? a.sum(x.rows, (i) => (Math.cos(t * at(x, i, s)) - target) ** 2 + Math.sin(t * at(x, i, s)) ** 2) / x.rows
+            : real ** 2 + imaginary ** 2;
+        return share * window * error;
+      }),
+    );
+    const mean = has('most over directions')
+      ? Math.max(...values)
+      : a.sum(values.length, (s) => values[s]!) / (has('sum over directions') ? 1 : values.length);
+    return mean * (has('not multiplied by n') ? 1 : z.rows);
+  };
+  return a.meanOf(views.map(of));
+}
+
 export const sigreg = single({
+  mistakes: sigregMistakes,
+  domain: { state: { slices: 'directions' } },
+  evaluate: gaussianity,
+});
+
+export const lejepa = formula({
+  columns: ['invariance', 'sigreg'],
+  terms: [
+    { name: 'invariance', columns: [0], unit: 1 },
+    { name: 'sigreg', columns: [1], unit: 1 },
+  ],
   mistakes: {
-    'not multiplied by n': ['the statistic is not multiplied by n'],
-    'views together': ['both views are tested as one sample', 'stable-pretraining #413'],
-    'no window': ['the squared error is not weighted by e^{−t²/2}'],
-    'squared window': ['the window is e^{−t²}, not e^{−t²/2}'],
-    'ends count': ['the ends of the trapezoid rule count as much as the rest'],
-    'no ends': ['the ends of the trapezoid rule are left out'],
-    'no sine': ['the imaginary part (sin) is left out: an asymmetric sample passes'],
-    'no cosine target': ['the real part is compared with 0, not with e^{−t²/2}'],
-    'wrong target': ['the characteristic function of the normal distribution is e^{−t²}, not e^{−t²/2}'],
-    'target of t': ['the characteristic function of the normal distribution is taken at t/2'],
-    'five seconds': ['the integral ends at 5, not at 3'],
-    'four seconds': ['the integral ends at 4, not at 3'],
-    'absolute error': ['the absolute value of the error counts, not its square'],
-    'directions not unit': ['directions are not of length 1'],
-    'standardised': ['dimensions are standardised first: neither scale nor mean is seen'],
-    'centred': ['the mean is subtracted first, so that it is not seen'],
-    'rows normalised': ['rows are scaled to length 1 first'],
-    'sum over directions': ['directions are added up, not averaged'],
-    'first view': ['only the first view is tested'],
-    'knots without dt': ['the step dt of the integral is missing'],
-    'mean over knots': ['knots are averaged with equal weights, not integrated'],
-    'most over directions': ['the worst direction counts, not the mean'],
-    'one side': ['only half of the axis, t ≥ 0, is integrated, not doubled'],
-    'mean of squares': ['the square is taken before the mean over samples'],
-    'dimensions as directions': ['dimensions are tested instead of the random directions'],
+    ...sigregMistakes,
+    'invariance between views': [
+      'the invariance is the mean squared difference of the views, not to their mean: four times as much of two',
+    ],
+    'invariance to the first': ['views are to agree with the first, not with their mean'],
+    'invariance of directions': ['the invariance is of rows scaled to length 1'],
+    'invariance as distance': ['the invariance is of distances, not squared'],
   },
   domain: { state: { slices: 'directions' } },
-  evaluate: (a, { embeddings, state }, has) => {
-    const reach = has('five seconds') ? 5 : has('four seconds') ? 4 : 3;
-    const knots = 17;
-    const step = reach / (knots - 1);
-    const views = has('views together') ? [stacked(embeddings)] : has('first view') ? embeddings.slice(0, 1) : embeddings;
-    const of = (given: Matrix): number => {
-      const centred = has('standardised') || has('centred') ? a.centred(given) : given;
-      const z = has('rows normalised') ? a.unitRows(given) : has('standardised') ? a.scaled(a.unitColumns(centred), Math.sqrt(given.rows - 1)) : centred;
-      const slices = has('dimensions as directions') ? identity(z.columns) : has('directions not unit') ? a.scaled(state['slices']!, 2) : state['slices']!;
-      const x = a.product(z, slices);
-      const values = Array.from({ length: slices.columns }, (_, s) =>
-        a.sum(knots, (k) => {
-          const t = k * step;
-          const normal = Math.exp(-(t * t) / 2);
-          const target = has('no cosine target') ? 0 : has('wrong target') ? Math.exp(-t * t) : has('target of t') ? Math.exp(-(t * t) / 8) : normal;
-          const real = a.sum(x.rows, (i) => Math.cos(t * at(x, i, s))) / x.rows - target;
-          const imaginary = has('no sine') ? 0 : a.sum(x.rows, (i) => Math.sin(t * at(x, i, s))) / x.rows;
-          const end = k === 0 || k === knots - 1;
-          const share = has('mean over knots') ? 1 / knots : (has('no ends') && end ? 0 : end && !has('ends count') ? 1 : 2) * (has('one side') ? 0.5 : 1) * (has('knots without dt') ? 1 : step);
-          const window = has('no window') ? 1 : has('squared window') ? normal ** 2 : normal;
-          const error = has('absolute error')
-            ? Math.abs(real) + Math.abs(imaginary)
-            : has('mean of squares')
-              ? a.sum(x.rows, (i) => (Math.cos(t * at(x, i, s)) - target) ** 2 + Math.sin(t * at(x, i, s)) ** 2) / x.rows
-              : real ** 2 + imaginary ** 2;
-          return share * window * error;
-        }),
-      );
-      const mean = has('most over directions') ? Math.max(...values) : a.sum(values.length, (s) => values[s]!) / (has('sum over directions') ? 1 : values.length);
-      return mean * (has('not multiplied by n') ? 1 : z.rows);
-    };
-    return a.meanOf(views.map(of));
+  weights: (options) => [1 - Number(options['sigreg']), Number(options['sigreg'])],
+  evaluate: (a, inputs, has) => {
+    const views = has('invariance of directions') ? inputs.embeddings.map((z) => a.unitRows(z)) : inputs.embeddings;
+    const [n, d, count] = [views[0]!.rows, views[0]!.columns, views.length];
+    const mean = has('invariance to the first') ? views[0]! : a.matrix(n, d, (i, j) => a.sum(count, (v) => at(views[v]!, i, j)) / count);
+    const pairs: readonly (readonly [Matrix, Matrix])[] = has('invariance between views')
+      ? [[views[0]!, views[1]!]]
+      : views.map((view) => [view, mean]);
+    const invariance = a.meanOf(
+      pairs.map(([x, y]) =>
+        has('invariance as distance') ? a.meanOf(a.rowSquares(a.sub(x, y)).map(Math.sqrt)) : a.mean(a.zip(x, y, (u, v) => (u - v) ** 2)),
+      ),
+    );
+    return [invariance, gaussianity(a, inputs, has)];
   },
 });
 
@@ -171,7 +238,7 @@ export const tico = formula({
   mistakes: {
     'covariance after the loss': ['the contrast is with the covariance before the batch: C is updated after the loss, not before'],
     'momentum swapped': ['β weights the batch, not what was before'],
-    'centred': ["the covariance is centred: a model that collapses costs nothing", 'stable-pretraining'],
+    centred: ['the covariance is centred: a model that collapses costs nothing', 'stable-pretraining'],
     'centred over both': ['the covariance is centred over both views: a model that collapses costs nothing', 'stable-pretraining'],
     'of both views': ['the covariance is of both views, not of the first only'],
     'of the second view': ['the covariance is of the second view, not of the first'],
@@ -187,7 +254,7 @@ export const tico = formula({
     'without old weight': ['the old covariance is added without its weight β'],
     'without new weight': ["the batch's part is added without its weight 1 − β"],
     'squared error': ['squared distances stand for cosines, doubled'],
-    'rolled': ['rows meet those of other samples'],
+    rolled: ['rows meet those of other samples'],
     'mean over dimensions': ['products are averaged over dimensions as well, not added up'],
   },
   domain: { distinct: 'rows', state: { runningCovariance: 'covariance' } },
@@ -201,7 +268,11 @@ export const tico = formula({
     const [ya, yb] = [unit(za!), unit(zb!)];
     const [sourceA, sourceB] = differentiated ? [za!, zb!] : [heldA!, heldB!];
     const bare = has('covariance not normalised') ? (z: Matrix): Matrix => z : unit;
-    let own = has('of the second view') ? bare(sourceB) : has('of both views') || has('centred over both') ? stacked([bare(sourceA), bare(sourceB)]) : bare(sourceA);
+    let own = has('of the second view')
+      ? bare(sourceB)
+      : has('of both views') || has('centred over both')
+        ? stacked([bare(sourceA), bare(sourceB)])
+        : bare(sourceA);
     if (has('centred') || has('centred over both')) own = a.centred(own);
     const n = own.rows;
     const batch = a.scaled(a.gram(own), 1 / (has('not divided by n') ? 1 : has('divided by n−1') ? n - 1 : n));
@@ -215,8 +286,12 @@ export const tico = formula({
         : a.zip(old, batch, (x, y) => (has('without old weight') ? 1 : kept) * x + (has('without new weight') ? 1 : 1 - kept) * y);
     const rows = has('contrast of the second view') ? yb : ya;
     const turned = a.product(rows, c);
-    const contrast = has('squared contrast') ? a.meanOf(a.rowSquares(turned)) : a.meanOf(a.rowProducts(turned, has('contrast across') ? yb : rows));
-    const moved = has('rolled') ? { ...yb, data: Float64Array.from({ length: yb.data.length }, (_, k) => yb.data[(k + yb.columns) % yb.data.length]!) } : yb;
+    const contrast = has('squared contrast')
+      ? a.meanOf(a.rowSquares(turned))
+      : a.meanOf(a.rowProducts(turned, has('contrast across') ? yb : rows));
+    const moved = has('rolled')
+      ? { ...yb, data: Float64Array.from({ length: yb.data.length }, (_, k) => yb.data[(k + yb.columns) % yb.data.length]!) }
+      : yb;
     const cosine = has('squared error') ? -a.meanOf(a.rowSquares(a.sub(ya, yb))) : a.meanOf(a.rowProducts(ya, moved));
     return [has('mean over dimensions') ? cosine / ya.columns : cosine, contrast, 1];
   },
@@ -233,25 +308,26 @@ export const mmcr = formula({
     'columns normalised': ['columns are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
     'centroids normalised': ['centroids are scaled to length 1, so that the agreement of views does not count'],
     'normalised after': ['rows are scaled to length 1 after the centroid, not before it'],
-    'frobenius': ['the Frobenius norm stands for the nuclear norm: it does not see how values are spread'],
-    'spectral': ['the largest singular value stands for the nuclear norm, their sum'],
+    frobenius: ['the Frobenius norm stands for the nuclear norm: it does not see how values are spread'],
+    spectral: ['the largest singular value stands for the nuclear norm, their sum'],
     'squared values': ['squares of singular values are added up'],
-    'logarithms': ['logarithms of singular values are added up'],
-    'centred': ["the batch's mean is subtracted from the centroids"],
+    logarithms: ['logarithms of singular values are added up'],
+    centred: ["the batch's mean is subtracted from the centroids"],
     'all views': ['the norm is of all views below each other, not of their centroids'],
     'first view': ['the norm is of the first view alone'],
     'each view': ["the mean of each view's norm stands for that of the centroids: agreement does not count"],
     'sum of views': ['the sum of the views stands for their mean'],
     'over n': ['the norm is divided by n'],
     'over root n': ['the norm is divided by √n'],
-    'covariance': ["the nuclear norm is of the centroids' Gram matrix"],
-    'difference': ['the norm is of the difference of the views'],
-    'trace': ['the sum of absolute elements stands for the nuclear norm'],
+    covariance: ["the nuclear norm is of the centroids' Gram matrix"],
+    difference: ['the norm is of the difference of the views'],
+    trace: ['the sum of absolute elements stands for the nuclear norm'],
   },
   domain: { distinct: 'rows' },
   weights: (options) => [-Number(options['global']), Number(options['local'])],
   evaluate: (a, { embeddings }, has) => {
-    const unit = (z: Matrix): Matrix => (has('not normalised') || has('normalised after') ? z : has('columns normalised') ? a.unitColumns(z) : a.unitRows(z));
+    const unit = (z: Matrix): Matrix =>
+      has('not normalised') || has('normalised after') ? z : has('columns normalised') ? a.unitColumns(z) : a.unitRows(z);
     const views = embeddings.map(unit);
     const [n, d] = [views[0]!.rows, views[0]!.columns];
     const share = has('sum of views') ? 1 : views.length;
@@ -273,7 +349,9 @@ export const mmcr = formula({
           : has('each view')
             ? a.meanOf(views.map(norm))
             : norm(has('covariance') ? a.gram(centroids) : centroids);
-    const local = a.sum(n, (i) => a.nuclearNorm(stacked(views.map((view) => ({ rows: 1, columns: d, data: view.data.slice(i * d, (i + 1) * d) }))))) / n;
+    const local =
+      a.sum(n, (i) => a.nuclearNorm(stacked(views.map((view) => ({ rows: 1, columns: d, data: view.data.slice(i * d, (i + 1) * d) }))))) /
+      n;
     return [global / (has('over n') ? n : has('over root n') ? Math.sqrt(n) : 1), local];
   },
 });
@@ -294,27 +372,47 @@ export const tcr = single({
     'no identity': ['the identity is missing: a singular covariance gives −∞ or NaN'],
     'not normalised': ['rows are not scaled to length 1'],
     'columns normalised': ['columns are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
-    'centred': ["the batch's mean is subtracted"],
+    centred: ["the batch's mean is subtracted"],
     'views together': ['the coding rate is of both views together, not the mean of each'],
     'of the mean view': ['the coding rate is of the mean of the views'],
     'first view': ['only the first view counts'],
-    'trace': ['the trace stands for the log-determinant'],
-    'determinant': ['the logarithm is missing: the determinant itself'],
-    'diagonal': ['the logarithm is of the diagonal, not of the determinant: correlations do not count'],
+    trace: ['the trace stands for the log-determinant'],
+    determinant: ['the logarithm is missing: the determinant itself'],
+    diagonal: ['the logarithm is of the diagonal, not of the determinant: correlations do not count'],
     'plus one': ['ln(1 + det) stands for ln det'],
   },
   domain: { distinct: 'rows' },
   evaluate: (a, { embeddings, options }, has) => {
     const other = (['epsilon .5', 'epsilon .1', 'epsilon .01'] as const).find((name) => has(name));
     const given = other ? Number(other.slice(8)) : Number(options['epsilon']);
-    const epsilon = has('epsilon squared') ? given ** 2 : has('epsilon rooted') ? Math.sqrt(given) : has('times epsilon') ? 1 / given : given;
+    const epsilon = has('epsilon squared')
+      ? given ** 2
+      : has('epsilon rooted')
+        ? Math.sqrt(given)
+        : has('times epsilon')
+          ? 1 / given
+          : given;
     const mean = (): Matrix => a.zip(embeddings[0]!, embeddings.at(-1)!, (x, y) => (x + y) / 2);
-    const views = has('views together') ? [stacked(embeddings)] : has('first view') ? embeddings.slice(0, 1) : has('of the mean view') ? [mean()] : embeddings;
+    const views = has('views together')
+      ? [stacked(embeddings)]
+      : has('first view')
+        ? embeddings.slice(0, 1)
+        : has('of the mean view')
+          ? [mean()]
+          : embeddings;
     const rate = (view: Matrix): number => {
       const unit = has('not normalised') ? view : has('columns normalised') ? a.unitColumns(view) : a.unitRows(view);
       const z = has('centred') ? a.centred(unit) : unit;
       const [n, d] = [z.rows, z.columns];
-      const factor = has('no factor') ? 1 : has('over d') ? n / (d * epsilon) : has('over n only') ? 1 / (n * epsilon) : has('no n') ? d / epsilon : d / ((has('over n−1') ? n - 1 : n) * epsilon);
+      const factor = has('no factor')
+        ? 1
+        : has('over d')
+          ? n / (d * epsilon)
+          : has('over n only')
+            ? 1 / (n * epsilon)
+            : has('no n')
+              ? d / epsilon
+              : d / ((has('over n−1') ? n - 1 : n) * epsilon);
       const gram = a.scaled(a.gram(z), factor);
       const regular = has('no identity') ? gram : a.zip(gram, identity(d), (x, y) => x + y);
       if (has('trace')) return a.sum(d, (i) => at(regular, i, i)) / 2;
@@ -335,20 +433,20 @@ export const frossl = formula({
   mistakes: {
     'not normalised': ['columns are not scaled to length 1: the invariance is of the embeddings themselves'],
     'rows normalised': ['rows are scaled to length 1 instead of columns (the wrong axis)'],
-    'centred': ['columns are centred first'],
+    centred: ['columns are centred first'],
     'not centred': ['columns are not centred first'],
     'no trace': ['the Gram matrix is not divided by its trace'],
     'squared norm': ['the squared norm enters without the factor 2 of its logarithm'],
     'no logarithm': ['the logarithm is missing: the norm itself'],
     'first view': ["only the first view's covariance counts"],
-    'cross': ['the covariance is between the views, not within each'],
+    cross: ['the covariance is between the views, not within each'],
     'logarithm of the sum': ['the logarithm is of the sum over views, not the sum of logarithms'],
-    'nuclear': ['the nuclear norm stands for the Frobenius norm: with the trace, it is constant'],
+    nuclear: ['the nuclear norm stands for the Frobenius norm: with the trace, it is constant'],
     'invariance of embeddings': ['the invariance is of the embeddings, not of their scaled columns'],
     'invariance between views': ['the invariance is between the views, not to their mean: four times as much'],
     'diagonal left out': ['the diagonal is left out of the norm'],
     'over n': ['the invariance is divided by n'],
-    'spectral': ['the largest eigenvalue stands for the Frobenius norm'],
+    spectral: ['the largest eigenvalue stands for the Frobenius norm'],
     'invariance of rows': ['the invariance is of rows scaled to length 1'],
   },
   domain: { distinct: 'columns' },
@@ -373,8 +471,14 @@ export const frossl = formula({
     const spreads = (has('first view') ? columns.slice(0, 1) : columns).map((x, v) => spread(x, columns[(v + 1) % columns.length]!));
     const regularization = has('logarithm of the sum')
       ? Math.log(spreads.reduce((sum, value) => sum + value))
-      : a.sum(spreads.length, (v) => (has('no logarithm') ? Math.sqrt(spreads[v]!) : Math.log(spreads[v]!) * (has('squared norm') ? 0.5 : 1)));
-    const compared = has('invariance of embeddings') ? embeddings : has('invariance of rows') ? embeddings.map((z) => a.unitRows(z)) : columns;
+      : a.sum(spreads.length, (v) =>
+          has('no logarithm') ? Math.sqrt(spreads[v]!) : Math.log(spreads[v]!) * (has('squared norm') ? 0.5 : 1),
+        );
+    const compared = has('invariance of embeddings')
+      ? embeddings
+      : has('invariance of rows')
+        ? embeddings.map((z) => a.unitRows(z))
+        : columns;
     const count = compared.length;
     const mean = a.matrix(n, d, (i, j) => a.sum(count, (v) => at(compared[v]!, i, j)) / count);
     const targets = has('invariance between views') ? [compared[1]!, compared[0]!] : compared.map(() => mean);

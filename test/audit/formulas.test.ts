@@ -12,14 +12,24 @@ beforeAll(async () => {
   await useBackend('cpu');
 });
 
-const toTensor = ({ rows, columns, data }: Matrix, shape: readonly number[] = [rows, columns]): Tensor => tensor({ dtype: 'f64', shape, data: data.slice() });
+const toTensor = ({ rows, columns, data }: Matrix, shape: readonly number[] = [rows, columns]): Tensor =>
+  tensor({ dtype: 'f64', shape, data: data.slice() });
 
-const all = familyNames.flatMap((family) => dialectsOf(family).map((dialect) => ({ family, dialect, name: `${family} ${JSON.stringify(dialect)}` })));
+const all = familyNames.flatMap((family) =>
+  dialectsOf(family).map((dialect) => ({ family, dialect, name: `${family} ${JSON.stringify(dialect)}` })),
+);
 
 function shapeOf(family: FamilyName, dialect: object): Shape {
   const { embeddings } = losses[family]!;
   const [{ names }] = embeddings as [{ names: readonly string[] }];
-  return { family, names, state: stateOf(family), domain: formulas[family].domain, options: familyOptions(family, { ...dialect }), precision: 'f64' };
+  return {
+    family,
+    names,
+    state: stateOf(family),
+    domain: formulas[family].domain,
+    options: familyOptions(family, { ...dialect }),
+    precision: 'f64',
+  };
 }
 
 describe('formulas', () => {
@@ -33,7 +43,8 @@ describe('formulas', () => {
       const state = Object.fromEntries(
         Object.entries(batch.state).map(([name, array]) => {
           const description = row.state[name]!;
-          if (description.integers) return [name, tensor({ dtype: 'i32', shape: [array.columns], data: Int32Array.from(array.data) })] as const;
+          if (description.integers)
+            return [name, tensor({ dtype: 'i32', shape: [array.columns], data: Int32Array.from(array.data) })] as const;
           return [name, toTensor(array, description.shape.includes(',') ? undefined : [array.columns])] as const;
         }),
       );
