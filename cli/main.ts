@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import { shown } from '../engine/arguments.ts';
 import { TensegrityError } from '../engine/errors.ts';
 import { ablate } from './commands/ablate.ts';
+import { audit } from './commands/audit.ts';
 import { compare } from './commands/compare.ts';
 import { doctor } from './commands/doctor.ts';
 import { embed } from './commands/embed.ts';
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, Command>> = {
   ablate,
   embed,
   loss,
+  audit,
   inspect: inspectCommand,
   doctor,
 };
@@ -66,7 +68,7 @@ async function main([name, ...words]: readonly string[]): Promise<number> {
       );
     const input = parseInput(words, name, command);
     if (input.flag('help')) print(helpOf(name, command));
-    else await command.run(input);
+    else return (await command.run(input)) ?? 0;
     return 0;
   } catch (error) {
     return report(error, words);

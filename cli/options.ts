@@ -15,6 +15,8 @@ interface OptionRow {
   readonly short?: string;
   /** What the help shows for the value. */
   readonly value?: string;
+  /** Whether it may be given more than once; the values are joined by commas then. */
+  readonly many?: boolean;
   readonly help: string;
 }
 
@@ -50,7 +52,7 @@ export function decimal(text: string): number {
   return Number.isFinite(value) ? value : NaN;
 }
 
-/** The words of a call, checked against a command's table. Of an option that is given twice the last counts. */
+/** The words of a call, checked against a command's table. Of an option that is given twice the last counts, unless it may be given many times. */
 export class Input {
   readonly positionals: readonly string[];
   readonly #values: Readonly<Record<string, string | boolean | undefined>>;
@@ -148,7 +150,7 @@ export function parseInput(words: readonly string[], name: string, { options, po
     const option = dashes === '--' ? given : Object.keys(table).find((candidate) => table[candidate]!.short === given);
     if (option === undefined || !Object.hasOwn(table, option))
       return fail(`${name} has no option ${named(dashes + given)}${nearest(given, table)}`);
-    const { type, value: form = 'X' } = table[option]!;
+    const { type, value: form = 'X', many = false } = table[option]!;
     if (type === 'boolean') {
       if (inline !== undefined) fail(`--${option} takes no value, got ${shown(inline)}`);
       values[option] = true;
@@ -160,7 +162,7 @@ export function parseInput(words: readonly string[], name: string, { options, po
     if (value === '') fail(`${needed}; it was given an empty one`);
     if (inline === undefined && /^-[^\d.]/.test(value))
       fail(`${needed}; after it comes ${shown(value)}, an option (a value that begins so is written --${option}=${named(value)})`);
-    values[option] = value;
+    values[option] = many && values[option] !== undefined ? `${values[option]},${value}` : value;
   }
   if (positionals.includes('')) fail(`the name of a file is empty`);
   if (values['help'] !== true && (positionals.length < least || positionals.length > most)) {
