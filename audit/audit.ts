@@ -132,6 +132,8 @@ export interface AuditReport {
 /** What could be drawn anew: how often a failing batch is made smaller at most. */
 const MOST_SHRINKS = 250;
 const OBSERVATIONS = 20;
+/** And where few draws are asked for. */
+const LEAST_OBSERVATIONS = 10;
 const GRADIENT_OBSERVATIONS = 6;
 
 async function fastCheck(): Promise<FastCheck> {
@@ -193,10 +195,23 @@ const isSubject = (loss: Loss | Subject): loss is Subject => typeof loss === 'ob
  * @throws TensegrityError `argument` for options that make no sense, and without fast-check. What the loss itself does is in the report.
  */
 export async function auditLoss(loss: Loss | Subject, given: AuditOptions): Promise<AuditReport> {
-  const settings = checked(given);
-  const { precision } = settings;
-  const asked = propertiesOf(settings);
-  checkChoice('audit: precision', precision, ['f64', 'f32']);
+  check(typeof loss === 'function' || isSubject(loss), 'argument', () => `auditLoss: takes a function, or a program, got ${shown(loss)}`);
+  try {
+    const settings = checked(given);
+    const asked = propertiesOf(settings);
+    checkSettings(settings);
+    const fc = await fastCheck();
+    const subject = isSubject(loss) ? loss : functionSubject(loss, settings.input, settings.timeLimit * 1000);
+    return await new Audit(fc, subject, settings, optionsOf(settings)).run(asked);
+  } finally {
+    // A program that waits would keep this process from its end.
+    if (isSubject(loss)) await loss.close?.();
+  }
+}
+
+/** @throws TensegrityError `argument` */
+function checkSettings(settings: Settings): void {
+  checkChoice('audit: precision', settings.precision, ['f64', 'f32']);
   checkChoice('audit: input', settings.input, inputForms);
   for (const [name, least] of [
     ['seed', -(2 ** 31)],
@@ -205,11 +220,8 @@ export async function auditLoss(loss: Loss | Subject, given: AuditOptions): Prom
     ['dimensions', 1],
   ] as const) {
     const value = settings[name];
-    check(
-      value === undefined || (Number.isSafeInteger(value) && value >= least),
-      'argument',
-      () => `audit: ${name} must be a whole number ≥ ${least}, got ${shown(value)}`,
-    );
+    const fits = value === undefined || (Number.isSafeInteger(value) && value >= least);
+    check(fits, 'argument', () => `audit: ${name} must be a whole number ≥ ${least}, got ${shown(value)}`);
   }
   for (const name of ['timeLimit', 'timeBudget'] as const)
     check(
@@ -217,16 +229,6 @@ export async function auditLoss(loss: Loss | Subject, given: AuditOptions): Prom
       'argument',
       () => `audit: ${name} must be seconds above 0, got ${shown(settings[name])}`,
     );
-  check(typeof loss === 'function' || isSubject(loss), 'argument', () => `auditLoss: takes a function, or a program, got ${shown(loss)}`);
-  const fc = await fastCheck();
-  const options = optionsOf(settings);
-  const subject = isSubject(loss) ? loss : functionSubject(loss, settings.input, settings.timeLimit * 1000);
-  const audit = new Audit(fc, subject, settings, options);
-  try {
-    return await audit.run(asked);
-  } finally {
-    await subject.close?.();
-  }
 }
 
 function optionsOf({ family, dialect, options = {} }: Pick<AuditOptions, 'family' | 'dialect' | 'options'>): Options {
@@ -407,12 +409,13 @@ class Audit {
     const { options } = losses[shape.family]!;
     const numeric = Object.keys(otherValues).filter((name) => options[name]?.kind === 'number' && shape.options[name] !== undefined);
     const read: string[] = [];
+    const before: Answer[] = [];
+    for (const batch of batches) before.push(await this.#ask(batch, shape));
     for (const name of numeric)
-      for (const batch of batches) {
-        const value = otherValues[name]![0]!;
+      for (const [i, batch] of batches.entries()) {
         try {
-          const [before, after] = [await this.#ask(batch, shape), await this.#ask(withOption(batch, name, value), shape)];
-          if (Object.is(before.loss, after.loss)) continue;
+          const after = await this.#ask(withOption(batch, name, otherValues[name]![0]!), shape);
+          if (Object.is(before[i]!.loss, after.loss)) continue;
           read.push(name);
           break;
         } catch (error) {
@@ -544,22 +547,25 @@ class Audit {
       const wrong = identifyGradient(base, gradients, shape.names, unit);
       if (wrong) await take(wrong.model, wrong.sentence, null, ['gradient of the definition', 'stop-gradient']);
     }
-    // Without a known cause, all that speaks of the value has one.
-    const values = rest.filter(({ property: { name } }) => !alone.includes(name) && !name.includes('gradient'));
-    const slopes = rest.filter(({ property: { name } }) => name.includes('gradient') && name !== 'gradient at collapse');
-    const others = rest.filter((failure) => !values.includes(failure) && !slopes.includes(failure));
-    // A wrong value has a wrong gradient.
-    const definition = values.some(({ property: { name } }) => name === 'definition');
-    if (values.length > 0) findings.push(this.#unexplained(definition ? [...values, ...slopes] : values, shape));
-    if (slopes.length > 0 && !definition) findings.push(this.#unexplained(slopes, shape));
-    for (const failure of others) findings.push(this.#unexplained([failure], shape));
+    // Without a known cause, all that speaks of the value has one; and where the value is not the definition's, the gradient is not either.
+    const wrong = rest.some(({ property: { name } }) => name === 'definition');
+    const named = (names: readonly string[]) => rest.filter(({ property: { name } }) => names.includes(name));
+    const apart = wrong ? named(ofTheirOwn) : named([...ofTheirOwn, ...ofConditioning, ...ofGradients]);
+    const values = rest.filter((failure) => !apart.includes(failure));
+    const slopes = wrong ? [] : named(ofGradients);
+    for (const group of [values, slopes, ...apart.filter((failure) => !slopes.includes(failure)).map((failure) => [failure])])
+      if (group.length > 0) findings.push(this.#unexplained(group, shape));
     return { identity, findings };
   }
 
   async #observe(trial: Trial): Promise<{ seen: readonly Observation[]; gradients: readonly GradientObservation[] }> {
     const seen: Observation[] = [];
     const gradients: GradientObservation[] = [];
-    for (const batch of this.#sample(trial.shape, OBSERVATIONS, this.#settings.seed + 2)) {
+    for (const batch of this.#sample(
+      trial.shape,
+      Math.min(OBSERVATIONS, LEAST_OBSERVATIONS + this.#settings.runs),
+      this.#settings.seed + 2,
+    )) {
       try {
         const answer = await trial.ask(batch);
         seen.push({ batch, loss: answer.loss });
@@ -607,20 +613,17 @@ class Audit {
   }
 }
 
-/** Properties whose breach has a cause of its own. */
-const alone: readonly string[] = [
-  'a row of zeros',
-  'large offset',
-  'small and large numbers',
-  'small temperature',
-  'arguments unchanged',
-  'gradient at collapse',
-  'state of the next batch',
-];
+/** Properties whose breach has a cause of its own, whatever else is wrong. */
+const ofTheirOwn: readonly string[] = ['arguments unchanged', 'gradient at collapse', 'state of the next batch', 'stop-gradient'];
+/** Properties of a formula's evaluation, which a right one may break as well. */
+const ofConditioning: readonly string[] = ['a row of zeros', 'large offset', 'small and large numbers', 'small temperature'];
+const ofGradients: readonly string[] = ['gradient of the definition', 'gradient of the loss'];
 
 /** Whether a model breaks what the loss broke, on the same batch. */
-async function breaks(model: Model, trial: Trial, { property, drawn }: Failure): Promise<boolean> {
+async function breaks(model: Model, trial: Trial, { property, breach, drawn }: Failure): Promise<boolean> {
   if (property.name === 'arguments unchanged') return false;
+  // A derivative that is none: where the model has a kink.
+  if (Number.isNaN(breach.seen) && property.name.includes('gradient')) return model.hasKink(breach.batch ?? drawn.batch);
   const ask = async (batch: Batch): Promise<Answer> => ({
     loss: model.value(batch),
     gradients: trial.gradients && property.name.includes('gradient') ? model.gradients(batch).gradients : null,

@@ -87,6 +87,26 @@ export class Model {
     return { gradients: change(raw.gradients, full, batch), errors: raw.errors };
   }
 
+  /** Whether the value has another slope to the left than to the right, as |x| at 0, in some element. */
+  hasKink(batch: Batch): boolean {
+    const base = this.value(batch);
+    const h = 2 ** -12;
+    return batch.embeddings.some((z, place) => {
+      const data = Float64Array.from(z.data);
+      const moved: Batch = { ...batch, embeddings: batch.embeddings.map((other, i) => (i === place ? { ...z, data } : other)) };
+      return z.data.some((x, k) => {
+        const at = (step: number): number => {
+          data[k] = x + step;
+          const value = this.value(moved);
+          data[k] = x;
+          return value;
+        };
+        const bend = Math.abs(at(h) + at(-h) - 2 * base) / h;
+        return !(bend < 1e-2 * (Math.abs(at(h) - at(-h)) / h + 1e-2));
+      });
+    });
+  }
+
   #differences(batch: Batch, stop: boolean): { readonly gradients: readonly Matrix[]; readonly errors: readonly Matrix[] } {
     const a = new Arithmetic();
     const base = Math.abs(this.value(batch));

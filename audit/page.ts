@@ -1,5 +1,5 @@
 import type { AuditReport, Evidence, Finding } from './audit.ts';
-import { numbersLine, replayOf, summaryOf } from './report.ts';
+import { identityText, numbersLine, replayOf, summaryOf } from './report.ts';
 
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 const number = (x: number): string => (Number.isInteger(x) ? String(x) : String(Number(x.toPrecision(7))));
@@ -39,7 +39,8 @@ function findingHtml({ sentence, source, certain, evidence }: Finding): string {
 
 /** The report as a page that needs nothing else, to go with a review. */
 export function auditPage(report: AuditReport): string {
-  const { identity, findings, properties, remarks } = report;
+  const { findings, properties, remarks } = report;
+  const said = identityText(report);
   const rows = properties
     .map(
       ({ name, statement, outcome, runs }) =>
@@ -63,7 +64,7 @@ figure{margin:0}figcaption,.source{color:#5b6769;font-size:.9rem}code{font:13px 
 <h1>${escaped(report.loss)}, as ${escaped(report.title)}</h1>
 <p class="source">${escaped(report.source)}; ${report.precision}${given === '' ? '' : `; ${escaped(given)}`}</p>
 <p class="verdict">${escaped(summaryOf(report))}</p>
-${identity ? `<p>It computes <b>${escaped(identity.combination)}</b>${identity.kind === 'definition' ? ', as it should' : ''} <span class="source">(residual ${identity.residual.toExponential(1)})</span></p>` : ''}
+${said === null ? '' : `<p>${escaped(said)}</p>`}
 ${findings.map(findingHtml).join('\n')}
 <h2>Properties</h2><table><tr><th>property</th><th>what should hold</th><th>outcome</th><th>draws</th></tr>${rows}</table>
 ${remarks.length === 0 ? '' : `<h2>Notes</h2><ul>${remarks.map((remark) => `<li>${escaped(remark)}</li>`).join('')}</ul>`}

@@ -1007,7 +1007,7 @@ export const properties: readonly Property[] = [
     change: ({ batch }) => repeatedSamples(batch),
   }),
   law({
-    name: 'samples twice, sum',
+    name: 'samples twice doubles it',
     statement: 'every sample twice doubles the loss, as the statistic counts samples',
     source: 'LeJEPA Eq. 6: ×N',
     families: ['sigreg'],

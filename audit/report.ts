@@ -55,9 +55,20 @@ export function summaryOf({ verdict, reason, findings, properties }: AuditReport
     : `${findings.length === 1 ? 'one finding' : `${findings.length} findings`} (${held})`;
 }
 
+/** What the loss computes, in one line; none where that could not be told. */
+export function identityText({ identity }: AuditReport): string | null {
+  if (!identity) return null;
+  const residual = `(residual ${identity.residual.toExponential(1)})`;
+  const trivial = identity.combination === '1·the loss';
+  if (identity.kind === 'definition')
+    return trivial ? `its values are those of the definition ${residual}` : `it computes ${identity.combination}, as it should ${residual}`;
+  return trivial ? `what is said below gives all its values ${residual}` : `it computes ${identity.combination} ${residual}`;
+}
+
 /** The report for a terminal. */
 export function reportText(report: AuditReport): string {
-  const { identity, findings, properties, remarks } = report;
+  const { findings, properties, remarks } = report;
+  const said = identityText(report);
   const given = Object.entries(report.options).map(([name, value]) => `${name} ${value}`);
   const notAsked = properties.filter(({ outcome }) => outcome === 'not asked').map(({ name }) => name);
   const lines = [
@@ -65,11 +76,7 @@ export function reportText(report: AuditReport): string {
     `${report.embeddings.length > 0 ? `of ${report.embeddings.join(', ')}${report.gradients ? ', with gradients' : ''}; ` : ''}${report.precision}${given.length > 0 ? `; ${given.join(', ')}` : ''}`,
     '',
     summaryOf(report),
-    ...(identity
-      ? [
-          `it computes ${identity.combination}${identity.kind === 'definition' ? ', as it should' : ''} (residual ${identity.residual.toExponential(1)})`,
-        ]
-      : []),
+    ...(said === null ? [] : [said]),
     ...findings.flatMap((finding, i) => ['', ...findingLines(finding, i + 1)]),
     ...(notAsked.length > 0 ? ['', `not asked: ${notAsked.join(', ')}`] : []),
     ...remarks.map((remark) => `note: ${remark}`),

@@ -21,7 +21,7 @@ import { vicreglOfArrays } from './vicregl.ts';
 import { visregOfArrays } from './visreg.ts';
 
 /** Options of methods that say how embeddings are made, and nothing of the loss of those that there are. */
-const ofEncoders = ['branches', 'secondEncoder', 'lastNorm'];
+const ofEncoders = ['branches', 'secondEncoder', 'lastNorm', 'predictor', 'norm'];
 
 /** The loss of a method that is one of two views' embeddings and of nothing else. */
 function ofViews({ title, source, options, advice, draws = false, configure }: Method & Required<Pick<Method, 'configure'>>): ArrayLoss {
