@@ -3,7 +3,6 @@ import {
   type AuditReport,
   auditLoss,
   auditPage,
-  type Family,
   familyNames,
   type InputForm,
   type Loss,
@@ -15,10 +14,10 @@ import {
   type Subject,
 } from '../../audit/index.ts';
 import { dialectsOf } from '../../audit/options.ts';
+import { ourLoss } from '../../audit/ours.ts';
 import { named, shown } from '../../engine/arguments.ts';
-import { type Tensor, useBackend } from '../../engine/index.ts';
+import { useBackend } from '../../engine/index.ts';
 import { writeFileAtomically } from '../../models/io/files.ts';
-import { losses } from '../../models/methods/losses.ts';
 import { asUsage, type Command, decimal, type Input, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
 import { jsonOf, print, remark } from '../text.ts';
@@ -77,19 +76,6 @@ function withFamily(given: Given, family: string | undefined): AuditOptions {
   return { ...given, family: chosen };
 }
 
-/** Our own loss of that name, in the form that an audit asks. */
-function ours(family: Exclude<Family, 'custom'>): Loss {
-  const row = losses[family]!;
-  const loss = (...given: readonly unknown[]): unknown => {
-    const context = given.at(-1) as Readonly<Record<string, unknown>>;
-    const part = (wanted: boolean): Record<string, unknown> =>
-      Object.fromEntries(Object.entries(context).filter(([name]) => name in row.state === wanted));
-    // The questions are of tensors.
-    return row.compute(given.slice(0, -1) as readonly Tensor[], part(false), part(true) as Readonly<Record<string, Tensor>>);
-  };
-  return Object.defineProperty(loss, 'name', { value: family });
-}
-
 interface Audited {
   readonly loss: Loss | Subject;
   readonly options: AuditOptions;
@@ -112,7 +98,7 @@ async function auditedBy(input: Input): Promise<readonly Audited[]> {
     // Where doubles are computed, and where f32 is in most runs.
     await useBackend(precision === 'f64' ? 'cpu' : 'wasm');
     const dialects = given.dialect === undefined && given.options === undefined ? dialectsOf(family).map((options) => ({ options })) : [{}];
-    return dialects.map((dialect) => ({ loss: ours(family), options: { ...given, ...dialect, family, precision, input: 'tensors' } }));
+    return dialects.map((dialect) => ({ loss: ourLoss(family), options: { ...given, ...dialect, family, precision, input: 'tensors' } }));
   }
   if (command !== undefined) {
     const options = withFamily(given, undefined);
