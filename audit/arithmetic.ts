@@ -5,10 +5,6 @@ export interface Matrix {
   readonly data: Float64Array;
 }
 
-export function matrixOf(rows: number, columns: number, data: ArrayLike<number>): Matrix {
-  return { rows, columns, data: Float64Array.from(data) };
-}
-
 export const at = ({ data, columns }: Matrix, row: number, column: number): number => data[row * columns + column]!;
 
 export function transposed(x: Matrix): Matrix {

@@ -34,13 +34,7 @@ const lengths = {
 } as const satisfies Readonly<Record<string, Mistake>>;
 
 /** Rows of length 1, or what a mistake makes of them. */
-export function directions(
-  a: Arithmetic,
-  z: Matrix,
-  place: number,
-  least: number,
-  has: (mistake: keyof typeof lengths) => boolean,
-): Matrix {
+function directions(a: Arithmetic, z: Matrix, place: number, least: number, has: (mistake: keyof typeof lengths) => boolean): Matrix {
   if (has('not normalised') || (has('first normalised') && place === 1) || (has('second normalised') && place === 0)) return z;
   if (has('columns normalised')) return a.unitColumns(z);
   if (has('divided by square')) {
@@ -49,7 +43,6 @@ export function directions(
   }
   return a.unitRows(has('centred first') ? a.centred(z) : z, least);
 }
-export { lengths as lengthMistakes };
 
 export const simclr = single({
   mistakes: {
