@@ -9,6 +9,7 @@ import { compare } from './commands/compare.ts';
 import { doctor } from './commands/doctor.ts';
 import { embed } from './commands/embed.ts';
 import { evaluate } from './commands/evaluate.ts';
+import { exportCommand } from './commands/export.ts';
 import { inspect as inspectCommand } from './commands/inspect.ts';
 import { loss } from './commands/loss.ts';
 import { train } from './commands/train.ts';
@@ -23,6 +24,7 @@ const commands: Readonly<Record<string, Command>> = {
   compare,
   ablate,
   embed,
+  export: exportCommand,
   loss,
   audit,
   inspect: inspectCommand,

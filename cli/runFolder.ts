@@ -177,13 +177,15 @@ export class RunFolder {
     this.#log = null;
   }
 
-  /** The trained encoders, each with what is needed to use it: its architecture, and how images were normalised. */
-  async saveEncoders({ encoders, config }: Trainer, { mean, deviation }: Pick<ImageDataset, 'mean' | 'deviation'>): Promise<void> {
+  /** The trained encoders, each with what is needed to use it: its architecture, what images it was trained on, and how they were normalised. */
+  async saveEncoders({ encoders, config }: Trainer, { mean, deviation, train }: ImageDataset): Promise<void> {
     for (const { name, encoder, architecture } of encoders) {
       const file = name === null ? 'encoder.safetensors' : `encoder-${name}.safetensors`;
       await writeSafetensors(this.file(file), await encoder.stateDict(), [
         ['encoder', architecture],
         ['stem', config.stem],
+        ['pixels', train.images.dtype],
+        ['size', train.images.shape.slice(2).join(',')],
         ['mean', mean.join(',')],
         ['deviation', deviation.join(',')],
       ]);

@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { named, shown } from '../../engine/arguments.ts';
+import type { DType } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
@@ -176,7 +177,7 @@ export const embed: Command = {
     const dataset = await asUsage(() => loadDataset(images, { size, whole: true, onRemark: remark }));
     if (!dataset.files) input.refuse(['size', 'names'], `${named(images)} is no folder of images`);
     checkChannels({ channels }, dataset, path);
-    const z = await features(encoder, dataset.train.images, scaleOf(input, metadata, dataset, path));
+    const z = await features(encoder, dataset.train.images, scaleOf(input, metadata, pixelsOf(dataset), path));
     if (names !== undefined) await writeFileAtomically(names, dataset.files!.train.map((file) => `${file}\n`).join(''));
     await writeArray(out, z.pooled);
     const shape = z.pooled.shape;
@@ -184,27 +185,38 @@ export const embed: Command = {
   },
 };
 
+type Scale = Pick<ImageDataset, 'mean' | 'deviation'>;
+
+/** Images that an encoder takes: how they are stored, and their own statistics where there are any yet. */
+interface Pixels {
+  readonly dtype: DType;
+  readonly channels: number;
+  readonly own: Scale | null;
+}
+
+export const pixelsOf = (dataset: ImageDataset): Pixels => ({
+  dtype: dataset.train.images.dtype,
+  channels: dataset.mean.length,
+  own: dataset,
+});
+
 /**
  * How images are normalised for an encoder. Float images are used as they are; u8 ones are normalised as the call says, else as in the
  * encoder's training, else by themselves. @throws UsageError, TensegrityError `format` unless there is a number for each channel.
  */
-export function scaleOf(
-  input: Input,
-  metadata: ReadonlyMap<string, string>,
-  { train, mean, deviation }: ImageDataset,
-  weights: string,
-): Pick<ImageDataset, 'mean' | 'deviation'> {
-  const own = { mean, deviation };
-  if (train.images.dtype !== 'u8') {
+export function scaleOf(input: Input, metadata: ReadonlyMap<string, string>, { dtype, channels, own }: Pixels, weights: string): Scale {
+  const all = (value: number): number[] => new Array<number>(channels).fill(value);
+  if (dtype !== 'u8') {
     input.refuse(['mean', 'deviation'], 'float images are used as they are');
-    return own;
+    return own ?? { mean: all(0), deviation: all(1) };
   }
   const list = (name: 'mean' | 'deviation'): readonly number[] => {
     const [said, text] = [input.text(name), input.text(name) ?? metadata.get(name)];
-    const values = text?.split(',').map(decimal) ?? own[name];
-    if (values.length === own[name].length && values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0)))
-      return values;
-    const expected = `${own[name].length} numbers separated by commas, one for each channel${name === 'mean' ? '' : ', above 0'}; got ${shown(text)}`;
+    const values = text?.split(',').map(decimal) ?? own?.[name];
+    if (values === undefined)
+      throw new UsageError(`${named(weights)} does not say how images were normalised in its training; say it with --mean and --deviation`);
+    if (values.length === channels && values.every((value) => Number.isFinite(value) && (name === 'mean' || value > 0))) return values;
+    const expected = `${channels} numbers separated by commas, one for each channel${name === 'mean' ? '' : ', above 0'}; got ${shown(text)}`;
     if (said !== undefined) throw new UsageError(`--${name} takes ${expected}`);
     throw new TensegrityError('format', `${named(weights)}: its ${name} must be ${expected}; say what it is with --${name}`);
   };

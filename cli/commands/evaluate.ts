@@ -25,7 +25,7 @@ import { type Results, scoreHeader, scoreRows } from '../report.ts';
 import { type MetricsLine, type RunConfig, RunFolder } from '../runFolder.ts';
 import { table } from '../table.ts';
 import { jsonOf, print, remark, shellWord } from '../text.ts';
-import { checkChannels, encoderOptions, loadEncoder, scaleOf } from './embed.ts';
+import { checkChannels, encoderOptions, loadEncoder, pixelsOf, scaleOf } from './embed.ts';
 
 interface Finish {
   readonly folder: RunFolder;
@@ -137,7 +137,7 @@ async function fromWeights(input: Input, path: string): Promise<Subject> {
   checkChannels(loaded, dataset, path);
   return {
     encoders: [{ name: null, encoder: loaded.encoder }],
-    dataset: { ...dataset, ...scaleOf(input, loaded.metadata, dataset, path) },
+    dataset: { ...dataset, ...scaleOf(input, loaded.metadata, pixelsOf(dataset), path) },
     files: [path, ...placesOf(source)],
   };
 }

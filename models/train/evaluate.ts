@@ -47,6 +47,11 @@ function checkEncoder(op: string, encoder: Encoder): void {
 
 const CHUNK = 500;
 
+/** An encoder's feature map of images as they are stored; u8 ones are scaled to [0, 1] and normalised. */
+export function featureMapOf(encoder: Encoder, images: Tensor, scale: Pick<ImageDataset, 'mean' | 'deviation'>): Tensor {
+  return encoder.featureMap(standardizeChannels(toUnit(images), scale));
+}
+
 /** Features of images, [N, width] averaged over space and [N, 4·width] pooled to 2×2; the encoder is in evaluation mode. */
 export async function features(
   encoder: Encoder,
@@ -59,7 +64,7 @@ export async function features(
   checkHostArray(images, 'features: the images');
   checkScale('features', scale, images.shape[1] ?? 0);
   const forward = compile((batch: Tensor) => {
-    const map = encoder.featureMap(standardizeChannels(toUnit(batch), scale));
+    const map = featureMapOf(encoder, batch, scale);
     return { pooled: map.mean([2, 3]), pooled2x2: adaptiveAveragePool2d(map, 2).flatten(1) };
   });
   const count = images.shape[0]!;
