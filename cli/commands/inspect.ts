@@ -11,7 +11,7 @@ import { checkAlike, ofFiles, readEmbedding } from '../embeddings.ts';
 import { type Command, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
 import { inspectPage } from '../pages/inspect.ts';
-import { judged } from '../pages/page.ts';
+import { HEALTHY } from '../pages/page.ts';
 import { columns, percent } from '../table.ts';
 import { jsonOf, print } from '../text.ts';
 
@@ -77,13 +77,14 @@ export const inspect: Command = {
     const images = imagesPath === undefined ? undefined : await readImages(imagesPath, rows, limit);
     const nearest = labels === undefined ? null : await ofFiles([labelsPath!], () => everyOther(z, labels));
     const verdict = verdictOf(metrics);
+    const words = verdict && `${verdict.kind}: ${verdict.message}`;
     const shown = Object.entries(meanings).flatMap(([name, meaning]) => {
       const value = metrics[name as keyof typeof meanings];
       return Number.isNaN(value) ? [] : [{ name, value, meaning }];
     });
     if (htmlPath !== undefined) {
       const known = { ...(labels && { labels }), ...(images && { images }) };
-      await writeFileAtomically(htmlPath, await inspectPage({ path, z, second, ...known, metrics: shown, nearest, verdict }));
+      await writeFileAtomically(htmlPath, await inspectPage({ path, z, second, ...known, metrics: shown, nearest, verdict: words }));
     }
     if (input.flag('json')) {
       print(jsonOf({ rows, dimensions, ...metrics, ...(nearest !== null && { nearest }), verdict: verdict ?? { kind: 'healthy' } }));
@@ -97,7 +98,7 @@ export const inspect: Command = {
           ...(nearest === null ? [] : [[`k-NN ${percent(nearest)}`, 'accuracy of every other row, classified by the rest'] as const]),
           ['spectrum', spectrumLine(metrics.spectrum)],
         ]),
-        judged(verdict).text,
+        words ?? HEALTHY,
       ].join('\n'),
     );
   },

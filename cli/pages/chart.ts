@@ -53,7 +53,7 @@ export interface LineChart {
 
 /**
  * Curves over x. However many points there are, a curve has at most two in each unit of the picture's width, the least and the largest of
- * those that fall there, so that no spike is lost and the page stays small. Null where nothing is finite at all.
+ * those that fall there, so that no spike is lost and the page stays small; and where there are more, their means. Null where nothing is finite at all.
  */
 export function lineChart({ title, text, x, y, series, marks = [], legend: named = true }: LineChart): Html | null {
   const all = series.map((own) => ({ x: x.values, ...own }));
@@ -71,12 +71,21 @@ export function lineChart({ title, text, x, y, series, marks = [], legend: named
   const low = y?.zero && !log ? Math.min(0, range.least) : range.least;
   const vertical = scale(low, range.most, { from: HEIGHT - BOTTOM, to: TOP, log, wanted: 4, round: true });
   const curves = drawn.map(({ x: own, values }, i) => {
-    const { path, points } = pathOf(own, values, horizontal.at, vertical.at);
+    const columnOf = (value: number): number => Math.floor(horizontal.at(value));
+    const place = (at: number, value: number): string => `${one(horizontal.at(at))},${one(vertical.at(value))}`;
+    const kept = decimated(own, values, columnOf);
+    const extremes = kept.map(({ i: k, begins }) => `${begins ? 'M' : 'L'}${place(own[k]!, values[k]!)}`).join('');
+    const [paint, dash] = [colour(i), DASHES[i % DASHES.length]!];
+    // Where there are more values than columns, their means are the curve, and what they are means of stands pale behind.
+    if (values.length > 2 * PLOT_WIDTH) {
+      const means = columnMeans(own, values, columnOf).map(({ at, mean, begins }) => `${begins ? 'M' : 'L'}${place(at, mean)}`);
+      return html`<g class="curve"><path class="pale" d="${extremes}" stroke="${paint}"/><path d="${means.join('')}" stroke="${paint}" stroke-dasharray="${dash}"/></g>`;
+    }
     const dots =
-      points <= 12
-        ? html`<path d="${path.replaceAll(/[ML]([\d.,-]+)/g, 'M$1h0')}" stroke="${colour(i)}" stroke-width="5" stroke-linecap="round"/>`
+      kept.length <= 12
+        ? html`<path d="${extremes.replaceAll(/[ML]([\d.,-]+)/g, 'M$1h0')}" stroke="${paint}" stroke-width="5" stroke-linecap="round"/>`
         : null;
-    return html`<g class="curve"><path d="${path}" stroke="${colour(i)}" stroke-dasharray="${DASHES[i % DASHES.length]!}"/>${dots}</g>`;
+    return html`<g class="curve"><path d="${extremes}" stroke="${paint}" stroke-dasharray="${dash}"/>${dots}</g>`;
   });
   const lost = all.flatMap(lostIn);
   const crosses = lost.map(({ first }) => {
@@ -161,7 +170,7 @@ export function histogram({ title, text, values, x, of, marks = [], bins = 32 }:
   );
   const lines = marks.map(
     ({ at, label }) =>
-      html`<path class="axis" d="M${one(horizontal.at(at))},${TOP}V${HEIGHT - BOTTOM}" stroke-dasharray="3 3"/><text x="${one(horizontal.at(at) - 4)}" y="${TOP + 8}" text-anchor="end" class="halo">${label}</text>`,
+      html`<path class="axis" d="M${one(horizontal.at(at))},${TOP}V${HEIGHT - BOTTOM}" stroke-dasharray="3 3"/><text x="${one(horizontal.at(at))}" y="${TOP - 3}" text-anchor="${horizontal.at(at) > WIDTH - 60 ? 'end' : 'middle'}">${label}</text>`,
   );
   const mean = finite.reduce((sum, value) => sum + value, 0) / finite.length;
   const says = `${title}: ${finite.length} ${of}, from ${shownNumber(range.least)} to ${shownNumber(range.most)}, mean ${shownNumber(mean)}`;
@@ -190,18 +199,31 @@ function axis({ at, ticks, log }: Scale, direction: 'x' | 'y', label: string): H
   return html`${lines}${label === '' ? null : html`<text x="${LEFT}" y="${HEIGHT - 5}">${label}</text>`}`;
 }
 
-/** The path of a curve, which breaks where values are no numbers. */
-function pathOf(
+/** The mean of each column, at the mean of its places; it begins anew where what is no number lies between. */
+function columnMeans(
   x: ArrayLike<number>,
   y: ArrayLike<number>,
-  across: Scale['at'],
-  up: Scale['at'],
-): { readonly path: string; readonly points: number } {
-  const kept = decimated(x, y, (value) => Math.floor(across(value)));
-  return {
-    path: kept.map(({ i, begins }) => `${begins ? 'M' : 'L'}${one(across(x[i]!))},${one(up(y[i]!))}`).join(''),
-    points: kept.length,
-  };
+  columnOf: (x: number) => number,
+): { readonly at: number; readonly mean: number; readonly begins: boolean }[] {
+  const means: { at: number; mean: number; begins: boolean }[] = [];
+  let [column, count, gap] = [NaN, 0, true];
+  for (let i = 0; i < y.length; i++) {
+    if (!isDrawn(y[i]!)) {
+      gap = true;
+      continue;
+    }
+    const here = columnOf(x[i]!);
+    if (here !== column) {
+      means.push({ at: 0, mean: 0, begins: gap });
+      [column, count, gap] = [here, 0, false];
+    }
+    const last = means.at(-1)!;
+    count++;
+    // As they come, so that no sum leaves the range.
+    last.at += (x[i]! - last.at) / count;
+    last.mean += (y[i]! - last.mean) / count;
+  }
+  return means;
 }
 
 /**

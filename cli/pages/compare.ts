@@ -2,7 +2,7 @@ import { type Column, type Row, type StudyResults, shownPublished, shownStatisti
 import { duration } from '../table.ts';
 import { lineChart, type Series } from './chart.ts';
 import { dotPlot } from './dotPlot.ts';
-import { type Content, html } from './html.ts';
+import { type Content, html, shownCount } from './html.ts';
 import { grid, page, type Section, type Verdict } from './page.ts';
 import { type Cell, dataTable } from './table.ts';
 
@@ -11,7 +11,7 @@ export function comparePage(results: StudyResults): string {
   const { title, command, version, data, transfer, encoder, epochs, seeds, notes, columns } = results;
   return page({
     title,
-    subtitle: html`${data.name}: ${count(data.train)} images to train on, ${count(data.test)} to score with, ${data.classes} classes${transfer ? ` (transfer to ${transfer.name}: ${count(transfer.train)} and ${count(transfer.test)}, ${transfer.classes} classes)` : ''}; encoder ${encoder}, epochs ${epochs}, ${seeds.length === 1 ? 'seed' : 'seeds'} ${seeds.join(', ')}; tensegrity ${version}`,
+    subtitle: html`${data.name}: ${shownCount(data.train)} images to train on, ${shownCount(data.test)} to score with, ${data.classes} classes${transfer ? ` (transfer to ${transfer.name}: ${shownCount(transfer.train)} and ${shownCount(transfer.test)}, ${transfer.classes} classes)` : ''}; encoder ${encoder}, epochs ${epochs}, ${seeds.length === 1 ? 'seed' : 'seeds'} ${seeds.join(', ')}; tensegrity ${version}`,
     verdict: standing(results),
     sections: [
       sidedSection(results),
@@ -35,8 +35,6 @@ export function comparePage(results: StudyResults): string {
     ],
   });
 }
-
-const count = (whole: number): string => whole.toLocaleString('en').replaceAll(',', '\u202f');
 
 function standing({ done, total, rows }: StudyResults): Verdict {
   const failed = rows.filter((row) => verdictsOf(row) !== '');

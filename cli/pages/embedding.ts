@@ -126,7 +126,7 @@ export async function embeddingSection(title: string, text: string, sample: Samp
     text: `${n < whole ? `${n} of ${whole} rows, from all over.` : `${n} rows.`}${groups.length > 1 ? ' Names stand at the middle of their class.' : ''}`,
     x,
     y,
-    axes: [`first axis: ${percent(0)}`, `second axis: ${percent(1)}`],
+    axes: [`first axis, ${percent(0)}`, `second axis, ${percent(1)}`],
     groups,
     ...(raster && { image: (row: number) => ({ raster: raster(row), says: named(row) }) }),
   });
@@ -184,7 +184,8 @@ export async function batchSection(
       title: 'Spectrum',
       text: 'Share of the variance along each principal axis: level is healthy, a cliff is dimensional collapse.',
       x: { label: 'axis, by variance', values: positive.map((_, k) => k + 1), log: true },
-      y: { label: 'share', log: true },
+      // What is nearly level has no decades to show.
+      y: { label: 'share', log: positive[0]! > 20 * positive.at(-1)! },
       series: [{ name: 'share of the variance', values: positive }],
       legend: false,
     }),

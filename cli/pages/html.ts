@@ -41,3 +41,8 @@ export function shownNumber(value: number | null | undefined): string {
   if (!Number.isFinite(short)) return short > 0 ? '∞' : '−∞';
   return (size !== 0 && (size < 1e-4 || size >= 1e7) ? short.toExponential() : String(short)).replaceAll('-', '−');
 }
+
+/** A count, with a thin space between thousands. */
+export function shownCount(count: number): string {
+  return count.toLocaleString('en').replaceAll(',', '\u202f');
+}

@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import type { HostArray } from '../../engine/dtype.ts';
-import type { Warning } from '../../models/train/monitor.ts';
 import { percent } from '../table.ts';
 import { batchSection, embeddingSection, type Sample } from './embedding.ts';
+import { shownCount } from './html.ts';
 import { judged, page } from './page.ts';
 import { dataTable } from './table.ts';
 
@@ -13,7 +13,8 @@ export interface Inspected extends Omit<Sample, 'className'> {
   readonly metrics: readonly { readonly name: string; readonly value: number; readonly meaning: string }[];
   /** Accuracy of neighbours; null without labels. */
   readonly nearest: number | null;
-  readonly verdict: Pick<Warning, 'kind' | 'message'> | null;
+  /** What the numbers say is wrong, in words; null where they say nothing. */
+  readonly verdict: string | null;
 }
 
 /** The page of `tensegrity inspect --html`: numbers first, then what they are of. */
@@ -21,7 +22,7 @@ export async function inspectPage({ path, second, metrics, nearest, verdict, ...
   const [rows, dimensions] = sample.z.shape as [number, number];
   return page({
     title: basename(path),
-    subtitle: `${rows} rows of ${dimensions} dimensions${second ? ', two views' : ''}`,
+    subtitle: `${shownCount(rows)} rows of ${shownCount(dimensions)} ${dimensions === 1 ? 'dimension' : 'dimensions'}${second ? ', two views' : ''}`,
     verdict: judged(verdict),
     sections: [
       {

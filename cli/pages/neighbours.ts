@@ -69,7 +69,7 @@ export function neighbourFigure({ matches, named, labels, raster }: Neighbours):
           columns: [{ name: 'query' }, ...Array.from({ length: NEAREST }, (_, k) => ({ name: k === 0 ? 'nearest' : `${k + 1}.` }))],
           rows: matches.map(({ query, nearest }) => [
             named(query),
-            ...nearest.map(({ row, similarity }) => `${sign(query, row)}${named(row)} ${similarity.toFixed(2)}`),
+            ...nearest.map(({ row, similarity }) => `${sign(query, row)}${named(row)} (${similarity.toFixed(2)})`),
           ]),
         }),
   });

@@ -42,7 +42,7 @@ const style = `
 :root{color-scheme:light dark;${variables(0)}}
 @media (prefers-color-scheme:dark){:root{${variables(1)}}}
 *{box-sizing:border-box}
-body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;max-width:80rem;margin:0 auto;padding:1.5rem 1rem 4rem;color:var(--ink);background:var(--paper);overflow-wrap:anywhere}
+body{font:.9375rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;max-width:80rem;margin:0 auto;padding:1.5rem 1rem 4rem;color:var(--ink);background:var(--paper);overflow-wrap:anywhere}
 h1{font-size:1.6rem;line-height:1.25;margin:0 0 .25rem}h2{font-size:1.15rem;margin:2.75rem 0 .5rem;padding-top:.75rem;border-top:1px solid var(--line)}
 p{max-width:46rem;margin:.4rem 0 .8rem}.faint,figcaption p,.note{color:var(--faint)}
 .verdict{max-width:none;padding:.6rem .9rem;border:1px solid var(--line);border-left:.35rem solid var(--faint);background:var(--card);border-radius:.25rem}
@@ -59,14 +59,14 @@ figure{margin:0;min-width:0;break-inside:avoid}figcaption{font-weight:600;line-h
 figure.wide{max-width:46rem}section>figure,.families{margin-top:2rem}.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(12.5rem,100%),1fr));gap:1rem 1.25rem;margin-top:.6rem}.panels svg{overflow:hidden}.panels figure{display:grid;grid-template-rows:subgrid;grid-row:span 3;row-gap:0}.note{font-size:.85rem;margin:.3rem 0 0}
 svg{display:block;width:100%;height:auto;overflow:visible}svg text{font-size:11px;fill:var(--faint);font-family:inherit}
 svg.big text{font-size:12.5px}@media (max-width:30rem){.panels{grid-template-columns:1fr 1fr}svg.big text{font-size:17px}}svg .strong{fill:var(--ink);font-weight:600}svg .plain{font-weight:400}svg .halo{paint-order:stroke;stroke:var(--paper);stroke-width:3.5px;stroke-linejoin:round}
-.rule{stroke:var(--line);fill:none}.axis{stroke:var(--faint);fill:none}.curve{fill:none;stroke-width:1.6;stroke-linejoin:round}
+.rule{stroke:var(--line);fill:none}.axis{stroke:var(--faint);fill:none}.curve{fill:none;stroke-width:1.6;stroke-linejoin:round}.pale{stroke-width:.8;opacity:.4}
 .legend{display:flex;flex-wrap:wrap;gap:.1rem .9rem;font-size:.85rem;margin:.25rem 0 0;padding:0;list-style:none}.legend svg{display:inline-block;vertical-align:middle;margin-right:.35rem}
 .legend b{font-weight:400;color:var(--faint);font-variant-numeric:tabular-nums}
 img{image-rendering:pixelated;display:block;width:100%;height:auto;background:var(--card)}
 .matches{display:grid;gap:.9rem;grid-template-columns:repeat(auto-fill,minmax(min(21rem,100%),1fr))}
 .matches h3{font-size:.85rem;margin:0 0 .15rem;font-weight:400}.match span{display:block;overflow:hidden;text-overflow:ellipsis}.match{display:grid;grid-template-columns:repeat(7,minmax(0,1fr));gap:.3rem;font-size:.68rem;line-height:1.25;overflow-wrap:normal;margin:0;padding:0;list-style:none;font-variant-numeric:tabular-nums}
 .match li{padding:3px;border:2px solid transparent;border-radius:3px;min-width:0}.match li:first-child{border-color:var(--faint)}.match .same{border-color:var(--good)}.match .other{border:2px dashed var(--bad)}
-@media print{:root{color-scheme:light;${variables(0)}}body{max-width:none;padding:0;font-size:11px}h2{break-after:avoid}tr,.match{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+@media print{:root{color-scheme:light;${variables(0)}}html{font-size:11px}body{max-width:none;padding:0}.scroll{overflow:visible}h2{break-after:avoid}tr,.match{break-inside:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 `;
 
 /** Nothing that is not in the page itself is ever loaded, whatever it says: no script, no address, pictures only as data. */
@@ -94,8 +94,8 @@ ${shown.map((section) => html`<section><h2>${section.title}</h2>${section.text =
 export const HEALTHY = 'nothing here says that it has collapsed';
 
 /** What a monitor says, as a verdict; null where it has nothing to say. */
-export function judged(warning: { readonly kind: string; readonly message: string } | null): Verdict {
-  return warning ? { kind: 'bad', text: `${warning.kind}: ${warning.message}` } : { kind: 'good', text: HEALTHY };
+export function judged(warning: string | null): Verdict {
+  return warning === null ? { kind: 'good', text: HEALTHY } : { kind: 'bad', text: warning };
 }
 
 /** Good and bad by a sign, too, not by colour alone. */

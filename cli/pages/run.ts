@@ -6,6 +6,7 @@ import { type Results, scoreHeader, scoreRows } from '../report.ts';
 import type { MetricsLine, RunConfig } from '../runFolder.ts';
 import { duration } from '../table.ts';
 import { type LineChart, lineChart, type Series } from './chart.ts';
+import { shownCount } from './html.ts';
 import { grid, judged, page, type Section, type Verdict } from './page.ts';
 import { dataTable } from './table.ts';
 
@@ -63,7 +64,7 @@ function curvesOf(terms: readonly string[]): readonly Curves[] {
       y: { zero: true },
       of: { 'online linear probe': (line) => line.probeAccuracy, 'k-NN': seen('nearest') },
     },
-    { title: 'Learning rate', of: { 'learning rate': (line) => line.learningRate } },
+    { title: 'Learning rate', y: { zero: true, log: false }, of: { 'learning rate': (line) => line.learningRate } },
     {
       title: 'Speed',
       text: 'Of training steps alone.',
@@ -93,7 +94,7 @@ function chartOf({ title, text, y, of, marks }: Curves, lines: readonly MetricsL
 function verdictOf({ method, methodOptions }: RunConfig['training'], lines: readonly MetricsLine[]): Verdict {
   const last = lines.at(-1);
   if (!last) return { kind: 'plain', text: 'no step has been measured' };
-  return judged(diagnose({ ...last, loss: last.loss ?? NaN, method, methodOptions }));
+  return judged(diagnose({ ...last, loss: last.loss ?? NaN, method, methodOptions })?.message ?? null);
 }
 
 /** The scores of encoders, as the commands print them. */
@@ -134,7 +135,7 @@ export function runPage(
   ]);
   return page({
     title: `${methodNamed(training.method).title} on ${basename(source.data)}`,
-    subtitle: `${lines.at(-1)?.step ?? 0} steps of ${training.batchSize} images, in ${duration(seconds)} on ${backend.name}; encoder ${training.encoder}, seed ${training.seed}`,
+    subtitle: `${shownCount(lines.at(-1)?.step ?? 0)} steps of ${training.batchSize} images, in ${duration(seconds)} on ${backend.name}; encoder ${training.encoder}, seed ${training.seed}`,
     verdict: verdictOf(training, lines),
     sections: [
       results && scoreSection(results),

@@ -11,7 +11,7 @@ export const one = (value: number): string => String(Math.round(value * 10) / 10
 /** Whether it has a place on an axis: ends of axes and steps between ticks are beyond the range of doubles otherwise. */
 export const isDrawn = (value: number): boolean => Math.abs(value) <= 1e300;
 
-interface Extent {
+export interface Extent {
   readonly least: number;
   readonly most: number;
 }

@@ -2,9 +2,11 @@ import { type Content, type Html, html } from './html.ts';
 import { dataAddress, type Raster } from './image.ts';
 import { figure } from './page.ts';
 import { colour } from './palette.ts';
-import { extentOf } from './scale.ts';
+import { type Extent, extentOf } from './scale.ts';
 
-const [WIDTH, HEIGHT, MARGIN] = [560, 440, 22];
+const [WIDTH, MARGIN] = [560, 22];
+/** As high as the points ask for, within these. */
+const [LOWEST, HIGHEST] = [220, 460];
 /** Groups are told apart by shape and colour; together they make many more than are told apart by eye. */
 const SHAPES = [
   { path: 'm-2.9,0a2.9,2.9 0 1 0 5.8,0a2.9,2.9 0 1 0-5.8,0', filled: true },
@@ -30,7 +32,8 @@ export interface Scatter {
   readonly text?: Content;
   readonly x: ArrayLike<number>;
   readonly y: ArrayLike<number>;
-  readonly axes: readonly [x: string, y: string];
+  /** What each is. */
+  readonly axes: readonly [across: string, up: string];
   /** Those of one group alone need no name. */
   readonly groups: readonly Group[];
   /** The picture of a point, and what it shows; as many are drawn as there is room for. */
@@ -39,7 +42,7 @@ export interface Scatter {
 
 /** Points in the plane, by groups, with pictures at some of them. */
 export function scatter({ title, text, x, y, axes, groups, image }: Scatter): Html {
-  const place = placing(x, y);
+  const { place, height } = placing(x, y);
   const several = groups.length > 1;
   const points = groups.map(({ at, rest }, i) => {
     const { path, filled } = rest ? SHAPES[0] : SHAPES[i % SHAPES.length]!;
@@ -55,26 +58,34 @@ export function scatter({ title, text, x, y, axes, groups, image }: Scatter): Ht
     const { raster, says } = image!(point);
     return html`<g><title>${says}</title><image x="${left!}" y="${top!}" width="${THUMB}" height="${THUMB}" style="image-rendering:pixelated" href="${dataAddress(raster)}"/><rect x="${left!}" y="${top!}" width="${THUMB}" height="${THUMB}" fill="none" stroke="${groups[group]!.rest ? 'var(--faint)' : colour(group)}" stroke-width="1.5"/></g>`;
   });
-  const names = several ? labels(groups, place) : [];
+  const names = several ? labels(groups, place, height) : [];
   const says = `${title}: ${x.length} points${several ? `, in groups: ${groups.map(({ name, at }) => `${name} (${at.length})`).join(', ')}` : ''}`;
-  const frame = html`<rect class="rule" x=".5" y=".5" width="${WIDTH - 1}" height="${HEIGHT - 1}"/><text x="${WIDTH - 8}" y="${HEIGHT - 8}" text-anchor="end">${axes[0]}</text><text x="-8" y="14" transform="rotate(-90)" text-anchor="end">${axes[1]}</text>`;
+  const frame = html`<rect class="rule" x=".5" y=".5" width="${WIDTH - 1}" height="${height - 1}"/>`;
   const legend = several
     ? html`<ul class="legend">${groups.map(({ name, at, rest }, i) => html`<li>${sample(i, rest ?? false)}${name} <b>${at.length}</b></li>`)}</ul>`
     : null;
-  const content = html`<svg class="big" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${says}"><title>${says}</title>${[frame, points, pictures, names]}</svg>${legend}`;
-  return figure({ title, ...(text !== undefined && { text }), content, wide: true });
+  const content = html`<svg class="big" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${says}"><title>${says}</title>${[frame, points, pictures, names]}</svg>${legend}`;
+  return figure({
+    title,
+    ...(text !== undefined && { text }),
+    content,
+    note: `Across: ${axes[0]}; up: ${axes[1]}, on the same scale.`,
+    wide: true,
+  });
 }
 
 const one = (value: number): number => Math.round(value * 10) / 10;
 type Placing = (point: number) => readonly [x: number, y: number];
 
 /** Both axes have one scale, so that distances are what they are. */
-function placing(x: ArrayLike<number>, y: ArrayLike<number>): Placing {
-  const [across, up] = [x, y].map((values) => extentOf([values]) ?? { least: 0, most: 0 });
-  const middle = ({ least, most }: { least: number; most: number }): number => least / 2 + most / 2;
-  const unit = Math.max((across!.most - across!.least) / (WIDTH - 2 * MARGIN), (up!.most - up!.least) / (HEIGHT - 2 * MARGIN)) || 1;
+function placing(x: ArrayLike<number>, y: ArrayLike<number>): { readonly place: Placing; readonly height: number } {
+  const [across, up] = [x, y].map((values) => extentOf([values]) ?? { least: 0, most: 0 }) as [Extent, Extent];
+  const middle = ({ least, most }: Extent): number => least / 2 + most / 2;
+  const length = ({ least, most }: Extent): number => most - least;
+  const unit = Math.max(length(across) / (WIDTH - 2 * MARGIN), length(up) / (HIGHEST - 2 * MARGIN)) || 1;
+  const height = Math.round(Math.max(LOWEST, length(up) / unit + 2 * MARGIN));
   const from = (value: number, center: number): number => (Number.isFinite(value) ? (value - center) / unit : 0);
-  return (point) => [WIDTH / 2 + from(x[point]!, middle(across!)), HEIGHT / 2 - from(y[point]!, middle(up!))];
+  return { height, place: (point) => [WIDTH / 2 + from(x[point]!, middle(across)), height / 2 - from(y[point]!, middle(up))] };
 }
 
 /** What a group looks like. */
@@ -106,12 +117,15 @@ function spread(groups: readonly Group[], place: Placing): { readonly point: num
   return chosen;
 }
 
+/** A group of fewer points has no middle to speak of. */
+const FEWEST = 5;
+
 /** The names of groups at their middles, moved apart where they would lie on each other. */
-function labels(groups: readonly Group[], place: Placing): Html[] {
+function labels(groups: readonly Group[], place: Placing, height: number): Html[] {
   const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
   const placed: { name: string; x: number; y: number }[] = [];
   for (const { name, at, rest } of groups) {
-    if (rest || at.length === 0) continue;
+    if (rest || at.length < FEWEST) continue;
     const short = name.length > 18 ? `${name.slice(0, 17)}…` : name;
     const points = at.map(place);
     const x = Math.min(WIDTH - 4.7 * short.length - 8, Math.max(4.7 * short.length + 8, median(points.map(([left]) => left))));
@@ -119,7 +133,7 @@ function labels(groups: readonly Group[], place: Placing): Html[] {
     const taken = (): boolean =>
       placed.some((other) => Math.abs(other.y - y) < 19 && Math.abs(other.x - x) < 4.7 * (short.length + other.name.length));
     for (let tries = 0; taken() && tries < 24; tries++) y += 9 * (tries + 1) * (tries % 2 === 0 ? 1 : -1);
-    placed.push({ name: short, x, y: Math.min(HEIGHT - 6, Math.max(16, y)) });
+    placed.push({ name: short, x, y: Math.min(height - 6, Math.max(16, y)) });
   }
   return placed.map(({ name, x, y }) => html`<text x="${one(x)}" y="${one(y)}" text-anchor="middle" class="strong halo">${name}</text>`);
 }

@@ -97,8 +97,7 @@ describe('sections of an embedding', () => {
     for (const n of [20, 60]) {
       const data = Float64Array.from({ length: n * 40 }, (_, at) => Math.floor(at / 40) * Math.sin(at % 40));
       const text = await both({ z: { dtype: 'f64', shape: [n, 40], data } });
-      expect(text).toContain('first axis: 100% of the variance');
-      expect(text).toContain('second axis: 0% of the variance');
+      expect(text).toContain('Across: first axis, 100% of the variance; up: second axis, 0% of the variance');
     }
   });
 });
@@ -162,7 +161,7 @@ describe('inspectPage', () => {
       z: gaussian(1, [8, 2]),
       metrics: [{ name: 'deviation', value: 0.5, meaning: 'a & b' }],
       nearest: 0.25,
-      verdict: { kind: 'collapsed', message: 'one <point>' },
+      verdict: 'collapsed: one <point>',
     });
     expectWhole(text);
     expect(textsOf(text, 'h1')).toEqual(['&lt;img src=x onerror=alert(1)&gt;.npy']);

@@ -51,7 +51,7 @@ describe('the page of a run', () => {
     const text = whole(config, many, null);
     expect(text.length).toBeLessThan(200_000);
     expect(text).toMatch(/loss from [^;"]* within [^;"]* … 900/);
-    expect(text).toContain('100000 steps of 256 images');
+    expect(text).toContain('100\u202f000 steps of 256 images');
   });
 
   it('says first that a run diverged, and where', () => {
@@ -60,7 +60,7 @@ describe('the page of a run', () => {
     );
     for (const some of [broken, read(broken)]) {
       const text = whole(config, some, null);
-      expect(textsOf(text, 'p')[1]).toMatch(/^✗ diverged: the loss is/);
+      expect(textsOf(text, 'p')[1]).toMatch(/^✗ the loss is/);
       expect(text).toContain('× no number: loss at step 12 and 8 more.');
       expect(text).toContain('invariance at step 12');
     }
@@ -73,7 +73,7 @@ describe('the page of a run', () => {
       lines(9, () => ({ deviation: 1e-3 })),
       null,
     );
-    expect(textsOf(text, 'p')[1]).toMatch(/^✗ collapsed: /);
+    expect(textsOf(text, 'p')[1]).toMatch(/^✗ the embedding has collapsed: /);
   });
 
   it('holds for lines and scores of a version before, which lack fields', () => {
