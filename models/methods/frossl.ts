@@ -46,16 +46,19 @@ export function frossl(views: readonly Tensor[], given: FroSSLOptions = {}): Fro
   const { centred, factor } = dialects[dialect];
   const [n, d] = [views[0]!.shape[0]!, views[0]!.shape[1]!];
   const columns = views.map((view) => normalize(centred ? centre(view) : view, 0));
-  // XᵀX and XXᵀ have the same norm and trace: the smaller one. The trace is that of X's squared elements.
+  // XᵀX and XXᵀ have the same norm and trace: the smaller one, of X scaled to trace 1, since the square of a small trace is nothing.
   const concentration = (x: Tensor): Tensor => {
-    const [square, trace] = [
-      gram(n > d ? x.transpose() : x)
-        .square()
-        .sum(),
-      x.square().sum(),
-    ];
+    const trace = x.square().sum();
     const nothing = trace.equal(0);
-    return nothing.where(1, square.div(nothing.where(1, trace).square())).log();
+    const unit = x.div(nothing.where(1, trace).sqrt());
+    return nothing
+      .where(
+        1,
+        gram(n > d ? unit.transpose() : unit)
+          .square()
+          .sum(),
+      )
+      .log();
   };
   const parts = {
     regularization: stack(columns.map(concentration)).sum(),

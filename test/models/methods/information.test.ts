@@ -1,6 +1,19 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type DType, eye, grad, ones, realize, stack, type Tensor, tensor, trace, useBackend, zeros } from '../../../engine/index.ts';
+import {
+  type DType,
+  eye,
+  grad,
+  ones,
+  randn,
+  realize,
+  stack,
+  type Tensor,
+  tensor,
+  trace,
+  useBackend,
+  zeros,
+} from '../../../engine/index.ts';
 import {
   alignment,
   alignmentUniformity,
@@ -308,6 +321,14 @@ describe('of the losses in particular', () => {
       expect(rate![0]).toBeGreaterThanOrEqual(point![0]! - 1e-9);
       expect(rate![0]).toBeLessThanOrEqual(0.5 * few * Math.log1p(d / (few * epsilon)) + 1e-9);
     }));
+
+  it('frossl is finite, with its gradient, however small its embeddings are', async () => {
+    for (const scale of [1e-100, 1e-150, 1e-160, 1e-200, 1e-310]) {
+      const views = [1, 2].map((key) => randn([6, 3], { key, dtype: 'f64' }).mul(scale)) as [Tensor, Tensor];
+      const { loss } = frossl(views);
+      for (const x of [loss, ...grad(loss, views)]) expect((await x.data()).every(Number.isFinite), `${scale}`).toBe(true);
+    }
+  });
 
   it('frossl regularises from −V·ln min(n, d), where eigenvalues are alike, to 0, where there is one', () =>
     property([...shapes, fc.constantFrom(...frosslDialects)], async ({ n, d }, seed, dialect) => {
