@@ -242,7 +242,7 @@ const frameworks = [
   },
   {
     name: 'Astro',
-    packages: ['astro'],
+    packages: ['astro', 'node@22'],
     trials: [
       {
         name: 'page made at build time',
