@@ -113,16 +113,19 @@ const versionsOf = ({ versions }) =>
   Object.entries(versions)
     .map(([name, range]) => `${name} ${range.replace(/^[\^~]/, '')}`)
     .join(', ');
-const table = [
-  '| where | how | with | |',
-  '|---|---|---|---|',
-  ...rows.map((row) => `| ${row.place} | ${row.trial} | ${versionsOf(row)} | ${row.passed ? 'works' : '**fails**'} |`),
-].join('\n');
-console.log(`\n${table}`);
+const lines = rows.map((row) => `| ${row.place} | ${row.trial} | ${versionsOf(row)} | ${row.passed ? 'works' : '**fails**'} |`);
+console.log(`\n${lines.join('\n')}`);
 if (options.write) {
   const page = join(root, 'docs/where.md');
-  const [before, , after] = readFileSync(page, 'utf8').split(/<!-- (?:begin|end) of the table -->/);
-  writeFileSync(page, `${before}<!-- begin of the table -->\n${table}\n<!-- end of the table -->${after}`);
+  const [before, table, after] = readFileSync(page, 'utf8').split(/<!-- (?:begin|end) of the table -->/);
+  // What was not tried now stays as it was.
+  const placeOf = (line) => line.split(' | ')[0].slice(2);
+  const tried = new Set(chosen.map(({ name }) => name));
+  const kept = table.split('\n').filter((line) => places.some(({ name }) => name === placeOf(line)) && !tried.has(placeOf(line)));
+  const rank = (line) => places.findIndex(({ name }) => name === placeOf(line));
+  const all = [...kept, ...lines].sort((a, b) => rank(a) - rank(b));
+  const head = '| where | how | with | |\n|---|---|---|---|';
+  writeFileSync(page, `${before}<!-- begin of the table -->\n${head}\n${all.join('\n')}\n<!-- end of the table -->${after}`);
 }
 const failed = rows.filter(({ passed }) => !passed).length;
 if (options.json) writeFileSync(options.json, JSON.stringify({ passed: rows.length - failed, failed }));
