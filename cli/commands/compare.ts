@@ -81,6 +81,7 @@ export async function runStudyCommand(input: Input, study: Study): Promise<void>
   if (budget !== undefined && !(budget > 0)) throw new UsageError(`--budget takes minutes above 0, got ${budget}`);
   const deadline = performance.now() + (budget ?? Infinity) * 60_000;
   const batchSize = input.whole('batch', 2);
+  if ((input.text('encoder') ?? 'small-conv') === 'small-conv') input.refuse(['stem'], 'small-conv has no stem to choose');
   const common: Common = {
     encoder: input.choice<EncoderName>('encoder', Object.keys(encoders) as EncoderName[]) ?? 'small-conv',
     stem: input.choice('stem', ['imagenet', 'cifar']) ?? 'cifar',

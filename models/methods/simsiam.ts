@@ -28,7 +28,11 @@ export function simsiam(predictions: Pair, projections: Pair, given: SimSiamOpti
 }
 
 const table = {
-  bottleneck: number(null, "width of the predictor's hidden layer; a quarter of the embedding's, unless given", { least: 1, whole: true }),
+  bottleneck: number(null, "width of the predictor's hidden layer; a quarter of the embedding's, unless given", {
+    least: 1,
+    whole: true,
+    needs: 'predictor',
+  }),
   stopGradient: choice(['on', 'off'], 'on', 'whether the target is a constant; without that it collapses'),
   predictor: choice(['on', 'off'], 'on', 'whether one view predicts the other, or must be as it'),
   norm: choice(['on', 'off'], 'on', 'whether the head has batch norms, and the predictor'),
