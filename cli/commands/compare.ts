@@ -67,7 +67,7 @@ export const references: readonly StudyRow[] = [
 ];
 
 /** Runs the study that a call asks for, or goes on with it. */
-export async function runStudyCommand(input: Input, study: Study): Promise<void> {
+export async function runStudyCommand(input: Input, whole: Study): Promise<void> {
   const seeds = wholes(input, 'seeds') ?? [0, 1, 2];
   const source = dataSource(input);
   const second = transferSource(input);
@@ -91,6 +91,10 @@ export async function runStudyCommand(input: Input, study: Study): Promise<void>
   const backend = backendChoice(input);
   await startBackend(input, backend);
   const dataset = await openDataset(source);
+  const lacking = lackingLabels(dataset);
+  // Without labels there is nothing to supervise by, nor to probe pixels with.
+  const rows = whole.rows.filter(({ subject: { kind } }) => lacking === null || kind === 'method' || kind === 'random');
+  const study = { ...whole, rows };
   const transfer = second && (await openDataset(second));
   const tasks = asUsage(() => tasksOf(study, seeds, { common, data: identityOf(dataset), backend }));
   // What is wrong with a training shows now, before there is a folder.
@@ -99,7 +103,7 @@ export async function runStudyCommand(input: Input, study: Study): Promise<void>
   const metricNames = (names ?? Object.keys(metrics)).filter((name) => lackingFor(name, dataset, transfer) === null);
   checkData(dataset, transfer, names ?? []);
 
-  const folder = new StudyFolder(input.text('out') ?? `runs/${study.name.replaceAll(' ', '-')}`);
+  const folder = new StudyFolder(input.text('out') ?? `runs/${whole.name.replaceAll(' ', '-')}`);
   using _lock = await folder.lock();
   await checkOutputs(
     [source, ...(second ? [second] : [])].flatMap(placesOf),
@@ -108,8 +112,7 @@ export async function runStudyCommand(input: Input, study: Study): Promise<void>
   using interruption = new Interruption();
   const json = input.flag('json') ?? false;
   const screen = new Screen({ json, quiet: input.flag('quiet') ?? false });
-  const labels = lackingLabels(dataset);
-  if (labels !== null) screen.say(`${named(dataset.name)} has no ${labels}, so there will be no probes`);
+  if (lacking !== null) screen.say(`${named(dataset.name)} has no ${lacking}, so there will be no probes, nor rows that need them`);
   const unseen = unseenLabels(dataset);
   if (unseen !== null) screen.say(`warning: ${named(dataset.name)}: ${unseen}`, { warning: 'labels', urgent: true });
   screen.say(

@@ -244,6 +244,15 @@ describe('tensegrity compare', () => {
     await call.finished;
   });
 
+  it('does without labels what needs none', async () => {
+    const out = join(folder, 'unlabelled');
+    await succeeds(['compare', '--data', data[1]!, ...small, '--methods', 'vicreg', '--seeds', '0', '--out', out, '--quiet']);
+    const { columns, rows } = read(out);
+    expect(columns.map(({ name }) => name)).toEqual(['rankme', 'std', 'std-l2', 'correlation']);
+    expect(rows.map(({ name }) => name)).toEqual(['vicreg', 'random']);
+    for (const { values } of rows) expect(values['rankme']!.mean).toBeGreaterThan(1);
+  });
+
   it('writes an ablation with what the paper has for it', async () => {
     const out = join(folder, 'ablation');
     await succeeds(['ablate', 'terms', ...data, ...small, '--seeds', '0', '--metrics', 'std', '--out', out, '--quiet']);
