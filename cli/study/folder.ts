@@ -40,7 +40,9 @@ export interface StoredCell {
 }
 
 /** What has been seen of a training so far. */
-export type Course = Pick<StoredCell, 'curve' | 'last'>;
+export interface Course extends Pick<StoredCell, 'curve' | 'last'> {
+  readonly seconds: number;
+}
 
 /**
  * A study on disk: `cells/` has a JSON file for each row at each seed, named by what its numbers are a function of, so that a cell of other settings

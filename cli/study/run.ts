@@ -71,7 +71,7 @@ export async function runStudy(run: StudyRun): Promise<StudyResults> {
   let results = resultsOf(run, cells);
   try {
     for (const task of tasks) {
-      if (run.metricNames.every((name) => name in (cells.get(task)?.scores ?? {}))) continue;
+      if (lacking(run.metricNames, cells.get(task)).length === 0) continue;
       const cell = await work.finish(task);
       results = resultsOf(run, cells);
       await writeResults(folder, results);
@@ -98,6 +98,11 @@ async function writeResults(folder: StudyFolder, results: StudyResults): Promise
   await folder.write('results.json', `${JSON.stringify(results)}\n`);
   await folder.write('results.md', markdownOf(results));
   await folder.write('report.html', comparePage(results));
+}
+
+/** The scores that a cell has not yet. */
+function lacking(metricNames: readonly string[], cell: StoredCell | undefined): string[] {
+  return metricNames.filter((name) => !(cell && name in cell.scores));
 }
 
 const titleOf = ({ row, seed }: CellTask): string => `${row.title}, seed ${seed}`;
@@ -148,7 +153,7 @@ function resultsOf(
     seeds,
     columns,
     rows: ofRow,
-    done: tasks.filter((task) => metricNames.every((name) => name in (cells.get(task)?.scores ?? {}))).length,
+    done: tasks.filter((task) => lacking(metricNames, cells.get(task)).length === 0).length,
     total: tasks.length,
   };
 }
@@ -173,6 +178,8 @@ function summaryOf({ name, train, test, classes }: ImageDataset): DataSummary {
 class Work {
   readonly #run: StudyRun;
   readonly #cells: Map<CellTask, StoredCell>;
+  /** Whether this call has done something. */
+  #begun = false;
 
   constructor(run: StudyRun, cells: Map<CellTask, StoredCell>) {
     this.#run = run;
@@ -187,6 +194,7 @@ class Work {
     const trained = ['method', 'supervised'].includes(task.identity.kind);
     if (cell === null || (trained && (await folder.weights(task)) === null && cell.verdict?.kind !== 'diverged')) {
       const scores = cell?.scores ?? {};
+      this.#begun = true;
       cell = { ...(await this.#train(task)), scores };
       await this.#keep(task, cell);
       await folder.removeCheckpoint(task);
@@ -201,9 +209,10 @@ class Work {
       transfer,
       pause: () => this.#checkTime(),
     });
-    const { scores } = cell;
-    for (const name of metricNames.filter((name) => !(name in scores))) {
-      await this.#checkTime(this.#expected(name, task));
+    for (const name of lacking(metricNames, cell)) {
+      // What has taken longer than the whole budget is tried all the same, where nothing else comes first.
+      await this.#checkTime(this.#begun ? this.#expected(name, task) : 0);
+      this.#begun = true;
       screen.show([`${titleOf(task)}:`, metrics[name]!.title, `${duration(this.#secondsLeft(task))} left in all`], false);
       const before = performance.now();
       const score: number | null = cell.verdict?.kind === 'diverged' ? null : await scorer.score(name);
@@ -254,7 +263,8 @@ class Work {
       const began = performance.now();
       const first = trainer.step;
       let last = saved?.last ?? null;
-      const save = (): Promise<void> => folder.saveCheckpoint(task, trainer, { curve, last });
+      const spent = (): number => (saved?.seconds ?? 0) + since(began);
+      const save = (): Promise<void> => folder.saveCheckpoint(task, trainer, { curve, last, seconds: spent() });
       for await (const record of trainer.run()) {
         const { step } = record;
         last = record;
@@ -279,7 +289,7 @@ class Work {
       }
       const verdict = last && diagnose({ ...last, ...training, pixels: trainer.pixels });
       if (verdict?.kind !== 'diverged') await this.#saveEncoder(task, trainer.encoder);
-      return { last, verdict, curve, seconds: { training: since(began) } };
+      return { last, verdict, curve, seconds: { training: spent() } };
     } finally {
       trainer.dispose();
     }
@@ -366,9 +376,7 @@ class Work {
     };
     return tasks.slice(tasks.indexOf(from)).reduce((sum, task) => {
       const cell = this.#cells.get(task);
-      const scoring = metricNames
-        .filter((name) => !(cell && name in cell.scores))
-        .reduce((total, name) => total + this.#expected(name, task), 0);
+      const scoring = lacking(metricNames, cell).reduce((total, name) => total + this.#expected(name, task), 0);
       return sum + scoring + (cell || (task === from && trained) ? 0 : training(task));
     }, 0);
   }
