@@ -11,7 +11,6 @@ export type { Precision } from './batch.ts';
 export { type DescribeOptions, describeLossAudit, type TestFunctions } from './describe.ts';
 export { type FamilyName, familyNames } from './formulas/index.ts';
 export { type ModuleDescription, type ModuleOptions, moduleSubject } from './module.ts';
-export { auditPage } from './page.ts';
 export { type ProgramOptions, programSubject } from './program.ts';
 export { type Family, propertyNames } from './properties.ts';
 export { reportText } from './report.ts';

@@ -2,7 +2,6 @@ import {
   type AuditOptions,
   type AuditReport,
   auditLoss,
-  auditPage,
   familyNames,
   type InputForm,
   type Loss,
@@ -20,6 +19,7 @@ import { useBackend } from '../../engine/index.ts';
 import { writeFileAtomically } from '../../models/io/files.ts';
 import { asUsage, type Command, decimal, type Input, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
+import { auditPage } from '../pages/audit.ts';
 import { jsonOf, print, remark } from '../text.ts';
 
 const families = [...familyNames, 'custom'] as const;
@@ -177,7 +177,7 @@ export const audit: Command = {
       return 2;
     }
     if (page !== undefined) {
-      await writeFileAtomically(page, reports.map(auditPage).join('\n'));
+      await writeFileAtomically(page, auditPage(reports));
       remark(`the page is ${named(page)}`);
     }
     print(json ? jsonOf(reports.length === 1 ? reports[0] : reports) : reports.map(reportText).join('\n\n'));

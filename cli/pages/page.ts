@@ -44,6 +44,7 @@ const style = `
 *{box-sizing:border-box}
 body{font:.9375rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;max-width:80rem;margin:0 auto;padding:1.5rem 1rem 4rem;color:var(--ink);background:var(--paper);overflow-wrap:anywhere}
 h1{font-size:1.6rem;line-height:1.25;margin:0 0 .25rem}h2{font-size:1.15rem;margin:2.75rem 0 .5rem;padding-top:.75rem;border-top:1px solid var(--line)}
+details{margin:.8rem 0}summary{cursor:pointer}.arrays{display:flex;flex-wrap:wrap;gap:1rem 2rem}.arrays>*{min-width:0}
 p{max-width:46rem;margin:.4rem 0 .8rem}.faint,figcaption p,.note{color:var(--faint)}
 .verdict{max-width:none;padding:.6rem .9rem;border:1px solid var(--line);border-left:.35rem solid var(--faint);background:var(--card);border-radius:.25rem}
 .verdict.good{border-left-color:var(--good)}.verdict.bad{border-left-color:var(--bad)}

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { expectWhole } from './pages/support.ts';
 import { Call, type Finished } from './support.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tensegrity-audit-'));
@@ -61,6 +62,7 @@ describe('tensegrity audit', () => {
     expect(stdout).toContain('the diagonal of identical views is (n−1)/n, not 1');
     expect(code).toBe(1);
     expect(readFileSync(page, 'utf8')).toContain('MONAI');
+    expectWhole(readFileSync(page, 'utf8'));
     const json = await audit(path, ...fast, '--json');
     expect(JSON.parse(json.stdout)).toMatchObject({ verdict: 'findings', family: 'barlow-twins', findings: [{ certain: true }] });
     expect(json.code).toBe(1);
