@@ -9,9 +9,9 @@ import { memoryBytes, useBackend } from '../engine/index.ts';
 import { loadDataset } from '../models/data/node.ts';
 import { type MethodName, methodNamed, methods } from '../models/methods/index.ts';
 import { trainingConfig } from '../models/train/config.ts';
-import { scoreEncoder, scorePixels } from '../models/train/evaluate.ts';
-import { diagnose } from '../models/train/monitor.ts';
-import { initialEncoder, Trainer } from '../models/train/trainer.ts';
+import { type FeatureScores, scoreEncoder, scorePixels } from '../models/train/evaluate.ts';
+import { diagnose, signs } from '../models/train/monitor.ts';
+import { initialEncoder, type StepRecord, Trainer } from '../models/train/trainer.ts';
 import { median } from './statistics.ts';
 
 const { values: options, positionals } = parseArgs({
@@ -30,13 +30,25 @@ const chosen = (positionals.length > 0 ? positionals : Object.keys(methods)) as 
 interface Result {
   readonly linear: number;
   readonly nearest: number;
+  /** Of what was trained. */
+  readonly run?: Run;
+}
+
+interface Run {
+  readonly method: MethodName;
+  readonly methodOptions: Readonly<Record<string, number | string>>;
   /** Milliseconds, the median. */
   readonly step: number;
   /** Bytes of the engine after the third step, and at the end. */
   readonly bytes: readonly [early: number, late: number];
-  readonly watched: string;
-  readonly said: string;
+  /** What was measured of a few steps after the warm-up, and of the last. What the monitor says of it is said anew each time. */
+  readonly seen: readonly Seen[];
 }
+
+type Seen = Pick<StepRecord, 'step' | 'loss' | 'deviation' | 'normalizedDeviation' | 'correlation'>;
+
+/** How many steps of a run are kept. */
+const KEPT = 50;
 
 await useBackend('wasm');
 const dataset = await loadDataset('fashion-mnist-subset');
@@ -45,11 +57,21 @@ const encoderName = options.encoder as Parameters<typeof initialEncoder>[0]['enc
 /** What has been measured so far: with `--out` a table that was interrupted goes on. */
 const results: Record<string, Result> = options.out && existsSync(options.out) ? JSON.parse(readFileSync(options.out, 'utf8')) : {};
 
-function keep(name: string, result: Result): void {
+/** What `measure` gives, unless it has been measured. */
+async function kept(name: string, measure: () => Promise<Result>): Promise<Result> {
+  if (results[name]) return results[name];
+  const result = await measure();
   results[name] = result;
-  if (!options.out) return;
-  writeFileSync(`${options.out}.new`, JSON.stringify(results, null, 1));
-  renameSync(`${options.out}.new`, options.out);
+  console.error(name, percent(result.linear), percent(result.nearest));
+  if (options.out) {
+    writeFileSync(`${options.out}.new`, JSON.stringify(results));
+    renameSync(`${options.out}.new`, options.out);
+  }
+  return result;
+}
+
+function percent(share: number): string {
+  return (100 * share).toFixed(1);
 }
 
 async function trained(method: MethodName, methodOptions: Readonly<Record<string, number | string>>): Promise<Result> {
@@ -63,48 +85,68 @@ async function trained(method: MethodName, methodOptions: Readonly<Record<string
   const trainer = new Trainer(config, dataset);
   const times: number[] = [];
   let early = 0;
-  let last: Parameters<typeof diagnose>[0] | null = null;
+  const seen: Seen[] = [];
+  const every = Math.ceil(trainer.steps / KEPT);
   let before = performance.now();
   for await (const record of trainer.run()) {
     times.push(performance.now() - before);
     if (record.step === 3) early = await memoryBytes();
-    last = { ...record, method, methodOptions: config.methodOptions };
+    const { step, loss, deviation, normalizedDeviation, correlation } = record;
+    const last = step === trainer.steps || !Number.isFinite(loss);
+    if (last || (step > config.warmup * trainer.steps && step % every === 0)) seen.push({ step, loss, deviation, normalizedDeviation, correlation });
     before = performance.now();
-    if (!Number.isFinite(record.loss)) break;
+    if (!Number.isFinite(loss)) break;
   }
   const late = await memoryBytes();
   const { linear, nearest } = await scoreEncoder(trainer.encoder, dataset, { seed });
-  const { watched } = methodNamed(method).advice;
   trainer.dispose();
   return {
     linear: linear!,
     nearest: nearest!,
-    step: median(times.slice(3)),
-    bytes: [early, late],
-    watched: `${watched} ${last![watched]!.toFixed(2)}`,
-    said: diagnose(last!)?.message ?? '',
+    run: { method, methodOptions: config.methodOptions, step: median(times.slice(3)), bytes: [early, late], seen },
   };
 }
 
 for (const method of chosen) {
   const { ablation } = methodNamed(method);
-  const runs = { [method]: {}, ...(options.ablations && ablation && { [`${method} without ${ablation.of}`]: ablation.options }) };
-  for (const [name, methodOptions] of Object.entries(runs)) {
-    if (results[name]) continue;
-    keep(name, await trained(method, methodOptions));
-    console.error(name, results[name]);
-  }
+  const runs = { [method]: {}, ...(options.ablations && { [`${method} without ${ablation.of}`]: ablation.options }) };
+  for (const [name, methodOptions] of Object.entries(runs)) await kept(name, () => trained(method, methodOptions));
+}
+const scored = ({ linear, nearest }: FeatureScores): Result => ({ linear: linear!, nearest: nearest! });
+const random = await kept('untrained encoder', async () =>
+  scored(await scoreEncoder(initialEncoder(trainingConfig({ seed, ...(encoderName && { encoder: encoderName }) }), 1), dataset, { seed })),
+);
+await kept('raw pixels', async () => scored((await scorePixels(dataset, { seed }))!));
+
+/** What is watched, at the end and within which range after the warm-up; and what the monitor says, at the end and how often. */
+function health({ method, methodOptions, seen }: Run): readonly [watched: string, said: string] {
+  const { watched } = methodNamed(method).advice;
+  const { of, threshold } = signs[watched];
+  const values = seen.map((step) => step[of]);
+  const warnings = seen.map((step) => diagnose({ ...step, method, methodOptions }));
+  const [least, most, last] = [Math.min(...values), Math.max(...values), values.at(-1)!].map((value) => value.toFixed(2));
+  const ill = warnings.filter((warning) => warning !== null).length;
+  return [`${of} ${last} (${least} … ${most}; ${threshold})`, `${ill} of ${seen.length}${ill ? `: ${warnings.findLast((warning) => warning !== null)!.message}` : ''}`];
 }
 
-const random = await scoreEncoder(initialEncoder(trainingConfig({ seed, ...(encoderName && { encoder: encoderName }) }), 1), dataset, { seed });
-const pixels = await scorePixels(dataset, { seed });
-const percent = (share: number): string => (100 * share).toFixed(1);
-const unit = results['vicreg']?.step;
-console.log(`| ${options.epochs} epochs, seed ${seed} | linear (GAP) | over random | k-NN | watched at the end | a step, ms | beside VICReg's | bytes after 3 steps → at the end | the monitor says |`);
-console.log('|---|---|---|---|---|---|---|---|---|');
-for (const [name, { linear, nearest, step, bytes, watched, said }] of Object.entries(results))
-  console.log(
-    `| ${name} | ${percent(linear)} | ${percent(linear - random.linear!)} | ${percent(nearest)} | ${watched} | ${step.toFixed(0)} | ${unit ? (step / unit).toFixed(2) : '–'} | ${bytes.join(' → ')} | ${said} |`,
-  );
-console.log(`| untrained encoder | ${percent(random.linear!)} | | ${percent(random.nearest!)} | | | | | |`);
-console.log(`| raw pixels | ${percent(pixels!.linear!)} | | ${percent(pixels!.nearest!)} | | | | | |`);
+const unit = results['vicreg']?.run?.step;
+const columns = [
+  `${options.epochs} epochs, seed ${seed}`,
+  'linear (GAP)',
+  'over untrained',
+  'k-NN',
+  'watched at the end (after the warm-up; threshold)',
+  'a step, ms',
+  "beside VICReg's",
+  'MB after 3 steps → at the end',
+  'the monitor says, of so many steps',
+];
+console.log(`| ${columns.join(' | ')} |\n|${'---|'.repeat(columns.length)}`);
+for (const [name, { linear, nearest, run }] of Object.entries(results)) {
+  const [watched, said] = run ? health(run) : ['', ''];
+  const cost = run
+    ? [run.step.toFixed(0), unit ? (run.step / unit).toFixed(2) : '–', run.bytes.map((bytes) => (bytes / 1e6).toFixed(2)).join(' → ')]
+    : ['', '', ''];
+  const cells = [name, percent(linear), percent(linear - random.linear), percent(nearest), watched, ...cost, said];
+  console.log(`| ${cells.join(' | ')} |`);
+}

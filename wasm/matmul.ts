@@ -1,6 +1,6 @@
 /**
  * `out[b] = a[b] · b[b]`, any strides: tables of strided addresses for the blocked product. Threads split
- * rows or columns. With an epilogue (map.ts) `out` is contiguous, of so many rows and columns that it is not better transposed, and tables hold
+ * the products where there are many, else rows or columns. With an epilogue (map.ts) `out` is contiguous, of so many rows and columns that it is not better transposed, and tables hold
  * all steps.
  */
 import { beginEpilogue } from './map';
@@ -41,9 +41,17 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
   }
   const registers = <usize>word(command, words.MATMUL_EPILOGUE);
   if (registers != 0) beginEpilogue(viewAt(command, words.MATMUL_WORDS, 3), bases, workspace + registers, pc);
-  // Each thread takes a run of whole tiles of the longer side.
-  let row0 = 0, row1 = rows, column0 = 0, column1 = columns;
-  if (rows >= columns) {
+  // Each thread takes a run of products where there are many (small ones have few tiles to share, and each thread would pack all of B), else a run
+  // of whole tiles of the longer side.
+  let row0 = 0, row1 = rows, column0 = 0, column1 = columns, batch = 0;
+  if (batches >= 8 * threads) {
+    const share = (batches + threads - 1) / threads;
+    batch = min(batches, share * thread);
+    batches = min(batches, batch + share);
+    pa += <usize>(aBatch * batch << 2);
+    pb += <usize>(bBatch * batch << 2);
+    pc += <usize>(cBatch * batch << 2);
+  } else if (rows >= columns) {
     const share = shareOf(rows, tileRows, threads);
     row0 = min(rows, share * thread);
     row1 = min(rows, row0 + share);
@@ -62,7 +70,7 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
   const p = Product.at(workspace, aRows, aSteps, bSteps, bColumns, cRows, cColumns);
   p.spreads = columns >= spreadFrom;
   p.finishes = registers != 0;
-  for (let batch = 0; batch < batches; batch++) {
+  for (; batch < batches; batch++) {
     for (let column = column0; column < column1; column += TABLE_LENGTH) {
       const width = min(TABLE_LENGTH, column1 - column);
       fillTable(bColumns, width, pb + <usize>(column * bColumn << 2), bColumn << 2);

@@ -48,7 +48,7 @@ export const barlowTwinsMethod = () =>
     ablation: { of: 'the off-diagonal part', options: { offDiagonal: 0 } },
     advice: {
       // The loss sees each dimension divided by its deviation.
-      watched: 'normalizedDeviation',
+      watched: 'directions',
       collapsed: 'lower --lr, or lengthen --warmup',
       redundant: 'raise the weight of the off-diagonal part (--off-diagonal)',
       epsilon: 1e-5,

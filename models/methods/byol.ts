@@ -74,7 +74,7 @@ export const byolMethod = () =>
     widths: [512, 128],
     ablation: { of: 'the predictor', options: { predictor: 'off' } },
     advice: {
-      watched: 'normalizedDeviation',
+      watched: 'directions',
       collapsed: 'leave the predictor on (--predictor on), slow the teacher (--teacher-momentum nearer to 1), or lower --lr',
       redundant: null,
       epsilon: 0,

@@ -162,7 +162,7 @@ export const deepClusterMethod = () =>
     perSample: true,
     ablation: { of: 'clustering', options: { kmeans: 'off' } },
     advice: {
-      watched: 'normalizedDeviation',
+      watched: 'classes',
       collapsed: 'make clusters anew each epoch (--kmeans on), or lower --lr',
       redundant: null,
       epsilon: 0,

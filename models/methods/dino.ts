@@ -4,6 +4,7 @@ import { gelu, linear, normalize } from '../nn/functional.ts';
 import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform, normal } from '../nn/initialize.ts';
 import { type Mode, Module, ModuleSlot, Parameter } from '../nn/module.ts';
 import { MLP } from '../nn/networks.ts';
+import { clipByNorm } from '../optim/clip.ts';
 import { targetMomentum } from '../optim/schedule.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';
 import { arrayLoss } from './arrayLoss.ts';
@@ -117,6 +118,8 @@ const table = {
   centreMomentum: number(0.9, 'share of itself that the centre keeps at a step', { most: 1, needs: 'centring' }),
   centring: choice(['on', 'off'], 'on', "whether the teacher's outputs are centred; without that it collapses"),
   frozenEpochs: number(1, 'epochs before the last layer learns'),
+  clipEach: number(3, "norm that each parameter's gradient is scaled down to; 0: none is"),
+  headNorm: choice(['none', 'batch'], 'none', "what follows the head's hidden layers: nothing, or batch norm"),
   localCrops: number(8, 'small views of each image beside the two large ones', { whole: true }),
   localSize: number(96, 'their height and width, in pixels', { least: 1, whole: true, needs: 'localCrops' }),
 };
@@ -130,14 +133,14 @@ class DINOHead extends Module {
   readonly mlp: MLP;
   readonly lastLayer: Parameter;
 
-  constructor(inputs: number, widths: readonly number[], { key }: InitializeOptions) {
+  constructor(inputs: number, widths: readonly number[], { key, norm }: InitializeOptions & { readonly norm: boolean }) {
     super();
     check(
       widths.length >= 2,
       'argument',
       () => `DINO: the head needs the widths of a layer and of the output at least, as 256-64-256; got ${widths.join('-')}`,
     );
-    this.mlp = new MLP([inputs, ...widths.slice(0, -1)], { key: deriveKey(key, 0), activation: gelu, initialize });
+    this.mlp = new MLP([inputs, ...widths.slice(0, -1)], { key: deriveKey(key, 0), activation: gelu, normalize: norm, initialize });
     const shape = [widths.at(-1)!, widths.at(-2)!];
     this.lastLayer = new Parameter(kaimingUniform(shape, fansOf(shape), { key: deriveKey(key, 1) }), 'last_layer');
   }
@@ -153,13 +156,13 @@ class DINOLearner extends TaughtLearner<DINOHead> {
   readonly #options: Options;
 
   constructor({ encoder, widths, key, options }: Setting<Options>) {
-    super(encoder, (inputs) => new DINOHead(inputs, widths, { key: key(0) }));
+    super(encoder, (inputs) => new DINOHead(inputs, widths, { key: key(0), norm: options.headNorm === 'batch' }));
     this.#options = options;
     this.centre = new ModuleSlot(constant([widths.at(-1)!], 0), 'centre');
   }
 
   override step({ views, at, part }: Step): Outcome {
-    const { studentTemperature, centring, centreMomentum } = this.#options;
+    const { studentTemperature, centring, centreMomentum, clipEach } = this.#options;
     const students = together(views, (images) => this.student(images));
     const teachers = together(views.slice(0, 2), (images) => this.teacher(images));
     const centre = this.centre.value;
@@ -169,7 +172,10 @@ class DINOLearner extends TaughtLearner<DINOHead> {
       embeddings: students,
       // Its distributions, which are one where all images fall into one class, and where all fall into every class alike.
       watched: students[0]!.div(studentTemperature).softmax(-1),
-      gradients: (gradient, of) => (of === this.head.lastLayer ? gradient.mul(at['lastLayer']!) : gradient),
+      gradients: (gradient, of) => {
+        const clipped = clipEach === 0 ? gradient : clipByNorm([gradient], clipEach)[0]!;
+        return of === this.head.lastLayer ? clipped.mul(at['lastLayer']!) : clipped;
+      },
       after: () => {
         if (centring === 'on') this.centre.assign(dinoCentre(this.centre.value, teachers, { momentum: centreMomentum }));
         if (part?.last !== false) this.moveTeacher(at['teacherMomentum']!);
@@ -184,11 +190,11 @@ export const dinoMethod = () =>
     parts: [],
     perSample: true,
     options: table,
-    training: { batchSize: 32, methodOptions: { localCrops: 0, localSize: 12 }, clip: 3 },
+    training: { batchSize: 32, methodOptions: { localCrops: 0, localSize: 12 } },
     widths: [256, 256, 64, 256],
     ablation: { of: 'centring', options: { centring: 'off' } },
     advice: {
-      watched: 'normalizedDeviation',
+      watched: 'classes',
       collapsed: 'leave the centring on (--centring on), keep --teacher-temperature well below --student-temperature, or lower --lr',
       redundant: null,
       epsilon: 0,

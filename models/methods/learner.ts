@@ -62,7 +62,7 @@ export interface Outcome {
   readonly embeddings: readonly Tensor[];
   /** What is watched for collapse, [n, …]: the first view's embedding, unless given; its distributions over prototypes, say. */
   readonly watched?: Tensor;
-  /** Another gradient in place of a slot's own: of prototypes that are frozen for a while, say. */
+  /** Another gradient in place of a slot's own (the mean over the parts of a batch): of prototypes that are frozen for a while, say. */
   readonly gradients?: (gradient: Tensor, of: Slot) => Tensor;
   /** Runs when the optimiser has assigned the new weights: moves teachers, queues, centres, from where they are then (`slot.value`). */
   readonly after?: () => void;
@@ -121,10 +121,11 @@ export interface Course {
 /** Words for a person who trains with a method. */
 export interface Advice {
   /**
-   * What tells a collapse: the deviation of the embedding where the loss asks for a scale; that of its directions (times √d, so that 1 is
-   * healthy whatever the dimension) where it does not; the correlation of its dimensions where a norm at the end keeps the deviation at 1.
+   * What tells a collapse: the deviation of the embedding where the loss asks for a scale; that of its `directions` (times √d, so that 1 is
+   * healthy whatever the dimension) where it does not, or of distributions over `classes`, where these are what the learner gives to watch; the
+   * correlation of its dimensions where a norm at the end keeps the deviation at 1.
    */
-  readonly watched: 'deviation' | 'normalizedDeviation' | 'correlation';
+  readonly watched: 'deviation' | 'directions' | 'classes' | 'correlation';
   /** What helps an embedding that has collapsed. */
   readonly collapsed: string;
   /** And one whose dimensions repeat each other; null where the loss does not see that. */

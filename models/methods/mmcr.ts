@@ -96,7 +96,7 @@ export const mmcrMethod = () =>
     widths: [256, 256, 64],
     ablation: { of: 'the global term', options: { global: 0, local: 1 } },
     advice: {
-      watched: 'normalizedDeviation',
+      watched: 'directions',
       collapsed: 'raise the weight of the global term (--global), or lower --lr',
       redundant: 'raise the weight of the global term (--global)',
       epsilon: 0,

@@ -127,7 +127,7 @@ export const mocoMethod = () =>
     widths: [128, 128],
     ablation: { of: 'negatives', options: { negatives: 'off' } },
     advice: {
-      watched: 'normalizedDeviation',
+      watched: 'directions',
       collapsed: 'leave the negatives on (--negatives on), lower the temperature (--temperature), or lower --lr',
       redundant: null,
       epsilon: 0,

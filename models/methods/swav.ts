@@ -190,7 +190,7 @@ export const swavMethod = () =>
     widths: [256, 128],
     ablation: { of: 'Sinkhorn', options: { iterations: 0 } },
     advice: {
-      watched: 'normalizedDeviation',
+      watched: 'classes',
       collapsed: 'give each prototype its share of the batch (--iterations 3), lower --epsilon, or lower --lr',
       redundant: null,
       epsilon: 0,

@@ -149,7 +149,7 @@ export const ticoMethod = () =>
     widths: [512, 128],
     ablation: { of: 'the covariance contrast', options: { contrast: 0 } },
     advice: {
-      watched: 'normalizedDeviation',
+      watched: 'directions',
       collapsed: 'raise the weight of the covariance contrast (--contrast), or lower --lr',
       redundant: 'raise the weight of the covariance contrast (--contrast)',
       epsilon: 0,

@@ -109,7 +109,7 @@ export const wmseMethod = () =>
     ablation: { of: 'whitening', options: { whitening: 'none' } },
     advice: {
       // What is compared is whitened: the embedding itself may have any scale, and its dimensions any correlation.
-      watched: 'normalizedDeviation',
+      watched: 'directions',
       collapsed: 'lower --lr, or lengthen --warmup',
       redundant: null,
       epsilon: 1e-4,

@@ -1,9 +1,9 @@
 import { type DType, type Tensor, tensor } from '../../engine/index.ts';
 import { check, checkChoice, checkTensors, dtypes, options, show, shown } from '../../engine/internal.ts';
-import { gelu, scaledDotProductAttention } from './functional.ts';
+import { gelu, linear, scaledDotProductAttention } from './functional.ts';
 import { deriveKey, type InitializeOptions, normal } from './initialize.ts';
 import { Conv2d, LayerNorm, Linear } from './layers.ts';
-import { Module, Sequential } from './module.ts';
+import { Module, type Parameter, Sequential } from './module.ts';
 import { Encoder, type EncoderOptions } from './networks.ts';
 
 /** Deviation that every weight of a transformer is drawn with, as BERT, DeiT and timm have it. */
@@ -39,12 +39,14 @@ export class Attention extends Module {
     checkTensors('Attention', x);
     check(x.rank === 3, 'shape', () => `Attention: takes [n, tokens, width], got ${show(x.shape)}`);
     const [n, tokens, width] = x.shape as [number, number, number];
-    // [n, tokens, 3, heads, width of a head] → [3, n, heads, tokens, width of a head]
-    const parts = this.qkv
-      .forward(x)
-      .reshape([n, tokens, 3, this.heads, width / this.heads])
-      .permute([2, 0, 3, 1, 4]);
-    const [query, key, value] = [0, 1, 2].map((i) => parts.slice(i)) as [Tensor, Tensor, Tensor];
+    const { weight, bias } = this.qkv;
+    // A product for each of the three: the gradients of parts of one product would be padded to all of it, and added up. [n, heads, tokens, width of a head]
+    const [query, key, value] = [0, 1, 2].map((i) => {
+      const own = (parameter: Parameter): Tensor => parameter.value.narrow(0, i * width, width);
+      return linear(x, own(weight), bias && own(bias))
+        .reshape([n, tokens, this.heads, width / this.heads])
+        .permute([0, 2, 1, 3]);
+    }) as [Tensor, Tensor, Tensor];
     const mixed = scaledDotProductAttention(query, key, value);
     return this.proj.forward(mixed.permute([0, 2, 1, 3]).reshape([n, tokens, width]));
   }

@@ -6,32 +6,50 @@ import type { Advice } from '../methods/learner.ts';
 import type { TrainingConfig } from './config.ts';
 import type { StepRecord } from './trainer.ts';
 
-/** Below this mean deviation, an embedding whose hinge asks for 1 has collapsed. */
-const COLLAPSED = 0.1;
 /** Mean |correlation| of different dimensions above which they say mostly the same. */
 const REDUNDANT = 0.5;
-/** And above which there is but one left. */
-const ONE_LEFT = 0.65;
 
+/** How a measurement tells a collapse. */
 interface Sign {
+  /** What is measured. */
+  readonly of: 'deviation' | 'normalizedDeviation' | 'correlation';
+  /** Where health ends, as a phrase: 'below 0.1'. */
+  readonly threshold: string;
   readonly fails: (value: number) => boolean;
-  readonly words: (value: number) => string;
+  /** What has become of the embedding then. */
+  readonly words: string;
 }
 
-const nearlyOnePoint = (what: string): Sign => ({
-  fails: (value) => value < COLLAPSED,
-  words: (value) => `every image maps to nearly the same point (${what} ${value.toFixed(3)}, below ${COLLAPSED})`,
+/** A deviation that is too small. */
+const below = (of: Sign['of'], least: number, words: string): Sign => ({
+  of,
+  threshold: `below ${least}`,
+  fails: (value) => value < least,
+  words,
 });
 
-/** How each measurement tells a collapse. */
-const signs: { readonly [Watched in Advice['watched']]: Sign } = {
-  deviation: nearlyOnePoint('mean deviation'),
-  normalizedDeviation: nearlyOnePoint('mean deviation of directions'),
+/**
+ * The signs of collapse, by what a method watches. `npm run methods` prints what each method measures in health and in collapse: the
+ * thresholds lie between.
+ */
+export const signs: { readonly [Watched in Advice['watched']]: Sign } = {
+  // A hinge asks for 1.
+  deviation: below('deviation', 0.1, 'every image maps to nearly the same point (mean deviation'),
+  // Of a head's output, which has both signs.
+  directions: below('normalizedDeviation', 0.3, 'every image maps to nearly the same direction (deviation of directions'),
+  // Distributions over many classes, of which a healthy run uses a part.
+  classes: below('normalizedDeviation', 0.1, 'all images fall into nearly the same classes (deviation of their distributions'),
   correlation: {
-    fails: (value) => value > ONE_LEFT,
-    words: (value) => `all dimensions are copies of nearly one (mean |correlation| ${value.toFixed(2)}, above ${ONE_LEFT})`,
+    of: 'correlation',
+    threshold: 'above 0.65',
+    fails: (value) => value > 0.65,
+    words: 'all dimensions are copies of nearly one (mean |correlation|',
   },
 };
+
+function said({ words, threshold }: Sign, value: number): string {
+  return `${words} ${value.toFixed(3)}, ${threshold})`;
+}
 
 export interface Warning {
   readonly kind: 'collapsed' | 'redundant' | 'diverged';
@@ -71,10 +89,10 @@ export function diagnose(
       message: `the loss is ${loss}: ${divergence(pixels, epsilonAdvice({ options, epsilon: advice.epsilon }, methodOptions), step)}`,
     };
   // Without the norm that keeps deviations up, what shows as copies elsewhere shows as one direction.
-  for (const name of watched === 'correlation' ? ([watched, 'normalizedDeviation'] as const) : [watched]) {
-    const value = record[name];
-    if (value !== undefined && signs[name].fails(value))
-      return { kind: 'collapsed', message: `the embedding has collapsed: ${signs[name].words(value)}; ${collapsed}` };
+  for (const sign of watched === 'correlation' ? [signs.correlation, signs.directions] : [signs[watched]]) {
+    const value = record[sign.of];
+    if (value !== undefined && sign.fails(value))
+      return { kind: 'collapsed', message: `the embedding has collapsed: ${said(sign, value)}; ${collapsed}` };
   }
   if (correlation > REDUNDANT && redundant !== null) {
     return {
@@ -84,6 +102,8 @@ export function diagnose(
   }
   return null;
 }
+
+const nearlyOnePoint = below('normalizedDeviation', 0.1, 'every image maps to nearly the same point (mean deviation of directions');
 
 /** Share of the dimensions below which an embedding is said to use few of them. */
 const FEW = 0.1;
@@ -99,11 +119,12 @@ export function verdictOf({
       readonly kind: 'collapsed' | 'redundant';
     })
   | null {
-  for (const [watched, value] of [
-    ['normalizedDeviation', normalizedDeviation],
-    ['correlation', meanOffDiagonalCorrelation],
+  // Of unknown origin: features behind a ReLU have directions that are near to each other in health, too.
+  for (const [sign, value] of [
+    [nearlyOnePoint, normalizedDeviation],
+    [signs.correlation, meanOffDiagonalCorrelation],
   ] as const) {
-    if (signs[watched].fails(value)) return { kind: 'collapsed', message: signs[watched].words(value) };
+    if (sign.fails(value)) return { kind: 'collapsed', message: said(sign, value) };
   }
   if (rankMeCentred < FEW * spectrum.length)
     return {

@@ -169,10 +169,10 @@ export class Trainer {
     const given = this.#given(indices, step, numbers, ...pictures);
     const outcomes = partsOf(given, accumulate).map((part) => withTerms(this.learner.step(part), this.config));
     const { parameters } = this.#optimizer;
-    const own = outcomes.map(({ loss, gradients }) =>
-      grad(loss, parameters).map((gradient, i) => gradients?.(gradient, parameters[i]!) ?? gradient),
-    );
-    const gradients = parameters.map((_, i) => averageOf(own.map((part) => part[i]!)));
+    const own = outcomes.map(({ loss }) => grad(loss, parameters));
+    // The same of every part.
+    const { gradients: instead = (gradient: Tensor): Tensor => gradient } = outcomes[0]!;
+    const gradients = parameters.map((parameter, i) => instead(averageOf(own.map((part) => part[i]!)), parameter));
     const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(pictures[0]!), this.#dataset)), indices);
     this.#optimizer.step(clip === null ? gradients : clipByNorm(gradients, clip), given.at);
     for (const { after } of outcomes) after?.();
