@@ -20,8 +20,11 @@ const { values: options, positionals } = parseArgs({
     epochs: { type: 'string', default: '3' },
     seed: { type: 'string', default: '0' },
     encoder: { type: 'string' },
+    threads: { type: 'string' },
     out: { type: 'string' },
     ablations: { type: 'boolean', default: true },
+    'add-variance': { type: 'string', default: '0' },
+    'add-covariance': { type: 'string', default: '0' },
   },
   allowNegative: true,
 });
@@ -50,18 +53,26 @@ type Seen = Pick<StepRecord, 'step' | 'loss' | 'deviation' | 'normalizedDeviatio
 /** How many steps of a run are kept. */
 const KEPT = 50;
 
-await useBackend('wasm');
+await useBackend('wasm', options.threads === undefined ? {} : { threads: Number(options.threads) });
 const dataset = await loadDataset('fashion-mnist-subset');
 const seed = Number(options.seed);
+const [addVariance, addCovariance] = [Number(options['add-variance']), Number(options['add-covariance'])];
+/** What is added to each method. */
+const added = `${addVariance ? ` + ${addVariance} variance` : ''}${addCovariance ? ` + ${addCovariance} covariance` : ''}`;
 const encoderName = options.encoder as Parameters<typeof initialEncoder>[0]['encoder'] | undefined;
 /** What has been measured so far: with `--out` a table that was interrupted goes on. */
-const results: Record<string, Result> = options.out && existsSync(options.out) ? JSON.parse(readFileSync(options.out, 'utf8')) : {};
+let results: Readonly<Record<string, Result>> = before();
+
+function before(): typeof results {
+  return options.out && existsSync(options.out) ? JSON.parse(readFileSync(options.out, 'utf8')) : {};
+}
 
 /** What `measure` gives, unless it has been measured. */
 async function kept(name: string, measure: () => Promise<Result>): Promise<Result> {
   if (results[name]) return results[name];
   const result = await measure();
-  results[name] = result;
+  // Another process may add to the same file.
+  results = { ...results, ...before(), [name]: result };
   console.error(name, percent(result.linear), percent(result.nearest));
   if (options.out) {
     writeFileSync(`${options.out}.new`, JSON.stringify(results));
@@ -80,6 +91,8 @@ async function trained(method: MethodName, methodOptions: Readonly<Record<string
     methodOptions,
     epochs: Number(options.epochs),
     seed,
+    addVariance,
+    addCovariance,
     ...(encoderName && { encoder: encoderName }),
   });
   const trainer = new Trainer(config, dataset);
@@ -87,14 +100,14 @@ async function trained(method: MethodName, methodOptions: Readonly<Record<string
   let early = 0;
   const seen: Seen[] = [];
   const every = Math.ceil(trainer.steps / KEPT);
-  let before = performance.now();
+  let start = performance.now();
   for await (const record of trainer.run()) {
-    times.push(performance.now() - before);
+    times.push(performance.now() - start);
     if (record.step === 3) early = await memoryBytes();
     const { step, loss, deviation, normalizedDeviation, correlation } = record;
     const last = step === trainer.steps || !Number.isFinite(loss);
     if (last || (step > config.warmup * trainer.steps && step % every === 0)) seen.push({ step, loss, deviation, normalizedDeviation, correlation });
-    before = performance.now();
+    start = performance.now();
     if (!Number.isFinite(loss)) break;
   }
   const late = await memoryBytes();
@@ -109,7 +122,7 @@ async function trained(method: MethodName, methodOptions: Readonly<Record<string
 
 for (const method of chosen) {
   const { ablation } = methodNamed(method);
-  const runs = { [method]: {}, ...(options.ablations && { [`${method} without ${ablation.of}`]: ablation.options }) };
+  const runs = { [`${method}${added}`]: {}, ...(options.ablations && { [`${method} without ${ablation.of}${added}`]: ablation.options }) };
   for (const [name, methodOptions] of Object.entries(runs)) await kept(name, () => trained(method, methodOptions));
 }
 const scored = ({ linear, nearest }: FeatureScores): Result => ({ linear: linear!, nearest: nearest! });
@@ -148,5 +161,5 @@ for (const [name, { linear, nearest, run }] of Object.entries(results)) {
     ? [run.step.toFixed(0), unit ? (run.step / unit).toFixed(2) : '–', run.bytes.map((bytes) => (bytes / 1e6).toFixed(2)).join(' → ')]
     : ['', '', ''];
   const cells = [name, percent(linear), percent(linear - random.linear), percent(nearest), watched, ...cost, said];
-  console.log(`| ${cells.join(' | ')} |`);
+  console.log(`| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`);
 }

@@ -190,7 +190,7 @@ export const dinoMethod = () =>
     parts: [],
     perSample: true,
     options: table,
-    training: { batchSize: 32, methodOptions: { localCrops: 0, localSize: 12 } },
+    training: { batchSize: 32, methodOptions: { localCrops: 0, localSize: 12, headNorm: 'batch' } },
     widths: [256, 256, 64, 256],
     ablation: { of: 'centring', options: { centring: 'off' } },
     advice: {

@@ -59,7 +59,7 @@ export const simclrMethod = () =>
       temperature: number(0.5, 'what cosines are divided by, τ', { least: LEAST_TEMPERATURE }),
       dialect: choice(simclrDialects, 'mean', "the mean over both views' rows, or the sum of both directions, twice that"),
     },
-    training: {},
+    training: { batchSize: 32 },
     widths: [256, 128],
     ablation: { of: 'telling negatives apart', options: { temperature: 50 } },
     advice: {

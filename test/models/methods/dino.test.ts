@@ -163,6 +163,30 @@ describe('its learner', () => {
     learner.dispose();
   });
 
+  it('scales the gradient of each parameter down by itself', async () => {
+    const gradientsAt = (clipEach: number): Promise<Float64Array[]> => {
+      const learner = learnerOf({ clipEach });
+      const { loss, gradients } = learner.step({ views, indices: arange(4), at, key: key(3) });
+      const { parameters } = learner.learned()[0]!;
+      return values(...grad(loss, parameters).map((gradient, i) => gradients!(gradient, parameters[i]!)));
+    };
+    const own = await gradientsAt(0);
+    const lengths = own.map((gradient) => Math.hypot(...gradient));
+    // Some are longer, and some are not.
+    const most = Math.fround([...lengths].sort((a, b) => a - b)[lengths.length >> 1]!);
+    const clipped = await gradientsAt(most);
+    for (const [i, length] of lengths.entries()) {
+      const factor = Math.min(1, most / (length + 1e-6));
+      for (const [j, value] of clipped[i]!.entries()) expect(Math.abs(value - own[i]![j]! * factor)).toBeLessThan(1e-5 * length + 1e-12);
+    }
+  });
+
+  it('has batch norms in its head on request', async () => {
+    const norms = (options: Readonly<Record<string, unknown>>): number =>
+      [...learnerOf(options).namedSlots()].filter(([name]) => /^head.*running_mean$/.test(name)).length;
+    expect([norms({}), norms({ headNorm: 'batch' })]).toEqual([0, 1]);
+  });
+
   it('has the schedules of the published code', () => {
     const course = { learningRate: 1, steps: 100, stepsPerEpoch: 10, batchSize: 16 };
     const published = methods.dino.schedules({}, course);
