@@ -1,4 +1,4 @@
-import { type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
+import { concat, full, type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
 import { check, options } from '../../engine/internal.ts';
 import { normalize, standardize } from '../nn/functional.ts';
 import { alignment, uniformity } from '../regularizers/hypersphere.ts';
@@ -18,6 +18,16 @@ export function embeddingDeviation(z: Tensor): Tensor {
 export function normalizedDeviation(z: Tensor): Tensor {
   checkEmbedding(z, 'normalizedDeviation');
   return normalize(z).std(0).mean().mul(Math.sqrt(z.shape[1]!));
+}
+
+/**
+ * Logits [n, K] as rows whose directions tell a collapse of the classes that a softmax makes of them, [n, K + 1]: less their mean over classes,
+ * which a softmax does not see, and beside that √K, as long as logits of deviation 1. So {@link normalizedDeviation} is near 0 where all images
+ * fall into the same classes, and where all fall into every class alike.
+ */
+export function classRows(logits: Tensor): Tensor {
+  const [n, classes] = [logits.shape[0]!, logits.shape[1]!];
+  return concat([logits.sub(logits.mean(-1, true)), full([n, 1], Math.sqrt(classes), logits.dtype)], 1);
 }
 
 /** The mean of |corr(z_i, z_j)| over i ≠ j for z [n, d], d ≥ 2; a dimension that does not vary correlates with nothing. */

@@ -2,6 +2,7 @@ import { foldIn, type HostArray, realize, type Slot, stack, type Tensor } from '
 import { check, checkNumber, firstKnown, options } from '../../engine/internal.ts';
 import { prototypeScores } from '../clustering/prototypes.ts';
 import { sphericalKMeans } from '../clustering/sphericalKMeans.ts';
+import { classRows } from '../evaluate/collapse.ts';
 import { crossEntropy, normalize } from '../nn/functional.ts';
 import { constant, randomDirections } from '../nn/initialize.ts';
 import { ModuleSlot } from '../nn/module.ts';
@@ -136,8 +137,8 @@ class DeepClusterLearner extends Learner {
       loss: stack(losses).mean(),
       parts: {},
       embeddings,
-      // Distributions over the first head's clusters, which are one where all images go to the same.
-      watched: prototypeScores(embeddings[0]!, this.prototypes[0]!.value, about.title).div(temperature).softmax(1),
+      // The first head's clusters.
+      watched: classRows(prototypeScores(embeddings[0]!, this.prototypes[0]!.value, about.title).div(temperature)),
       after: () => this.#remember(embeddings, indices),
     };
   }

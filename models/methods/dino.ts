@@ -1,5 +1,6 @@
 import { concat, type Operand, Tensor } from '../../engine/index.ts';
 import { check, checkList, checkNumber, options, sameShape, show } from '../../engine/internal.ts';
+import { classRows } from '../evaluate/collapse.ts';
 import { gelu, linear, normalize } from '../nn/functional.ts';
 import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform, normal } from '../nn/initialize.ts';
 import { type Mode, Module, ModuleSlot, Parameter } from '../nn/module.ts';
@@ -170,8 +171,7 @@ class DINOLearner extends TaughtLearner<DINOHead> {
       loss: dino(students, teachers, centre, { studentTemperature, teacherTemperature: at['teacherTemperature']! }).loss,
       parts: {},
       embeddings: students,
-      // Its distributions, which are one where all images fall into one class, and where all fall into every class alike.
-      watched: students[0]!.div(studentTemperature).softmax(-1),
+      watched: classRows(students[0]!.div(studentTemperature)),
       gradients: (gradient, of) => {
         const clipped = clipEach === 0 ? gradient : clipByNorm([gradient], clipEach)[0]!;
         return of === this.head.lastLayer ? clipped.mul(at['lastLayer']!) : clipped;

@@ -60,7 +60,7 @@ export interface Outcome {
   readonly parts: Readonly<Record<string, Tensor>>;
   /** What the encoder that learns and its head made of each view, [n, d]. */
   readonly embeddings: readonly Tensor[];
-  /** What is watched for collapse, [n, …]: the first view's embedding, unless given; its distributions over prototypes, say. */
+  /** What is watched for collapse, [n, …]: the first view's embedding, unless given; the logits of its classes, say. */
   readonly watched?: Tensor;
   /** Another gradient in place of a slot's own (the mean over the parts of a batch): of prototypes that are frozen for a while, say. */
   readonly gradients?: (gradient: Tensor, of: Slot) => Tensor;
@@ -122,8 +122,8 @@ export interface Course {
 export interface Advice {
   /**
    * What tells a collapse: the deviation of the embedding where the loss asks for a scale; that of its `directions` (times √d, so that 1 is
-   * healthy whatever the dimension) where it does not, or of distributions over `classes`, where these are what the learner gives to watch; the
-   * correlation of its dimensions where a norm at the end keeps the deviation at 1.
+   * healthy whatever the dimension) where it does not, or of `classes`, where the learner gives logits to watch (`classRows`); the correlation
+   * of its dimensions where a norm at the end keeps the deviation at 1.
    */
   readonly watched: 'deviation' | 'directions' | 'classes' | 'correlation';
   /** What helps an embedding that has collapsed. */

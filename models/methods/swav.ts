@@ -2,6 +2,7 @@ import { arange, concat, type Slot, type Tensor } from '../../engine/index.ts';
 import { check, checkList, checkNumber, options, shown } from '../../engine/internal.ts';
 import { prototypeScores } from '../clustering/prototypes.ts';
 import { type SinkhornOptions, sinkhorn } from '../clustering/sinkhorn.ts';
+import { classRows } from '../evaluate/collapse.ts';
 import { normalize } from '../nn/functional.ts';
 import { constant, randomDirections } from '../nn/initialize.ts';
 import { ModuleSlot, Parameter } from '../nn/module.ts';
@@ -162,8 +163,7 @@ class SwAVLearner extends Learner {
       loss,
       parts: {},
       embeddings,
-      // Distributions over the prototypes, which are one where all images go to the same.
-      watched: prototypeScores(embeddings[0]!, prototypes.value, 'SwAV').div(temperature).softmax(1),
+      watched: classRows(prototypeScores(embeddings[0]!, prototypes.value, 'SwAV').div(temperature)),
       gradients: (gradient, of) => (of === prototypes ? learning.where(gradient, 0) : gradient),
       after: () => {
         // Weight decay moves what has no gradient, too.

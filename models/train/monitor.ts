@@ -37,8 +37,7 @@ export const signs: { readonly [Watched in Advice['watched']]: Sign } = {
   deviation: below('deviation', 0.1, 'every image maps to nearly the same point (mean deviation'),
   // Of a head's output, which has both signs.
   directions: below('normalizedDeviation', 0.3, 'every image maps to nearly the same direction (deviation of directions'),
-  // Distributions over many classes, of which a healthy run uses a part.
-  classes: below('normalizedDeviation', 0.1, 'all images fall into nearly the same classes (deviation of their distributions'),
+  classes: below('normalizedDeviation', 0.3, 'all images fall into nearly the same classes (deviation of the directions of their logits'),
   correlation: {
     of: 'correlation',
     threshold: 'above 0.65',
