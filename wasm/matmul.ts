@@ -41,16 +41,12 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
   }
   const registers = <usize>word(command, words.MATMUL_EPILOGUE);
   if (registers != 0) beginEpilogue(viewAt(command, words.MATMUL_WORDS, 3), bases, workspace + registers, pc);
-  // Each thread takes a run of products where there are many (small ones have few tiles to share, and each thread would pack all of B), else a run
+  // Each thread takes whole products where there are many (small ones have few tiles to share, and each thread would pack all of B), else a run
   // of whole tiles of the longer side.
-  let row0 = 0, row1 = rows, column0 = 0, column1 = columns, batch = 0;
+  let row0 = 0, row1 = rows, column0 = 0, column1 = columns, batch = 0, next = 1;
   if (batches >= 8 * threads) {
-    const share = (batches + threads - 1) / threads;
-    batch = min(batches, share * thread);
-    batches = min(batches, batch + share);
-    pa += <usize>(aBatch * batch << 2);
-    pb += <usize>(bBatch * batch << 2);
-    pc += <usize>(cBatch * batch << 2);
+    batch = thread;
+    next = threads;
   } else if (rows >= columns) {
     const share = shareOf(rows, tileRows, threads);
     row0 = min(rows, share * thread);
@@ -70,15 +66,16 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
   const p = Product.at(workspace, aRows, aSteps, bSteps, bColumns, cRows, cColumns);
   p.spreads = columns >= spreadFrom;
   p.finishes = registers != 0;
-  for (; batch < batches; batch++) {
+  for (; batch < batches; batch += next) {
+    const a0 = pa + <usize>(batch * aBatch << 2), b0 = pb + <usize>(batch * bBatch << 2), c0 = pc + <usize>(batch * cBatch << 2);
     for (let column = column0; column < column1; column += TABLE_LENGTH) {
       const width = min(TABLE_LENGTH, column1 - column);
-      fillTable(bColumns, width, pb + <usize>(column * bColumn << 2), bColumn << 2);
+      fillTable(bColumns, width, b0 + <usize>(column * bColumn << 2), bColumn << 2);
       fillTable(cColumns, width, <usize>(column * cColumn << 2), cColumn << 2);
       for (let row = row0; row < row1; row += TABLE_LENGTH) {
         const height = min(TABLE_LENGTH, row1 - row);
-        fillTable(aRows, height, pa + <usize>(row * aRow << 2), aRow << 2);
-        fillTable(cRows, height, pc + <usize>(row * cRow << 2), cRow << 2);
+        fillTable(aRows, height, a0 + <usize>(row * aRow << 2), aRow << 2);
+        fillTable(cRows, height, c0 + <usize>(row * cRow << 2), cRow << 2);
         for (let step = 0; step == 0 || step < steps; step += TABLE_LENGTH) {
           const depth = min(TABLE_LENGTH, steps - step);
           fillTable(aSteps, depth, <usize>(step * aStep << 2), aStep << 2);
@@ -88,9 +85,6 @@ export function matmul(command: usize, bases: usize, workspace: usize, thread: i
         }
       }
     }
-    pa += <usize>(aBatch << 2);
-    pb += <usize>(bBatch << 2);
-    pc += <usize>(cBatch << 2);
   }
 }
 
