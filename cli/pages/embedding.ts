@@ -4,9 +4,9 @@ import { takeRows } from '../../models/data/images.ts';
 import { crossCorrelation } from '../../models/regularizers/crossCorrelation.ts';
 import { centre, covarianceMatrix, covarianceOf, gram } from '../../models/regularizers/statistics.ts';
 import { histogram, lineChart } from './chart.ts';
-import { familiesOf, panelFigure } from './families.ts';
+import { type Families, familiesOf, panelFigure } from './families.ts';
 import { heatMap } from './heatMap.ts';
-import { html, shownNumber } from './html.ts';
+import { type Html, html, shownNumber } from './html.ts';
 import { rasters } from './image.ts';
 import { matchesOf, neighbourFigure } from './neighbours.ts';
 import { figure, grid, type Section } from './page.ts';
@@ -26,15 +26,17 @@ export interface Sample {
 
 /** Rows that are drawn, and that neighbours are sought among. */
 const MOST_ROWS = 600;
+/** Rows that the families of regularizers are shown on. */
+const FAMILY_ROWS = 300;
 /** Dimensions that matrices are drawn of, and that a decomposition takes. */
 const MOST_DIMENSIONS = 1024;
 /** Classes that have a colour and a shape of their own. */
 const MOST_CLASSES = 10;
 
 /** Rows from all over, in their order: files are often sorted by class. */
-function sampled({ z, labels, images, className }: Sample): Sample {
+function sampled({ z, labels, images, className }: Sample, most = MOST_ROWS): Sample {
   const n = z.shape[0]!;
-  const count = Math.min(n, MOST_ROWS);
+  const count = Math.min(n, most);
   const rows = Array.from({ length: count }, (_, i) => Math.floor((i * n) / count));
   return {
     z: takeRows(z, rows),
@@ -96,9 +98,13 @@ async function principalAxes(z: HostArray, count = 2): Promise<Principal> {
 function groupsOf(labels: HostArray | undefined, count: number, className: (label: number) => string): readonly Group[] {
   if (!labels) return [{ name: 'all', at: Array.from({ length: count }, (_, i) => i) }];
   const rows = new Map<number, number[]>();
-  for (const [i, label] of labels.data.entries()) rows.set(label, [...(rows.get(label) ?? []), i]);
+  for (const [i, label] of labels.data.entries()) {
+    const own = rows.get(label) ?? [];
+    own.push(i);
+    rows.set(label, own);
+  }
   const classes = [...rows].sort(([a, first], [b, second]) => second.length - first.length || a - b);
-  const own = classes.slice(0, classes.length > MOST_CLASSES ? MOST_CLASSES : classes.length).sort(([a], [b]) => a - b);
+  const own = classes.slice(0, MOST_CLASSES).sort(([a], [b]) => a - b);
   const others = classes.slice(own.length);
   return [
     ...own.map(([label, at]) => ({ name: className(label), at })),
@@ -107,8 +113,8 @@ function groupsOf(labels: HostArray | undefined, count: number, className: (labe
 }
 
 /**
- * What embeddings look like: the rows in the plane of the two axes that they vary most along, coloured by class, with images at some of them; the nearest
- * rows of some; the spectrum.
+ * What embeddings look like: the rows in the plane of the two axes that they vary most along, coloured by class, with images at some of them; and the
+ * nearest rows of some.
  */
 export async function embeddingSection(title: string, text: string, sample: Sample): Promise<Section> {
   const whole = sample.z.shape[0]!;
@@ -120,7 +126,8 @@ export async function embeddingSection(title: string, text: string, sample: Samp
   const groups = groupsOf(labels, n, className);
   const percent = (k: number): string => `${((shares[k] ?? 0) * 100).toFixed(0)}% of the variance`;
   const named = (row: number): string => (labels ? className(labels.data[row]!) : `row ${Math.floor((row * whole) / n)}`);
-  const raster = images && ((row: number) => rasters(images, [row])[0]!);
+  const all = images && rasters(images);
+  const raster = all && ((row: number) => all[row]!);
   const picture = scatter({
     title: 'Along the two axes of most variance',
     text: `${n < whole ? `${n} of ${whole} rows, from all over.` : `${n} rows.`}${groups.length > 1 ? ' Names stand at the middle of their class.' : ''}`,
@@ -170,7 +177,7 @@ export async function batchSection(
   const note = shownDimensions < d ? ` The first ${shownDimensions} of ${d} dimensions.` : '';
   const { shares } = await principalAxes(sampled({ z }).z);
   const positive = shares.filter((share) => share > 1e-7);
-  const families = await familiesOf(z);
+  const families = await familiesOf(sampled({ z }, FAMILY_ROWS).z);
   const profiles = [
     histogram({
       title: 'Spread of each dimension',
@@ -212,7 +219,7 @@ export async function batchSection(
   return { title, text, content: [grid(profiles), grid(matrices), families && familiesFigure(families)] };
 }
 
-function familiesFigure({ panels, dimensions, scale }: NonNullable<Awaited<ReturnType<typeof familiesOf>>>): ReturnType<typeof figure> {
+function familiesFigure({ panels, dimensions, scale }: Families): Html {
   const which = dimensions.length === 1 ? `dimension ${dimensions[0]}` : `dimensions ${dimensions.join(', ')}`;
   return html`<div class="families">${figure({
     title: 'One batch, and what each family of regularizers makes of it',

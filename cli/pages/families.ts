@@ -28,8 +28,6 @@ export interface Families {
 
 /** Steps of gradient descent on the points themselves. */
 const STEPS = 400;
-/** Points that are shown. */
-const MOST = 300;
 /** A batch that spreads more than this is scaled down to it, so that 1 can be seen. */
 const WIDEST = 1.5;
 
@@ -37,29 +35,34 @@ const WIDEST = 1.5;
  * One batch as each of the three families leaves it: whitening (W-MSE), cross-correlation (Barlow Twins), variance and covariance (VICReg), beside the
  * batch itself and what is left without any. Both losses are minimised by gradient descent on the points, with both views the same, so that nothing but
  * the regularizer moves them.
- * @param z embeddings [n, d].
+ * @param z embeddings [n, d], of some hundred rows.
  */
 export async function familiesOf(z: HostArray): Promise<Families | null> {
   const [n, d] = z.shape as [number, number];
   if (n < 4) return null;
-  const columns = Array.from({ length: d }, (_, j) =>
-    centred(Float64Array.from({ length: Math.min(n, MOST) }, (_entry, i) => z.data[i * d + j]!)),
-  );
+  const columns = Array.from({ length: d }, (_, j) => centred(Float64Array.from({ length: n }, (_entry, i) => z.data[i * d + j]!)));
   const dimensions = telling(columns);
   const deviations = dimensions.map((j) => deviationOf(columns[j]!));
   const scale = Math.min(1, WIDEST / Math.max(...deviations)) || 1;
-  const count = Math.min(n, MOST);
   const batch: HostArray = {
     dtype: 'f32',
-    shape: [count, dimensions.length],
+    shape: [n, dimensions.length],
     data: Float32Array.from(
-      { length: count * dimensions.length },
+      { length: n * dimensions.length },
       (_, at) => columns[dimensions[at % dimensions.length]!]![Math.floor(at / dimensions.length)]! * scale,
     ),
   };
   const varies = deviations.every((deviation) => deviation > 0);
-  const whitened = varies && count > dimensions.length ? await pointsOf(normalize(choleskyWhitening(tensor(batch)))) : null;
+  const whitened = varies && n > dimensions.length ? await normalize(choleskyWhitening(tensor(batch))).toHost() : null;
   const spread = deviations.map((deviation) => deviation * scale || 1);
+  const standardized = scaled(
+    batch,
+    spread.map((deviation) => 1 / deviation),
+  );
+  // Barlow Twins' loss does not see the spread, so the descent is of dimensions of one spread, and steps are alike.
+  const uncorrelated = await descended(standardized, (x) => barlowTwins(x, x, { offDiagonal: 1 }).loss, 0.05);
+  const total = spread.reduce((sum, deviation) => sum + deviation ** 2, 0);
+  const regularized = await descended(batch, (x) => vicreg(x, x).loss, dimensions.length / 300 / Math.max(1, total));
   return {
     dimensions,
     scale,
@@ -79,34 +82,12 @@ export async function familiesOf(z: HostArray): Promise<Families | null> {
       {
         title: 'Cross-correlation to I',
         text: 'Barlow Twins: dimensions stop repeating each other, each keeps its spread.',
-        points: spatial(
-          scaled(
-            await descended(
-              scaled(
-                batch,
-                spread.map((deviation) => 1 / deviation),
-              ),
-              (x) => barlowTwins(x, x, { offDiagonal: 1 }).loss,
-              0.05,
-            ),
-            spread,
-          ),
-        ),
+        points: spatial(scaled(uncorrelated, spread)),
       },
       {
         title: 'Variance and covariance',
         text: 'VICReg: each dimension spreads to γ = 1 at least, none repeats another.',
-        points: spatial(
-          await descended(
-            batch,
-            (x) => vicreg(x, x).loss,
-            0.01 /
-              Math.max(
-                1,
-                deviations.reduce((sum, deviation) => sum + (deviation * scale) ** 2, 0),
-              ),
-          ),
-        ),
+        points: spatial(regularized),
       },
     ],
   };
@@ -132,10 +113,6 @@ function telling(columns: readonly Float64Array[]): number[] {
       if (correlation > most) [pair, most] = [[i, j], correlation];
     }
   return [...pair, ...byVariance.filter((j) => !pair.includes(j)).slice(0, 1)];
-}
-
-async function pointsOf(x: Tensor): Promise<HostArray> {
-  return x.toHost();
 }
 
 /** Gradient descent on the points; `rate` is of the gradient times n, as the loss is a mean. */
@@ -166,6 +143,8 @@ function spatial({ shape, data }: HostArray): Float64Array {
   return Float64Array.from({ length: n * 3 }, (_, at) => (at % 3 < d ? data[Math.floor(at / 3) * d + (at % 3)]! : 0));
 }
 
+type Point = readonly [x: number, y: number, depth: number];
+
 /** Half of a panel, in units of the embedding. */
 const REACH = 3.5;
 const SIZE = 200;
@@ -176,11 +155,8 @@ export function panelFigure({ title, text, points, sphere = false }: Panel): Htm
   const at = (value: number): number => Math.round((SIZE / 2) * (1 + value / reach) * 10) / 10;
   const unit = (length: number): number => Math.round((SIZE / 2) * (length / reach) * 10) / 10;
   if (!points) return figure({ title, text, content: html`<p class="note">Not here: the covariance is singular.</p>` });
-  const rows = Array.from(
-    { length: points.length / 3 },
-    (_, i) => points.subarray(3 * i, 3 * i + 3) as unknown as readonly [number, number, number],
-  );
-  const dots = (some: typeof rows): string => some.map(([x, y]) => `M${at(x)},${at(-y)}h0`).join('');
+  const rows = Array.from({ length: points.length / 3 }, (_, i): Point => [points[3 * i]!, points[3 * i + 1]!, points[3 * i + 2]!]);
+  const dots = (some: readonly Point[]): string => some.map(([x, y]) => `M${at(x)},${at(-y)}h0`).join('');
   const [behind, front] = [rows.filter(([, , depth]) => sphere && depth < 0), rows.filter(([, , depth]) => !(sphere && depth < 0))];
   const { xx, yy, xy } = moments(rows);
   const correlation = xy / Math.sqrt(xx * yy);
@@ -193,9 +169,8 @@ export function panelFigure({ title, text, points, sphere = false }: Panel): Htm
   return figure({ title, text, content, note: numbers });
 }
 
-function moments(rows: readonly (readonly [number, number, number])[]): { readonly xx: number; readonly yy: number; readonly xy: number } {
-  const mean = (of: (row: readonly [number, number, number]) => number): number =>
-    rows.reduce((sum, row) => sum + of(row), 0) / rows.length;
+function moments(rows: readonly Point[]): { readonly xx: number; readonly yy: number; readonly xy: number } {
+  const mean = (of: (row: Point) => number): number => rows.reduce((sum, row) => sum + of(row), 0) / rows.length;
   const [mx, my] = [mean(([x]) => x), mean(([, y]) => y)];
   const bessel = rows.length / Math.max(1, rows.length - 1);
   return {

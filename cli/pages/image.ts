@@ -93,20 +93,20 @@ const LARGEST_SIDE = 32;
  * Images [N, C, H, W] as rasters: grey where there are not three channels (the first of them), means over blocks where they are large. Float images are
  * scaled from the least to the largest value of all that are given; what is not finite is black.
  */
-export function rasters({ dtype, shape, data }: HostArray, indices: readonly number[]): Raster[] {
-  const [, channels = 1, height = 1, width = 1] = shape;
+export function rasters({ dtype, shape, data }: HostArray): Raster[] {
+  const [count = 0, channels = 1, height = 1, width = 1] = shape;
   const shown = channels === 3 ? 3 : 1;
   const [plane, size] = [height * width, channels * height * width];
   const block = Math.max(1, Math.ceil(Math.max(height, width) / LARGEST_SIDE));
   const [rows, columns] = [Math.ceil(height / block), Math.ceil(width / block)];
-  const [low, high] = dtype === 'u8' ? [0, 255] : rangeOf(indices.map((i) => data.subarray(i * size, (i + 1) * size)));
+  const [low, high] = dtype === 'u8' ? [0, 255] : rangeOf(data);
   const meanOf = (start: number, top: number, left: number): number => {
     let [sum, count] = [0, 0];
     for (let y = top; y < Math.min(height, top + block); y++)
       for (let x = left; x < Math.min(width, left + block); x++, count++) sum += data[start + y * width + x]!;
     return sum / count;
   };
-  return indices.map((index) => {
+  return Array.from({ length: count }, (_, index) => {
     const pixels = new Uint8ClampedArray(rows * columns * shown);
     for (let channel = 0; channel < shown; channel++)
       for (let y = 0; y < rows; y++)
@@ -117,10 +117,9 @@ export function rasters({ dtype, shape, data }: HostArray, indices: readonly num
   });
 }
 
-function rangeOf(images: readonly ArrayLike<number>[]): [low: number, high: number] {
+function rangeOf(values: ArrayLike<number>): [low: number, high: number] {
   let [low, high] = [Infinity, -Infinity];
-  for (const image of images)
-    for (let i = 0; i < image.length; i++)
-      if (Number.isFinite(image[i]!)) [low, high] = [Math.min(low, image[i]!), Math.max(high, image[i]!)];
+  for (let i = 0; i < values.length; i++)
+    if (Number.isFinite(values[i]!)) [low, high] = [Math.min(low, values[i]!), Math.max(high, values[i]!)];
   return low <= high ? [low, high] : [0, 1];
 }

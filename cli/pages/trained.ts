@@ -8,13 +8,15 @@ import type { Section } from './page.ts';
 /** How many images are looked at, from all over. */
 const LOOKED_AT = 600;
 
-/** What a run's encoder makes of images that it has not learned from, if there are any, and what its loss sees of a batch. */
+/** What a run's encoders make of images that they have not learned from, if there are any, and what its loss sees of a batch. */
 export async function trainedSections(trainer: Trainer, dataset: ImageDataset): Promise<readonly Section[]> {
-  const { encoder, config } = trainer;
+  const { encoders, config } = trainer;
   const [z, second] = await trainer.embeddings();
   const gamma = config.methodOptions['gamma'];
+  const seen: Section[] = [];
+  for (const { name, encoder } of encoders) seen.push(await featureSection(encoder, dataset, name));
   return [
-    await featureSection(encoder, dataset),
+    ...seen,
     ...(z
       ? [
           await batchSection(

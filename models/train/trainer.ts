@@ -283,19 +283,20 @@ export class Trainer {
   }
 
   /**
-   * What a step would see now: the embeddings [n, d] of two views of the first images, as many as a batch has, or of one where the method learns from
-   * one. Nothing is learned, and all state is as before.
+   * What a step would see now: the embeddings [n, d] of two views of a batch, the same each time, or of one where the method learns from one. Nothing
+   * is learned, and all state is as before.
    */
   async embeddings(): Promise<readonly HostArray[]> {
     const count = this.config.batchSize / this.config.accumulate;
-    const first = Int32Array.from({ length: count }, (_, i) => i);
+    // Mixed as in an epoch: data may be sorted by class.
+    const some = permutation(this.#dataset.train.images.shape[0]!, this.config.seed, 0).subarray(0, count);
     const before = await readSlots(this.learner.namedSlots());
     const numbers = tensor(this.#numbers(Math.max(0, this.#step - 1)));
     const look = compile((indices: Tensor, ...pictures: Tensor[]) =>
       this.learner.step(this.#given(indices, scalarOf(LOOK, 'i32'), numbers, ...pictures)).embeddings.slice(0, 2),
     );
     try {
-      const views = await look(tensor(first), ...picturesOf(takeSplit(this.#dataset.train, first)).map((images) => tensor(images)));
+      const views = await look(tensor(some), ...picturesOf(takeSplit(this.#dataset.train, some)).map((images) => tensor(images)));
       return await Promise.all(views.map((view) => view.toHost()));
     } finally {
       look.dispose();
