@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type BackendName, compile, tensor, useBackend } from '../../engine/index.ts';
+import { findSharp, imageKinds } from '../../models/data/imageFolder.ts';
 import { datasetNames, loadDataset } from '../../models/data/node.ts';
 import { type GpuReport, gpuRemedy, gpuRows, gpuTitle, inspectGpu } from '../gpu.ts';
 import type { Command } from '../options.ts';
@@ -37,19 +38,26 @@ async function tryBackend(name: BackendName): Promise<Finding> {
   }
 }
 
-async function tryDataset(name: string): Promise<Finding> {
+/** Whether data are here, and what `describe` says of them. */
+async function tryData(describe: () => Promise<string>): Promise<Finding> {
   try {
-    const { train, test } = await loadDataset(name, { download: null });
-    return {
-      works: true,
-      detail: `${train.images.shape[0]} training and ${test?.images.shape[0] ?? 0} test images of ${train.images.shape.slice(1).join('×')}`,
-    };
+    return { works: true, detail: await describe() };
   } catch (error) {
     return {
       works: false,
       detail: (error instanceof Error ? error.message : String(error)).split('\n')[0]!.replace(/\. Any one of these brings it:$/, ''),
     };
   }
+}
+
+async function describeDataset(name: string): Promise<string> {
+  const { train, test } = await loadDataset(name, { download: null });
+  return `${train.images.shape[0]} training and ${test?.images.shape[0] ?? 0} test images of ${train.images.shape.slice(1).join('×')}`;
+}
+
+async function describeFolders(): Promise<string> {
+  await findSharp();
+  return `${imageKinds}, decoded by sharp`;
 }
 
 /** What the webgpu backend runs on, or how to get there. */
@@ -73,7 +81,8 @@ export const doctor: Command = {
     const gpu = await inspectGpu();
     backends['webgpu'] = withGpu(backends['webgpu']!, gpu);
     const datasets: Record<string, Finding> = {};
-    for (const name of datasetNames) datasets[name] = await tryDataset(name);
+    for (const name of datasetNames) datasets[name] = await tryData(() => describeDataset(name));
+    datasets['folders of images'] = await tryData(describeFolders);
     const platform = {
       node: process.version,
       system: `${process.platform} ${process.arch}`,

@@ -17,8 +17,9 @@ import { standardizeChannels, toUnit } from '../../models/train/views.ts';
 
 const { values: options } = parseArgs({
   options: {
-    epochs: { type: 'string', default: '60' },
-    batch: { type: 'string', default: '128' },
+    epochs: { type: 'string', default: '40' },
+    batch: { type: 'string', default: '64' },
+    expander: { type: 'string', default: '256-256-128' },
     lr: { type: 'string', default: '0.003' },
     encoder: { type: 'string', default: 'small-conv' },
     augment: { type: 'string', default: 'light' },
@@ -32,20 +33,34 @@ const { values: options } = parseArgs({
 const folderOf = (vendor: string): string => new URL(`node_modules/emoji-datasource-${vendor}/img/${vendor}/64`, import.meta.url).pathname;
 
 /** A fifth of the emoji is held out, with all of its skin tones, and another tenth for validation. */
-function split(
-  dataset: ImageDataset,
-  validate: boolean,
-): { readonly train: ImageDataset; readonly heldOut: readonly number[]; readonly all: readonly number[] } {
+interface Split {
+  readonly learned: readonly number[];
+  readonly heldOut: readonly number[];
+  readonly all: readonly number[];
+}
+
+function splitOf(dataset: ImageDataset, validate: boolean): Split {
   const bases = dataset.files!.train.map((file) => file.replaceAll(/-1f3f[b-f]|\.png$/g, ''));
   const tenth = (base: string): number =>
     [...base].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 16777619) >>> 0, 2166136261) % 10;
   const rows = (wanted: (tenth: number) => boolean): number[] => bases.flatMap((base, row) => (wanted(tenth(base)) ? [row] : []));
-  const learned = rows((part) => part > (validate ? 2 : 1));
   return {
-    train: { ...dataset, train: takeSplit(dataset.train, learned) },
+    learned: rows((part) => part > (validate ? 2 : 1)),
     heldOut: rows((part) => (validate ? part === 2 : part < 2)),
     all: validate ? rows((part) => part >= 2) : bases.map((_, row) => row),
   };
+}
+
+/** Each dimension less its mean, over its deviation, of the drawings that were learned from. */
+function standardized({ shape: [n, d], data }: HostArray, learned: readonly number[]): HostArray {
+  const result = new Float32Array(n! * d!);
+  for (let j = 0; j < d!; j++) {
+    const values = learned.map((row) => data[row * d! + j]!);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length) || 1;
+    for (let row = 0; row < n!; row++) result[row * d! + j] = (data[row * d! + j]! - mean) / deviation;
+  }
+  return { dtype: 'f32', shape: [n!, d!], data: result };
 }
 
 /** The share of drawings of one vendor whose nearest drawing of the other is the same emoji, both ways. */
@@ -88,7 +103,8 @@ const dataset = await loadDataset(google, {
   whole: true,
   onRemark: (remark) => console.log(remark),
 });
-const { train, heldOut, all } = split(dataset, options.validate);
+const { learned, heldOut, all } = splitOf(dataset, options.validate);
+const train = { ...dataset, train: takeSplit(dataset.train, learned) };
 const [seed, epochs] = [Number(options.seed), Number(options.epochs)];
 const config = trainingConfig({
   method: 'vicreg',
@@ -97,6 +113,7 @@ const config = trainingConfig({
   augmentation: options.augment as AugmentationName,
   batchSize: Number(options.batch),
   learningRate: Number(options.lr),
+  widths: options.expander.split('-').map(Number),
   epochs,
   seed,
 });
@@ -133,7 +150,7 @@ console.log(
   `\n| top-1, % | ${heldOut.length} held out: Google → Twitter | Twitter → Google | all ${all.length}: Google → Twitter | Twitter → Google |\n|---|---|---|---|---|`,
 );
 for (const [name, make] of Object.entries(methods)) {
-  const z = await make();
+  const z = (await make()).map((rows) => standardized(rows, learned)) as [HostArray, HostArray];
   const cells = [...(await retrieval(z, heldOut)), ...(await retrieval(z, all))].map(percent);
   console.log(`| ${name} | ${cells.join(' | ')} |`);
 }

@@ -295,11 +295,11 @@ interface Pipeline {
   raw(): Pipeline;
   toBuffer(options: { readonly resolveWithObject: true }): Promise<{ data: Uint8Array; info: { readonly channels: number } }>;
 }
-type Sharp = (input: Uint8Array, options: { readonly failOn: 'error' }) => Pipeline;
+type Sharp = (input: Uint8Array, options: { readonly failOn: 'error'; readonly sequentialRead: true }) => Pipeline;
 
 /** Pixels [size, size, 3]. */
 async function decode(sharp: Sharp, file: Uint8Array, size: number): Promise<Uint8Array> {
-  const { data, info } = await sharp(file, { failOn: 'error' })
+  const { data, info } = await sharp(file, { failOn: 'error', sequentialRead: true })
     .rotate()
     .resize(size, size, { fit: 'cover', position: 'centre' })
     .flatten({ background: '#ffffff' })
@@ -310,7 +310,8 @@ async function decode(sharp: Sharp, file: Uint8Array, size: number): Promise<Uin
   return data;
 }
 
-async function findSharp(): Promise<Sharp> {
+/** What decodes images. @throws TensegrityError `data` saying how to get it. */
+export async function findSharp(): Promise<Sharp> {
   // Named by a variable, and marked, so that bundlers leave it alone.
   const packageName = 'sharp';
   try {

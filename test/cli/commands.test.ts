@@ -375,6 +375,7 @@ describe('tensegrity doctor', () => {
       webgpu: { detail: expect.stringMatching(/./) },
     });
     expect(report.datasets['fashion-mnist-subset']).toEqual({ works: true, detail: '10000 training and 2000 test images of 1×28×28' });
+    expect(report.datasets['folders of images']).toEqual({ works: true, detail: '.png, .jpg, .jpeg, .webp, .gif, decoded by sharp' });
     expect((await succeeds(['doctor'])).stdout).toMatch(/backends\n +✓ wasm/);
   });
 
