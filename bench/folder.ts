@@ -2,7 +2,7 @@
  * `npm run bench:folder`: a folder of 20 000 JPEGs of mixed sizes, one of them corrupt, one CMYK, one turned by EXIF, one animation beside them,
  * is decoded and trained on for an epoch: how long that takes, how much of it a step waits for images, and what memory it needs. See README.md.
  */
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,9 +13,16 @@ import { loadDataset } from '../models/data/node.ts';
 import { trainingConfig } from '../models/train/config.ts';
 import { Trainer } from '../models/train/trainer.ts';
 
-const { values: options } = parseArgs({ options: { count: { type: 'string', default: '20000' }, size: { type: 'string', default: '32' } } });
+const { values: options } = parseArgs({
+  options: {
+    count: { type: 'string', default: '20000' },
+    size: { type: 'string', default: '32' },
+    /** Where the JPEGs are drawn, and kept; what is there already is not drawn again. */
+    folder: { type: 'string' },
+  },
+});
 const [count, size] = [Number(options.count), Number(options.size)];
-const folder = mkdtempSync(join(tmpdir(), 'tensegrity-folder-'));
+const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'tensegrity-folder-'));
 const seconds = (from: number): number => (performance.now() - from) / 1000;
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
 
@@ -33,9 +40,11 @@ try {
     for (let i = next++; i < count; i = next++) {
       const name = join(folder, `class${i % 10}`, `${i}.jpg`);
       mkdirSync(join(folder, `class${i % 10}`), { recursive: true });
-      const drawn = i === 1 ? picture(i).toColourspace('cmyk') : i === 2 ? picture(i).withMetadata({ orientation: 6 }) : picture(i);
-      const content = await drawn.jpeg().toBuffer();
-      writeFileSync(name, i === 0 ? content.subarray(0, content.length / 2) : content);
+      if (!existsSync(name)) {
+        const drawn = i === 1 ? picture(i).toColourspace('cmyk') : i === 2 ? picture(i).withMetadata({ orientation: 6 }) : picture(i);
+        const content = await drawn.jpeg().toBuffer();
+        writeFileSync(name, i === 0 ? content.subarray(0, content.length / 2) : content);
+      }
       bytes += statSync(name).size;
     }
   };
@@ -75,6 +84,6 @@ try {
   console.log(`memory of the process: ${mebibytes(Math.max(peak, afterDecoding))} MiB at most while it trained too, ${mebibytes(memoryBytes())} of it the engine's`);
   trainer.dispose();
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
 }
 process.exit(0);
