@@ -16,12 +16,13 @@ import {
   stateOf,
 } from './batch.ts';
 import type { Options } from './formulas/formula.ts';
-import { familyNames, formulas } from './formulas/index.ts';
+import { type Family, familyNames, formulas } from './formulas/index.ts';
 import { type Identity, identify, type Observation, reproduces } from './identify.ts';
 import { type GradientObservation, identifyGradient } from './identifyGradient.ts';
 import { type Expected, Model } from './model.ts';
 import { familyOptions } from './options.ts';
-import { type Breach, type Family, otherValues, type Property, properties, propertyNames, type Trial, withOption } from './properties.ts';
+import { type Breach, otherValues, type Property, properties, propertyNames, type Trial, withOption } from './properties.ts';
+import { identifyState } from './state.ts';
 import {
   type Answer,
   functionSubject,
@@ -277,7 +278,7 @@ class Audit {
     try {
       const { shape, gradients } = await this.#probe();
       const reads = shape.family === 'custom' ? [] : await this.#optionsRead(shape);
-      const trial = this.#trial(shape, gradients, reads, (batch) => this.#ask(batch, shape));
+      const trial = this.#trial(shape, gradients, reads, (batch, gradients) => this.#ask(batch, shape, gradients));
       const failures: Failure[] = [];
       for (const property of asked) {
         const unsteady = failures.some(({ property: { name } }) => name === 'determinism');
@@ -339,10 +340,10 @@ class Audit {
     };
   }
 
-  async #ask(batch: Batch, { family, names }: Pick<Shape, 'family' | 'names'>): Promise<Answer> {
+  async #ask(batch: Batch, { family, names }: Pick<Shape, 'family' | 'names'>, gradients = false): Promise<Answer> {
     this.#asked += 1;
     const state = family === 'custom' ? {} : losses[family]!.state;
-    return this.#subject.ask(questionOf(batch, names, state, this.#settings.precision));
+    return this.#subject.ask(questionOf(batch, names, state, this.#settings.precision, gradients));
   }
 
   #shape(names: readonly string[]): Shape {
@@ -382,7 +383,7 @@ class Audit {
       const shape = this.#shape(names);
       const [batch] = this.#sample(shape, 1, seed);
       try {
-        const { loss, gradients } = await this.#ask(batch!, shape);
+        const { loss, gradients } = await this.#ask(batch!, shape, true);
         const found = { shape, gradients: gradients !== null };
         if (Number.isFinite(loss)) return found;
         unfinished ??= found;
@@ -547,6 +548,12 @@ class Audit {
       const wrong = identifyGradient(base, gradients, shape.names, unit);
       if (wrong) await take(wrong.model, wrong.sentence, null, ['gradient of the definition', 'stop-gradient']);
     }
+    const state = rest.filter(({ property }) => property.name === 'state of the next batch');
+    const sentence = state.length > 0 ? identifyState(shape.family, seen, unit) : null;
+    if (sentence !== null) {
+      rest = rest.filter((failure) => !state.includes(failure));
+      findings.push({ sentence, source: null, certain: true, evidence: state.map((failure) => this.#evidence(failure, shape)) });
+    }
     // Without a known cause, all that speaks of the value has one; and where the value is not the definition's, the gradient is not either.
     const wrong = rest.some(({ property: { name } }) => name === 'definition');
     const named = (names: readonly string[]) => rest.filter(({ property: { name } }) => names.includes(name));
@@ -558,8 +565,10 @@ class Audit {
     return { identity, findings };
   }
 
-  async #observe(trial: Trial): Promise<{ seen: readonly Observation[]; gradients: readonly GradientObservation[] }> {
-    const seen: Observation[] = [];
+  async #observe(
+    trial: Trial,
+  ): Promise<{ seen: readonly (Observation & Pick<Answer, 'next'>)[]; gradients: readonly GradientObservation[] }> {
+    const seen: (Observation & Pick<Answer, 'next'>)[] = [];
     const gradients: GradientObservation[] = [];
     for (const batch of this.#sample(
       trial.shape,
@@ -567,9 +576,9 @@ class Audit {
       this.#settings.seed + 2,
     )) {
       try {
-        const answer = await trial.ask(batch);
-        seen.push({ batch, loss: answer.loss });
-        if (answer.gradients && gradients.length < GRADIENT_OBSERVATIONS) gradients.push({ batch, gradients: answer.gradients });
+        const answer = await trial.ask(batch, trial.gradients && gradients.length < GRADIENT_OBSERVATIONS);
+        seen.push({ batch, loss: answer.loss, next: answer.next });
+        if (answer.gradients) gradients.push({ batch, gradients: answer.gradients });
       } catch (error) {
         if (!(error instanceof LossError)) throw error;
       }
@@ -624,9 +633,9 @@ async function breaks(model: Model, trial: Trial, { property, breach, drawn }: F
   if (property.name === 'arguments unchanged') return false;
   // A derivative that is none: where the model has a kink.
   if (Number.isNaN(breach.seen) && property.name.includes('gradient')) return model.hasKink(breach.batch ?? drawn.batch);
-  const ask = async (batch: Batch): Promise<Answer> => ({
+  const ask = async (batch: Batch, gradients = false): Promise<Answer> => ({
     loss: model.value(batch),
-    gradients: trial.gradients && property.name.includes('gradient') ? model.gradients(batch).gradients : null,
+    gradients: gradients ? model.gradients(batch).gradients : null,
     next: {},
     changed: [],
   });

@@ -96,6 +96,12 @@ function combinationOf(terms: readonly Term[], columns: readonly string[], weigh
   return constant === 0 ? text : `${text}${constant < 0 ? ' − ' : ' + '}${short(Math.abs(constant))}`;
 }
 
+/** m where a factor is 1/m² of a whole m: what stands for n−1 where a covariance is divided by a number of its own. */
+function nominal(ratio: number): number | null {
+  const m = 1 / Math.sqrt(ratio);
+  return m > 8 && Math.abs(m - Math.round(m)) < 1e-4 * m ? Math.round(m) : null;
+}
+
 /** What is wrong with the weights, in words. */
 function weightFaults({ columns, terms }: Formula, expected: readonly number[], found: readonly number[], constant: number): string[] {
   const faults: string[] = [];
@@ -108,6 +114,7 @@ function weightFaults({ columns, terms }: Formula, expected: readonly number[], 
     else if (near(-1)) faults.push(`${name} has the opposite sign`);
     else if (near(2)) faults.push(`${name} counts twice (not halved)`);
     else if (near(0.5)) faults.push(`${name} counts half`);
+    else if (nominal(ratio)) faults.push(`${name} is divided by ${nominal(ratio)}, whatever n is: a nominal batch?`);
     else faults.push(`${name} counts ${short(ratio)} times (weight ${short(value)}, not ${short(right)})`);
   };
   for (const { name, columns: own, unit } of terms) {
@@ -294,7 +301,8 @@ export function identify(search: Search): Identity | null {
   if (definition.fits) return identity(search, 'definition', {}, 'it is what its definition says', null, definition.residual);
   const chosen = byChoice(search);
   if (chosen) return chosen;
-  const names = Object.keys(formula.mistakes);
+  // What is detached has the same value.
+  const names = Object.keys(formula.mistakes).filter((name) => !name.startsWith('detached'));
   const sentenceOf = (flags: readonly string[]): string => joined(flags.map((flag) => formula.mistakes[flag]![0]));
   const sourceOf = (flags: readonly string[]): string | null => joined(flags.flatMap((flag) => formula.mistakes[flag]![1] ?? [])) || null;
 

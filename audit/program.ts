@@ -161,6 +161,7 @@ export function programSubject(command: string, { timeLimit = 10, startLimit = 1
       id,
       arrays: arrays.map(([array, role]) => ({ name: array.name, role, dtype: dtypeOf(array), shape: array.shape })),
       options: question.options,
+      gradients: question.gradients,
     };
     child.stdin!.write(`${JSON.stringify(header)}\n`);
     for (const [{ data }] of arrays) child.stdin!.write(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));

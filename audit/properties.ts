@@ -13,8 +13,9 @@ import {
   turned,
 } from './batch.ts';
 import type { Options } from './formulas/formula.ts';
-import { type FamilyName, familyNames } from './formulas/index.ts';
+import { type Family, familyNames } from './formulas/index.ts';
 import type { Expected, Model } from './model.ts';
+import { kept } from './state.ts';
 import { type Answer, largest } from './subject.ts';
 
 /** What a property is checked against: a loss, and its definition where the family has one. */
@@ -27,7 +28,8 @@ export interface Trial {
   readonly gradients: boolean;
   /** Options that the loss takes from its context: another value of theirs changes what it comes to. */
   readonly reads: readonly string[];
-  ask(batch: Batch): Promise<Answer>;
+  /** Asks for the loss, and for its gradients if they are wanted. */
+  ask(batch: Batch, gradients?: boolean): Promise<Answer>;
   expected(batch: Batch): Expected;
   /** How far a loss of this batch that was seen to be `value` may be from another evaluation of it. */
   tolerance(batch: Batch, value: number): Promise<number>;
@@ -42,8 +44,6 @@ export interface Breach {
   /** The batch that it is about, where that is not the one that was drawn. */
   readonly batch?: Batch;
 }
-
-export type Family = FamilyName | 'custom';
 
 /** A row of the table of properties. Rows stand in the order in which what they find matters. */
 export interface Property {
@@ -341,39 +341,6 @@ const constants: Partial<Record<Family, (names: readonly string[]) => readonly n
   dino: () => [0, 1],
 };
 
-/** What a family keeps for the next batch, after this one, by the name of its state. */
-const kept: Partial<Record<Family, Readonly<Record<string, (a: Arithmetic, batch: Batch) => Matrix>>>> = {
-  dino: {
-    centre: (a, { embeddings: [first, second], state }) =>
-      a.zip(state['centre']!, a.columnMeans(stacked([first!, second!])), (old, now) => 0.9 * old + 0.1 * now),
-  },
-  tico: {
-    runningCovariance: (a, { embeddings: [za], state, options }) => {
-      const batch = a.scaled(a.gram(a.unitRows(za!)), 1 / za!.rows);
-      const momentum = Number(options['covarianceMomentum']);
-      return a.zip(state['runningCovariance']!, batch, (old, now) => momentum * old + (1 - momentum) * now);
-    },
-  },
-  corinfomax: Object.fromEntries(
-    (['A', 'B'] as const).flatMap((view, place) => {
-      const mean = (a: Arithmetic, { embeddings, state, options }: Batch): Matrix => {
-        const momentum = Number(options['momentum']);
-        return a.zip(state[`mean${view}`]!, a.columnMeans(embeddings[place]!), (old, now) => momentum * old + (1 - momentum) * now);
-      };
-      const covariance = (a: Arithmetic, batch: Batch): Matrix => {
-        const momentum = Number(batch.options['momentum']);
-        const z = batch.embeddings[place]!;
-        const now = a.scaled(a.gram(a.shifted(z, mean(a, batch))), 1 / z.rows);
-        return a.zip(batch.state[`covariance${view}`]!, now, (old, x) => momentum * old + (1 - momentum) * x);
-      };
-      return [
-        [`mean${view}`, mean],
-        [`covariance${view}`, covariance],
-      ];
-    }),
-  ),
-};
-
 export const properties: readonly Property[] = [
   {
     name: 'determinism',
@@ -441,7 +408,7 @@ export const properties: readonly Property[] = [
       gradients && shape.options['stopGradient'] !== 'off' && (constants[shape.family]?.(shape.names) ?? []).length > 0,
     draws: plain,
     check: async (trial, { batch }) => {
-      const { gradients } = await trial.ask(batch);
+      const { gradients } = await trial.ask(batch, true);
       for (const place of constants[trial.shape.family]!(trial.shape.names)) {
         const { value, row, column } = largest(gradients![place]!);
         if (value !== 0)
@@ -464,7 +431,7 @@ export const properties: readonly Property[] = [
     draws: both,
     share: 0.6,
     check: async (trial, { batch }) => {
-      const { loss, gradients } = await trial.ask(batch);
+      const { loss, gradients } = await trial.ask(batch, true);
       return gradients && gradientBreach(trial, batch, gradients, loss);
     },
   },
@@ -478,10 +445,10 @@ export const properties: readonly Property[] = [
     share: 0.5,
     check: async (trial, { batch }) => {
       const { next } = await trial.ask(batch);
-      for (const [name, of] of Object.entries(kept[trial.shape.family] ?? {})) {
+      for (const [name, [of]] of Object.entries(kept[trial.shape.family] ?? {})) {
         const seen = next[name];
         if (seen === undefined) continue;
-        const right = of(new Arithmetic(), batch).data;
+        const right = of!.of(new Arithmetic(), batch).data;
         const most = Math.max(...right.map(Math.abs), ...batch.embeddings.flatMap(({ data }) => Array.from(data, Math.abs)));
         const tolerance = trial.unit * 200 * Math.max(most, most ** 2);
         if (seen.length !== right.length)
@@ -512,7 +479,7 @@ export const properties: readonly Property[] = [
     draws: [{ style: 'fine', plain: true }],
     share: 0.3,
     check: async (trial, { batch, dice }) => {
-      const { gradients, loss } = await trial.ask(batch);
+      const { gradients, loss } = await trial.ask(batch, true);
       if (!gradients) return null;
       const direction = (k: number, v: number): number => Math.sin(1 + k * 1.7 + v * 5.3 + dice);
       const along = async (h: number): Promise<number> => {
@@ -559,7 +526,7 @@ export const properties: readonly Property[] = [
     share: 0.2,
     check: async (trial, drawn) => {
       const batch = collapsed(drawn);
-      const { gradients } = await trial.ask(batch);
+      const { gradients } = await trial.ask(batch, true);
       for (const [v, gradient] of (gradients ?? []).entries()) {
         const at = gradient.data.findIndex((x) => !Number.isFinite(x));
         if (at >= 0)

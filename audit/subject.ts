@@ -19,6 +19,8 @@ export interface Question {
   readonly embeddings: readonly NamedArray[];
   readonly state: readonly NamedArray[];
   readonly options: Batch['options'];
+  /** Whether gradients are asked for, too. */
+  readonly gradients: boolean;
 }
 
 export interface NamedArray extends FlatArray {
@@ -65,6 +67,7 @@ export function questionOf(
   names: readonly string[],
   state: Readonly<Record<string, StateArray>>,
   precision: Precision,
+  gradients: boolean,
 ): Question {
   const floats = (data: Float64Array): Float64Array | Float32Array => (precision === 'f32' ? Float32Array.from(data) : data.slice());
   return {
@@ -74,6 +77,7 @@ export function questionOf(
       return { name, shape: shape.includes(',') ? [rows, columns] : [columns], data: integers ? Int32Array.from(data) : floats(data) };
     }),
     options: batch.options,
+    gradients,
   };
 }
 
@@ -186,9 +190,10 @@ export function functionSubject(loss: Loss, input: InputForm, timeLimit: number)
         throw new LossError(error instanceof Error ? error.message : String(error));
       }
       const { loss: value, gradients: own } = partsOf(result);
-      const derived = own === undefined && input === 'tensors' && isTensor(value) ? grad(value, given as Tensor[]) : own;
+      const derived =
+        own === undefined && question.gradients && input === 'tensors' && isTensor(value) ? grad(value, given as Tensor[]) : own;
       const number = await numberOf(value);
-      const gradients = await gradientsOf(derived, question.embeddings);
+      const gradients = question.gradients ? await gradientsOf(derived, question.embeddings) : null;
       const next: Record<string, readonly number[]> = {};
       for (const { name } of question.state) {
         const given =

@@ -1,6 +1,7 @@
 import { type Arithmetic, at, type Matrix, rowsOf, stacked, transposed } from '../arithmetic.ts';
 import { divisorOf, temperatureMistakes } from './contrastive.ts';
 import { single } from './formula.ts';
+import { rowMistakes, unitRows } from './rows.ts';
 
 interface SinkhornOptions {
   readonly epsilon: number;
@@ -28,26 +29,26 @@ function sinkhorn(a: Arithmetic, scores: Matrix, { epsilon, iterations, samplesF
   return a.map(logs, Math.exp);
 }
 
+const { 'first normalised': _first, 'second normalised': _second, 'not normalised': _none, ...ofRows } = rowMistakes;
+
 const scoreMistakes = {
+  ...ofRows,
   'embeddings not normalised': [
     'embeddings are not scaled to length 1: scores are no cosines, and exponentials of them overflow',
     'swav #67',
   ],
   'prototypes not normalised': ['prototypes are not scaled to length 1', 'swav #67'],
   'nothing normalised': ['neither embeddings nor prototypes are scaled to length 1', 'swav #67'],
-  'columns normalised': ['columns of the embeddings are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
   'prototype columns normalised': ['columns of the prototypes are scaled to length 1 instead of rows (the wrong axis)'],
-  'centred first': ["the batch's mean is subtracted from the embeddings first"],
 } as const;
 
-function scoresOf(a: Arithmetic, z: Matrix, prototypes: Matrix, has: (mistake: keyof typeof scoreMistakes) => boolean): Matrix {
+/** Scores [n, K]; `held` is z as a constant. */
+function scoresOf(a: Arithmetic, z: Matrix, prototypes: Matrix, has: (mistake: keyof typeof scoreMistakes) => boolean, held = z): Matrix {
   const bare = has('nothing normalised');
   const rows =
     bare || has('embeddings not normalised')
       ? z
-      : has('columns normalised')
-        ? a.unitColumns(z)
-        : a.unitRows(has('centred first') ? a.centred(z) : z);
+      : unitRows(a, z, (mistake) => mistake in ofRows && has(mistake as keyof typeof ofRows), { held });
   const centres =
     bare || has('prototypes not normalised')
       ? prototypes
@@ -84,6 +85,11 @@ export const swav = single({
     'roles exchanged': ['the prediction is the target: −Σ p·ln q'],
     rolled: ['assignments go with the predictions of other samples'],
     'squared error': ['squared differences of probabilities stand for the cross-entropy'],
+    'sample maximum': [
+      'each sample’s greatest score is subtracted before Sinkhorn, which does not cancel in few iterations',
+      'dinov2 #583',
+    ],
+    costs: ['Sinkhorn is given e^(−score/ε), as for costs: samples go to the farthest prototypes', 'vissl #250'],
     'assignment of the first twice': ["the first view's assignment stands for the second's"],
   },
   domain: { distinct: 'rows', state: { prototypes: 'rows', queue1: 'rows', queue2: 'rows' } },
@@ -106,8 +112,15 @@ export const swav = single({
     const last = has('prototypes last') || has('prototypes last, over n');
     const turns = { epsilon, iterations, samplesFirst: has('samples first') || last, prototypesLast: last };
     const n = embeddings[0]!.rows;
-    const assign = (scores: Matrix): Matrix =>
-      has('assignment over samples') ? transposed(sinkhorn(a, transposed(scores), turns)) : sinkhorn(a, scores, turns);
+    const assign = (given: Matrix): Matrix => {
+      const most = (i: number): number => Math.max(...given.data.subarray(i * given.columns, (i + 1) * given.columns));
+      const scores = has('costs')
+        ? a.scaled(given, -1)
+        : has('sample maximum')
+          ? a.matrix(given.rows, given.columns, (i, k) => at(given, i, k) - most(i))
+          : given;
+      return has('assignment over samples') ? transposed(sinkhorn(a, transposed(scores), turns)) : sinkhorn(a, scores, turns);
+    };
     const queues = [state['queue1'], state['queue2']];
     const targetScores = [0, 1].map((i) =>
       scoresOf(
@@ -129,8 +142,8 @@ export const swav = single({
         });
       return q;
     });
-    const predictions = embeddings.map((z) => {
-      const scaled = a.scaled(scoresOf(a, z, prototypes, has), 1 / tau);
+    const predictions = embeddings.map((z, v) => {
+      const scaled = a.scaled(scoresOf(a, z, prototypes, has, held[v]!), 1 / tau);
       return has('prediction over samples') ? transposed(a.logSoftmax(transposed(scaled))) : a.logSoftmax(scaled);
     });
     const terms: number[] = [];
@@ -171,9 +184,9 @@ export const deepCluster = single({
     'hard assignment': ['samples go to the nearest prototype of the moment, not to the cluster that they were given'],
   },
   domain: { distinct: 'rows', state: { prototypes: 'rows', assignments: 'labels' } },
-  evaluate: (a, { embeddings: [z], state, options }, has) => {
+  evaluate: (a, { embeddings: [z], held, state, options }, has) => {
     const prototypes = state['prototypes']!;
-    const scores = scoresOf(a, z!, prototypes, has);
+    const scores = scoresOf(a, z!, prototypes, has, held[0]!);
     const squares = a.rowSquares(a.unitRows(z!));
     const lengths = a.rowSquares(a.unitRows(prototypes));
     const used = has('distances')

@@ -1,5 +1,6 @@
-import { type Arithmetic, at, type Matrix, stacked, transposed } from '../arithmetic.ts';
+import { at, stacked, transposed } from '../arithmetic.ts';
 import { type Mistake, type Options, single } from './formula.ts';
+import { rowMistakes, unitRows } from './rows.ts';
 
 const temperatures = {
   'multiplied by temperature': ['cosines are multiplied by τ, not divided by it'],
@@ -24,30 +25,10 @@ export function divisorOf(options: Options, has: (mistake: keyof typeof temperat
 }
 export { temperatures as temperatureMistakes };
 
-const lengths = {
-  'not normalised': ['rows are not scaled to length 1: products stand for cosines'],
-  'columns normalised': ['columns are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
-  'first normalised': ['only the first view is scaled to length 1'],
-  'second normalised': ['only the second view is scaled to length 1'],
-  'centred first': ["the batch's mean is subtracted before rows are scaled"],
-  'divided by square': ['rows are divided by their squared lengths'],
-} as const satisfies Readonly<Record<string, Mistake>>;
-
-/** Rows of length 1, or what a mistake makes of them. */
-function directions(a: Arithmetic, z: Matrix, place: number, least: number, has: (mistake: keyof typeof lengths) => boolean): Matrix {
-  if (has('not normalised') || (has('first normalised') && place === 1) || (has('second normalised') && place === 0)) return z;
-  if (has('columns normalised')) return a.unitColumns(z);
-  if (has('divided by square')) {
-    const squares = a.rowSquares(z);
-    return a.matrix(z.rows, z.columns, (i, j) => at(z, i, j) / squares[i]!);
-  }
-  return a.unitRows(has('centred first') ? a.centred(z) : z, least);
-}
-
 export const simclr = single({
   mistakes: {
     ...temperatures,
-    ...lengths,
+    ...rowMistakes,
     'positive not in denominator': ['the positive pair is missing from the denominator, so that the loss goes below 0', '3DInfomax'],
     'self in denominator': ['a row is told apart from itself as well: the self-pair, e^{1/τ}, is not masked'],
     'self subtracted': [
@@ -65,7 +46,7 @@ export const simclr = single({
     'positive twice': ['the positive pair counts twice in the denominator'],
     'no logarithm': ['the logarithm is missing: the mean of probabilities stands for that of their logarithms'],
     'logarithm of the mean': ['the logarithm is of the mean probability, not the mean of logarithms'],
-    'shift of columns': ['the stabilising maximum is that of the column, and does not cancel in the row', 'CEBRA 8520b9b'],
+    'shift of columns': ['the stabilising maximum is subtracted along the wrong axis, and does not cancel in the row', 'CEBRA 8520b9b'],
     'positive unscaled': ["the positive's cosine is not divided by τ in the numerator"],
     'shifted labels': ['the label is off by one: the positive of a row is the next sample'],
     'mean of denominators': ['the denominator is the mean of exponentials, not their sum'],
@@ -73,13 +54,35 @@ export const simclr = single({
     'decoupled, over both': ['the positive is missing from the denominator, and the self-pair is in it'],
     distance: ['negative squared distances stand for cosines, doubled'],
     'batch softmax': ['softmax runs over the wrong axis of all pairs at once, not of each row'],
+    'first view twice': ['the first view is compared with itself; the second is not used'],
+    'second view twice': ['the second view is compared with itself; the first is not used'],
+    'own positive': [
+      'the positive of the second view’s rows is the row itself, whose other view is a negative (the mask of the first half)',
+      'solo-learn #206',
+    ],
+    'positive unscaled throughout': ["the positive's cosine is not divided by τ, in the numerator or below"],
+    'denominator plus 1e-6': ['1e-6 is added to the denominator', 'lightning-bolts #681'],
+    'denominator plus 1e-8': ['1e-8 is added to the denominator'],
+    'denominator plus 1e-12': ['1e-12 is added to the denominator'],
     'margin of one': ['one pair for each sample counts as negative: that of the next sample'],
   },
   domain: { distinct: 'rows' },
   weight: (options) => (options['dialect'] === 'google' ? 2 : 1),
-  evaluate: (a, { embeddings, options }, has) => {
+  evaluate: (a, { embeddings, held, options }, has) => {
     const tau = divisorOf(options, has);
-    const [za, zb] = embeddings.map((z, place) => directions(a, z, place, 1e-6, has));
+    const given = has('first view twice')
+      ? [embeddings[0]!, embeddings[0]!]
+      : has('second view twice')
+        ? [embeddings[1]!, embeddings[1]!]
+        : embeddings;
+    const [za, zb] = given.map((z, i) => {
+      const place = i === 0 ? 0 : 1;
+      return unitRows(a, z, has, {
+        least: 1e-6,
+        place,
+        held: has('first view twice') ? held[0]! : has('second view twice') ? held[1]! : held[i]!,
+      });
+    });
     const n = za!.rows;
     const rows = stacked([za!, zb!]);
     const products = a.product(rows, transposed(rows));
@@ -91,15 +94,18 @@ export const simclr = single({
     const everything = (): number => a.logSumExp(4 * n * n, (k) => (k % (2 * n + 1) === 0 ? -Infinity : logits.data[k]!));
     const all = has('batch softmax') ? everything() : 0;
     const term = (i: number): number => {
-      const p = positive(i);
+      const p = has('own positive') && i >= n ? i : positive(i);
       const of = (j: number): number => {
         const same = i < n === j < n;
+        if (has('own positive') && i >= n) return at(logits, i, j);
         if (j === i && !has('self in denominator') && !has('decoupled, over both')) return has('self pairs zeroed') ? 0 : -Infinity;
         if (j === p && (has('positive not in denominator') || has('decoupled, over both'))) return -Infinity;
         if (same && (has('negatives of the other view') || has('negatives of the other view, one way'))) return -Infinity;
         if (!same && j !== p && has('negatives of the own view')) return -Infinity;
         if (has('margin of one') && j !== p && j !== (i + 1) % (2 * n)) return -Infinity;
-        return at(logits, i, j) + (j === p && has('positive twice') ? Math.LN2 : 0);
+        return (
+          at(logits, i, j) * (j === p && has('positive unscaled throughout') ? tau : 1) + (j === p && has('positive twice') ? Math.LN2 : 0)
+        );
       };
       let sum = a.logSumExp(2 * n, of);
       if (has('batch softmax')) sum = all;
@@ -110,11 +116,14 @@ export const simclr = single({
       if (has('self subtracted')) sum = Math.log(Math.exp(a.logSumExp(2 * n, (j) => at(logits, i, j))) - Math.exp(1 / tau));
       if (has('mean of denominators')) sum -= Math.log(2 * n - 1);
       if (has('shift of columns')) {
-        const most = (j: number): number => Math.max(...Array.from({ length: 2 * n }, (_, k) => at(logits, k, j)));
+        // Of the masked matrix, which is symmetric: a row's and a column's are one.
+        const most = (j: number): number => Math.max(...Array.from({ length: 2 * n }, (_, k) => (k === j ? -Infinity : at(logits, k, j))));
         sum = a.logSumExp(2 * n, (j) => of(j) - most(j));
-        return -(at(logits, i, p) - most(p) - sum);
+        return -(at(logits, i, p) - most(i) - sum);
       }
-      const top = at(logits, i, p) * (has('positive unscaled') ? tau : 1);
+      const plus = has('denominator plus 1e-6') ? 1e-6 : has('denominator plus 1e-8') ? 1e-8 : has('denominator plus 1e-12') ? 1e-12 : 0;
+      if (plus > 0) sum = Math.log(Math.exp(sum) + plus);
+      const top = at(logits, i, p) * (has('positive unscaled') || has('positive unscaled throughout') ? tau : 1);
       const logarithm = a.round(top - sum, Math.abs(top));
       return has('no logarithm') || has('logarithm of the mean') ? -Math.exp(logarithm) : -logarithm;
     };
@@ -128,12 +137,9 @@ export const simclr = single({
 export const moco = single({
   mistakes: {
     ...temperatures,
+    ...rowMistakes,
     'queue not normalised': ["the queue's rows are not of length 1 (the result of the normalisation is thrown away)", 'lightly 7891ae77'],
-    'keys not normalised': ['keys are not scaled to length 1'],
-    'queries not normalised': ['queries are not scaled to length 1'],
-    'not normalised': ['queries and keys are not scaled to length 1'],
     'nothing normalised': ['nothing is scaled to length 1: products stand for cosines'],
-    'columns normalised': ['columns are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
     'positive not in denominator': ['the positive pair is missing from the denominator, so that the loss goes below 0', '3DInfomax'],
     'positive unscaled': ["the positive's cosine is not divided by τ"],
     'negatives unscaled': ['the cosines with the queue are not divided by τ'],
@@ -152,12 +158,11 @@ export const moco = single({
     'mean of negatives': ['the mean of the negatives stands in the denominator for their sum'],
   },
   domain: { distinct: 'rows', state: { queue: 'rows' } },
-  evaluate: (a, { embeddings: [queries], held: [, keys], state, options }, has) => {
+  evaluate: (a, { embeddings: [queries], held: [heldQueries, keys], state, options }, has) => {
     const tau = divisorOf(options, has);
     const bare = has('nothing normalised');
-    const unit = has('columns normalised') ? (z: Matrix) => a.unitColumns(z) : (z: Matrix) => a.unitRows(z);
-    const q = bare || has('not normalised') || has('queries not normalised') ? queries! : unit(queries!);
-    const k = bare || has('not normalised') || has('keys not normalised') ? keys! : unit(keys!);
+    const q = bare ? queries! : unitRows(a, queries!, has, { held: heldQueries! });
+    const k = bare ? keys! : unitRows(a, keys!, has, { place: 1 });
     const kept = bare || has('queue not normalised') ? state['queue']! : a.unitRows(state['queue']!);
     const n = q.rows;
     const negatives = has('enqueued before')

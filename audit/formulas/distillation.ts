@@ -1,17 +1,15 @@
-import { type Arithmetic, type Matrix, stacked } from '../arithmetic.ts';
+import { type Arithmetic, type Matrix, stacked, transposed } from '../arithmetic.ts';
 import { type Mistake, single } from './formula.ts';
+import { rowMistakes, unitRows } from './rows.ts';
 
 const pairMistakes = {
+  ...rowMistakes,
+  products: ['2 − 2·⟨p, z⟩ of rows as they are, not of length 1', 'imbue-ai/self_supervised #7'],
+  'cosine of columns': ['cosines are of columns, along the samples, not of rows (the wrong axis)', 'gabeur/mmt #1'],
   'own view': ["a prediction meets its own view's target, not the other view's"],
   'first direction': ['only the first direction counts (p1 with z2)'],
   'second direction': ['only the second direction counts (p2 with z1)'],
   'one view in both': ['one view is in both branches: the pairing does not matter', 'reported of BYOL ports'],
-  'not normalised': ['rows are not scaled to length 1'],
-  'targets not normalised': ['targets are not scaled to length 1'],
-  'predictions not normalised': ['predictions are not scaled to length 1'],
-  'columns normalised': ['columns are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
-  'all normalised': ['the whole batch is scaled to length 1 as one vector, not row by row'],
-  'centred first': ["the batch's mean is subtracted before rows are scaled"],
   rolled: ['predictions meet the targets of other samples'],
   'cosine squared': ['the cosine is squared'],
   'cosine absolute': ['the absolute value of the cosine counts: opposite rows are as good as equal ones'],
@@ -37,14 +35,9 @@ function directionsOf(
     ? [embeddings[count - 2]!, embeddings[count - 1]!]
     : [embeddings[0]!, embeddings[1]!];
   const [z1, z2] = has('predictions with predictions') ? [held[0]!, held[1]!] : [held[count - 2]!, held[count - 1]!];
-  const unit = (x: Matrix, target: boolean): Matrix => {
-    if (has('not normalised') || has(target ? 'targets not normalised' : 'predictions not normalised')) return x;
-    if (has('columns normalised')) return a.unitColumns(x);
-    if (has('all normalised')) {
-      const length = Math.sqrt(a.sum(x.data.length, (i) => x.data[i]! ** 2));
-      return a.scaled(x, 1 / length);
-    }
-    return a.unitRows(has('centred first') ? a.centred(x) : x, least);
+  const unit = (x: Matrix, target: boolean, constant: Matrix): Matrix => {
+    if (has('cosine of columns')) return a.unitRows(transposed(x), least);
+    return has('products') ? x : unitRows(a, x, has, { least, place: target ? 1 : 0, held: constant });
   };
   const roll = (x: Matrix): Matrix =>
     has('rolled')
@@ -53,7 +46,8 @@ function directionsOf(
           { ...x, rows: 1, data: x.data.slice(0, x.columns) },
         ])
       : x;
-  const pair = (p: Matrix, z: Matrix): readonly [Matrix, Matrix] => [unit(p, false), unit(roll(z), true)];
+  const constantOf = (p: Matrix): Matrix => held[embeddings.indexOf(p)] ?? p;
+  const pair = (p: Matrix, z: Matrix): readonly [Matrix, Matrix] => [unit(p, false, constantOf(p)), unit(roll(z), true, roll(z))];
   if (has('one view in both')) return [pair(p1, z1), pair(p1, z1)];
   if (has('own view')) return [pair(p1, z1), pair(p2, z2)];
   if (has('first direction')) return [pair(p1, z2)];
@@ -71,6 +65,7 @@ export const byol = single({
         if (has('absolute differences')) return a.total(a.zip(p, z, (x, y) => Math.abs(x - y))) / p.rows;
         if (has('not squared')) return a.meanOf(a.rowSquares(a.sub(p, z)).map(Math.sqrt));
         const products = a.rowProducts(p, z);
+        if (has('products')) return 2 - 2 * a.meanOf(products);
         if (has('cosine squared')) return 2 - 2 * a.meanOf(products.map((x) => x ** 2));
         if (has('cosine absolute')) return 2 - 2 * a.meanOf(products.map(Math.abs));
         const [ps, zs] = [a.rowSquares(p), a.rowSquares(z)];

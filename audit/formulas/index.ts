@@ -29,3 +29,6 @@ export const formulas = {
 
 export type FamilyName = keyof typeof formulas;
 export const familyNames = Object.keys(formulas) as readonly FamilyName[];
+
+/** A family, or a loss that none of them defines. */
+export type Family = FamilyName | 'custom';

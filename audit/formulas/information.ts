@@ -43,7 +43,7 @@ const varianceMistakes = {
   'uncentred variance': ['the second moment stands for the variance: the mean is not subtracted'],
   'one deviation': ['the hinge is on the mean of the deviations, so that one wide dimension pays for a collapsed one'],
   'total deviation': ['one deviation is taken over all elements, instead of one of each dimension'],
-  'detached second': ['the second view stands in for the first as well: its variance and covariance count twice'],
+  'second twice': ['the second view stands in for the first as well: its variance and covariance count twice'],
   'least deviation': ['only the smallest deviation is counted'],
 } as const satisfies Readonly<Record<string, Mistake>>;
 
@@ -88,11 +88,12 @@ const covarianceMistakes = {
   'biased covariance': ['the covariance is divided by n instead of n−1'],
   'uncentred covariance': ['the covariance is not centred: second moments stand for it, and a shift of the batch changes them'],
   'diagonal included': ['the diagonal of the covariance is not left out: variances are punished with it'],
-  'diagonal included, over pairs': ['the diagonal of the covariance is not left out'],
   'unsquared covariance': ['covariances count by their absolute values, not squared'],
   'signed covariance': ['covariances are added up with their signs, not squared: they cancel'],
   correlation: ['correlations stand in the place of covariances'],
   'sample covariance': ['the Gram matrix of samples [n, n] stands for the covariance of dimensions [d, d] (the wrong axis)'],
+  'sample products': ['the covariance is of samples, X·Xᵀ [n, n], not of dimensions, Xᵀ·X [d, d]'],
+  'rows centred': ['rows lose their means over the dimensions, where columns are to lose those over the samples (the wrong axis)'],
   'cross covariance': ['the covariance is between the views, not within each: redundancy within a view goes unseen'],
   'pooled covariance': ['one covariance is taken of both views together (pooled), instead of one of each'],
   'rooted covariance': ['the root of the sum of squares (the norm) stands for the sum'],
@@ -102,10 +103,15 @@ const covarianceMistakes = {
 function offDiagonals(a: Arithmetic, z: Matrix, other: Matrix, has: Has<keyof typeof covarianceMistakes>): number {
   const view = has('sample covariance') ? transposed(z) : z;
   const pair = has('cross covariance') ? other : view;
-  const centre = (x: Matrix): Matrix => (has('uncentred covariance') ? x : a.centred(x));
+  const centre = (x: Matrix): Matrix =>
+    has('uncentred covariance') ? x : has('rows centred') ? transposed(a.centred(transposed(x))) : a.centred(x);
   const [left, right] = [centre(view), centre(pair)];
   const divisor = has('biased covariance') ? view.rows : view.rows - 1;
-  const c = has('correlation') ? a.gram(a.unitColumns(left)) : a.scaled(a.product(transposed(left), right), 1 / divisor);
+  const c = has('sample products')
+    ? a.scaled(a.product(left, transposed(left)), 1 / divisor)
+    : has('correlation')
+      ? a.gram(a.unitColumns(left))
+      : a.scaled(a.product(transposed(left), right), 1 / divisor);
   const all = has('diagonal included');
   const sum = a.sum(c.data.length, (k) => {
     const value = c.data[k]!;
@@ -149,7 +155,7 @@ function sources(views: readonly Matrix[], pooled: boolean): readonly Matrix[] {
 /** Statistics of one view each, or of what stands for both. */
 function deviationViews(a: Arithmetic, views: readonly Matrix[], has: Has<keyof typeof varianceMistakes>): readonly Matrix[] {
   if (has('deviations of the mean view')) return views.map(() => a.zip(views[0]!, views[1]!, (x, y) => (x + y) / 2));
-  if (has('detached second')) return [views[1]!, views[1]!];
+  if (has('second twice')) return [views[1]!, views[1]!];
   return sources(views, has('pooled deviations'));
 }
 
@@ -178,7 +184,7 @@ export const vicreg = formula({
   evaluate: (a, { embeddings, options }, has) => {
     const views = prepared(a, embeddings, has);
     const spread = deviationViews(a, views, has).map((z) => hinge(a, z, options, has));
-    const related = sources(has('detached second') ? [views[1]!, views[1]!] : views, has('pooled covariance'));
+    const related = sources(has('second twice') ? [views[1]!, views[1]!] : views, has('pooled covariance'));
     const d = views[0]!.columns;
     const [ca, cb] = [offDiagonals(a, related[0]!, related[1]!, has) / d, offDiagonals(a, related[1]!, related[0]!, has) / d];
     return [invariance(a, views[0]!, views[1]!, has), spread[0]!, spread[1]!, ca, cb];
@@ -212,14 +218,15 @@ export const vibcreg = formula({
     const spread = deviationViews(a, views, has).map((z) => hinge(a, z, options, has));
     const d = views[0]!.columns;
     const divisor = has('over pairs') ? Math.max(1, d * (d - 1)) : has('over d') ? d : d ** 2;
-    const correlated = sources(has('detached second') ? [views[1]!, views[1]!] : views, has('pooled covariance')).map((z) => {
+    const correlated = sources(has('second twice') ? [views[1]!, views[1]!] : views, has('pooled covariance')).map((z) => {
       if (has('covariance itself')) return z;
-      if (has('rows in correlation')) return a.unitRows(a.centred(z));
-      const unit = a.unitColumns(has('uncentred covariance') ? z : a.centred(z));
+      const unit = has('rows in correlation') ? a.unitRows(a.centred(z)) : a.unitColumns(has('uncentred covariance') ? z : a.centred(z));
       // As offDiagonals divides by n−1.
       return a.scaled(unit, Math.sqrt(z.rows - 1));
     });
-    const flags = (mistake: keyof typeof covarianceMistakes): boolean => mistake !== 'biased covariance' && has(mistake);
+    // Correlations have been centred, unless that is left out.
+    const flags = (mistake: keyof typeof covarianceMistakes): boolean =>
+      mistake === 'uncentred covariance' && !has('covariance itself') ? true : mistake !== 'biased covariance' && has(mistake);
     const [ca, cb] = [offDiagonals(a, correlated[0]!, correlated[1]!, flags), offDiagonals(a, correlated[1]!, correlated[0]!, flags)];
     return [invariance(a, views[0]!, views[1]!, has), spread[0]!, spread[1]!, ca / divisor, cb / divisor];
   },
@@ -238,6 +245,9 @@ export const barlowTwins = formula({
     ],
     'product over n−1': ['deviations are biased (÷n) and the product is divided by n−1: the diagonal of identical views is n/(n−1), not 1'],
     'product not divided': ['the product is not divided by n'],
+    'product over 2n': ['the product is divided by the rows of both views, 2n: no correlation is above ½', 'vissl #230'],
+    'rows centred': ['rows lose their means over the dimensions, where columns are to lose those over the samples (the wrong axis)'],
+    'detached statistics': ['means and deviations are constants (detached), so that the gradient is not that of batch normalisation'],
     'product over d': ['the product is divided by d, not by n'],
     'epsilon outside': ['ε is added outside of the root, √var + ε'],
     'no epsilon': ['no ε under the root: a constant dimension gives NaN'],
@@ -270,7 +280,7 @@ export const barlowTwins = formula({
   },
   domain: { distinct: 'columns' },
   weights: (options) => [number(options, 'scale'), number(options, 'scale') * number(options, 'offDiagonal')],
-  evaluate: (a, { embeddings, options }, has) => {
+  evaluate: (a, { embeddings, held, options }, has) => {
     const names = ['epsilon 1e-3', 'epsilon 1e-4', 'epsilon 1e-6', 'epsilon 1e-8', 'epsilon 1e-12'] as const;
     const other = names.find((name) => has(name));
     const epsilon = has('no epsilon') ? 0 : other ? Number(other.slice(8)) : number(options, 'epsilon');
@@ -289,13 +299,25 @@ export const barlowTwins = formula({
       return a.matrix(z.rows, z.columns, (i, j) => a.round(at(z, i, j) - (bare ? 0 : means.data[j]!), means.data[j]!) / deviations[j]!);
     };
     const both = stacked(embeddings);
-    const [ua, ub] = embeddings.map((z) => {
+    const [ua, ub] = embeddings.map((given, place) => {
+      const z = has('rows centred') ? transposed(a.centred(transposed(given))) : given;
       if (has('rows standardised')) return transposed(standardised(transposed(z), transposed(z)));
-      return standardised(z, has('pooled statistics') ? both : has('statistics of the first') ? embeddings[0]! : z);
+      return standardised(
+        z,
+        has('pooled statistics') ? both : has('statistics of the first') ? embeddings[0]! : has('detached statistics') ? held[place]! : z,
+      );
     });
     const [left, right] = has('one view') ? [ua!, ua!] : has('second view alone') ? [ub!, ub!] : [ua!, ub!];
     const product = has('sample correlation') ? a.product(left, transposed(right)) : a.product(transposed(left), right);
-    const divisor = has('product not divided') ? 1 : has('product over n−1') ? n - 1 : has('product over d') ? left.columns : n;
+    const divisor = has('product not divided')
+      ? 1
+      : has('product over n−1')
+        ? n - 1
+        : has('product over d')
+          ? left.columns
+          : has('product over 2n')
+            ? 2 * n
+            : n;
     const c = a.scaled(product, 1 / divisor);
     const target = has('diagonal to zero') ? 0 : 1;
     const on = a.sum(c.rows, (i) => {

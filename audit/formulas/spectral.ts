@@ -1,5 +1,6 @@
 import { type Arithmetic, at, identity, type Matrix, stacked, transposed } from '../arithmetic.ts';
 import { formula, type Inputs, type Mistake, single } from './formula.ts';
+import { rowMistakes, unitRows } from './rows.ts';
 
 /** Σ^p of a positive definite matrix, by its eigenvectors. */
 function power(a: Arithmetic, sigma: Matrix, exponent: number): Matrix {
@@ -14,6 +15,9 @@ export const wmse = single({
     'whitened by the first': ["both views are whitened by the first one's statistics"],
     'not whitened': ['rows are not whitened'],
     'not centred': ['rows are not centred before they are whitened'],
+    'mean left in': ['rows are whitened without having lost their mean, though the covariance is about it'],
+    'detached whitening': ['mean and covariance are constants (detached), so that the gradient is not that of whitening'],
+    'deviations only, then rotated': ['whitening leaves out the last rotation (PCA): each view is whitened along axes of its own'],
     'centred only': ['rows are centred, not whitened'],
     'standardised only': ['dimensions are standardised, not decorrelated'],
     'transposed factor': [
@@ -42,7 +46,7 @@ export const wmse = single({
     'biased covariance': ['the covariance is divided by n, not by n−1, which matters where rows are not normalised after'],
   },
   domain: { samples: (d) => 2 * d + 2, distinct: 'full rank', dimensions: [2, 3] },
-  evaluate: (a, { embeddings, options }, has) => {
+  evaluate: (a, { embeddings, held, options }, has) => {
     const views = has('normalised first') || has('normalised first only') ? embeddings.map((z) => a.unitRows(z)) : embeddings;
     const both = stacked(views);
     const extra = (
@@ -60,9 +64,15 @@ export const wmse = single({
       if (has('not whitened') || kind === 'none' || (has('first whitened') && place === 1) || (has('second whitened') && place === 0))
         return given;
       const z = has('samples axis') ? transposed(given) : given;
-      const source = has('joint whitening') ? both : has('whitened by the first') ? views[0]! : z;
+      const source = has('joint whitening')
+        ? both
+        : has('whitened by the first')
+          ? views[0]!
+          : has('detached whitening')
+            ? held[place]!
+            : z;
       const means = a.columnMeans(source);
-      const centred = has('not centred') ? z : a.shifted(z, means);
+      const centred = has('not centred') || has('mean left in') ? z : a.shifted(z, means);
       if (has('centred only')) return centred;
       const own = has('not centred') ? source : a.shifted(source, means);
       const covariance = a.scaled(a.gram(own), 1 / (has('biased covariance') ? source.rows : source.rows - 1));
@@ -73,6 +83,15 @@ export const wmse = single({
       );
       if (has('standardised only')) return a.matrix(z.rows, z.columns, (i, j) => at(centred, i, j) / Math.sqrt(at(shrunk, j, j)));
       if (has('whitened by the covariance')) return a.product(centred, power(a, shrunk, -1));
+      if (has('deviations only, then rotated')) {
+        const { values, vectors } = a.singular(shrunk);
+        const order = values.map((_, j) => j).sort((x, y) => values[x]! - values[y]!);
+        return a.matrix(
+          z.rows,
+          z.columns,
+          (i, j) => a.sum(z.columns, (k) => at(centred, i, k) * at(vectors, k, order[j]!)) / Math.sqrt(values[order[j]!]!),
+        );
+      }
       if (kind === 'zca') return a.product(centred, power(a, shrunk, -0.5));
       if (kind === 'iterative') {
         const trace = a.sum(shrunk.rows, (i) => at(shrunk, i, i));
@@ -208,23 +227,29 @@ export const lejepa = formula({
     ],
     'invariance to the first': ['views are to agree with the first, not with their mean'],
     'invariance of directions': ['the invariance is of rows scaled to length 1'],
+    'global views left out': ['the global views are left out: only the others are tested and drawn to their mean', 'lightly #2002'],
     'invariance as distance': ['the invariance is of distances, not squared'],
   },
   domain: { state: { slices: 'directions' } },
   weights: (options) => [1 - Number(options['sigreg']), Number(options['sigreg'])],
   evaluate: (a, inputs, has) => {
     const views = has('invariance of directions') ? inputs.embeddings.map((z) => a.unitRows(z)) : inputs.embeddings;
-    const [n, d, count] = [views[0]!.rows, views[0]!.columns, views.length];
+    const [n, d] = [views[0]!.rows, views[0]!.columns];
+    const count = Number(inputs.options['globals'] ?? views.length);
+    const rest = has('global views left out') ? views.slice(count) : views;
     const mean = has('invariance to the first') ? views[0]! : a.matrix(n, d, (i, j) => a.sum(count, (v) => at(views[v]!, i, j)) / count);
     const pairs: readonly (readonly [Matrix, Matrix])[] = has('invariance between views')
       ? [[views[0]!, views[1]!]]
-      : views.map((view) => [view, mean]);
+      : rest.map((view) => [view, mean]);
     const invariance = a.meanOf(
       pairs.map(([x, y]) =>
         has('invariance as distance') ? a.meanOf(a.rowSquares(a.sub(x, y)).map(Math.sqrt)) : a.mean(a.zip(x, y, (u, v) => (u - v) ** 2)),
       ),
     );
-    return [invariance, gaussianity(a, inputs, has)];
+    return [
+      invariance,
+      gaussianity(a, { ...inputs, embeddings: has('global views left out') ? inputs.embeddings.slice(count) : inputs.embeddings }, has),
+    ];
   },
 });
 
@@ -236,6 +261,7 @@ export const tico = formula({
     { name: 'constant', columns: [2], unit: 1 },
   ],
   mistakes: {
+    ...rowMistakes,
     'covariance after the loss': ['the contrast is with the covariance before the batch: C is updated after the loss, not before'],
     'momentum swapped': ['β weights the batch, not what was before'],
     centred: ['the covariance is centred: a model that collapses costs nothing', 'stable-pretraining'],
@@ -243,9 +269,7 @@ export const tico = formula({
     'of both views': ['the covariance is of both views, not of the first only'],
     'of the second view': ['the covariance is of the second view, not of the first'],
     'contrast of the second view': ["the contrast is of the second view's rows"],
-    'not normalised': ['rows are not scaled to length 1'],
     'covariance not normalised': ['the covariance is of rows that are not scaled to length 1'],
-    'columns normalised': ['columns are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
     'not divided by n': ["the batch's part of the covariance is not divided by n"],
     'divided by n−1': ["the batch's part of the covariance is divided by n−1, not by n"],
     'batch covariance': ['the covariance is of the batch alone; what was before does not count'],
@@ -263,7 +287,7 @@ export const tico = formula({
     return [-1, Number(options['contrast'] ?? (dialect === 'sayannag' ? 20 : 8)), dialect === 'lightly' ? 1 : 0];
   },
   evaluate: (a, { embeddings: [za, zb], held: [heldA, heldB], state, options }, has) => {
-    const unit = (z: Matrix): Matrix => (has('not normalised') ? z : has('columns normalised') ? a.unitColumns(z) : a.unitRows(z));
+    const unit = (z: Matrix): Matrix => unitRows(a, z, has, { place: z === zb || z === heldB ? 1 : 0, held: z === za ? heldA! : z });
     const differentiated = options['dialect'] === 'sayannag';
     const [ya, yb] = [unit(za!), unit(zb!)];
     const [sourceA, sourceB] = differentiated ? [za!, zb!] : [heldA!, heldB!];
@@ -304,15 +328,14 @@ export const mmcr = formula({
     { name: 'local', columns: [1], unit: 1 },
   ],
   mistakes: {
-    'not normalised': ['rows are not scaled to length 1'],
-    'columns normalised': ['columns are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
+    ...rowMistakes,
     'centroids normalised': ['centroids are scaled to length 1, so that the agreement of views does not count'],
     'normalised after': ['rows are scaled to length 1 after the centroid, not before it'],
     frobenius: ['the Frobenius norm stands for the nuclear norm: it does not see how values are spread'],
     spectral: ['the largest singular value stands for the nuclear norm, their sum'],
     'squared values': ['squares of singular values are added up'],
     logarithms: ['logarithms of singular values are added up'],
-    centred: ["the batch's mean is subtracted from the centroids"],
+    'centroids centred': ["the batch's mean is subtracted from the centroids"],
     'all views': ['the norm is of all views below each other, not of their centroids'],
     'first view': ['the norm is of the first view alone'],
     'each view': ["the mean of each view's norm stands for that of the centroids: agreement does not count"],
@@ -325,14 +348,13 @@ export const mmcr = formula({
   },
   domain: { distinct: 'rows' },
   weights: (options) => [-Number(options['global']), Number(options['local'])],
-  evaluate: (a, { embeddings }, has) => {
-    const unit = (z: Matrix): Matrix =>
-      has('not normalised') || has('normalised after') ? z : has('columns normalised') ? a.unitColumns(z) : a.unitRows(z);
-    const views = embeddings.map(unit);
+  evaluate: (a, { embeddings, held }, has) => {
+    const views = embeddings.map((z, v) => (has('normalised after') ? z : unitRows(a, z, has, { place: v === 0 ? 0 : 1, held: held[v]! })));
     const [n, d] = [views[0]!.rows, views[0]!.columns];
     const share = has('sum of views') ? 1 : views.length;
     const mean = a.matrix(n, d, (i, j) => a.sum(views.length, (v) => at(views[v]!, i, j)) / share);
-    const centroids = has('centroids normalised') || has('normalised after') ? a.unitRows(mean) : has('centred') ? a.centred(mean) : mean;
+    const centroids =
+      has('centroids normalised') || has('normalised after') ? a.unitRows(mean) : has('centroids centred') ? a.centred(mean) : mean;
     const norm = (x: Matrix): number => {
       const { values } = a.singular(x.rows < x.columns ? transposed(x) : x);
       if (has('frobenius')) return Math.sqrt(a.sum(x.data.length, (k) => x.data[k]! ** 2));
@@ -358,6 +380,7 @@ export const mmcr = formula({
 
 export const tcr = single({
   mistakes: {
+    ...rowMistakes,
     'epsilon squared': ['ε² as in the paper, where the code has ε'],
     'epsilon rooted': ['√ε stands for ε'],
     'epsilon .5': ['ε is .5, not what it is said to be'],
@@ -370,8 +393,6 @@ export const tcr = single({
     'over n−1': ['the covariance is divided by n−1, not by n'],
     'times epsilon': ['ε multiplies where it should divide'],
     'no identity': ['the identity is missing: a singular covariance gives −∞ or NaN'],
-    'not normalised': ['rows are not scaled to length 1'],
-    'columns normalised': ['columns are scaled to length 1, over the batch, instead of rows (the wrong axis)'],
     centred: ["the batch's mean is subtracted"],
     'views together': ['the coding rate is of both views together, not the mean of each'],
     'of the mean view': ['the coding rate is of the mean of the views'],
@@ -401,8 +422,7 @@ export const tcr = single({
           ? [mean()]
           : embeddings;
     const rate = (view: Matrix): number => {
-      const unit = has('not normalised') ? view : has('columns normalised') ? a.unitColumns(view) : a.unitRows(view);
-      const z = has('centred') ? a.centred(unit) : unit;
+      const z = unitRows(a, view, has);
       const [n, d] = [z.rows, z.columns];
       const factor = has('no factor')
         ? 1
