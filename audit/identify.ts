@@ -229,7 +229,7 @@ function byChoice(search: Search): Identity | null {
       key === 'dialect'
         ? `it is the dialect '${own}' of this loss, not '${search.seen[0]!.batch.options['dialect']}'`
         : `it is what ${key} '${own}' computes`,
-      losses[search.family]!.source,
+      null,
       residual,
     );
   }

@@ -26,6 +26,13 @@ export interface Variant {
 
 const none: ReadonlySet<string> = new Set();
 
+/**
+ * Whether f(x+h) + f(x−h) − 2f(x) falls as h² from one h to its half, as of a smooth function, and not as h, as where a hinge turns between.
+ * @param near of h/2. @param far of h. @param rounding what either may be wrong by.
+ */
+export const isSmooth = (near: number, far: number, rounding: number): boolean =>
+  !(Math.abs(far - 4 * near) > 0.3 * Math.abs(far) + 40 * rounding);
+
 /** A loss that is known in full: its value, how well it is conditioned, and its gradients by differences. */
 export class Model {
   readonly formula: Formula;
@@ -109,7 +116,8 @@ export class Model {
 
   #differences(batch: Batch, stop: boolean): { readonly gradients: readonly Matrix[]; readonly errors: readonly Matrix[] } {
     const a = new Arithmetic();
-    const base = Math.abs(this.value(batch));
+    const value = this.value(batch);
+    const base = Math.abs(value);
     const gradients: Matrix[] = [];
     const errors: Matrix[] = [];
     for (const [place, z] of batch.embeddings.entries()) {
@@ -125,14 +133,18 @@ export class Model {
         const h = scale * 2 ** -8;
         const at = (step: number): number => {
           data[k] = x + step;
-          const value = this.value(moved, undefined, stop ? batch.embeddings : moved.embeddings);
+          const result = this.value(moved, undefined, stop ? batch.embeddings : moved.embeddings);
           data[k] = x;
-          return value;
+          return result;
         };
-        const [half, one, two] = [(at(h / 2) - at(-h / 2)) / h, (at(h) - at(-h)) / (2 * h), (at(2 * h) - at(-2 * h)) / (4 * h)];
+        const near = [at(h / 2), at(-h / 2)] as const;
+        const far = [at(h), at(-h)] as const;
+        const [half, one, two] = [(near[0] - near[1]) / h, (far[0] - far[1]) / (2 * h), (at(2 * h) - at(-2 * h)) / (4 * h)];
         const [fine, coarse] = [(4 * half - one) / 3, (4 * one - two) / 3];
+        const rounding = 2 ** -50 * base;
+        const smooth = isSmooth(near[0] + near[1] - 2 * value, far[0] + far[1] - 2 * value, rounding);
         gradient[k] = fine;
-        error[k] = Math.abs(fine - coarse) + (2 ** -50 * base) / h;
+        error[k] = smooth ? Math.abs(fine - coarse) + rounding / h : Number.POSITIVE_INFINITY;
       }
       gradients.push({ ...z, data: gradient });
       errors.push({ ...z, data: error });

@@ -20,7 +20,7 @@ function prepared(a: Arithmetic, views: readonly Matrix[], has: (mistake: keyof 
 const varianceMistakes = {
   'biased variance': ['the variance is biased: ÷n instead of ÷(n−1)', 'tensorflow/similarity:losses/vicreg.py'],
   'no epsilon': [
-    'no ε under the root of the variance: the gradient is NaN or infinite where a dimension is constant',
+    'there is no ε under the root of the variance, whose slope is without bound where a dimension is constant',
     'augustwester/vicreg',
   ],
   'epsilon outside': ['ε is added outside of the root, √var + ε, instead of inside, √(var + ε)'],
