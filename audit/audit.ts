@@ -465,7 +465,7 @@ class Audit {
     const share = Math.max(0.5, (2 * (timeBudget - spent)) / count);
     let runs = 0;
     for (const draw of property.draws) {
-      const numRuns = Math.max(2, Math.ceil((wanted * (property.share ?? 1)) / property.draws.length));
+      const numRuns = Math.max(1, Math.ceil((wanted * (property.share ?? 1)) / property.draws.length));
       let fatal: unknown = null;
       let last: { breach: Breach; drawn: Case } | null = null;
       let shrinks = 0;
