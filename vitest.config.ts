@@ -12,5 +12,6 @@ export default defineConfig({
     // Both of the two cores that CI has: by default one is left to Vitest itself.
     maxWorkers: '100%',
     testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });
