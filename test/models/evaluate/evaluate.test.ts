@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { eye, full, type HostArray, memoryBytes, take, tensor, useBackend, zeros } from '../../../engine/index.ts';
+import { concat, eye, full, type HostArray, memoryBytes, type Tensor, take, tensor, useBackend, zeros } from '../../../engine/index.ts';
+import { classRows } from '../../../models/evaluate/collapse.ts';
 import {
   alignment,
   alphaReQ,
@@ -69,6 +70,22 @@ describe('collapse metrics', () => {
     expect(one![0]).toBe(0);
     expect(await embeddingDeviation(full([20, 4], 3, 'f64')).item()).toBe(0);
   });
+
+  it('tell both collapses of classes from classes that are told apart, whatever is added to all logits of an image', () =>
+    property([seeds, fc.integer({ min: 2, max: 40 }), fc.double({ min: -100, max: 100, noNaN: true })], async (seed, classes, offset) => {
+      const noise = normalMatrix(seed, 60, classes);
+      const logits = {
+        apart: noise.mul(3),
+        // All images in the first class, and all in every class alike.
+        one: noise.mul(0.1).add(concat([full([1, 1], 30, 'f64'), zeros([1, classes - 1], 'f64')], 1)),
+        alike: noise.mul(0.05),
+      };
+      const told = async (rows: Tensor): Promise<number> => normalizedDeviation(classRows(rows)).item();
+      expect(await told(logits.apart)).toBeGreaterThan(0.5);
+      expect(await told(logits.one)).toBeLessThan(0.1);
+      expect(await told(logits.alike)).toBeLessThan(0.1);
+      expect(await told(logits.apart.add(offset))).toBeCloseTo(await told(logits.apart), 9);
+    }));
 
   it('bound ranks by 1 and min(n, d), un-moved by scale and rotation', () =>
     property([sizes([2, 10], [1, 6]), seeds, fc.double({ min: 0.01, max: 100, noNaN: true })], async ({ n, d }, seed, scale) => {
