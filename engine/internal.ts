@@ -25,5 +25,5 @@ export { check } from './errors.ts';
 export { pair } from './ops/conv.ts';
 export { firstKnown } from './ops/indexing.ts';
 export { checkTensors } from './ops/rule.ts';
-export { threefry2x32 } from './scalar.ts';
+export { threefry2x32 } from './reference.ts';
 export { checkShape, contiguousStrides, normalizeAxes, sameShape, show, sizeOf } from './shape.ts';

@@ -1,6 +1,6 @@
 import { type DType, dtypes, isFloat } from '../dtype.ts';
 import { type Attributes, Node, type OpName, topologicalOrder } from '../graph.ts';
-import { accuracyOf, castValue, scalarRow } from '../scalar.ts';
+import { castValue, exact, type Reference } from '../reference.ts';
 import { type Shape, sameShape } from '../shape.ts';
 import { append } from './collections.ts';
 import { attributesKey } from './key.ts';
@@ -129,10 +129,10 @@ function rewriteScalar(node: Node<'scalar'>, make: Make): Node {
   const { fn } = node.attributes;
   const [x, y, z] = node.inputs;
   const [a, b, c] = [constantOf(x), constantOf(y), constantOf(z)];
-  const row = scalarRow(fn);
   // Rounded once from double precision, as kernels have it where they have the nearest f32.
-  if (accuracyOf(fn).wasm === 0.5 && node.inputs.every((input) => input.op === 'full')) {
-    const evaluate = !isFloat(node.inputs.at(-1)!.dtype) && row.integer ? row.integer : row.reference;
+  const reference: Reference | undefined = Object.hasOwn(exact, fn) ? exact[fn as keyof typeof exact] : undefined;
+  if (reference && node.inputs.every((input) => input.op === 'full')) {
+    const evaluate = (!isFloat(node.inputs.at(-1)!.dtype) && reference.integer) || reference.of;
     return make('full', [], { value: dtypes[node.dtype].round(evaluate(a ?? 0, b ?? 0, c ?? 0)) }, node.shape, node.dtype);
   }
   // x·1 = x/1 = x−0 = x and x·(−1) = −x, to the bit.

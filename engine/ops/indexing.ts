@@ -4,7 +4,7 @@ import { moved } from '../compiler/locate.ts';
 import { isFloat } from '../dtype.ts';
 import { check } from '../errors.ts';
 import type { Node } from '../graph.ts';
-import { castValue } from '../scalar.ts';
+import { castValue } from '../reference.ts';
 import { checkPositions, checkShape, normalizeAxis, type Shape, sameShape, show, sizeOf } from '../shape.ts';
 import type { Tensor } from '../tensor.ts';
 import { narrow } from './movement.ts';

@@ -125,8 +125,11 @@ export async function loadPlan<Returned extends HostTree = HostTree>(
 }
 
 async function createBackend(): Promise<Backend> {
-  const { createWasmBackend } = await import('../backends/wasm/index.ts');
-  return createWasmBackend({ threads: 1 });
+  const { bestBuild, loadBackend, notLoaded } = await import('../backends/wasm/backend.ts');
+  const build = bestBuild();
+  return loadBackend({ build }).catch((cause: unknown) => {
+    throw notLoaded(build, '; give { backend: createCpuBackend() },', cause);
+  });
 }
 
 function checkOpen(release: readonly unknown[]): void {

@@ -1,9 +1,10 @@
 /**
  * What Node and workerd both compute, from the package by its own names: a forward pass of a convolution and an MLP, the gradients of VICReg, and
- * three compiled training steps. Gives the bits of every number, so that the two can be compared for equality.
+ * three compiled training steps, and the same as a saved plan. Gives the bits of every number, so that the two can be compared for equality.
  */
-import { compile, conv2d, grad, randn, tensor, useBackend } from 'tensegrity';
+import { backend, compile, conv2d, grad, randn, tensor, useBackend } from 'tensegrity';
 import { MLP, SGD, vicreg } from 'tensegrity/models';
+import { loadPlan } from 'tensegrity/plan';
 
 const learningRate = 0.05;
 
@@ -35,6 +36,10 @@ export async function compute(build) {
   };
   const bits = {};
   for (const [name, result] of Object.entries(results)) bits[name] = bitsOf(await result.data());
+  const saved = await loadPlan(await step.save([views]), { backend: await backend() });
+  const arrays = await Promise.all(views.map((view) => view.toHost()));
+  bits.saved = [];
+  for (let i = 0; i < 3; i++) bits.saved.push(bitsOf((await saved(...arrays)).data));
   bits.losses = [];
   for (let i = 0; i < 3; i++) bits.losses.push(bitsOf(await (await step(...views)).data()));
   for (const [name, parameter] of head.namedParameters()) bits[`trained ${name}`] = bitsOf(await parameter.data());

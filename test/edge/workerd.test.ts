@@ -43,6 +43,7 @@ describe.runIf(available)('workerd', () => {
     const bits = (await ask(build)) as Bits;
     expect(Object.keys(bits)).toContain('losses');
     expect(bits).toEqual(inNode(build));
+    expect(bits['saved']).toEqual(bits['losses']);
   });
 
   it('answers requests one after the other and at the same time', async () => {

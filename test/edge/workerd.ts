@@ -41,7 +41,7 @@ export interface WorkerModule {
 export function packageModules(): WorkerModule[] {
   const files = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
     .map((file) => posix.join('dist', file.replaceAll('\\', '/')))
-    .filter((file) => /\.(js|wasm)$/.test(file) && !/^dist\/cli\/|\/generated\/|module-(inline|edge)/.test(file));
+    .filter((file) => /\.(js|wasm)$/.test(file) && !/^dist\/(cli|node)\/|\/generated\/|module-(inline|edge)/.test(file));
   const own = files.map((path): WorkerModule => ({ name: path, kind: path.endsWith('.wasm') ? 'wasm' : 'esModule', path }));
   const exported = Object.entries(manifest.exports)
     .map(([name, entry]) => [posix.join(manifest.name, name), targetOf(entry)] as const)

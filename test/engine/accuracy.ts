@@ -1,5 +1,6 @@
 /** What the scalar table says of a function's accuracy, as tests hold results to it. */
 import type { Backend } from '../../engine/backends/backend.ts';
+import { references } from '../../engine/backends/cpu/reference.ts';
 import { accuracyOf, type ScalarName, scalarRow, scalars } from '../../engine/scalar.ts';
 import { host, program, runKernel } from './backends/plans.ts';
 
@@ -100,7 +101,7 @@ export async function worstOf(
   const isGpu = backend.name === 'webgpu';
   const { upTo = Infinity, ...accuracy } = accuracyOf(op);
   const bound = backend.name === 'cpu' ? 0.5 : accuracy[isGpu ? 'webgpu' : 'wasm'];
-  const { reference } = scalarRow(op);
+  const { of: reference } = references[op];
   const operands = operandsOf(op, count);
   const shape = [operands[0]!.length];
   const body = { kind: 'map', shape, program: program(operands.length, [], [[op, 'f32', ...operands.keys()]]) } as const;

@@ -29,7 +29,7 @@ import {
   useBackend,
   vjp,
 } from '../../engine/index.ts';
-import { threefry2x32 } from '../../engine/scalar.ts';
+import { threefry2x32 } from '../../engine/reference.ts';
 import { readSafetensors } from '../../models/io/files.ts';
 import vectors from '../recordings/threefry.json' with { type: 'json' };
 import { backends, reference } from './support.ts';

@@ -1,7 +1,7 @@
 import fc, { type Arbitrary } from 'fast-check';
 import { expect } from 'vitest';
 import { grad, type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
-import { threefry2x32 } from '../../engine/scalar.ts';
+import { threefry2x32 } from '../../engine/reference.ts';
 
 export { expectError } from '../support/errors.ts';
 

@@ -1,9 +1,9 @@
 import { type Lane, resultLane } from '../../compiler/lanes.ts';
 import type { KernelOf, Program } from '../../compiler/plan.ts';
 import type { TypedArray } from '../../dtype.ts';
-import { scalarRow } from '../../scalar.ts';
 import { sizeOf } from '../../shape.ts';
 import { readView } from './dense.ts';
+import { references } from './reference.ts';
 
 const rounding: { readonly [L in Lane]: (value: number) => number } = {
   f32: Math.fround,
@@ -42,8 +42,8 @@ function evaluate(program: Program, inputs: readonly Float64Array[], from: numbe
     const result = registers[instruction.register]!;
     // Operands that an op does not take repeat the last, so that Math.max may see a third.
     const [a = result, b = a, c = b] = instruction.operands.map((operand) => values[operand]!);
-    const row = scalarRow(instruction.op);
-    const compute = (instruction.lane === 'i32' && row.integer) || row.reference;
+    const { of, integer } = references[instruction.op];
+    const compute = (instruction.lane === 'i32' && integer) || of;
     const round = rounding[resultLane(instruction)];
     if (instruction.op === 'index') for (let i = 0; i < count; i++) result[i] = from + i;
     else for (let i = 0; i < count; i++) result[i] = round(compute(a[i]!, b[i]!, c[i]!));

@@ -2,23 +2,16 @@
  * The WebAssembly backend: plans are encoded once into the linear memory of a precompiled module, and one call runs
  * all of one. Slots live in that memory; inputs are copied in, outputs copied out, so that nothing else needs to be freed.
  */
-import { builds, canShare, loadModule } from '#wasm-module';
+import { builds, canShare } from '#wasm-module';
 import { checkChoice, options } from '../../arguments.ts';
-import { partsOf } from '../../compiler/epilogue.ts';
-import type { Plan } from '../../compiler/plan.ts';
-import { workOf } from '../../compiler/work.ts';
-import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
-import { check, TensegrityError } from '../../errors.ts';
-import { rest } from '../../turn.ts';
-import type { Backend, DeviceBuffer, Executable, Storage } from '../backend.ts';
-import { checkArray, checkBytes, checkCount, checkedPlan, checkRoom, checkRun, foreignBuffer } from '../storage.ts';
-import { extraBuffers } from './command.ts';
-import { encodePlan } from './encode.ts';
-import { LinearMemory, MOST_PAGES, padded } from './memory.ts';
-import { cores, createTeam, inPage, type Team, whyNotShared } from './team.ts';
+import { check } from '../../errors.ts';
+import type { Backend } from '../backend.ts';
+import { bestBuild, loadBackend, notLoaded } from './backend.ts';
+import type { Build } from './build.ts';
+import { inPage } from './platform.ts';
+import { cores, createTeam, whyNotShared } from './team.ts';
 
-/** What the kernels are compiled for: vectors of 128 bits, without or with fused multiply-add and its like. */
-export type Build = 'simd' | 'relaxed';
+export type { Build } from './build.ts';
 
 export interface WasmOptions {
   /** Give the same bits on every machine: the `simd` build, whose every operation is rounded as IEEE 754 says. */
@@ -40,11 +33,6 @@ export interface WasmOptions {
   readonly winograd?: boolean;
 }
 
-interface Kernels {
-  readonly heapBase: WebAssembly.Global;
-  run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number, barrier: number): void;
-}
-
 const optionDefaults = { threads: undefined, deterministic: false, build: undefined, winograd: true, worker: undefined } as const;
 
 /**
@@ -58,7 +46,7 @@ export async function createWasmBackend(given: WasmOptions = {}): Promise<Backen
     deterministic,
     winograd,
     worker,
-    build = !deterministic && builds.includes('relaxed') && hasRelaxedSimd() ? 'relaxed' : 'simd',
+    build = deterministic ? 'simd' : bestBuild(),
     threads = obstacle === null ? Math.min(cores(), MOST_THREADS) : 1,
   } = options('the wasm backend', given, optionDefaults);
   checkChoice('the wasm backend: build', build, builds);
@@ -69,330 +57,25 @@ export async function createWasmBackend(given: WasmOptions = {}): Promise<Backen
     () => `threads must be a whole number from 1 to ${MOST_THREADS}, got ${threads}`,
   );
   check(threads === 1 || obstacle === null, 'backend', () => `threads need shared memory: ${obstacle}; or use { threads: 1 }`);
-  const load = async (count: number, shared: boolean): Promise<Backend> => {
-    const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
-    const module = await loadModule(build, shared);
-    const instance = await WebAssembly.instantiate(module, { env: { memory } });
-    const hire = shared ? () => createTeam(module, memory, count, worker) : null;
-    // The module's exports are those of wasm/index.ts.
-    return new WasmBackend(build, memory, instance.exports as unknown as Kernels, count, hire, several, winograd);
-  };
   const shared = threads > 1 || (obstacle === null && inPage());
   const several = given.threads !== undefined && threads > 1;
+  const load = (count: number, hire: typeof createTeam | null): Promise<Backend> =>
+    loadBackend({
+      build,
+      winograd,
+      threads: count,
+      asked: several,
+      hire: hire && ((module, memory) => hire(module, memory, count, worker)),
+    });
   try {
-    return await load(threads, shared).catch((cause: unknown) => {
+    return await load(threads, shared ? createTeam : null).catch((cause: unknown) => {
       // Some devices do not set aside the addresses that a shared memory may grow to.
       if (!shared || several) throw cause;
-      return load(1, false);
+      return load(1, null);
     });
   } catch (cause) {
-    throw new TensegrityError(
-      'backend',
-      `the ${build} build of the wasm backend does not load here${several ? ` with ${threads} threads; use { threads: 1 }, or` : '; use'} the cpu backend`,
-      { build },
-      cause,
-    );
+    throw notLoaded(build, several ? ` with ${threads} threads; use { threads: 1 }, or` : '; use', cause);
   }
 }
 
 const MOST_THREADS = 64;
-/** Plans of fewer operations (or bytes) than this take less time than it takes to wake a thread. */
-const WORTH_SHARING = 2e6;
-/** Milliseconds for which plans may keep a page from its interface: half of a frame. */
-const BREATH = 8;
-
-/** A module of one relaxed instruction. */
-const RELAXED = 'AGFzbQEAAAABBQFgAAF7AwIBAAoPAQ0AQQH9D0EC/Q/9gAIL';
-
-/** Whether the platform has WebAssembly, and these instructions. */
-function hasRelaxedSimd(): boolean | undefined {
-  return globalThis.WebAssembly?.validate(Uint8Array.from(atob(RELAXED), (character) => character.charCodeAt(0)));
-}
-
-class WasmBuffer implements DeviceBuffer {
-  readonly backend: Backend;
-  readonly bytes: number;
-  readonly address: number;
-  freed = false;
-
-  constructor(backend: Backend, bytes: number, address: number) {
-    this.backend = backend;
-    this.bytes = bytes;
-    this.address = address;
-  }
-}
-
-class WasmBackend implements Backend {
-  readonly name = 'wasm';
-  readonly dtypes: readonly DType[] = ['f32', 'i32', 'u8'];
-  readonly build: Build;
-  /** 1 from when it shows that none can be started. */
-  threads: number;
-  readonly #memory: LinearMemory;
-  readonly #winograd: boolean;
-  readonly #kernels: Kernels;
-  readonly #hire: (() => Promise<Team>) | null;
-  /** Whether so many threads were asked for. */
-  readonly #asked: boolean;
-  #team: Promise<Team | null> | null = null;
-  readonly #inPage = inPage();
-  /** When the page's thread last did something else, as far as is known. */
-  #breathed = 0;
-  /** Words of the threads' barrier. */
-  readonly #barrier: number;
-  /** Shared by all plans, since one runs at a time; as large as the largest has asked for. */
-  #arena = { address: 0, bytes: 0 };
-  #workspace = { address: 0, bytes: 0 };
-  #disposed = false;
-  #queue: Promise<unknown> = Promise.resolve();
-  /** Whether threads are running a plan now. */
-  #shared = false;
-
-  constructor(
-    build: Build,
-    memory: WebAssembly.Memory,
-    kernels: Kernels,
-    threads: number,
-    hire: (() => Promise<Team>) | null,
-    asked: boolean,
-    winograd: boolean,
-  ) {
-    this.build = build;
-    this.#winograd = winograd;
-    this.threads = threads;
-    this.#kernels = kernels;
-    this.#hire = hire;
-    this.#asked = asked;
-    this.#memory = new LinearMemory(memory, kernels.heapBase.value as number);
-    this.#barrier = this.allocate(16).address;
-  }
-
-  get bytes(): number {
-    return this.#disposed ? 0 : this.#memory.bytes;
-  }
-
-  allocate(bytes: number): WasmBuffer {
-    this.#open();
-    checkBytes(bytes);
-    const address = this.#memory.allocate(bytes);
-    this.#memory.words.fill(0, address / 4, address / 4 + Math.ceil(bytes / 4));
-    return new WasmBuffer(this, bytes, address);
-  }
-
-  write(buffer: DeviceBuffer, data: TypedArray): void {
-    const dtype = dtypeOf(data);
-    this.#view(this.#own(buffer, data.length, dtype), dtype, data.length).set(data);
-  }
-
-  async read(buffer: DeviceBuffer, dtype: DType, length: number): Promise<TypedArray> {
-    return this.#view(this.#own(buffer, length, dtype), dtype, length).slice();
-  }
-
-  free(buffer: DeviceBuffer): void {
-    const owned = this.#mine(buffer);
-    if (!owned.freed) this.#giveBack([owned.address]);
-    owned.freed = true;
-  }
-
-  #giveBack(addresses: readonly number[]): void {
-    const free = (): void => {
-      if (!this.#disposed) for (const address of addresses) this.#memory.free(address);
-    };
-    // The threads may be running what uses it.
-    if (this.#shared) void this.#inTurn(async () => free());
-    else free();
-  }
-
-  dispose(): void {
-    this.#disposed = true;
-    // One that did not start has been reported to who asked for it.
-    this.#team?.then(
-      (team) => team?.dispose(),
-      () => undefined,
-    );
-  }
-
-  prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
-    // Preparing may move the arena, which threads may be running on.
-    return this.#inTurn(async () => {
-      const owned: number[] = [];
-      try {
-        return await this.#prepare(plan, constants, owned);
-      } catch (error) {
-        this.#giveBack(owned);
-        throw error;
-      }
-    });
-  }
-
-  /** @param owned to be filled with the addresses that the executable gives back. */
-  async #prepare(given: Plan, constants: readonly Storage[], owned: number[]): Promise<Executable> {
-    this.#open();
-    const plan = await checkedPlan(given);
-    this.#open();
-    refuseDoubles(plan);
-    checkCount(constants, plan.constants, 'constants');
-    const { words, workspaceBytes, partialBytes } = encodePlan(plan, this.#winograd);
-    const { buffers } = plan;
-    const bytesOf = (number: number): number => buffers[number]!.length * dtypes[buffers[number]!.dtype].bytes;
-
-    // In the arena behind the plan's own: inputs as they come, outputs until they are copied out.
-    const offsets = buffers.map(({ offset }) => offset);
-    let arenaBytes = padded(plan.arenaBytes);
-    const staged = [...buffers.keys()].filter((number) => buffers[number]!.kind === 'input' || buffers[number]!.kind === 'output');
-    for (const number of staged) {
-      offsets[number] = arenaBytes;
-      arenaBytes += padded(bytesOf(number));
-    }
-    const inArena = [...buffers.keys()].filter((number) => buffers[number]!.kind !== 'slot' && buffers[number]!.kind !== 'constant');
-    inArena.push(offsets.push(0, arenaBytes) - 1);
-    arenaBytes += padded(partialBytes);
-    this.#arena = this.#atLeast(this.#arena, arenaBytes);
-    const team = worthSharing(plan, this.#inPage) ? await this.#hired() : null;
-    this.#open();
-    const workspaceStride = padded(workspaceBytes);
-    this.#workspace = this.#atLeast(this.#workspace, workspaceStride * (team ? this.threads : 1));
-
-    // Commands, then the table of base addresses.
-    const allocate = (bytes: number): number => {
-      const address = this.#memory.allocate(bytes);
-      owned.push(address);
-      return address;
-    };
-    const commands = allocate(4 * (words.length + buffers.length + extraBuffers));
-    const end = commands + 4 * words.length;
-    this.#memory.words.set(words, commands / 4);
-    this.#memory.words.fill(0, end / 4, end / 4 + buffers.length + extraBuffers);
-    const bind = (number: number, address: number): void => {
-      this.#memory.words[end / 4 + number] = address;
-    };
-    plan.constants.forEach((number, k) => {
-      const address = allocate(bytesOf(number));
-      this.#copyIn(constants[k]!, address, number, plan);
-      bind(number, address);
-    });
-    const outputs = plan.outputs.map((number) => ({ number, ...buffers[number]! }));
-
-    let arena = -1;
-    let disposed = false;
-    const run = async (inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> => {
-      if (this.#inPage && !team) await this.#breathe();
-      this.#open();
-      check(!disposed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
-      checkRun(plan, inputs, slots);
-      if (arena !== this.#arena.address) {
-        arena = this.#arena.address;
-        for (const number of inArena) bind(number, arena + offsets[number]!);
-      }
-      plan.inputs.forEach((number, k) => bind(number, this.#place(inputs[k]!, arena + offsets[number]!, number, plan)));
-      plan.slots.forEach((number, k) => bind(number, this.#place(slots[k]!, 0, number, plan)));
-      const { address: workspace } = this.#workspace;
-      if (team) {
-        const workspaces = Array.from({ length: this.threads }, (_, thread) => workspace + thread * workspaceStride);
-        this.#shared = true;
-        await team.run({ commands, end, bases: end, workspaces, barrier: this.#barrier }).finally(() => {
-          this.#shared = false;
-        });
-      } else this.#kernels.run(commands, end, end, workspace, 0, 1, 0);
-      return outputs.map(({ number, dtype, length }) => this.#view(this.#memory.words[end / 4 + number]!, dtype, length).slice());
-    };
-    return {
-      run: (inputs, slots) => this.#inTurn(() => run(inputs, slots)),
-      dispose: () => {
-        if (disposed) return;
-        disposed = true;
-        this.#giveBack(owned);
-      },
-    };
-  }
-
-  /** The threads, started when the first plan comes that is worth sharing; null where plans run on the calling thread. */
-  #hired(): Promise<Team | null> | null {
-    // A page that lets no worker start still has its own thread.
-    if (this.#hire) this.#team ??= this.#asked ? this.#hire() : this.#hire().catch((cause) => this.#alone(cause));
-    return this.#team;
-  }
-
-  #alone({ details }: TensegrityError): null {
-    if (this.threads > 1) console.warn(`tensegrity: 1 thread computes, not ${this.threads}: ${details['fault']}`);
-    this.threads = 1;
-    return null;
-  }
-
-  /** Lets the page's thread see to its interface, if plans have kept it for long: a loop that awaits one plan after the other never does. */
-  async #breathe(): Promise<void> {
-    if (performance.now() - this.#breathed < BREATH) return;
-    await rest();
-    this.#breathed = performance.now();
-  }
-
-  /** All plans use one arena, so one that threads are running is waited for. */
-  #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    if (!this.#hire) return task();
-    const result = this.#queue.then(task, task);
-    this.#queue = result.catch(() => undefined);
-    return result;
-  }
-
-  /** A region of at least `bytes`. */
-  #atLeast(region: { address: number; bytes: number }, bytes: number): { address: number; bytes: number } {
-    if (bytes <= region.bytes) return region;
-    this.#memory.free(region.address);
-    try {
-      return { address: this.#memory.allocate(bytes), bytes };
-    } catch (error) {
-      // Those that it was large enough for must find it.
-      if (region.bytes > 0) region.address = this.#memory.allocate(region.bytes);
-      throw error;
-    }
-  }
-
-  /** Where the elements of a storage are: where they live here, or in the copy at `address`. */
-  #place(storage: Storage, address: number, number: number, plan: Plan): number {
-    const { dtype, length } = plan.buffers[number]!;
-    if (!ArrayBuffer.isView(storage)) return this.#own(storage, length, dtype);
-    this.#copyIn(storage, address, number, plan);
-    return address;
-  }
-
-  #copyIn(storage: Storage, address: number, number: number, plan: Plan): void {
-    const { dtype, length } = plan.buffers[number]!;
-    const data = ArrayBuffer.isView(storage) ? storage : this.#view(this.#own(storage, length, dtype), dtype, length);
-    checkArray(data, dtype, length);
-    this.#view(address, dtype, length).set(data);
-  }
-
-  #view(address: number, dtype: DType, length: number): TypedArray {
-    return dtypes[dtype].over(this.#memory.memory.buffer, address >>> 0, length);
-  }
-
-  #open(): void {
-    check(!this.#disposed, 'disposed', () => 'the wasm backend was disposed of; create another with createWasmBackend()');
-  }
-
-  /** The address of a buffer of this backend that has room for `length` elements. */
-  #own(buffer: DeviceBuffer, length: number, dtype: DType): number {
-    this.#open();
-    const owned = this.#mine(buffer);
-    checkRoom(owned, dtype, length);
-    return owned.address;
-  }
-
-  #mine(buffer: DeviceBuffer): WasmBuffer {
-    if (buffer instanceof WasmBuffer && buffer.backend === this) return buffer;
-    throw foreignBuffer(buffer);
-  }
-}
-
-/** Whether to wake threads for a plan: for its longest kernel, or in a page, which all of its kernels would keep waiting, for all of it. */
-function worthSharing({ kernels }: Plan, page: boolean): boolean {
-  const costs = kernels.map(workOf).map(({ flops, bytes }) => Math.max(flops, bytes));
-  return page ? costs.reduce((sum, cost) => sum + cost, 0) > WORTH_SHARING : costs.some((cost) => cost > WORTH_SHARING);
-}
-
-function refuseDoubles({ buffers, kernels }: Plan): void {
-  const parts = kernels.flatMap(partsOf);
-  const lanes = parts.flatMap((kernel) => ('program' in kernel ? [...kernel.program.instructions, ...kernel.program.constants] : []));
-  const double = buffers.some(({ dtype }) => dtype === 'f64') || lanes.some(({ lane }) => lane === 'f64');
-  check(!double, 'dtype', () => `the wasm backend computes in f32, and this plan in f64; f64 runs on the cpu backend`);
-}

@@ -1,5 +1,5 @@
 import simd from '../../../wasm/simd.wasm?module';
-import type { Build } from './index.ts';
+import type { Build } from './build.ts';
 
 /** Platforms that import modules compiled have no threads. */
 export const canShare = false;

@@ -1,6 +1,6 @@
 import relaxed from '../../../wasm/relaxed.wasm';
 import simd from '../../../wasm/simd.wasm';
-import type { Build } from './index.ts';
+import type { Build } from './build.ts';
 
 /** Platforms that import modules compiled have no threads. */
 export const canShare = false;

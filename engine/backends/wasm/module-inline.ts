@@ -1,6 +1,6 @@
-import { TensegrityError } from '../../errors.ts';
+import type { Build } from './build.ts';
 import { base64, block, lengths } from './generated/modules.ts';
-import type { Build } from './index.ts';
+import { fromBase64, nodeModule } from './platform.ts';
 
 /** Whether a module for shared memory can be had: it is compiled from bytes. */
 export const canShare = true;
@@ -15,10 +15,11 @@ export async function loadModule(build: Build, shared = false): Promise<WebAssem
 }
 
 async function inflate(text: string): Promise<Uint8Array<ArrayBuffer>> {
-  const compressed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  if (typeof DecompressionStream === 'undefined') {
-    throw new TensegrityError('backend', 'this platform has no DecompressionStream to unpack the wasm backend with');
-  }
+  const compressed = fromBase64(text);
+  // Node loads all of its web streams for a DecompressionStream, which takes it longer than everything else here.
+  const zlib = nodeModule<Pick<typeof import('node:zlib'), 'inflateSync'>>('node:zlib');
+  if (zlib) return new Uint8Array(zlib.inflateSync(compressed));
+  // Where there is none, the error says so, and `warnOfCpu` what to do.
   return new Uint8Array(await new Response(new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate'))).arrayBuffer());
 }
 

@@ -1,4 +1,5 @@
 import { TensegrityError } from '../../errors.ts';
+import { nodeModule } from './platform.ts';
 import { workerProgram } from './worker.ts';
 
 /** The arguments of the module's `run`, but for the thread's number: see wasm/index.ts. */
@@ -33,10 +34,7 @@ interface Member {
 
 type NodeThreads = typeof import('node:worker_threads');
 
-function nodeThreads(): NodeThreads | undefined {
-  // Asked for at run time, so that bundlers for browsers find no import to resolve.
-  return typeof process === 'undefined' ? undefined : (process.getBuiltinModule?.('node:worker_threads') as NodeThreads | undefined);
-}
+const nodeThreads = (): NodeThreads | undefined => nodeModule<NodeThreads>('node:worker_threads');
 
 /** @param file where the program lies, for pages that allow no worker but from files. */
 function hire(file?: string): Member {
@@ -91,12 +89,6 @@ export function whyNotShared(): string | null {
 /** The cores there are, as far as the platform says. Some count more of them than they have. */
 export function cores(): number {
   return nodeThreads() ? process.getBuiltinModule('node:os').availableParallelism() : (globalThis.navigator?.hardwareConcurrency ?? 1);
-}
-
-/** Whether this thread draws an interface and answers its user, so that it must not compute for long. */
-export function inPage(): boolean {
-  // In this order: platforms of the edge refuse to be asked for Node's modules.
-  return typeof document !== 'undefined' && !nodeThreads();
 }
 
 /** Word of the barrier that tells the others that one has failed. */

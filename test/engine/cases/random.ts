@@ -1,6 +1,6 @@
 /** Cases of chance, to the bit of its generator. */
 import { bernoulli, foldIn, key, permutation, randint, randn, randomBits, split, uniform } from '../../../engine/index.ts';
-import { threefry2x32 } from '../../../engine/scalar.ts';
+import { threefry2x32 } from '../../../engine/reference.ts';
 import type { Shape } from '../../../engine/shape.ts';
 import * as naive from '../naive.ts';
 import { Dense, elementwise, erf, generate } from '../naive.ts';

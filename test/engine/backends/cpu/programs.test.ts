@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { createCpuBackend } from '../../../../engine/backends/cpu/index.ts';
+import { references } from '../../../../engine/backends/cpu/reference.ts';
 import type { Kernel, ReduceKernel } from '../../../../engine/compiler/plan.ts';
-import { scalars, threefry2x32 } from '../../../../engine/scalar.ts';
+import { threefry2x32 } from '../../../../engine/reference.ts';
 import { buffer, contiguous, host, identity, noise, planOf, program, runKernel, runPlan } from '../plans.ts';
 
-const erf = (x: number) => scalars.erf.reference(x);
-const erfInverse = (y: number) => scalars.erfInverse.reference(y);
+const erf = (x: number) => references.erf.of(x, 0, 0);
+const erfInverse = (y: number) => references.erfInverse.of(y, 0, 0);
 
 const backend = createCpuBackend({ poison: true });
 
