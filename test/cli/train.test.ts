@@ -1,6 +1,7 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { type MethodName, methodNamed } from '../../models/methods/index.ts';
 import { capability } from '../support/capabilities.ts';
 import { expectWhole } from './pages/support.ts';
 import { Call, command, fails, smallData, smallRun, succeeds, system, temporaryFolder, tensegrity } from './support.ts';
@@ -328,9 +329,10 @@ describe('tensegrity train', () => {
     await succeeds(['train', ...data, ...smallRun, '--epochs', '1', '--method', method, ...options, '--no-eval', '--out', run]);
     const config = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as { training: { method: string; methodOptions: object } };
     expect(config.training.method).toBe(method);
-    expect(Object.keys(config.training.methodOptions)).toHaveLength(
-      options.filter((word) => word.startsWith('--') && word !== '--expander').length,
-    );
+    const given = options.filter((word) => word.startsWith('--') && word !== '--expander');
+    const names = given.map((flag) => flag.slice(2).replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase()));
+    const own = Object.keys(methodNamed(method as MethodName).training.methodOptions ?? {});
+    expect(new Set(Object.keys(config.training.methodOptions))).toEqual(new Set([...names, ...own]));
   });
 
   it('with a memory of its images is scored on others, too', async () => {
