@@ -3,8 +3,10 @@
  */
 import { spawnSync } from 'node:child_process';
 import { cpus, loadavg } from 'node:os';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { cold } from './cold/cold.ts';
 import { contestants } from './contestants.ts';
 import { Crew } from './crew.ts';
 import { type CountedCase, count, countTable } from './count.ts';
@@ -18,6 +20,7 @@ const usage = `npm run bench -- [options] [filter ...]
 
 Measures every case whose "suite/name" contains one of the filters (all, without one).
 Suites: ${[...new Set(cases.map(({ suite }) => suite))].join(', ')}.
+And \`cold\`, by itself: what it takes to start, in fresh processes.
 
   --quick               a few cases of each suite, three rounds, at most 5 s a call
   --count               what each contestant asks of WebGPU in a whole training step, instead of times; filters among
@@ -31,6 +34,7 @@ Suites: ${[...new Set(cases.map(({ suite }) => suite))].join(', ')}.
     .join(', ')}
   --rounds n            how often each has its turn (9)
   --limit seconds       how long one call may take (60 for a step, 10 for anything else)
+  --against FOLDER      with \`cold\`: another checkout, built, that takes turns with this one
   --no-build            measures dist/ as it is
   --help`;
 
@@ -46,6 +50,7 @@ const { values: options, positionals: filters } = parseArgs({
     contestants: { type: 'string' },
     rounds: { type: 'string' },
     limit: { type: 'string' },
+    against: { type: 'string' },
     build: { type: 'boolean', default: true },
     help: { type: 'boolean', default: false },
   },
@@ -97,6 +102,10 @@ const limitSeconds = (entry: Case): number => positive(options.limit, 'limit', l
 
 if (options.help) {
   console.log(usage);
+} else if (filters.includes('cold')) {
+  installPeers();
+  if (options.build) run(repository, process.execPath, 'scripts/build.mjs');
+  await cold({ rounds: positive(options.rounds, 'rounds', options.quick ? 3 : 9), json: options.json, against: options.against && resolve(options.against) });
 } else if (options.list) {
   for (const { suite, name, quick } of selected) console.log(`${suite}/${name}${quick ? '' : '  (not with --quick)'}`);
   console.log(`contestants: ${contestants.map(({ name, byDefault }) => `${name}${byDefault ? '' : ' (when named)'}`).join(', ')}`);

@@ -1,10 +1,12 @@
 /** Saved functions: the bits of the compiled ones, on the backends that are here (webgpu: test/engine/backends/webgpu/savedPlans.test.ts). */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Backend } from '../../../engine/backends/backend.ts';
 import { createCpuBackend } from '../../../engine/backends/cpu/index.ts';
 import { createWasmBackend } from '../../../engine/backends/wasm/index.ts';
 import type { HostArray } from '../../../engine/dtype.ts';
 import { compile, grad, slot, tensor, useBackend, zeros } from '../../../engine/index.ts';
+import { VERSION } from '../../../engine/plan/format.ts';
 import { loadPlan } from '../../../engine/plan/load.ts';
 import { property } from '../../support/property.ts';
 import { cases } from '../cases/index.ts';
@@ -190,6 +192,22 @@ describe('a saved function', () => {
     };
     expect(most(await f.save([[zeros([64])]]))).toBeGreaterThan(8);
     expect(most(await f.save([[zeros([64])]], { portable: true }))).toBeLessThanOrEqual(8);
+  });
+});
+
+describe('a plan that was saved before', () => {
+  // Where this fails, the format, plan.ts or the scalar table have changed: count VERSION up, and record one anew.
+  it.each(backends.map((backend) => [backend.name, backend] as const))('runs as it did, on %s', async (_, backend) => {
+    const bytes = readFileSync(new URL(`../../recordings/saved-version-${VERSION}.plan`, import.meta.url));
+    const loaded = await loadPlan(bytes, { backend });
+    const x = array('f32', [2, 2], [1, 0, 1, 1]);
+    expect(await loaded(x)).toEqual({
+      y: array('f32', [2, 2], [0, 3, 0, 7]),
+      largest: array('f32', [], [7]),
+      where: array('i32', [2], [1, 2]),
+    });
+    expect((await loaded.slots.get('w')!.toHost()).data).toEqual(Float32Array.of(2, 3, 4, 5));
+    loaded.dispose();
   });
 });
 
