@@ -2,8 +2,11 @@ import { Arithmetic, type Matrix } from './arithmetic.ts';
 import { type Batch, sizesOf } from './batch.ts';
 import type { Formula } from './formulas/formula.ts';
 
-/** How much noise is given to each step where a formula's conditioning is measured: far above the rounding of doubles, far below what bends it. */
-const NOISE = 2 ** -32;
+/**
+ * How much noise is given to each step where a formula's conditioning is measured: far above the rounding of doubles, far below what bends it; and
+ * above the rounding that is asked about, for what grows as the square of it, as (C − 1)² does at C = 1.
+ */
+const noiseOf = (unit: number): number => Math.max(2 ** -32, 4 * unit);
 const NOISY = 4;
 
 /** A value and how far from it another that is right may be. */
@@ -74,15 +77,16 @@ export class Model {
    */
   expected(batch: Batch, unit: number): Expected {
     const value = this.value(batch);
+    const noise = noiseOf(unit);
     let worst = 0;
     for (let k = 0; k < NOISY; k++) {
       // The embeddings held constant are the same numbers, and so have the same noise.
-      const a = new Arithmetic(NOISE, 7919 * (k + 1));
+      const a = new Arithmetic(noise, 7919 * (k + 1));
       worst = Math.max(worst, Math.abs(this.value(batch, a) - value));
     }
     const { n, d } = sizesOf(batch);
     const factor = 32 + 4 * Math.max(n, d);
-    return { value, tolerance: unit * factor * (worst / NOISE + Math.abs(value)) };
+    return { value, tolerance: unit * factor * (worst / noise + Math.abs(value)) };
   }
 
   /** Gradients with respect to the embeddings, with constants where the definition has them, by differences of fourth order; and their errors. */
