@@ -280,9 +280,12 @@ class Audit {
       const reads = shape.family === 'custom' ? [] : await this.#optionsRead(shape);
       const trial = this.#trial(shape, gradients, reads, (batch, gradients) => this.#ask(batch, shape, gradients));
       const failures: Failure[] = [];
+      const unasked: string[] = [];
       for (const property of asked) {
         const unsteady = failures.some(({ property: { name } }) => name === 'determinism');
-        const apt = (property.when?.(trial) ?? true) && (!unsteady || property.name === 'arguments unchanged');
+        const late = (performance.now() - this.#start) / 1000 > this.#settings.timeBudget;
+        if (late) unasked.push(property.name);
+        const apt = !late && (property.when?.(trial) ?? true) && (!unsteady || property.name === 'arguments unchanged');
         const { failure, runs } = apt ? await this.#try(trial, property, asked.length) : { failure: null, runs: 0 };
         if (failure) failures.push(failure);
         outcomes.push({
@@ -292,6 +295,10 @@ class Audit {
           outcome: failure ? 'broken' : runs > 0 ? 'held' : 'not asked',
         });
       }
+      if (unasked.length > 0)
+        this.#remarks.push(
+          `the time budget of ${this.#settings.timeBudget} s was spent before ${unasked.join(', ')}; give more (--time-budget), or fewer samples`,
+        );
       const { identity, findings } = await this.#explain(trial, failures);
       const ran = outcomes.some(({ runs }) => runs > 0);
       return this.#report({ names: shape.names, gradients, identity, findings }, outcomes, ran ? null : 'no property could be asked');
@@ -594,19 +601,27 @@ class Audit {
     take: (model: Model, sentence: string, source: string | null, least: readonly string[]) => Promise<void>,
   ): Promise<void> {
     const formula = trial.definition!.formula;
-    for (const failure of rest.filter(({ property, breach }) => breach.seen !== null && !property.name.includes('gradient'))) {
-      const batch = failure.breach.batch ?? failure.drawn.batch;
-      for (const [name, [sentence, source = null]] of Object.entries(formula.mistakes)) {
-        const model = new Model(formula, { mistakes: new Set([name]) });
-        if (!reproduces(model, seen, trial.unit).fits) continue;
+    const told = rest.filter(({ property, breach }) => breach.seen !== null && !property.name.includes('gradient'));
+    if (told.length === 0) return;
+    for (const [name, [sentence, source = null]] of Object.entries(formula.mistakes)) {
+      const model = new Model(formula, { mistakes: new Set([name]) });
+      if (!reproduces(model, seen, trial.unit).fits) continue;
+      const alike = told.filter(({ breach, drawn }) => {
+        const batch = breach.batch ?? drawn.batch;
         const value = model.value(batch);
-        const same = Number.isFinite(value)
-          ? Math.abs(value - failure.breach.seen!) <= 2 * model.expected(batch, trial.unit).tolerance
-          : !Number.isFinite(failure.breach.seen!);
-        if (!same) continue;
-        await take(model, sentence, source, [failure.property.name]);
-        break;
-      }
+        return Number.isFinite(value)
+          ? Math.abs(value - breach.seen!) <= 2 * model.expected(batch, trial.unit).tolerance
+          : !Number.isFinite(breach.seen!);
+      });
+      // That neither has a value says little, once.
+      if (alike.length < (alike.some(({ breach }) => Number.isFinite(breach.seen)) ? 1 : 2)) continue;
+      await take(
+        model,
+        sentence,
+        source,
+        alike.map(({ property }) => property.name),
+      );
+      return;
     }
   }
 

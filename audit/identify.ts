@@ -403,5 +403,10 @@ export function identify(search: Search): Identity | null {
     const found = weighted([name], true);
     if (found) return found;
   }
+  for (const [i, first] of names.entries())
+    for (const second of names.slice(i + 1)) {
+      const found = weighted([first, second], false);
+      if (found) return found;
+    }
   return null;
 }

@@ -1,5 +1,6 @@
 import type { Matrix } from './arithmetic.ts';
 import { type Batch, sizesOf } from './batch.ts';
+import { leastSquares } from './leastSquares.ts';
 import { Model } from './model.ts';
 
 /** Gradients that were seen. */
@@ -37,6 +38,24 @@ const scaled = (x: Matrix, factor: number): Matrix => ({ ...x, data: x.data.map(
 
 /** What is wrong with gradients of a loss whose value is that of `model`; null where nothing is. Undefined where something is that cannot be told. */
 export function identifyGradient(
+  model: Model,
+  seen: readonly GradientObservation[],
+  names: readonly string[],
+  unit: number,
+): GradientIdentity | null | undefined {
+  const found = byPlace(model, seen, names, unit);
+  if (found !== undefined) return found;
+  // Something on the way that is taken for a constant.
+  const { formula, variant } = model;
+  for (const [name, [sentence]] of Object.entries(formula.mistakes).filter(([name]) => name.startsWith('detached'))) {
+    const detached = new Model(formula, { ...variant, mistakes: new Set([...(variant.mistakes ?? []), name]) });
+    if (byPlace(detached, seen, names, unit) === null) return { sentence, model: detached };
+  }
+  return termByTerm(model, seen, names, unit) ?? undefined;
+}
+
+/** Of each embedding's gradient by itself: whether it is there, and which factor it has. */
+function byPlace(
   model: Model,
   seen: readonly GradientObservation[],
   names: readonly string[],
@@ -106,4 +125,58 @@ export function identifyGradient(
       gradients: (stopped, full, batch) => stopped.map((gradient, v) => parts[v]!(gradient, () => full()[v]!, batch)),
     }),
   };
+}
+
+/** Gradients as sums of the terms' own, with other weights: a term that gives an embedding none, or half. */
+function termByTerm(model: Model, seen: readonly GradientObservation[], names: readonly string[], unit: number): GradientIdentity | null {
+  const { formula, variant } = model;
+  const { columns } = formula;
+  const finite = seen.filter(({ gradients }) => gradients.every(({ data }) => data.every(Number.isFinite)));
+  if (columns.length < 2 || finite.length < 3) return null;
+  const columnModels = columns.map(
+    (_, i) => new Model(formula, { ...variant, constant: 0, weights: () => columns.map((_unused, j) => Number(i === j)) }),
+  );
+  const parts = finite.map(({ batch }) => columnModels.map((one) => one.gradients(batch)));
+  const weights = finite.map(({ batch }) => model.weights(batch));
+  const found: number[][] = [];
+  for (const [v] of names.entries()) {
+    const rows: number[][] = [];
+    const targets: number[] = [];
+    for (const [k, { gradients }] of finite.entries())
+      for (const [i, x] of gradients[v]!.data.entries()) {
+        const own = parts[k]!.map(({ gradients }, c) => gradients[v]!.data[i]! * weights[k]![c]!);
+        // Where a hinge turns nothing is known.
+        if (!parts[k]!.every(({ errors }) => Number.isFinite(errors[v]!.data[i]))) continue;
+        rows.push(own);
+        targets.push(x);
+      }
+    const scale = Math.max(...targets.map(Math.abs), 1e-300);
+    const solved = leastSquares(
+      rows.map((row) => row.map((x) => x / scale)),
+      targets.map((x) => x / scale),
+    );
+    if (!solved || solved.residual > 1e-5 + 1e4 * unit) return null;
+    // A column that gives this embedding no gradient has no say.
+    found.push(solved.coefficients.map((c, j) => (rows.every((row) => Math.abs(row[j]!) <= 1e-9 * scale) ? 1 : c)));
+  }
+  const faults = found.flatMap((factors, v) =>
+    factors.flatMap((factor, c) => {
+      if (Math.abs(factor - 1) < 1e-4) return [];
+      return [
+        Math.abs(factor) < 1e-4
+          ? `the ${columns[c]} gives ${names[v]} no gradient: it is detached there`
+          : `the gradient of the ${columns[c]} for ${names[v]} counts ${Number(factor.toPrecision(4))} times`,
+      ];
+    }),
+  );
+  if (faults.length === 0) return null;
+  const gradients = (stopped: readonly Matrix[], _full: () => readonly Matrix[], batch: Batch): readonly Matrix[] => {
+    const own = columnModels.map((one) => one.gradients(batch).gradients);
+    const factors = model.weights(batch);
+    return stopped.map((gradient, v) => ({
+      ...gradient,
+      data: gradient.data.map((_, i) => own.reduce((sum, of, c) => sum + of[v]!.data[i]! * factors[c]! * found[v]![c]!, 0)),
+    }));
+  };
+  return { sentence: faults.join('; '), model: new Model(formula, { ...variant, gradients }) };
 }

@@ -6,7 +6,7 @@ import { type Answer, LossError, type NamedArray, type Question, type Subject, U
 export interface ProgramOptions {
   /** Seconds within which each question must be answered; 10, unless given. */
   readonly timeLimit?: number;
-  /** Seconds for the first answer, until which a program may load what it needs; 120, unless given. */
+  /** Seconds for the first answer, until which a program may load what it needs; 60, unless given. */
   readonly startLimit?: number;
 }
 
@@ -103,7 +103,7 @@ class Output {
  * starts with the first question, and is ended by `close`, by an answer that comes too late, and with this process. Node only.
  * @param command for the shell, as 'python3 my_loss.py'.
  */
-export function programSubject(command: string, { timeLimit = 10, startLimit = 120 }: ProgramOptions = {}): Subject {
+export function programSubject(command: string, { timeLimit = 10, startLimit = Math.max(60, timeLimit) }: ProgramOptions = {}): Subject {
   check(
     typeof command === 'string' && command.trim() !== '',
     'argument',

@@ -316,7 +316,9 @@ function gradientBreach(trial: Trial, batch: Batch, given: readonly Matrix[], va
   for (const [v, gradient] of given.entries()) {
     const [right, error] = [gradients[v]!, errors[v]!];
     const z = batch.embeddings[v]!;
-    const size = Math.sqrt(a.meanOf(a.rowSquares(z)) / z.columns) || 1;
+    // The lengths over which the loss changes: those of rows, or of what they differ by.
+    const [whole, apart] = [z, a.centred(z)].map((x) => Math.sqrt(a.meanOf(a.rowSquares(x)) / z.columns)) as [number, number];
+    const size = Math.min(whole || 1, apart || whole || 1);
     const scale = expectedScale(trial, batch, value) / size;
     for (let k = 0; k < gradient.data.length; k++) {
       const [seen, expected] = [gradient.data[k]!, right.data[k]!];
