@@ -20,7 +20,7 @@ export interface Identity {
   readonly source: string | null;
   /** The loss as a combination of the family's terms: '25·invariance + 25·variance + 1·covariance'. */
   readonly combination: string;
-  /** The largest relative deviation from what was seen. */
+  /** The largest deviation from what was seen, relative to it, or to the mean of all where that is larger. */
   readonly residual: number;
   readonly model: Model;
 }
@@ -61,6 +61,8 @@ export function reproduces(
   unit: number,
 ): { readonly fits: boolean; readonly residual: number } {
   let residual = 0;
+  // Of a loss that is nearly 0 the deviation is as small as it is of others.
+  const mean = seen.reduce((sum, { loss }) => sum + (Number.isFinite(loss) ? Math.abs(loss) : 0), 0) / Math.max(1, seen.length);
   for (const { batch, loss } of seen) {
     const value = model.value(batch);
     if (!Number.isFinite(loss) || !Number.isFinite(value)) {
@@ -70,7 +72,7 @@ export function reproduces(
     const deviation = Math.abs(value - loss);
     if (deviation > 0.02 * (Math.abs(loss) + Math.abs(value)) + 1e-3) return { fits: false, residual: Infinity };
     if (!(deviation <= 2 * model.expected(batch, unit).tolerance)) return { fits: false, residual: Infinity };
-    residual = Math.max(residual, deviation / Math.max(Math.abs(loss), Math.abs(value), 1e-300));
+    residual = Math.max(residual, deviation / Math.max(Math.abs(loss), Math.abs(value), mean, 1e-300));
   }
   return { fits: true, residual };
 }
@@ -275,14 +277,14 @@ function byOption(
         if (at * atLow <= 0) [high, atHigh] = [middle, at];
         else [low, atLow] = [middle, at];
       }
-      for (const value of [...niceNumbers(high), high]) {
+      for (const value of [...(low === 0 || high < 1e-14 * given ? [0] : []), ...niceNumbers(high), high]) {
         if (Math.abs(value - given) <= 1e-9 * Math.abs(given)) continue;
         const { fits, residual } = reproduces(modelOf(value), seen, unit);
         if (fits)
           return {
             variant: { mistakes, options: { [name]: value } },
             residual,
-            sentence: `${name} is ${short(value)}, not ${short(given)}`,
+            sentence: `${name} is ${short(value)}, not ${short(given)}${value === 0 ? ': it is missing' : ''}`,
           };
       }
     }
