@@ -107,6 +107,7 @@ export { IterNorm, type IterNormOptions } from './nn/iterNorm.ts';
 export { BatchNorm1d, BatchNorm2d, type BatchNormOptions, Conv2d, LayerNorm, Linear } from './nn/layers.ts';
 export { type Layer, type Mode, Module, Parameter, Sequential } from './nn/module.ts';
 export {
+  type ConvolutionLayer,
   Encoder,
   type EncoderOptions,
   Expander,
@@ -116,6 +117,7 @@ export {
   type ResNetName,
   type ResNetOptions,
   SmallConvNet,
+  type SmallConvNetOptions,
 } from './nn/networks.ts';
 export { type LoadOptions, prefixesOf, readSlots, type StateDict, writeSlots } from './nn/state.ts';
 export { type TransformerName, type TransformerOptions, VisionTransformer } from './nn/transformer.ts';

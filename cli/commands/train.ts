@@ -5,7 +5,14 @@ import { type AugmentationName, augmentations, leftOut } from '../../models/augm
 import type { ImageDataset, ImageSplit } from '../../models/data/images.ts';
 import { type MethodName, methodNamed, methods } from '../../models/methods/index.ts';
 import { type EncoderName, encoders } from '../../models/nn/encoders.ts';
-import { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from '../../models/train/config.ts';
+import {
+  type OptimizerName,
+  optimizers,
+  type RecipeName,
+  recipes,
+  type TrainingConfig,
+  trainingConfig,
+} from '../../models/train/config.ts';
 import { dashboard } from '../../models/train/dashboard.ts';
 import { lackingLabels, trainingRankMe, unseenLabels } from '../../models/train/evaluate.ts';
 import { diagnose, type Warning } from '../../models/train/monitor.ts';
@@ -30,6 +37,9 @@ const EPOCHS: Readonly<Record<string, number>> = { 'fashion-mnist-subset': 10 };
 /** Steps that the times of `--profile` are medians of. */
 const PROFILED_STEPS = 20;
 
+/** What is trained on data of this name where no recipe is named, if it is the recipe's method and encoder. */
+const RECIPES: Readonly<Record<string, RecipeName>> = { 'fashion-mnist-subset': 'small-data' };
+
 const names = <Name extends string>(table: Readonly<Record<Name, unknown>>): Name[] => Object.keys(table) as Name[];
 
 /** What a setting is unless it is given: vicreg's, and that of each method that has another, as '256-256-256; w-mse: 1024-32'. */
@@ -44,9 +54,30 @@ function defaultOf(setting: Exclude<keyof TrainingConfig, 'methodOptions'>): str
   return [usual, ...own.filter(([, value]) => value !== usual).map((pair) => pair.join(': '))].join('; ');
 }
 
+/** Options that are named otherwise than the settings that they give. */
+const fieldOptions: Readonly<Record<string, string>> = {
+  batchSize: 'batch',
+  learningRate: 'lr',
+  widths: 'expander',
+  augmentation: 'augment',
+};
+
+/** A recipe, as the options that give the same. */
+function wordsOf(name: RecipeName): string {
+  const options = Object.entries(recipes[name]).map(
+    ([field, value]) => `--${fieldOptions[field] ?? kebab(field)} ${Array.isArray(value) ? value.join('-') : value}`,
+  );
+  return options.join(' ');
+}
+
 const runOptions: OptionTable = {
   ...datasetOptions,
   method: { type: 'string', value: names(methods).join('|'), help: 'the loss to train with (vicreg)' },
+  recipe: {
+    type: 'string',
+    value: names(recipes).join('|'),
+    help: `settings that were chosen together, and what the defaults below are of (embedded data with its method and encoder: ${RECIPES['fashion-mnist-subset']}, which is ${wordsOf('small-data')}; else reference)`,
+  },
   encoder: { type: 'string', value: names(encoders).join('|'), help: 'the network to train (small-conv)' },
   stem: {
     type: 'string',
@@ -329,14 +360,17 @@ function readConfig(input: Input): RunConfig {
   if (expander !== undefined && !/^\d+(-\d+)*$/.test(expander))
     throw new UsageError(`--expander takes widths as 256-256-256, got ${shown(expander)}`);
   const widths = expander?.split('-').map(Number);
+  const encoder = input.choice<EncoderName>('encoder', names(encoders));
+  const recipe: Partial<TrainingConfig> =
+    recipes[input.choice<RecipeName>('recipe', names(recipes)) ?? recipeOf(source.data, { method, encoder })];
   const given: { [Name in keyof TrainingConfig]?: TrainingConfig[Name] | undefined } = {
     method,
     methodOptions: readMethodOptions(input, method),
-    encoder: input.choice<EncoderName>('encoder', names(encoders)),
+    encoder,
     stem: input.choice('stem', ['imagenet', 'cifar']),
     widths,
     augmentation: input.choice<AugmentationName>('augment', names(augmentations)),
-    epochs: input.number('epochs') ?? methodNamed(method).training.epochs ?? EPOCHS[source.data],
+    epochs: input.number('epochs') ?? recipe.epochs ?? methodNamed(method).training.epochs ?? EPOCHS[source.data],
     batchSize: input.number('batch'),
     optimizer: input.choice<OptimizerName>('optimizer', names(optimizers)),
     learningRate: input.number('lr'),
@@ -351,16 +385,27 @@ function readConfig(input: Input): RunConfig {
     probe: input.choice('probe', ['on', 'off']),
     seed: input.number('seed'),
   };
-  if (given.encoder === undefined || given.encoder === 'small-conv') {
-    // A second encoder may have one.
-    const { secondEncoder = 'same' } = given.methodOptions ?? {};
-    if (['same', 'small-conv'].includes(String(secondEncoder))) input.refuse(['stem'], 'small-conv has no stem to choose');
-  }
+  const own = encoder ?? recipe.encoder ?? 'small-conv';
+  // A second encoder may have one.
+  const { secondEncoder = 'same' } = given.methodOptions ?? {};
+  if ([own, secondEncoder === 'same' ? own : secondEncoder].every((name) => String(name).startsWith('small-conv')))
+    input.refuse(['stem'], `${own} has no stem to choose`);
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<TrainingConfig>;
-  const training = asUsage(() => trainingConfig(present), optionIn);
+  const training = asUsage(() => trainingConfig({ ...recipe, ...present }), optionIn);
   if (training.optimizer === 'adam' || training.optimizer === 'adamw')
     input.refuse(['momentum'], `${training.optimizer} has no momentum to choose`);
   return { training, source, backend: backendChoice(input) };
+}
+
+/** The recipe where none is named: the data's, if it is for that method and encoder. */
+function recipeOf(
+  data: string,
+  { method, encoder }: { readonly method: MethodName; readonly encoder: EncoderName | undefined },
+): RecipeName {
+  const own = RECIPES[data];
+  if (own === undefined) return 'reference';
+  const settings: Partial<TrainingConfig> = recipes[own];
+  return settings.method === method && (encoder ?? settings.encoder) === settings.encoder ? own : 'reference';
 }
 
 /** A complaint about a setting, with the option that it was given by. */
@@ -369,9 +414,6 @@ function optionIn(message: string): string {
   const option = fieldOptions[name] ?? kebab(name);
   return Object.hasOwn(runOptions, option) ? `--${option}: ${message}` : message;
 }
-
-/** Options that are named otherwise than the settings that they give. */
-const fieldOptions: Readonly<Record<string, string>> = { batchSize: 'batch', learningRate: 'lr', widths: 'expander' };
 
 /** A resumed run goes on as it began. */
 function refuseWithResume(input: Input): void {

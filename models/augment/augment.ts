@@ -231,6 +231,8 @@ export const augmentations = {
   reference: repeated({ crop: { scale: [0.3, 1] }, flip: 0.5, jitter: { brightness: 0.4, contrast: 0.4, p: 0.8 } }),
   /** For views that differ by themselves, as pairs of pictures do. */
   light: repeated({ crop: { scale: [0.6, 1] }, jitter: { brightness: 0.2, contrast: 0.2, p: 0.8 } }),
+  /** As that, with brightness and contrast that say next to nothing: without labels, how bright an image is would else be what is learned of it. */
+  strong: repeated({ crop: { scale: [0.3, 1] }, flip: 0.5, jitter: { brightness: 0.8, contrast: 0.8, p: 1 } }),
   /** VICReg's code (facebookresearch/vicreg:augmentations.py): the first view is always blurred, the second is sometimes solarised. */
   vicreg: [
     { ...imagenet, blur: { sigma: SIGMA, p: 1 } },

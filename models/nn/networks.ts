@@ -1,4 +1,4 @@
-import { maxPool2d, type Tensor } from '../../engine/index.ts';
+import { adaptiveAveragePool2d, concat, maxPool2d, type Tensor } from '../../engine/index.ts';
 import { check, checkChoice, checkList, options } from '../../engine/internal.ts';
 import { relu } from './functional.ts';
 import { deriveKey, type InitializeOptions, type Initializer, kaimingNormal, kaimingUniform } from './initialize.ts';
@@ -78,30 +78,84 @@ export interface EncoderOptions extends InitializeOptions {
   readonly inputs?: number;
 }
 
-/** The small encoder for 28×28 images: 3×3 convolutions to 32, 64 and 128 channels with strides 2, 2, 1, each with batch norm and ReLU. 93K parameters. */
-export class SmallConvNet extends Encoder {
-  override readonly width = 128;
-  readonly #layers: Sequential;
+/** A convolution with batch norm and ReLU. */
+export interface ConvolutionLayer {
+  readonly width: number;
+  /** Of the window; 3, unless given. */
+  readonly kernel?: number;
+  /** 1, unless given. */
+  readonly stride?: number;
+  /** What keeps the map's size at stride 1, (kernel − 1)/2, unless given. */
+  readonly padding?: number;
+}
 
-  constructor(given: EncoderOptions) {
+export interface SmallConvNetOptions extends EncoderOptions {
+  /** 32, 64 and 128 channels with strides 2, 2, 1, unless given. */
+  readonly layers?: readonly ConvolutionLayer[];
+  /** How many of the last layers the features are of: their maps, pooled to the size of the last, are joined, the first of them first; 1, unless given. */
+  readonly levels?: number;
+}
+
+const SMALL: readonly ConvolutionLayer[] = [{ width: 32, stride: 2 }, { width: 64, stride: 2 }, { width: 128 }];
+
+/** Convolutions one after the other, each with batch norm and ReLU; by default the small encoder for 28×28 images, of 93K parameters. */
+export class SmallConvNet extends Encoder {
+  override readonly width: number;
+  readonly #layers: readonly Sequential[];
+  readonly #levels: number;
+
+  /** @throws TensegrityError `argument` for a layer that is none. */
+  constructor(given: SmallConvNetOptions) {
     super();
-    const { key, inputs, dtype } = options('SmallConvNet', given, { key: undefined, dtype: 'f32', inputs: 1 });
-    const block = (from: number, to: number, stride: number, i: number): Sequential =>
-      new Sequential([
-        new Conv2d(from, to, 3, { dtype, key: deriveKey(key, i), stride, padding: 1, bias: false }),
-        new BatchNorm2d(to, { dtype }),
+    const { key, inputs, dtype, layers, levels } = options('SmallConvNet', given, {
+      key: undefined,
+      dtype: 'f32',
+      inputs: 1,
+      layers: SMALL,
+      levels: 1,
+    });
+    checkList('SmallConvNet: the layers', layers);
+    check(layers.length > 0, 'argument', () => 'SmallConvNet: needs a layer at least');
+    check(
+      Number.isInteger(levels) && levels >= 1 && levels <= layers.length,
+      'argument',
+      () => `SmallConvNet: levels must be a whole number from 1 to ${layers.length}, the number of layers; got ${levels}`,
+    );
+    const blocks = layers.map((layer, i) => {
+      const { width, kernel, stride, padding } = options('SmallConvNet: a layer', layer, {
+        width: undefined,
+        kernel: 3,
+        stride: 1,
+        padding: undefined,
+      });
+      return new Sequential([
+        new Conv2d(i === 0 ? inputs : layers[i - 1]!.width, width, kernel, {
+          dtype,
+          key: deriveKey(key, i),
+          stride,
+          padding: padding ?? Math.floor((kernel - 1) / 2),
+          bias: false,
+        }),
+        new BatchNorm2d(width, { dtype }),
         relu,
       ]);
-    this.#layers = new Sequential([block(inputs, 32, 2, 0), block(32, 64, 2, 1), block(64, 128, 1, 2)]);
+    });
+    this.width = layers.slice(-levels).reduce((sum, { width }) => sum + width, 0);
+    this.#levels = levels;
+    this.#layers = blocks;
   }
 
   /** '0.0.weight', '0.1.running_mean', …: those of a sequence of sequences. */
   protected override members(): readonly (readonly [string, unknown])[] {
-    return [...Object.entries(this.#layers.layers), ...super.members()];
+    return [...Object.entries(this.#layers), ...super.members()];
   }
 
   override featureMap(x: Tensor, mode?: Mode): Tensor {
-    return this.#layers.forward(x, mode);
+    const maps: Tensor[] = [];
+    for (const layer of this.#layers) maps.push(layer.forward(maps.at(-1) ?? x, mode));
+    const [rows, columns] = maps.at(-1)!.shape.slice(2) as [number, number];
+    const levels = maps.slice(-this.#levels).map((map) => (map === maps.at(-1) ? map : adaptiveAveragePool2d(map, [rows, columns])));
+    return levels.length === 1 ? levels[0]! : concat(levels, 1);
   }
 }
 

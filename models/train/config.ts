@@ -125,6 +125,23 @@ export function completed(config: TrainingConfig): TrainingConfig {
   return { ...config, ...unnamed, ...config };
 }
 
+/** Settings that were chosen together, by name; what is given beside them goes before. */
+export const recipes = {
+  /** The reference recipe, or what the method has in its place. */
+  reference: {},
+  /** For ten thousand small images and a minute or two: chosen for the embedded ones. (docs/results/main-job.md) */
+  'small-data': {
+    method: 'vicreg',
+    encoder: 'small-conv4',
+    augmentation: 'strong',
+    epochs: 7,
+    batchSize: 128,
+    learningRate: 3e-3,
+  },
+} as const satisfies Record<string, Partial<TrainingConfig>>;
+
+export type RecipeName = keyof typeof recipes;
+
 /** A configuration with the method's values at small scale for what is not named, and else the reference recipe's: see docs/models.md. */
 export function trainingConfig(given: Partial<TrainingConfig> = {}): TrainingConfig {
   checkNames('trainingConfig', given, fields);

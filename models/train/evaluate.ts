@@ -185,17 +185,18 @@ async function accuraciesOf(
   return { linear, nearest };
 }
 
-/** The part of the labels that are few, how often it is drawn, and the most of them that a ridge regression is made for ten times. */
-const FEW = { fraction: 0.01, draws: 10, most: 1000 } as const;
+/** The part of the labels that are few, the most of them that ridge regressions are made for, and how often they are drawn: many say more by themselves, and take longer. */
+const FEW = { fraction: 0.01, most: 1000, draws: (labels: number) => (labels > 200 ? 3 : 10) } as const;
 
 /** Null where a class has fewer images than its share, and where there would be more labels than are few. */
 async function fewOf(train: LabelledFeatures, test: LabelledFeatures, { seed = 0, pause }: ScoreOptions): Promise<FewScores | null> {
   const counts = new Map<number, number>();
   for (const label of train.labels.data) counts.set(label, (counts.get(label) ?? 0) + 1);
   const share = Math.max(1, Math.round((FEW.fraction * train.labels.data.length) / counts.size));
-  if (Math.min(...counts.values()) < share || share * counts.size > FEW.most) return null;
-  const { fraction, draws } = FEW;
-  return { ...(await fewLabels(train, test, { fraction, draws, seed, ...(pause && { onDraw: pause }) })), linear2x2: null };
+  const labels = share * counts.size;
+  if (Math.min(...counts.values()) < share || labels > FEW.most) return null;
+  const scores = await fewLabels(train, test, { fraction: FEW.fraction, draws: FEW.draws(labels), seed, ...(pause && { onDraw: pause }) });
+  return { ...scores, linear2x2: null };
 }
 
 function labelsOf({ train, test }: ImageDataset): { train: HostArray; test: HostArray } | null {

@@ -2,6 +2,7 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync,
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type MethodName, methodNamed } from '../../models/methods/index.ts';
+import { recipes, trainingConfig } from '../../models/train/config.ts';
 import { capability } from '../support/capabilities.ts';
 import { expectWhole } from './pages/support.ts';
 import { Call, command, fails, smallData, smallRun, succeeds, system, temporaryFolder, tensegrity } from './support.ts';
@@ -353,6 +354,15 @@ describe('tensegrity train', () => {
     ]);
     const exchanged = { '--data': '--test-images', '--labels': '--test-labels', '--test-images': '--data', '--test-labels': '--labels' };
     await succeeds(['eval', '--run', run, ...data.map((word) => exchanged[word as keyof typeof exchanged] ?? word)]);
+  });
+
+  it.each([
+    [[], 'small-data'],
+    [['--recipe', 'reference'], 'reference'],
+    [['--encoder', 'small-conv'], 'reference'],
+  ] as const)('trains embedded data by a recipe of its own: %j is %s', async (words, recipe) => {
+    const { stdout } = await succeeds(['train', ...words, '--plan']);
+    expect(stdout).toContain(`u8[${trainingConfig(recipes[recipe]).batchSize},1,28,28]`);
   });
 
   it('prints the plan of a step, and does nothing else', async () => {

@@ -73,6 +73,45 @@ describe('state dicts', () => {
     expect(new SmallConvNet({ key }).parameters().reduce((sum, parameter) => sum + parameter.size, 0)).toBe(92_896);
   });
 
+  it('a net of other layers has those', () => {
+    const net = new SmallConvNet({
+      key,
+      layers: [
+        { width: 4, kernel: 5, stride: 2 },
+        { width: 6, kernel: 2, padding: 0 },
+      ],
+    });
+    expect([...net.namedSlots()].flatMap(([name, { shape }]) => (name.endsWith('0.weight') ? [[name, ...shape]] : []))).toEqual([
+      ['0.0.weight', 4, 1, 5, 5],
+      ['1.0.weight', 6, 4, 2, 2],
+    ]);
+    expect(net.featureMap(zeros([2, 1, 12, 12])).shape).toEqual([2, 6, 5, 5]);
+    for (const levels of [0, 1.5, 4])
+      expectError(() => new SmallConvNet({ key, levels }), 'argument', /levels must be a whole number from 1 to 3/);
+    expectError(() => new SmallConvNet({ key, layers: [] }), 'argument', /SmallConvNet: needs a layer at least/);
+    const four = encoders['small-conv4']({ key });
+    expect(four.parameters().reduce((sum, parameter) => sum + parameter.size, 0)).toBe(388_320);
+    expect(four.featureMap(zeros([1, 1, 28, 28])).shape).toEqual([1, four.width, 2, 2]);
+    expect(four.width).toBe(64 + 128 + 256);
+  });
+
+  it('features of several layers are each layer’s own, pooled to the size of the last', async () => {
+    const layers = [
+      { width: 3, stride: 2 },
+      { width: 4, stride: 2 },
+    ] as const;
+    const x = ones([1, 1, 8, 8]);
+    const [both, first, last] = await Promise.all(
+      [
+        new SmallConvNet({ key, layers, levels: 2 }),
+        new SmallConvNet({ key, layers: layers.slice(0, 1) }),
+        new SmallConvNet({ key, layers }),
+      ].map(async (net) => (await values(net.forward(x)))[0]!),
+    );
+    expect(both).toHaveLength(7);
+    [...first!, ...last!].forEach((value, i) => expect(both![i]).toBeCloseTo(value, 6));
+  });
+
   it('go to bytes and back, into a network that computes the same', async () => {
     const [from, to] = [new SmallConvNet({ key: 1 }), new SmallConvNet({ key: 2 })];
     const x = ones([2, 1, 8, 8]);

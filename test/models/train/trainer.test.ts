@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type HostArray, memoryBytes, tensor, useBackend } from '../../../engine/index.ts';
 import type { ImageDataset } from '../../../models/data/images.ts';
 import { type MethodName, methodNamed, methods } from '../../../models/methods/index.ts';
-import { optimizers, type TrainingConfig, trainingConfig } from '../../../models/train/config.ts';
+import { optimizers, recipes, type TrainingConfig, trainingConfig } from '../../../models/train/config.ts';
 import { features, lackingLabels, scoreEncoder, scorePixels, trainingRankMe } from '../../../models/train/evaluate.ts';
 import { diagnose } from '../../../models/train/monitor.ts';
 import { initialEncoder, type StepRecord, Trainer } from '../../../models/train/trainer.ts';
@@ -157,6 +157,14 @@ describe('a training run', () => {
     expect(await trainer.explain()).toMatch(/encoder\.0\.0\.weight/);
     expect(await memoryBytes()).toBe(bytes);
     trainer.dispose();
+  });
+
+  it('of a recipe is complete, and what is given beside it goes before', () => {
+    for (const recipe of Object.values(recipes)) {
+      expect(Object.values(trainingConfig(recipe))).not.toContain(undefined);
+      expect(trainingConfig({ ...recipe, batchSize: 16 })).toEqual({ ...trainingConfig(recipe), batchSize: 16 });
+    }
+    expect(trainingConfig(recipes.reference)).toEqual(trainingConfig());
   });
 
   it('refuses what makes no sense, naming what would', () => {
