@@ -487,7 +487,10 @@ class Audit {
           return breach === null;
         } catch (error) {
           if (error instanceof LossError) {
-            last = { breach: { sentence: `the loss throws: ${error.message}`, expected: null, seen: null, tolerance: null }, drawn };
+            last = {
+              breach: { sentence: `the loss throws: ${error.message}`, expected: null, seen: null, tolerance: null, threw: error.message },
+              drawn,
+            };
             return false;
           }
           fatal = error;
@@ -539,6 +542,13 @@ class Audit {
     const identity = identify({ formula, family: shape.family, seen, unit });
     const findings: Finding[] = [];
     let rest = failures;
+    // An error is said once, whatever was asked when it came.
+    const messages = new Set(failures.flatMap(({ breach: { threw } }) => threw ?? []));
+    for (const message of messages) {
+      const group = failures.filter(({ breach: { threw } }) => threw === message);
+      rest = rest.filter((failure) => !group.includes(failure));
+      findings.push(this.#unexplained(group, shape));
+    }
     const take = async (model: Model, sentence: string, source: string | null, least: readonly string[]): Promise<void> => {
       const explained: Failure[] = [];
       for (const failure of rest)
@@ -604,6 +614,8 @@ class Audit {
     const told = rest.filter(({ property, breach }) => breach.seen !== null && !property.name.includes('gradient'));
     if (told.length === 0) return;
     for (const [name, [sentence, source = null]] of Object.entries(formula.mistakes)) {
+      // What is detached has the definition's value on every batch, and explains none.
+      if (name.startsWith('detached')) continue;
       const model = new Model(formula, { mistakes: new Set([name]) });
       if (!reproduces(model, seen, trial.unit).fits) continue;
       const alike = told.filter(({ breach, drawn }) => {
@@ -629,7 +641,12 @@ class Audit {
     const [{ property, breach }] = failures as [Failure];
     const likely = property.likely;
     return {
-      sentence: likely ? `${breach.sentence}; most likely ${likely}` : `${property.statement}: ${breach.sentence}`,
+      sentence:
+        breach.threw !== undefined
+          ? breach.sentence
+          : likely
+            ? `${breach.sentence}; most likely ${likely}`
+            : `${property.statement}: ${breach.sentence}`,
       source: null,
       certain: false,
       evidence: failures.map((failure) => this.#evidence(failure, shape)),

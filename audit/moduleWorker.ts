@@ -52,8 +52,9 @@ async function load(): Promise<void> {
 
 load().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);
-  const advice =
-    /Unknown file extension|SyntaxError|Unexpected/.test(`${error instanceof Error ? error.name : ''} ${message}`) && url.endsWith('.ts')
+  const advice = /Unexpected token 'export'|Cannot use import statement|ESM syntax/.test(message)
+    ? ` (Node takes it for a CommonJS module: name it ${url.endsWith('.ts') ? '.mts' : '.mjs'}, or say "type": "module" in its package.json)`
+    : /Unknown file extension|SyntaxError|Unexpected/.test(`${error instanceof Error ? error.name : ''} ${message}`) && url.endsWith('.ts')
       ? ' (Node runs TypeScript without types to compute: 22.18 or later, no enums; else build it first)'
       : '';
   post({ kind: 'unauditable', message: error instanceof Unauditable ? message : `the module cannot be loaded: ${message}${advice}` });

@@ -37,17 +37,17 @@ function headerOf(line: string): AnswerHeader | null {
   if (from < 0) return null;
   try {
     const value: unknown = JSON.parse(line.slice(from).replace(/(?<=[:,[]\s*)(NaN|-?Infinity)\b/g, '"$1"'));
-    return typeof value === 'object' &&
-      value !== null &&
-      'id' in value &&
-      typeof value.id === 'number' &&
-      ('loss' in value || 'error' in value)
-      ? (value as AnswerHeader)
-      : null;
+    return typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'number' ? (value as AnswerHeader) : null;
   } catch {
     return null;
   }
 }
+
+/** What a program may print that is no answer: the bytes of one line, and lines before the first answer. */
+const MOST_IN_A_LINE = 2 ** 20;
+const MOST_STRAY = 100_000;
+
+const shownLine = (line: string): string => `'${line.slice(0, 120)}${line.length > 120 ? '…' : ''}'`;
 
 /** What a program wrote on its standard output: lines, and bytes that a header announced. */
 class Output {
@@ -86,6 +86,7 @@ class Output {
         return text;
       }
       searched = this.#buffer.length;
+      if (searched > MOST_IN_A_LINE) throw new Unauditable(`the program printed ${MOST_IN_A_LINE} bytes without the end of a line`);
       await this.#more();
     }
   }
@@ -169,11 +170,17 @@ export function programSubject(command: string, { timeLimit = 10, startLimit = M
     while (answer === null) {
       const line = await output.line();
       const read = headerOf(line);
-      if (read?.id === id) answer = read;
-      if (read && line.startsWith('{')) continue;
-      const text = line.slice(0, read ? line.indexOf('{"') : 200);
+      const answers = read !== null && ('loss' in read || 'error' in read);
+      // What would be waited for in vain is said at once.
+      if (read?.id === id && !answers) throw new Unauditable(`the program answers with neither a loss nor an error: ${shownLine(line)}`);
+      if (answers && read.id > id) throw new Unauditable(`the program answers ${shownLine(line)}; the id of the question is ${id}`);
+      if (answers && read.id === id) answer = read;
+      if (answers && line.startsWith('{')) continue;
+      const text = line.slice(0, answers ? line.indexOf('{"') : 200);
       if (text.trim() !== '') {
         strayLines += 1;
+        if (strayLines > MOST_STRAY && !answered)
+          throw new Unauditable(`the program printed ${MOST_STRAY} lines before its first answer, as ${shownLine(text)}`);
         if (stray.length < 3) stray.push(text);
       }
     }

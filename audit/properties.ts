@@ -43,6 +43,8 @@ export interface Breach {
   readonly tolerance: number | null;
   /** The batch that it is about, where that is not the one that was drawn. */
   readonly batch?: Batch;
+  /** The message of the error, where the loss threw. */
+  readonly threw?: string;
 }
 
 /** A row of the table of properties. Rows stand in the order in which what they find matters. */

@@ -141,14 +141,20 @@ function partsOf(result: unknown): { readonly loss: unknown; readonly gradients:
 /** Gradients as matrices. @throws Unauditable for arrays that do not fit the embeddings. */
 async function gradientsOf(given: unknown, embeddings: readonly NamedArray[]): Promise<readonly Matrix[] | null> {
   if (given === undefined || given === null) return null;
-  if (!Array.isArray(given) || given.length !== embeddings.length)
-    throw new Unauditable(`gradients must be a list of ${embeddings.length} arrays, as the embeddings are; got ${described(given)}`);
+  const byName = typeof given === 'object' && Object.keys(given).every((key) => embeddings.some(({ name }) => name === key));
+  const listed: unknown =
+    byName && !Array.isArray(given) ? embeddings.map(({ name }) => (given as Readonly<Record<string, unknown>>)[name]) : given;
+  if (!Array.isArray(listed) || listed.length !== embeddings.length)
+    throw new Unauditable(
+      `gradients must be a list of ${embeddings.length} arrays, as the embeddings are, or an object with ${embeddings.map(({ name }) => name).join(', ')}; got ${described(given)}`,
+    );
   const read: Matrix[] = [];
   for (const [i, { name, shape }] of embeddings.entries()) {
     const [rows, columns] = shape as readonly [number, number];
-    const data = given[i] === null || given[i] === undefined ? Array.from({ length: rows * columns }, () => 0) : await elements(given[i]);
+    const data =
+      listed[i] === null || listed[i] === undefined ? Array.from({ length: rows * columns }, () => 0) : await elements(listed[i]);
     if (!data || data.length !== rows * columns)
-      throw new Unauditable(`the gradient of ${name} must be [${shape.join(', ')}], got ${described(given[i])}`);
+      throw new Unauditable(`the gradient of ${name} must be [${shape.join(', ')}], got ${described(listed[i])}`);
     read.push({ rows, columns, data: Float64Array.from(data) });
   }
   return read;
@@ -187,7 +193,7 @@ export function functionSubject(loss: Loss, input: InputForm, timeLimit: number)
         result = called instanceof Promise ? await within(called, timeLimit, 'the loss') : called;
       } catch (error) {
         if (error instanceof Unauditable) throw error;
-        throw new LossError(error instanceof Error ? error.message : String(error));
+        throw new LossError(error instanceof Error ? error.message : shown(error));
       }
       const { loss: value, gradients: own } = partsOf(result);
       const derived =

@@ -113,11 +113,14 @@ function offDiagonals(a: Arithmetic, z: Matrix, other: Matrix, has: Has<keyof ty
       ? a.gram(a.unitColumns(left))
       : a.scaled(a.product(transposed(left), right), 1 / divisor);
   const all = has('diagonal included');
-  const sum = a.sum(c.data.length, (k) => {
+  // Most take the diagonal from the whole, which loses what is small beside it.
+  const whole = all ? 0 : c.data.reduce((squares, value) => squares + value ** 2, 0);
+  const exact = a.sum(c.data.length, (k) => {
     const value = c.data[k]!;
     if (!all && k % (c.columns + 1) === 0) return 0;
     return has('unsquared covariance') ? Math.abs(value) : has('signed covariance') ? value : value ** 2;
   });
+  const sum = a.round(exact, whole);
   return has('rooted covariance') ? Math.sqrt(sum) : sum;
 }
 

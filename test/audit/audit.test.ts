@@ -149,6 +149,46 @@ describe('an audit', () => {
     expect(report.findings[0]!.sentence).toContain('one pass');
   });
 
+  it('says an error once, and no cause that it does not know', async () => {
+    let asked = 0;
+    const loss = (): number => {
+      asked += 1;
+      if (asked > 40) throw { weird: 1 };
+      return 1;
+    };
+    const { findings } = await auditLoss(loss as Loss, { family: 'vicreg', runs: 10 });
+    const thrown = findings.filter(({ sentence }) => sentence.includes('throws'));
+    expect(thrown).toHaveLength(1);
+    expect(thrown[0]!.sentence).toMatch(/^the loss throws: an object/);
+  });
+
+  it('takes gradients by name', async () => {
+    const loss = (p1: number[][], p2: number[][], z1: number[][], z2: number[][]) => ({
+      loss: byol(p1, z2) + byol(p2, z1),
+      gradients: { z1: p1 },
+    });
+    const { findings } = await auditLoss(loss as Loss, { family: 'byol', runs: 5, properties: ['stop-gradient'] });
+    expect(findings.map(({ sentence }) => sentence).join()).toContain('z1');
+  });
+
+  it('allows for a diagonal that is taken from the whole', async () => {
+    const { loss } = implementations.vicreg!;
+    // The sum of squares of the Gram matrix is that of the covariance, added up otherwise.
+    const rest = (z: number[][]): number => {
+      const [n, d] = [z.length, z[0]!.length];
+      const means = z[0]!.map((_, j) => z.reduce((sum, row) => sum + row[j]!, 0) / n);
+      const x = z.map((row) => row.map((value, j) => value - means[j]!));
+      const gram = x.flatMap((a) => x.map((b) => a.reduce((sum, value, j) => sum + value * b[j]!, 0) / (n - 1)));
+      const diagonal = means.map((_, j) => x.reduce((sum, row) => sum + row[j]! ** 2, 0) / (n - 1));
+      return (gram.reduce((sum, value) => sum + value ** 2, 0) - diagonal.reduce((sum, value) => sum + value ** 2, 0)) / d;
+    };
+    const call = loss as unknown as (za: number[][], zb: number[][], context: Readonly<Record<string, unknown>>) => number;
+    const ours = (za: number[][], zb: number[][], context: Readonly<Record<string, unknown>>): number =>
+      call(za, zb, { ...context, covariance: 0 }) + Number(context['covariance']) * (rest(za) + rest(zb));
+    const report = await auditLoss(ours as Loss, { family: 'vicreg', runs: 50 });
+    expect(report.verdict, reportText(report)).toBe('nothing found');
+  });
+
   it('refuses what makes no sense', async () => {
     const loss = byol as Loss;
     await refused(auditLoss(loss, { family: 'bayol' as 'byol' }), /bayol/);

@@ -43,6 +43,23 @@ export const family = 'barlow-twins';
 
 const fast = ['--runs', '10'];
 
+const program = (name: string, answer: string): string =>
+  `${process.execPath} ${write(
+    name,
+    `let [text, rest] = ['', Buffer.alloc(0)];
+process.stdin.on('data', (chunk) => {
+  rest = Buffer.concat([rest, chunk]);
+  for (let end; (end = rest.indexOf(10)) >= 0; ) {
+    const line = rest.subarray(0, end).toString();
+    const { id, arrays } = JSON.parse(line);
+    const size = arrays.reduce((sum, { shape }) => sum + 8 * shape.reduce((a, b) => a * b, 1), 0);
+    if (rest.length < end + 1 + size) return;
+    rest = rest.subarray(end + 1 + size);
+    ${answer}
+  }
+});`,
+  )}`;
+
 describe('tensegrity audit', () => {
   it('finds nothing in what is right, and says so with exit code 0', async () => {
     const { code, stdout } = await audit(write('right.mjs', barlowTwins()), ...fast);
@@ -167,5 +184,26 @@ for (;;) {
       expect(stdout).toMatch(said);
       expect(code).toBe(2);
     }
+  });
+
+  it.each([
+    ['echo', 'console.log(line)', /neither a loss nor an error/],
+    ['otherId', 'console.log(JSON.stringify({ id: id + 5, loss: 0 }))', /the id of the question is 1/],
+    ['endless', "process.stdout.write('x'.repeat(2 ** 21))", /without the end of a line/],
+    ['flood', "process.stdout.write('y\\n'.repeat(100_001))", /100000 lines before its first answer/],
+  ])('does not wait for a program that will not answer: %s', async (name, answer, reason) => {
+    const { code, stdout } = await audit('--command', program(`${name}.mjs`, answer), '--family', 'vicreg', ...fast);
+    expect(stdout).toMatch(reason);
+    expect(code).toBe(2);
+  });
+
+  it('says of a module that Node takes for CommonJS how to name it', async () => {
+    const inside = mkdtempSync(join(folder, 'commonjs-'));
+    writeFileSync(join(inside, 'package.json'), '{ "type": "commonjs" }');
+    const path = join(inside, 'loss.ts');
+    writeFileSync(path, 'export const loss = (a: number[][]): number => a.length;');
+    const { code, stdout } = await audit(path, '--family', 'byol');
+    expect(stdout).toContain('name it .mts, or say "type": "module"');
+    expect(code).toBe(2);
   });
 });
