@@ -22,6 +22,10 @@ export function numbersLine({ expected, seen, tolerance }: Evidence): string | n
   const parts = [
     ...(expected === null ? [] : [`expected ${number(expected)}`]),
     `seen ${number(seen)}`,
+    // What looks alike in the digits that are shown.
+    ...(expected !== null && expected !== seen && number(expected) === number(seen)
+      ? [`off by ${Math.abs(seen - expected).toExponential(1)}`]
+      : []),
     ...(tolerance === null ? [] : [`tolerance ${tolerance.toExponential(1)}`]),
   ];
   return parts.join(', ');

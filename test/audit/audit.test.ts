@@ -162,6 +162,12 @@ describe('an audit', () => {
     expect(thrown[0]!.sentence).toMatch(/^the loss throws: an object/);
   });
 
+  it('says how far off what looks alike is', async () => {
+    const near = ((z1: number[][], z2: number[][]) => byol(z1, z2) * (1 + 1e-9)) as Loss;
+    const text = reportText(await auditLoss(near, { family: 'byol', runs: 10, properties: ['opposition'] }));
+    expect(text).toMatch(/expected 8, seen 8, off by 8\.0e-9/);
+  });
+
   it('takes gradients by name', async () => {
     const loss = (p1: number[][], p2: number[][], z1: number[][], z2: number[][]) => ({
       loss: byol(p1, z2) + byol(p2, z1),
