@@ -145,6 +145,6 @@ export {
 export { type OptimizerName, optimizers, type TrainingConfig, trainingConfig } from './train/config.ts';
 export { type Dashboard, type DashboardOptions, dashboard } from './train/dashboard.ts';
 export { type FeatureScores, type FewScores, features, scoreEncoder, scorePixels } from './train/evaluate.ts';
-export { type FineTuneOptions, fineTune } from './train/fineTune.ts';
+export { type FineTuneOptions, type FineTuneState, fineTune } from './train/fineTune.ts';
 export { type Circumstances, diagnose, type Warning } from './train/monitor.ts';
 export { type StepRecord, Trainer, type TrainerState } from './train/trainer.ts';

@@ -17,7 +17,7 @@ import {
 } from '../../models/io/node.ts';
 import type { StateDict } from '../../models/nn/state.ts';
 import type { Warning } from '../../models/train/monitor.ts';
-import type { StepRecord, Trainer } from '../../models/train/trainer.ts';
+import type { StepRecord, TrainerState } from '../../models/train/trainer.ts';
 import type { DataIdentity } from '../dataset.ts';
 import { RunLock } from '../runLock.ts';
 import type { CurvePoint } from './results.ts';
@@ -121,7 +121,10 @@ export class StudyFolder {
   }
 
   /** Where the training of a cell stands; null where it has not begun, or before its first checkpoint. */
-  async checkpoint({ file, identity }: CellTask): Promise<(Course & { readonly step: number; readonly tensors: StateDict }) | null> {
+  async checkpoint({
+    file,
+    identity,
+  }: CellTask): Promise<(Course & { readonly step: number; readonly tensors: ReadonlyMap<string, HostArray> }) | null> {
     const name = `${file}.safetensors`;
     if (!(await this.#has('unfinished', name))) return null;
     const { config, step, tensors, metrics } = await loadCheckpoint(this.file('unfinished', name));
@@ -132,9 +135,12 @@ export class StudyFolder {
     return { step, tensors, ...course! };
   }
 
-  async saveCheckpoint({ file, identity, seed }: CellTask, trainer: Trainer, course: Course): Promise<void> {
+  async saveCheckpoint({ file, identity, seed }: CellTask, state: Omit<TrainerState, 'epoch' | 'batch'>, course: Course): Promise<void> {
     await saveCheckpoint(this.file('unfinished', `${file}.safetensors`), {
-      ...(await trainer.state()),
+      ...state,
+      // The step tells them.
+      epoch: 0,
+      batch: 0,
       key: [seed],
       config: asJson(identity) as JsonObject,
       metrics: [asJson(course) as JsonObject],

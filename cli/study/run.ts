@@ -264,7 +264,8 @@ class Work {
       const first = trainer.step;
       let last = saved?.last ?? null;
       const spent = (): number => (saved?.seconds ?? 0) + since(began);
-      const save = (): Promise<void> => folder.saveCheckpoint(task, trainer, { curve, last, seconds: spent() });
+      const save = (): Promise<void> =>
+        trainer.state().then((state) => folder.saveCheckpoint(task, state, { curve, last, seconds: spent() }));
       for await (const record of trainer.run()) {
         const { step } = record;
         last = record;
@@ -296,8 +297,10 @@ class Work {
   }
 
   async #trainSupervised(task: CellTask): Promise<Pick<StoredCell, 'seconds'>> {
-    const { dataset, common, screen } = this.#run;
+    const { dataset, common, screen, folder, checkpointEvery } = this.#run;
+    const saved = await folder.checkpoint(task);
     const began = performance.now();
+    const spent = (): number => (saved?.seconds ?? 0) + since(began);
     const encoder = initialEncoder({ ...common, seed: task.seed }, dataset.train.images.shape[1]!);
     try {
       await fineTune(encoder, dataset, {
@@ -305,18 +308,22 @@ class Work {
         ...(common.batchSize !== undefined && { batchSize: common.batchSize }),
         epochs: common.epochs,
         seed: task.seed,
-        onStep: async (step, steps) => {
+        ...(saved && { from: { step: saved.step, tensors: saved.tensors } }),
+        onStep: async (step, steps, state) => {
           screen.event('step', { row: task.row.name, seed: task.seed, step, steps });
-          const left = (since(began) / step) * (steps - step);
+          const left = (since(began) / (step - (saved?.step ?? 0))) * (steps - step);
           screen.show(
             [`${titleOf(task)}:`, `step ${step}/${steps}`, `${duration(left + this.#secondsLeft(task, true))} left in all`],
             step === 1,
           );
-          await this.#checkTime();
+          if (step === steps) return;
+          const save = async (): Promise<void> => folder.saveCheckpoint(task, await state(), { curve: [], last: null, seconds: spent() });
+          if (step % checkpointEvery === 0) await save();
+          await this.#checkTime(0, save);
         },
       });
       await this.#saveEncoder(task, encoder);
-      return { seconds: { training: since(began) } };
+      return { seconds: { training: spent() } };
     } finally {
       encoder.dispose();
     }

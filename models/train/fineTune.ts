@@ -1,4 +1,4 @@
-import { compile, foldIn, grad, key, slot, type Tensor, take, tensor } from '../../engine/index.ts';
+import { compile, foldIn, grad, type HostArray, key, slot, type Tensor, take, tensor } from '../../engine/index.ts';
 import { check, checkChoice, checkNumber, options, shown } from '../../engine/internal.ts';
 import { type AugmentationName, augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset, type ImageSplit, labelsIn, takeRows } from '../data/images.ts';
@@ -8,6 +8,7 @@ import { deriveKey } from '../nn/initialize.ts';
 import { BatchNorm1d, Linear } from '../nn/layers.ts';
 import { Sequential } from '../nn/module.ts';
 import { Encoder } from '../nn/networks.ts';
+import { readSlots, writeSlots } from '../nn/state.ts';
 import { Adam } from '../optim/rules.ts';
 import { warmupCosine } from '../optim/schedule.ts';
 import { standardizeChannels, toUnit, unitRange, viewsOf } from './views.ts';
@@ -31,8 +32,16 @@ export interface FineTuneOptions {
   readonly augmentation?: AugmentationName;
   /** Draws the classifier, the order of the images and their views; 0, unless given. */
   readonly seed?: number;
-  /** Awaited after each step, with how many there are; what it throws ends the training. */
-  readonly onStep?: (step: number, steps: number) => void | Promise<void>;
+  /** Awaited after each step, with how many there are, and what gives the state to go on from; what it throws ends the training. */
+  readonly onStep?: (step: number, steps: number, state: () => Promise<FineTuneState>) => void | Promise<void>;
+  /** A state of the same training, which goes on to the bits of one that was not stopped. */
+  readonly from?: FineTuneState;
+}
+
+/** Where a training stands: weights, running statistics and moments by name. */
+export interface FineTuneState {
+  readonly step: number;
+  readonly tensors: ReadonlyMap<string, HostArray>;
 }
 
 /** Test images that are classified at once. */
@@ -53,7 +62,7 @@ export async function fineTune(
   dataset: ImageDataset,
   given: FineTuneOptions = {},
 ): Promise<{ readonly accuracy: number }> {
-  const { epochs, leastSteps, batchSize, learningRate, headLearningRate, warmup, weightDecay, augmentation, seed, onStep } = options(
+  const { epochs, leastSteps, batchSize, learningRate, headLearningRate, warmup, weightDecay, augmentation, seed, onStep, from } = options(
     'fineTune',
     given,
     {
@@ -67,6 +76,7 @@ export async function fineTune(
       augmentation: undefined,
       seed: 0,
       onStep: undefined,
+      from: undefined,
     },
   );
   check(encoder instanceof Encoder, 'argument', () => `fineTune: takes an Encoder, got ${shown(encoder)}`);
@@ -94,6 +104,11 @@ export async function fineTune(
     parameters.map((own, i) => ({ parameters: own, learningRateScale: i === 0 ? 1 : headLearningRate / learningRate })),
     { learningRate, weightDecay },
   );
+  const slots = [
+    ...encoder.namedSlots('encoder.'),
+    ...classifier.namedSlots('classifier.'),
+    ...[...optimizer.namedSlots()].map(([name, own]) => [`optimizer.${name}`, own] as const),
+  ];
   const targets = slot(
     { dtype: 'i32', shape: [count], data: Int32Array.from(train.labels.data, (label: number) => places.get(label)!) },
     'labels',
@@ -115,12 +130,20 @@ export async function fineTune(
   );
   try {
     let step = 0;
-    for (let epoch = 0; epoch < rounds; epoch++) {
-      for (const { images, indices } of batches(train, { batchSize: size, seed }, epoch)) {
+    if (from !== undefined) {
+      checkNumber('fineTune: the step', from.step, 0);
+      check(from.step <= steps, 'format', () => `fineTune: the state is at step ${from.step}, and there are only ${steps}`);
+      writeSlots(slots, from.tensors, 'fineTune');
+      step = from.step;
+    }
+    while (step < steps) {
+      const epoch = Math.floor(step / stepsPerEpoch);
+      for (const { images, indices } of batches(train, { batchSize: size, seed }, epoch, step % stepsPerEpoch)) {
         const rate = warmupCosine(step, { base: learningRate, steps, warmup: warmup * steps });
         using _loss = await learn(tensor(images), tensor(indices), tensor(step, { dtype: 'i32' }), tensor(rate));
         step++;
-        await onStep?.(step, steps);
+        const done = step;
+        await onStep?.(step, steps, async () => ({ step: done, tensors: await readSlots(slots) }));
       }
     }
     return { accuracy: await accuracyOf(predict, test as Required<ImageSplit>, classes) };

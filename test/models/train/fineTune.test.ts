@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { useBackend } from '../../../engine/index.ts';
 import { takeSplit } from '../../../models/data/images.ts';
-import { type Encoder, fineTune } from '../../../models/index.ts';
+import { type Encoder, type FineTuneState, fineTune } from '../../../models/index.ts';
 import { initialEncoder } from '../../../models/train/trainer.ts';
 import { smallConfig, stripedDataset } from './support.ts';
 
@@ -51,6 +51,23 @@ describe('fine-tuning', () => {
     );
     expect(count).toBe(30);
     expect(accuracy).toBeGreaterThan(0.5);
+  });
+
+  it('goes on from a state to the bits of one that was not stopped', async () => {
+    const options = { epochs: 3, batchSize: 32, augmentation: 'reference' } as const;
+    const [whole, stopped, other] = [fresh(), fresh(), initialEncoder(smallConfig({ seed: 5 }), 1)];
+    const expected = await fineTune(whole, dataset, options);
+    let from: FineTuneState | undefined;
+    const stop = async (step: number, _steps: number, state: () => Promise<FineTuneState>): Promise<void> => {
+      if (step < 5) return;
+      from = await state();
+      throw new Error('stopped');
+    };
+    await expect(fineTune(stopped, dataset, { ...options, onStep: stop })).rejects.toThrow('stopped');
+    expect(from!.step).toBe(5);
+    expect(await fineTune(other, dataset, { ...options, from: from! })).toEqual(expected);
+    expect(await weightsOf(other)).toEqual(await weightsOf(whole));
+    await expect(fineTune(fresh(), dataset, { ...options, from: { ...from!, step: 100 } })).rejects.toThrow(/only 9/);
   });
 
   it('moves the encoder by its own rate, and the classifier by another', async () => {
