@@ -258,12 +258,13 @@ function byOption(
     const modelOf = (value: number): Model => new Model(formula, { mistakes, options: { [name]: value } });
     const given = Number(seen[0]!.batch.options[name]);
     const deviation = (value: number, k: number): number => modelOf(value).value(seen[k]!.batch) - seen[k]!.loss;
-    // The batch that the option moves most.
-    const effects = seen.map(({ batch, loss }) =>
-      Number.isFinite(loss)
-        ? Math.abs(modelOf(given * 1.1 + 1e-3).value(batch) - modelOf(given).value(batch)) / (Math.abs(loss) + 1e-9)
-        : -1,
-    );
+    // The batch that the option moves most, either way: behind a hinge it moves nothing, and many values of it give the same.
+    const others = [given * 1.1 + 1e-3, ...(given > 0 ? [given * 0.9] : [])];
+    const effects = seen.map(({ batch, loss }) => {
+      if (!Number.isFinite(loss)) return -1;
+      const base = modelOf(given).value(batch);
+      return Math.min(...others.map((value) => Math.abs(modelOf(value).value(batch) - base))) / (Math.abs(loss) + 1e-9);
+    });
     const k = effects.indexOf(Math.max(...effects));
     if (!(effects[k]! > 0)) continue;
     const grid = [0, ...Array.from({ length: 64 }, (_, i) => 10 ** (-12 + (i * 15) / 63))];

@@ -53,7 +53,7 @@ export function summaryOf({ verdict, reason, findings, properties }: AuditReport
   if (verdict === 'not audited') return `could not be audited: ${reason}`;
   const ran = properties.filter(({ runs }) => runs > 0);
   const draws = ran.reduce((sum, { runs }) => sum + runs, 0);
-  const held = `${ran.length} properties, ${draws} draws`;
+  const held = `${ran.length === 1 ? 'one property' : `${ran.length} properties`}, ${draws} draws`;
   return verdict === 'nothing found'
     ? `nothing found: ${held}`
     : `${findings.length === 1 ? 'one finding' : `${findings.length} findings`} (${held})`;

@@ -178,6 +178,7 @@ export const deepCluster = single({
     'no logarithm': ['the logarithm is missing: probabilities stand for their logarithms'],
     'positive not in denominator': ['the own cluster is missing from the denominator'],
     distances: ['squared distances to prototypes stand for cosines'],
+    'softmax twice': ['the softmax is taken twice: its probabilities are given to a cross-entropy, which takes logits'],
     'no softmax': ['the softmax is missing: the mean score of the own cluster'],
     'mean over clusters': ['the mean is over clusters, so that small ones count as much as large ones'],
     smoothed: ['labels are smoothed by .1'],
@@ -197,7 +198,7 @@ export const deepCluster = single({
       ? transposed(a.logSoftmax(transposed(logits)))
       : has('no softmax')
         ? logits
-        : a.logSoftmax(logits);
+        : a.logSoftmax(has('softmax twice') ? a.softmax(logits) : logits);
     const K = prototypes.rows;
     const labels = Array.from(state['assignments']!.data, (label, i) => {
       if (has('hard assignment')) {

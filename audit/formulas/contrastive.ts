@@ -146,6 +146,7 @@ export const moco = single({
     'label last': ['the label is that of a key in the queue (the last), not of the positive'],
     'label one': ["the label is that of the queue's first key, not of the positive"],
     'keys as negatives': ['the keys of the batch are negatives as well: the positive counts twice'],
+    'negatives of the key': ['the queue is compared with the key, not with the query'],
     'batch negatives': ['negatives are the other keys of the batch; the queue is not used'],
     'batch and queue': ['the other keys of the batch are negatives beside the queue'],
     'enqueued before': ["the keys are enqueued before the logits: each query's own key is among its negatives, in place of the oldest"],
@@ -181,7 +182,7 @@ export const moco = single({
           ])
         : k,
     );
-    const others = a.product(q, transposed(negatives));
+    const others = a.product(has('negatives of the key') ? k : q, transposed(negatives));
     const logits = a.matrix(n, 1 + negatives.rows, (i, j) => {
       if (j === 0) return own[i]! / (has('positive unscaled') ? 1 : tau);
       const among = j - 1 - (has('batch and queue') ? kept.rows : 0);

@@ -6,11 +6,15 @@ import {
   auditLoss,
   describeLossAudit,
   type Family,
+  type FamilyName,
   type Loss,
   propertyNames,
   reportText,
 } from '../../audit/index.ts';
 import { useBackend } from '../../engine/index.ts';
+import { centred, dot, logSoftmax, type Matrix, map, mean, normalized, softmax, transpose } from './implementations/arithmetic.ts';
+import { type DeepCluster, scoresOf } from './implementations/contrast.ts';
+import { lossOf } from './implementations/formula.ts';
 import { type Implementation, implementations } from './implementations/index.ts';
 import { mistakes } from './mistakes/index.ts';
 
@@ -60,8 +64,6 @@ describe('what is right gives no alarm', () => {
     }
   });
 });
-
-const mean = (x: readonly number[]): number => x.reduce((sum, value) => sum + value, 0) / x.length;
 
 /** BYOL of projections, each form of array. */
 function byol(z1: readonly (readonly number[])[], z2: readonly (readonly number[])[]): number {
@@ -166,6 +168,28 @@ describe('an audit', () => {
     const near = ((z1: number[][], z2: number[][]) => byol(z1, z2) * (1 + 1e-9)) as Loss;
     const text = reportText(await auditLoss(near, { family: 'byol', runs: 10, properties: ['opposition'] }));
     expect(text).toMatch(/expected 8, seen 8, off by 8\.0e-9/);
+  });
+
+  it('names a softmax taken twice, negatives of the key, and a hinge on variances with ε, whatever the seed', async () => {
+    const twice = lossOf<readonly [Matrix], DeepCluster>(([z], _constants, { temperature = 0.1, prototypes, assignments }) => {
+      const logits = map(scoresOf(z, prototypes), (value) => value / temperature).map(softmax);
+      return -mean(logits.flatMap((row, i) => (assignments[i] === -100 ? [] : [logSoftmax(row)[assignments[i]!]!])));
+    });
+    const ofKeys = ((queries: Matrix, keys: Matrix, { temperature, queue }: { readonly temperature: number; readonly queue: Matrix }) => {
+      const [q, k, negatives] = [normalized(queries), normalized(keys), normalized(queue)];
+      const logits = q.map((row, i) => [dot(row, k[i]!), ...negatives.map((other) => dot(k[i]!, other))].map((x) => x / temperature));
+      return -mean(logits.map((row) => logSoftmax(row)[0]!));
+    }) as Loss;
+    const vicreg = implementations.vicreg.loss as unknown as (za: Matrix, zb: Matrix, context: object) => number;
+    const hinge = (z: Matrix): number =>
+      mean(transpose(centred(z)).map((column) => Math.max(0, 1 - (dot(column, column) / (column.length - 1) + 1e-4))));
+    const ofVariances = ((za: Matrix, zb: Matrix, context: object) =>
+      vicreg(za, zb, { ...context, variance: 0 }) + (25 * (hinge(za) + hinge(zb))) / 2) as Loss;
+    const said = async (loss: Loss, family: FamilyName, seed: number): Promise<string | undefined> =>
+      (await auditLoss(loss, { family, seed, runs: 10 })).findings[0]?.sentence;
+    expect(await said(twice as Loss, 'deepcluster', 1)).toContain('softmax is taken twice');
+    expect(await said(ofKeys, 'moco', 1)).toContain('compared with the key, not with the query');
+    for (const seed of [1, 7]) expect(await said(ofVariances, 'vicreg', seed)).toContain('gamma is 0.9999');
   });
 
   it('takes gradients by name', async () => {
