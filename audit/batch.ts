@@ -110,11 +110,13 @@ function varyingColumns(x: Matrix): Matrix {
   return { ...x, data };
 }
 
-/** Whether the covariance of the rows is far from singular. */
+/** Whether rows can be whitened and then have directions: a covariance far from singular, and no row that is nearly the mean. */
 export function fullRank(x: Matrix): boolean {
   const a = new Arithmetic();
-  const { values } = a.singular(a.centred(x));
-  return Math.min(...values) > 0.05 * Math.max(...values);
+  const centred = a.centred(x);
+  const { values } = a.singular(centred);
+  const most = Math.max(...values);
+  return Math.min(...values) > 0.05 * most && Math.min(...a.rowSquares(centred)) > (0.02 * most) ** 2 / x.rows;
 }
 
 function stateArray(kind: StateKind, numbers: Numbers, sizes: { n: number; d: number; K: number }, of: (x: number) => number): Matrix {

@@ -121,7 +121,8 @@ export class Model {
   #differences(batch: Batch, stop: boolean): { readonly gradients: readonly Matrix[]; readonly errors: readonly Matrix[] } {
     const a = new Arithmetic();
     const value = this.value(batch);
-    const base = Math.abs(value);
+    // What each evaluation may be wrong by, whatever cancels in it.
+    const rounding = Math.max(2 ** -50 * Math.abs(value), this.expected(batch, 2 ** -53).tolerance / 4);
     const gradients: Matrix[] = [];
     const errors: Matrix[] = [];
     for (const [place, z] of batch.embeddings.entries()) {
@@ -145,7 +146,6 @@ export class Model {
         const far = [at(h), at(-h)] as const;
         const [half, one, two] = [(near[0] - near[1]) / h, (far[0] - far[1]) / (2 * h), (at(2 * h) - at(-2 * h)) / (4 * h)];
         const [fine, coarse] = [(4 * half - one) / 3, (4 * one - two) / 3];
-        const rounding = 2 ** -50 * base;
         const smooth = isSmooth(near[0] + near[1] - 2 * value, far[0] + far[1] - 2 * value, rounding);
         gradient[k] = fine;
         error[k] = smooth ? Math.abs(fine - coarse) + rounding / h : Number.POSITIVE_INFINITY;

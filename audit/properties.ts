@@ -311,6 +311,8 @@ const ACCURACY = 1e-6;
 function gradientBreach(trial: Trial, batch: Batch, given: readonly Matrix[], value: number): Breach | null {
   const { definition, shape } = trial;
   if (!definition) return null;
+  // Where the value can hardly be told, its slope cannot.
+  if (trial.expected(batch).tolerance > 0.01 * Math.max(Math.abs(value), 1)) return null;
   const { gradients, errors } = definition.gradients(batch);
   const a = new Arithmetic();
   // What cancels in one view's gradient is as large as in another's.
