@@ -283,7 +283,9 @@ class Audit {
       const unasked: string[] = [];
       for (const property of asked) {
         const unsteady = failures.some(({ property: { name } }) => name === 'determinism');
-        const late = (performance.now() - this.#start) / 1000 > this.#settings.timeBudget;
+        // Without its definition, and without any property, nothing would be said.
+        const due = property.name === 'definition' || outcomes.every(({ runs }) => runs === 0);
+        const late = !due && (performance.now() - this.#start) / 1000 > this.#settings.timeBudget;
         if (late) unasked.push(property.name);
         const apt = !late && (property.when?.(trial) ?? true) && (!unsteady || property.name === 'arguments unchanged');
         const { failure, runs } = apt ? await this.#try(trial, property, asked.length) : { failure: null, runs: 0 };
@@ -539,7 +541,8 @@ class Audit {
       return { identity: null, findings: failures.map((failure) => this.#unexplained([failure], shape)) };
     const { seen, gradients } = await this.#observe(trial);
     const formula = formulas[shape.family];
-    const identity = identify({ formula, family: shape.family, seen, unit });
+    const until = performance.now() + Math.max(10_000, 1000 * this.#settings.timeBudget - (performance.now() - this.#start));
+    const identity = identify({ formula, family: shape.family, seen, unit, until });
     const findings: Finding[] = [];
     let rest = failures;
     // An error is said once, whatever was asked when it came.
@@ -592,6 +595,8 @@ class Audit {
       Math.min(OBSERVATIONS, LEAST_OBSERVATIONS + this.#settings.runs),
       this.#settings.seed + 2,
     )) {
+      // What is slow is not identified by many.
+      if (seen.length >= 1 && (performance.now() - this.#start) / 1000 > this.#settings.timeBudget) break;
       try {
         const answer = await trial.ask(batch, trial.gradients && gradients.length < GRADIENT_OBSERVATIONS);
         seen.push({ batch, loss: answer.loss, next: answer.next });

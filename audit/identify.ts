@@ -82,6 +82,8 @@ interface Search {
   readonly family: FamilyName;
   readonly seen: readonly Observation[];
   readonly unit: number;
+  /** When to give up, by performance.now(). */
+  readonly until: number;
 }
 
 /** The loss as a sum of its terms, each with its factor. */
@@ -298,14 +300,20 @@ function byOption(
  * in the place of a mean; the simplest of these that gives all that was seen, to rounding. Null where none does.
  */
 export function identify(search: Search): Identity | null {
-  const { formula, seen, unit } = search;
+  const { formula, seen, unit, until } = search;
   if (seen.filter(({ loss }) => Number.isFinite(loss)).length < 8) return null;
   const definition = reproduces(new Model(formula), seen, unit);
   if (definition.fits) return identity(search, 'definition', {}, 'it is what its definition says', null, definition.residual);
   const chosen = byChoice(search);
   if (chosen) return chosen;
   // What is detached has the same value.
-  const names = Object.keys(formula.mistakes).filter((name) => !name.startsWith('detached'));
+  const all = Object.keys(formula.mistakes).filter((name) => !name.startsWith('detached'));
+  /** Tries each, until there is no time left. */
+  const names = {
+    *[Symbol.iterator](): Generator<string> {
+      for (const name of all) if (performance.now() < until) yield name;
+    },
+  };
   const sentenceOf = (flags: readonly string[]): string => joined(flags.map((flag) => formula.mistakes[flag]![0]));
   const sourceOf = (flags: readonly string[]): string | null => joined(flags.flatMap((flag) => formula.mistakes[flag]![1] ?? [])) || null;
 
@@ -397,8 +405,9 @@ export function identify(search: Search): Identity | null {
     if (found)
       return identity(search, 'mistake', found.variant, joined([sentenceOf([name]), found.sentence]), sourceOf([name]), found.residual);
   }
-  for (const [i, a] of names.entries())
-    for (const b of names.slice(i + 1)) {
+  for (const a of names)
+    for (const b of names) {
+      if (a >= b) continue;
       const found = exactly([a, b]);
       if (found) return found;
     }
@@ -406,8 +415,9 @@ export function identify(search: Search): Identity | null {
     const found = weighted([name], true);
     if (found) return found;
   }
-  for (const [i, first] of names.entries())
-    for (const second of names.slice(i + 1)) {
+  for (const first of names)
+    for (const second of names) {
+      if (first >= second) continue;
       const found = weighted([first, second], false);
       if (found) return found;
     }

@@ -8,6 +8,8 @@ import type { Formula } from './formulas/formula.ts';
  */
 const noiseOf = (unit: number): number => Math.max(2 ** -32, 4 * unit);
 const NOISY = 4;
+/** From so many samples on one evaluation will do: the factor for the lengths of sums is large, and so is what it costs. */
+const MANY = 512;
 
 /** A value and how far from it another that is right may be. */
 export interface Expected {
@@ -79,7 +81,7 @@ export class Model {
     const value = this.value(batch);
     const noise = noiseOf(unit);
     let worst = 0;
-    for (let k = 0; k < NOISY; k++) {
+    for (let k = 0; k < (batch.embeddings[0]!.rows > MANY ? 1 : NOISY); k++) {
       // The embeddings held constant are the same numbers, and so have the same noise.
       const a = new Arithmetic(noise, 7919 * (k + 1));
       worst = Math.max(worst, Math.abs(this.value(batch, a) - value));
