@@ -81,7 +81,7 @@ try {
   clearInterval(watch);
   console.log(`an epoch of ${steps} steps took ${epoch.toFixed(1)} s, of which the steps waited ${waiting.toFixed(2)} s for their images: ${((100 * waiting) / epoch).toFixed(2)}%`);
   for (const epochs of [1, 10]) console.log(`of a run of ${epochs} ${epochs === 1 ? 'epoch' : 'epochs'} decoding is ${((100 * loading) / (loading + epochs * epoch)).toFixed(1)}%`);
-  console.log(`memory of the process: ${mebibytes(Math.max(peak, afterDecoding))} MiB at most while it trained too, ${mebibytes(memoryBytes())} of it the engine's`);
+  console.log(`memory of the process: ${mebibytes(Math.max(peak, afterDecoding))} MiB at most while it trained too, ${mebibytes(await memoryBytes())} of it the engine's`);
   trainer.dispose();
 } finally {
   if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
