@@ -41,7 +41,7 @@ describe('the page of an audit', () => {
     const page = auditPage([report]).replaceAll('seen NaN', '');
     expectWhole(page);
     expect(textsOf(page, 'h2')).toEqual(['&lt;/td&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;\\u{202e}', 'Properties', 'Notes']);
-    expect(page).toContain('✗ one finding (1 properties, 1 draws)');
+    expect(page).toContain('✗ one finding (one property, 1 draws)');
     expect(page).toContain('[20, 2], the first 12 shown');
   });
 
