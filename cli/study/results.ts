@@ -189,7 +189,9 @@ export function printedTables(results: StudyResults): string {
 export function markdownOf(results: StudyResults): string {
   const { title, command, version, data, encoder, epochs, seeds, done, total, notes, columns } = results;
   const lines = ({ header, rows }: { header: readonly string[]; rows: readonly (readonly string[])[] }): string =>
-    [header, header.map((_, i) => (i === 0 ? '---' : '--:')), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+    [header, header.map((_, i) => (i === 0 ? '---' : '--:')), ...rows]
+      .map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
+      .join('\n');
   const sided = twoSidedTableOf(results);
   return `${[
     `# ${title}`,

@@ -70,6 +70,8 @@ describe('the tables', () => {
         for (const { cells } of results.rows) for (const { curve } of cells) expect(curve.length).toBeLessThanOrEqual(CURVE_POINTS);
       }
       expect(markdownOf(results)).toContain(`\`${results.command}\``);
+      const [column, ...others] = results.columns;
+      expect(markdownOf({ ...results, columns: [{ ...column!, title: '|corr|' }, ...others] })).toContain('| \\|corr\\| |');
       expect(markdownOf(results)).toContain(`${results.done} of ${results.total} cells are done`);
     }
   });
