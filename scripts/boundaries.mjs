@@ -15,8 +15,10 @@ const walls = [
   {
     room: 'models/',
     closed: ['engine/'],
-    doors: ['engine/index.ts', 'engine/internal.ts'],
-    why: 'models use the engine by its front door, or by the inner one',
+    doors: ['engine/core.ts', 'engine/internal.ts'],
+    // Which brings the backends, as the engine's own front door does.
+    except: 'models/index.ts',
+    why: 'models use the engine without its backends, or by the inner door',
   },
   { room: 'engine/', closed: ['engine/internal.ts'], why: 'the inner door is for those outside' },
   { room: 'audit/', closed: ['engine/backends/', 'cli/', 'test/'], why: 'an audit takes the engine as a user does' },
@@ -28,7 +30,7 @@ for (const file of globSync('{engine,models,audit}/**/*.ts', { cwd: root }).map(
   const imports = [...readFileSync(join(root, file), 'utf8').matchAll(specifier)];
   for (const [, , path] of imports) {
     const target = slashed(relative(root, join(root, dirname(file), path)));
-    for (const { closed, doors = [], why } of walls.filter(({ room }) => file.startsWith(room))) {
+    for (const { closed, doors = [], why } of walls.filter(({ room, except }) => file.startsWith(room) && file !== except)) {
       if (doors.includes(target) || !closed.some((folder) => target.startsWith(folder))) continue;
       console.error(`${file} imports ${target}: ${why}`);
       faults += 1;

@@ -1,4 +1,4 @@
-import { foldIn, type Key, type Tensor, uniform } from '../../engine/index.ts';
+import { foldIn, type Key, type Tensor, uniform } from '../../engine/core.ts';
 import { check, checkNames, checkNumber, checkTensors, show, shown } from '../../engine/internal.ts';
 import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, clip, solarise, toGrey } from './color.ts';
 import { crop, gaussianBlur } from './geometry.ts';

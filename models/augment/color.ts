@@ -1,4 +1,4 @@
-import { TensegrityError, type Tensor, tensor } from '../../engine/index.ts';
+import { TensegrityError, type Tensor, tensor } from '../../engine/core.ts';
 import { check, show } from '../../engine/internal.ts';
 
 // Every function here takes images [N, C, H, W] in [0, 1] and one parameter for each image, [N, 1, 1, 1], and stays within [0, 1].

@@ -1,4 +1,4 @@
-import { affineGrid, arange, gridSample, stack, type Tensor, zeros } from '../../engine/index.ts';
+import { affineGrid, arange, gridSample, stack, type Tensor, zeros } from '../../engine/core.ts';
 
 /** Where a view looks, one entry for each image, each [N]. */
 export interface Window {

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/index.ts';
+import type { Tensor } from '../../engine/core.ts';
 import { check, show } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';

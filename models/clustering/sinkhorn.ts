@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/index.ts';
+import type { Tensor } from '../../engine/core.ts';
 import { check, checkNumber, options, shown } from '../../engine/internal.ts';
 import { LEAST_TEMPERATURE } from '../methods/options.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';

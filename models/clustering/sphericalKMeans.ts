@@ -1,4 +1,4 @@
-import { concat, type Key, ones, permutation, scatterAdd, Tensor } from '../../engine/index.ts';
+import { concat, type Key, ones, permutation, scatterAdd, Tensor } from '../../engine/core.ts';
 import { check, options, show, shown } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';

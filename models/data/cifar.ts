@@ -1,4 +1,4 @@
-import { TensegrityError } from '../../engine/index.ts';
+import { TensegrityError } from '../../engine/core.ts';
 import { checkChoice, checkList, type FileBytes, fileBytes } from '../../engine/internal.ts';
 import type { ImageSplit } from './images.ts';
 

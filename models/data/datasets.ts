@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type HostArray, TensegrityError } from '../../engine/core.ts';
 import { check, checkNames, isFloat, named, show, shown } from '../../engine/internal.ts';
 import { LABEL_NUMBERS } from '../io/elements.ts';
 import { readArray, readBytes, refuseLinkToNothing, withStorageErrors } from '../io/files.ts';

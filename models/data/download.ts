@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TensegrityError } from '../../engine/index.ts';
+import { TensegrityError } from '../../engine/core.ts';
 import type { OwnUint8Array } from '../../engine/internal.ts';
 import { ensureFolder, withStorageErrors, writeFileAtomically } from '../io/files.ts';
 import { inflateIdx } from './idx.ts';

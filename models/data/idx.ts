@@ -1,4 +1,4 @@
-import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type HostArray, TensegrityError } from '../../engine/core.ts';
 import { type FileBytes, fileBytes, sizeOf } from '../../engine/internal.ts';
 import { checkExtent, decodeElements, type ElementName, elements, viewOf } from '../io/elements.ts';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { extname, join } from 'node:path';
-import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type HostArray, TensegrityError } from '../../engine/core.ts';
 import { check, checkNames, named, shown } from '../../engine/internal.ts';
 import { readBytes, withStorageErrors } from '../io/files.ts';
 import type { ImageSplit } from './images.ts';

@@ -1,4 +1,4 @@
-import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type HostArray, TensegrityError } from '../../engine/core.ts';
 import { check, checkHostArray, dtypes, isFloat, show, shown, sizeOf } from '../../engine/internal.ts';
 
 /** Images and, where there are any, their classes. */

@@ -1,4 +1,4 @@
-import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type HostArray, TensegrityError } from '../../engine/core.ts';
 import { checkIterable, type OwnInt32Array, options } from '../../engine/internal.ts';
 import { checkSplitRecord, type ImageSplit, labelsIn, takeSplit } from './images.ts';
 import { permutation } from './permutation.ts';

@@ -1,4 +1,4 @@
-import { TensegrityError } from '../../engine/index.ts';
+import { TensegrityError } from '../../engine/core.ts';
 import { type OwnInt32Array, threefry2x32 } from '../../engine/internal.ts';
 
 /** Keeps this use of a seed apart from every other use of the same seed. */

@@ -1,4 +1,4 @@
-import { compile, grad, type HostArray, slot, type Tensor, take, tensor } from '../../engine/index.ts';
+import { compile, grad, type HostArray, slot, type Tensor, take, tensor } from '../../engine/core.ts';
 import { check, checkHostArray, dtypes, isFloat, options, show, shown } from '../../engine/internal.ts';
 import { labelsIn } from '../data/images.ts';
 import { permutation } from '../data/permutation.ts';

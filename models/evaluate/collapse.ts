@@ -1,4 +1,4 @@
-import { concat, full, type HostArray, realize, type Tensor, tensor } from '../../engine/index.ts';
+import { concat, full, type HostArray, realize, type Tensor, tensor } from '../../engine/core.ts';
 import { check, options } from '../../engine/internal.ts';
 import { normalize, standardize } from '../nn/functional.ts';
 import { alignment, uniformity } from '../regularizers/hypersphere.ts';

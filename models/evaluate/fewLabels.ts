@@ -1,4 +1,4 @@
-import type { HostArray } from '../../engine/index.ts';
+import type { HostArray } from '../../engine/core.ts';
 import { check, options, shown } from '../../engine/internal.ts';
 import { takeRows } from '../data/images.ts';
 import { balancedSubset } from '../data/loader.ts';

@@ -1,4 +1,4 @@
-import type { HostArray } from '../../engine/index.ts';
+import type { HostArray } from '../../engine/core.ts';
 import { check, checkChoice, checkHostArray, options, show } from '../../engine/internal.ts';
 
 /** Vectors of doubles: the columns of a matrix, each contiguous. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type HostArray, TensegrityError } from '../../engine/core.ts';
 import { type FileBytes, fileBytes, type OwnUint8Array } from '../../engine/internal.ts';
 import { readAs, writeFileAtomically } from './files.ts';
 import { parseSafetensors, serializeSafetensors } from './safetensors.ts';

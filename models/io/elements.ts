@@ -1,4 +1,4 @@
-import { type DType, TensegrityError, type TypedArray } from '../../engine/index.ts';
+import { type DType, TensegrityError, type TypedArray } from '../../engine/core.ts';
 import { dtypes, show, sizeOf } from '../../engine/internal.ts';
 
 interface Element {

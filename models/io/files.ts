@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type HostArray, TensegrityError } from '../../engine/core.ts';
 import { named, type OwnUint8Array } from '../../engine/internal.ts';
 import { parseNpy, serializeNpy } from './npy.ts';
 import { parseSafetensors, type Safetensors, serializeSafetensors } from './safetensors.ts';

@@ -1,4 +1,4 @@
-import { type DType, type HostArray, TensegrityError, type TypedArray } from '../../engine/index.ts';
+import { type DType, type HostArray, TensegrityError, type TypedArray } from '../../engine/core.ts';
 import { checkHostArray, contiguousStrides, dtypes, type FileBytes, fileBytes, type OwnUint8Array } from '../../engine/internal.ts';
 import {
   checkExtent,

@@ -1,4 +1,4 @@
-import { type DType, type HostArray, TensegrityError } from '../../engine/index.ts';
+import { type DType, type HostArray, TensegrityError } from '../../engine/core.ts';
 import { checkHostArray, type FileBytes, fileBytes, type OwnUint8Array, pairsOf } from '../../engine/internal.ts';
 import { checkExtent, decodeElements, type ElementName, elements, littleEndianBytes, viewOf } from './elements.ts';
 import { Scanner } from './scanner.ts';

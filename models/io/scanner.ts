@@ -1,4 +1,4 @@
-import { TensegrityError } from '../../engine/index.ts';
+import { TensegrityError } from '../../engine/core.ts';
 
 const WHITESPACE = /[ \t\n\r]*/y;
 const WHOLE_NUMBER = /(?:0|[1-9]\d*)/y;

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/index.ts';
+import type { Tensor } from '../../engine/core.ts';
 import { options } from '../../engine/internal.ts';
 import { alignment, uniformity } from '../regularizers/hypersphere.ts';
 import { checkViews } from '../regularizers/statistics.ts';

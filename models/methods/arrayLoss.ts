@@ -1,4 +1,4 @@
-import type { Key, Tensor } from '../../engine/index.ts';
+import type { Key, Tensor } from '../../engine/core.ts';
 import { checkNames } from '../../engine/internal.ts';
 import { type OptionTable, type OptionValues, resolveOptions } from './options.ts';
 

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/index.ts';
+import type { Tensor } from '../../engine/core.ts';
 import { normalize } from '../nn/functional.ts';
 import { MLP } from '../nn/networks.ts';
 import { targetMomentum } from '../optim/schedule.ts';

@@ -1,4 +1,4 @@
-import { eye, type Tensor, zeros } from '../../engine/index.ts';
+import { eye, type Tensor, zeros } from '../../engine/core.ts';
 import { check, checkList, checkNumber, checkTensors, options, sameShape, show } from '../../engine/internal.ts';
 import { invariance } from '../regularizers/information.ts';
 import { logDeterminant } from '../regularizers/matrix.ts';

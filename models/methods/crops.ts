@@ -1,4 +1,4 @@
-import { concat, type Tensor } from '../../engine/index.ts';
+import { concat, type Tensor } from '../../engine/core.ts';
 import { sameShape } from '../../engine/internal.ts';
 import type { Augmentation } from '../augment/index.ts';
 

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/index.ts';
+import type { Tensor } from '../../engine/core.ts';
 import { check, checkList } from '../../engine/internal.ts';
 import { checkViews } from '../regularizers/statistics.ts';
 

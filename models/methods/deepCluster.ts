@@ -1,4 +1,4 @@
-import { foldIn, type HostArray, realize, type Slot, stack, type Tensor } from '../../engine/index.ts';
+import { foldIn, type HostArray, realize, type Slot, stack, type Tensor } from '../../engine/core.ts';
 import { check, checkNumber, firstKnown, options } from '../../engine/internal.ts';
 import { prototypeScores } from '../clustering/prototypes.ts';
 import { sphericalKMeans } from '../clustering/sphericalKMeans.ts';

@@ -1,4 +1,4 @@
-import { concat, type Operand, Tensor } from '../../engine/index.ts';
+import { concat, type Operand, Tensor } from '../../engine/core.ts';
 import { check, checkList, checkNumber, options, sameShape, show } from '../../engine/internal.ts';
 import { classRows } from '../evaluate/collapse.ts';
 import { gelu, linear, normalize } from '../nn/functional.ts';

@@ -1,4 +1,4 @@
-import { eye, stack, type Tensor } from '../../engine/index.ts';
+import { eye, stack, type Tensor } from '../../engine/core.ts';
 import { check, options } from '../../engine/internal.ts';
 import { cosineSimilarity, normalize } from '../nn/functional.ts';
 import { logDeterminant } from '../regularizers/matrix.ts';

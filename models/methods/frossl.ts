@@ -1,4 +1,4 @@
-import { stack, type Tensor } from '../../engine/index.ts';
+import { stack, type Tensor } from '../../engine/core.ts';
 import { checkChoice, options } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { invarianceToMean } from '../regularizers/information.ts';

@@ -1,4 +1,4 @@
-import { TensegrityError } from '../../engine/index.ts';
+import { TensegrityError } from '../../engine/core.ts';
 import { shown } from '../../engine/internal.ts';
 import { barlowTwinsMethod } from './barlowTwins.ts';
 import { byolMethod } from './byol.ts';

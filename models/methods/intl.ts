@@ -1,4 +1,4 @@
-import { stack, type Tensor } from '../../engine/index.ts';
+import { stack, type Tensor } from '../../engine/core.ts';
 import { check, checkChoice, checkNumber, options, show } from '../../engine/internal.ts';
 import { cosineSimilarity } from '../nn/functional.ts';
 import { checkAllViews } from '../regularizers/statistics.ts';

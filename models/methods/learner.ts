@@ -1,4 +1,4 @@
-import type { Key, Slot, Tensor } from '../../engine/index.ts';
+import type { Key, Slot, Tensor } from '../../engine/core.ts';
 import type { Augmentation } from '../augment/index.ts';
 import type { EncoderName } from '../nn/encoders.ts';
 import type { HostKey, InitializeOptions } from '../nn/initialize.ts';

@@ -1,4 +1,4 @@
-import { stack, type Tensor } from '../../engine/index.ts';
+import { stack, type Tensor } from '../../engine/core.ts';
 import { checkNumber, options } from '../../engine/internal.ts';
 import { MLP } from '../nn/networks.ts';
 import { directionsOf, type SliceOptions, sigreg } from '../regularizers/gaussianity.ts';

@@ -1,4 +1,4 @@
-import { stack, type Tensor } from '../../engine/index.ts';
+import { stack, type Tensor } from '../../engine/core.ts';
 import { check, checkList, options, show } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { Expander } from '../nn/networks.ts';

@@ -1,4 +1,4 @@
-import { arange, concat, type Tensor } from '../../engine/index.ts';
+import { arange, concat, type Tensor } from '../../engine/core.ts';
 import { check, checkNumber, options, show } from '../../engine/internal.ts';
 import { cosineSimilarity, normalize } from '../nn/functional.ts';
 import { constant, randomDirections } from '../nn/initialize.ts';

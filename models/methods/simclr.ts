@@ -1,4 +1,4 @@
-import { concat, eye, type Tensor } from '../../engine/index.ts';
+import { concat, eye, type Tensor } from '../../engine/core.ts';
 import { checkChoice, checkNumber, options } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { BatchNorm1d } from '../nn/layers.ts';

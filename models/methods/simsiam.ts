@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/index.ts';
+import type { Tensor } from '../../engine/core.ts';
 import { options } from '../../engine/internal.ts';
 import { cosineSimilarity } from '../nn/functional.ts';
 import { BatchNorm1d } from '../nn/layers.ts';

@@ -1,4 +1,4 @@
-import { arange, concat, type Slot, type Tensor } from '../../engine/index.ts';
+import { arange, concat, type Slot, type Tensor } from '../../engine/core.ts';
 import { check, checkList, checkNumber, options, shown } from '../../engine/internal.ts';
 import { prototypeScores } from '../clustering/prototypes.ts';
 import { type SinkhornOptions, sinkhorn } from '../clustering/sinkhorn.ts';

@@ -1,4 +1,4 @@
-import type { Operand, Tensor } from '../../engine/index.ts';
+import type { Operand, Tensor } from '../../engine/core.ts';
 import type { Module } from '../nn/module.ts';
 import type { Encoder } from '../nn/networks.ts';
 import { moveAverage } from '../optim/ema.ts';

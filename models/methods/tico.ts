@@ -1,4 +1,4 @@
-import { type Tensor, zeros } from '../../engine/index.ts';
+import { type Tensor, zeros } from '../../engine/core.ts';
 import { check, checkChoice, checkNumber, checkTensors, options, sameShape, show } from '../../engine/internal.ts';
 import { cosineSimilarity, normalize } from '../nn/functional.ts';
 import { constant } from '../nn/initialize.ts';

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/index.ts';
+import type { Tensor } from '../../engine/core.ts';
 import { options } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { IterNorm } from '../nn/iterNorm.ts';

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/index.ts';
+import type { Tensor } from '../../engine/core.ts';
 import { check, checkChoice, options } from '../../engine/internal.ts';
 import { type EncoderName, encoders } from '../nn/encoders.ts';
 import { Expander } from '../nn/networks.ts';

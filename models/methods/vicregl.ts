@@ -1,4 +1,4 @@
-import { stack, type Tensor } from '../../engine/index.ts';
+import { stack, type Tensor } from '../../engine/core.ts';
 import { check, options } from '../../engine/internal.ts';
 import { covariance, invariance, variance } from '../regularizers/information.ts';
 import { checkAllViews } from '../regularizers/statistics.ts';

@@ -1,4 +1,4 @@
-import { sort, stack, type Tensor } from '../../engine/index.ts';
+import { sort, stack, type Tensor } from '../../engine/core.ts';
 import { checkNumber, options } from '../../engine/internal.ts';
 import { directionsOf, normalQuantiles, type SliceOptions } from '../regularizers/gaussianity.ts';
 import { invarianceToMean } from '../regularizers/information.ts';

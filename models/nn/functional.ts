@@ -1,4 +1,4 @@
-import { arange, bernoulli, customGradient, type Key, matmul, type Operand, type Tensor } from '../../engine/index.ts';
+import { arange, bernoulli, customGradient, type Key, matmul, type Operand, type Tensor } from '../../engine/core.ts';
 import { check, checkList, checkTensors, dtypes, firstKnown, isFloat, normalizeAxes, options, show, shown } from '../../engine/internal.ts';
 
 /** max(x, 0). */

@@ -1,4 +1,4 @@
-import type { DType, HostArray, Shape } from '../../engine/index.ts';
+import type { DType, HostArray, Shape } from '../../engine/core.ts';
 import {
   check,
   checkDType,

@@ -1,4 +1,4 @@
-import type { Slot, Tensor } from '../../engine/index.ts';
+import type { Slot, Tensor } from '../../engine/core.ts';
 import { check, checkTensors, options, show, shown } from '../../engine/internal.ts';
 import { type IterativeWhiteningOptions, iterativeWhiteningMatrix, publishedWhitenings } from '../regularizers/whitening.ts';
 import { constant } from './initialize.ts';

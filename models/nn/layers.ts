@@ -1,4 +1,4 @@
-import { type ConvolutionOptions, conv2d, type DType, type Pair, type Shape, type Slot, type Tensor } from '../../engine/index.ts';
+import { type ConvolutionOptions, conv2d, type DType, type Pair, type Shape, type Slot, type Tensor } from '../../engine/core.ts';
 import { check, checkShape, checkTensors, options, pair, sameShape, show, sizeOf } from '../../engine/internal.ts';
 import { batchNorm, linear, standardize } from './functional.ts';
 import { constant, deriveKey, fansOf, type InitializeOptions, type Initializer, kaimingUniform } from './initialize.ts';

@@ -1,4 +1,4 @@
-import { foldIn, type HostArray, type Key, Slot, type Tensor } from '../../engine/index.ts';
+import { foldIn, type HostArray, type Key, Slot, type Tensor } from '../../engine/core.ts';
 import { check, checkList, checkNames, isForeign, mark, show, shown } from '../../engine/internal.ts';
 import { type LoadOptions, readSlots, type StateDict, writeSlots } from './state.ts';
 

@@ -1,4 +1,4 @@
-import { adaptiveAveragePool2d, concat, maxPool2d, type Tensor } from '../../engine/index.ts';
+import { adaptiveAveragePool2d, concat, maxPool2d, type Tensor } from '../../engine/core.ts';
 import { check, checkChoice, checkList, options } from '../../engine/internal.ts';
 import { relu } from './functional.ts';
 import { deriveKey, type InitializeOptions, type Initializer, kaimingNormal, kaimingUniform } from './initialize.ts';

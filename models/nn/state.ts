@@ -1,4 +1,4 @@
-import { type HostArray, Slot, TensegrityError } from '../../engine/index.ts';
+import { type HostArray, Slot, TensegrityError } from '../../engine/core.ts';
 import {
   check,
   checkHostArray,

@@ -1,4 +1,4 @@
-import { type DType, type Tensor, tensor } from '../../engine/index.ts';
+import { type DType, type Tensor, tensor } from '../../engine/core.ts';
 import { check, checkChoice, checkTensors, dtypes, options, show, shown } from '../../engine/internal.ts';
 import { gelu, linear, scaledDotProductAttention } from './functional.ts';
 import { deriveKey, type InitializeOptions, normal } from './initialize.ts';

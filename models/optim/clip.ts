@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/index.ts';
+import type { Tensor } from '../../engine/core.ts';
 import { checkList, checkNumber, checkTensors } from '../../engine/internal.ts';
 
 /**

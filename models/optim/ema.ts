@@ -1,4 +1,4 @@
-import { type Operand, Slot, Tensor } from '../../engine/index.ts';
+import { type Operand, Slot, Tensor } from '../../engine/core.ts';
 import { check, checkList, shown } from '../../engine/internal.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { type HostArray, type Operand, Slot, slot, Tensor } from '../../engine/index.ts';
+import { type HostArray, type Operand, Slot, slot, Tensor } from '../../engine/core.ts';
 import {
   check,
   checkList,

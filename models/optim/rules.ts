@@ -1,4 +1,4 @@
-import type { Slot, Tensor } from '../../engine/index.ts';
+import type { Slot, Tensor } from '../../engine/core.ts';
 import { check } from '../../engine/internal.ts';
 import { Optimizer, type ParameterGroup, type UpdateRule } from './optimizer.ts';
 

@@ -1,4 +1,4 @@
-import { arange, type DType, type Key, linspace, randn, type Tensor } from '../../engine/index.ts';
+import { arange, type DType, type Key, linspace, randn, type Tensor } from '../../engine/core.ts';
 import { check, checkTensors, options, show } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { checkEmbedding } from './statistics.ts';

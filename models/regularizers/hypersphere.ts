@@ -1,4 +1,4 @@
-import { eye, type Tensor } from '../../engine/index.ts';
+import { eye, type Tensor } from '../../engine/core.ts';
 import { checkNumber } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { checkEmbedding, checkViews } from './statistics.ts';

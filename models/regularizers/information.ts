@@ -1,4 +1,4 @@
-import { stack, type Tensor } from '../../engine/index.ts';
+import { stack, type Tensor } from '../../engine/core.ts';
 import { check, options } from '../../engine/internal.ts';
 import { centre, checkAllViews, checkEmbedding, checkViews, covarianceOf, offDiagonal } from './statistics.ts';
 

@@ -1,4 +1,4 @@
-import { cholesky, customGradient, diagonal, eigh, type Tensor } from '../../engine/index.ts';
+import { cholesky, customGradient, diagonal, eigh, type Tensor } from '../../engine/core.ts';
 import { check, checkTensors, isFloat, show } from '../../engine/internal.ts';
 import { gram } from './statistics.ts';
 

@@ -1,4 +1,4 @@
-import { customGradient, eye, type Tensor } from '../../engine/index.ts';
+import { customGradient, eye, type Tensor } from '../../engine/core.ts';
 import { check, checkList, checkTensors, isFloat, sameShape, show } from '../../engine/internal.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { cholesky, eye, type Tensor, trace, triangularSolve } from '../../engine/index.ts';
+import { cholesky, eye, type Tensor, trace, triangularSolve } from '../../engine/core.ts';
 import { check, checkChoice, checkNumber, checkTensors, isFloat, options, show } from '../../engine/internal.ts';
 import { inverseSquareRoot } from './matrix.ts';
 import { centre, covarianceOf } from './statistics.ts';

@@ -1,4 +1,4 @@
-import { TensegrityError } from '../../engine/index.ts';
+import { TensegrityError } from '../../engine/core.ts';
 import { check, checkNames, checkNumber, checkRecord, named, shown } from '../../engine/internal.ts';
 import { type AugmentationName, augmentations } from '../augment/index.ts';
 import { type MethodName, methodNamed } from '../methods/index.ts';

@@ -1,4 +1,4 @@
-import { compile, foldIn, type HostArray, key, type Tensor, tensor } from '../../engine/index.ts';
+import { compile, foldIn, type HostArray, key, type Tensor, tensor } from '../../engine/core.ts';
 import { check, checkChoice, checkNumber, checkRecord, options, shown } from '../../engine/internal.ts';
 import { augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset, picturesOf, takeRows } from '../data/images.ts';

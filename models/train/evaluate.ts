@@ -1,4 +1,4 @@
-import { adaptiveAveragePool2d, compile, type HostArray, TensegrityError, type Tensor, tensor } from '../../engine/index.ts';
+import { adaptiveAveragePool2d, compile, type HostArray, TensegrityError, type Tensor, tensor } from '../../engine/core.ts';
 import { check, checkHostArray, options, shown, sizeOf } from '../../engine/internal.ts';
 import { checkDataset, checkScale, type ImageDataset, labelsIn, normalizeImages } from '../data/images.ts';
 import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';

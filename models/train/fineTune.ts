@@ -1,4 +1,4 @@
-import { compile, foldIn, grad, type HostArray, key, slot, type Tensor, take, tensor } from '../../engine/index.ts';
+import { compile, foldIn, grad, type HostArray, key, slot, type Tensor, take, tensor } from '../../engine/core.ts';
 import { check, checkChoice, checkNumber, options, shown } from '../../engine/internal.ts';
 import { type AugmentationName, augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset, type ImageSplit, labelsIn, takeRows } from '../data/images.ts';

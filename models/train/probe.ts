@@ -1,4 +1,4 @@
-import { grad, type HostArray, type Slot, slot, type Tensor, take } from '../../engine/index.ts';
+import { grad, type HostArray, type Slot, slot, type Tensor, take } from '../../engine/core.ts';
 import { labelsIn } from '../data/images.ts';
 import { crossEntropy } from '../nn/functional.ts';
 import { deriveKey, type HostKey } from '../nn/initialize.ts';

@@ -1,4 +1,4 @@
-import { foldIn, stack, type Tensor } from '../../engine/index.ts';
+import { foldIn, stack, type Tensor } from '../../engine/core.ts';
 import { methodNamed } from '../methods/index.ts';
 import type { Learner, Outcome, Step } from '../methods/learner.ts';
 import { covariance, variance } from '../regularizers/information.ts';

@@ -12,7 +12,7 @@ import {
   stack,
   type Tensor,
   tensor,
-} from '../../engine/index.ts';
+} from '../../engine/core.ts';
 import { check, checkNumber, checkRecord, sizeOf } from '../../engine/internal.ts';
 import { augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset, picturesOf, takeSplit } from '../data/images.ts';

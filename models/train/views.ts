@@ -1,4 +1,4 @@
-import { foldIn, type HostArray, type Tensor, tensor } from '../../engine/index.ts';
+import { foldIn, type HostArray, type Tensor, tensor } from '../../engine/core.ts';
 import { type Augmentation, augmentation } from '../augment/index.ts';
 import type { ImageDataset } from '../data/images.ts';
 

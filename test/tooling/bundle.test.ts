@@ -46,11 +46,12 @@ describe('a bundle for the web', () => {
     expect(later.map(({ code }) => code).join('\n')).toMatch(wgsl);
   });
 
-  it('of tensegrity/core and one backend holds no other', async () => {
+  it('of tensegrity/core, tensegrity/models/core and one backend holds no other', async () => {
     const chunks = await chunksOf(
       'tensor, useBackend',
       'core.js',
       `export { createWasmBackend } from ${JSON.stringify(built('backends/wasm/index.js'))};`,
+      `export { vicreg } from ${JSON.stringify(built('../models/core.js'))};`,
     );
     const backends = chunks.flatMap(({ moduleIds }) => moduleIds).flatMap((path) => /\/backends\/(\w+)\//.exec(path)?.[1] ?? []);
     expect(new Set(backends)).toEqual(new Set(['wasm']));
