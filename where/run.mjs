@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * `npm run where`: packs the package, installs it into fresh folders, and tries it there: see places.mjs. Prints a table; `--write` puts it into
- * docs/where.md. `--quick` tries the places that take seconds; `--only TEXT` those whose names hold it; `--keep` leaves the folders.
+ * docs/where.md. `--quick` tries the places that take seconds; `--only TEXT` those whose names hold it; `--keep` leaves the folders. What cannot be
+ * installed is skipped and counted; with `--strict` it fails.
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +18,7 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     keep: { type: 'boolean' },
     write: { type: 'boolean' },
-    json: { type: 'string' },
+    strict: { type: 'boolean' },
   },
 });
 
@@ -70,7 +71,7 @@ const tarball = join(
 const reference = join(work, 'reference');
 mkdirSync(reference);
 writeFileSync(join(reference, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
-must('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', tarball], reference);
+must('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--offline', tarball], reference);
 for (const name of ['compute.mjs', 'main.mjs']) cpSync(join(here, 'programs', name), join(reference, name));
 const { bits } = JSON.parse(must(process.execPath, ['main.mjs'], reference));
 
@@ -85,26 +86,43 @@ function faultOf({ bits: wanted, says, never }, { failed, output }) {
 
 const chosen = places.filter(({ name, quick }) => (!options.quick || quick) && (!options.only || name.includes(options.only)));
 const rows = [];
+/** Once a place could not be installed, the others are not waited for. */
+let unreachable = null;
 for (const place of chosen) {
   const folder = join(work, place.name.replaceAll(/\W+/g, '-'));
   mkdirSync(folder);
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'trial', version: '1.0.0', private: true }));
-  let missing = null;
+  let missing = options.strict ? null : unreachable;
   try {
-    must('npm', ['install', '--no-audit', '--no-fund', '--dangerously-allow-all-scripts', tarball, ...place.packages], folder);
+    if (missing === null)
+      must(
+        'npm',
+        ['install', '--no-audit', '--no-fund', '--fetch-retries=1', '--dangerously-allow-all-scripts', tarball, ...place.packages],
+        folder,
+      );
   } catch (error) {
     missing = error.message;
+    unreachable = missing;
   }
   const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   for (const trial of place.trials) {
     for (const name of trial.programs) cpSync(join(here, 'programs', name), join(folder, name));
     lay(folder, trial.files ?? {});
     const start = performance.now();
-    const fault = missing ?? faultOf(trial, await attempt(trial.run, folder));
+    // What cannot be installed cannot be tried: without a network, say.
+    const skipped = missing !== null && !options.strict;
+    const fault = skipped ? null : (missing ?? faultOf(trial, await attempt(trial.run, folder)));
     const seconds = (performance.now() - start) / 1000;
     const versions = Object.entries(dependencies ?? {}).filter(([name]) => name !== 'tensegrity');
-    rows.push({ place: place.name, trial: trial.name, versions: Object.fromEntries(versions), passed: fault === null, seconds });
-    console.log(`${fault === null ? 'passed' : 'FAILED'}  ${place.name}: ${trial.name} (${seconds.toFixed(1)} s)`);
+    rows.push({
+      place: place.name,
+      trial: trial.name,
+      versions: Object.fromEntries(versions),
+      passed: fault === null && !skipped,
+      skipped,
+      seconds,
+    });
+    console.log(`${skipped ? 'skipped' : fault === null ? 'passed' : 'FAILED'}  ${place.name}: ${trial.name} (${seconds.toFixed(1)} s)`);
     if (fault !== null) console.log(fault.replaceAll(/^/gm, '        '));
   }
 }
@@ -113,23 +131,25 @@ const versionsOf = ({ versions }) =>
   Object.entries(versions)
     .map(([name, range]) => `${name} ${range.replace(/^[\^~]/, '')}`)
     .join(', ');
-const lines = rows.map((row) => `| ${row.place} | ${row.trial} | ${versionsOf(row)} | ${row.passed ? 'works' : '**fails**'} |`);
+const lines = rows
+  .filter(({ skipped }) => !skipped)
+  .map((row) => `| ${row.place} | ${row.trial} | ${versionsOf(row)} | ${row.passed ? 'works' : '**fails**'} |`);
 console.log(`\n${lines.join('\n')}`);
 if (options.write) {
   const page = join(root, 'docs/where.md');
   const [before, table, after] = readFileSync(page, 'utf8').split(/<!-- (?:begin|end) of the table -->/);
   // What was not tried now stays as it was.
   const placeOf = (line) => line.split(' | ')[0].slice(2);
-  const tried = new Set(chosen.map(({ name }) => name));
+  const tried = new Set(rows.filter(({ skipped }) => !skipped).map(({ place }) => place));
   const kept = table.split('\n').filter((line) => places.some(({ name }) => name === placeOf(line)) && !tried.has(placeOf(line)));
   const rank = (line) => places.findIndex(({ name }) => name === placeOf(line));
   const all = [...kept, ...lines].sort((a, b) => rank(a) - rank(b));
   const head = '| where | how | with | |\n|---|---|---|---|';
   writeFileSync(page, `${before}<!-- begin of the table -->\n${head}\n${all.join('\n')}\n<!-- end of the table -->${after}`);
 }
-const failed = rows.filter(({ passed }) => !passed).length;
-if (options.json) writeFileSync(options.json, JSON.stringify({ passed: rows.length - failed, failed }));
+const skipped = rows.filter((row) => row.skipped).length;
+const failed = rows.filter((row) => !row.passed && !row.skipped).length;
 if (options.keep) console.log(work);
 else rmSync(work, { recursive: true, force: true });
-console.log(`where: ${rows.length - failed} passed, ${failed} failed`);
+console.log(`where: ${rows.length - failed - skipped} passed, ${failed} failed, ${skipped} skipped`);
 process.exit(failed === 0 ? 0 : 1);
