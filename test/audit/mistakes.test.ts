@@ -40,8 +40,8 @@ describe('mistakes', () => {
         const size = Math.max(1e-3, ...right!.map(Math.abs));
         return Math.max(...wrong!.map((value, i) => Math.abs(value - right![i]!))) / size;
       });
-      // With two embeddings and no predictor, some cannot show.
-      expect(differences.filter((difference) => !(difference < 1e-8)).length).toBeGreaterThanOrEqual(2);
+      // Without a predictor a held-out one cannot show, so fewer draws must differ there.
+      expect(differences.filter((difference) => !(difference < 1e-8)).length).toBeGreaterThanOrEqual(heldOut.includes(mistake) ? 2 : 4);
     },
   );
 });

@@ -203,7 +203,13 @@ const faults: readonly (readonly [string, () => unknown, ErrorCode, ...(string |
   ['null for options', () => useBackend('wasm', null as never), 'argument', 'wasm', 'got null', 'threads, deterministic'],
   ['null for cpu', () => useBackend('cpu', null as never), 'argument', 'cpu', 'got null'],
   ['build', () => useBackend('wasm', { build: 'fast' } as never), 'argument', 'build', "'fast'", 'simd, relaxed'],
-  ['contradiction', () => useBackend('wasm', { build: 'relaxed', deterministic: true }), 'argument', "deterministic needs build 'simd'"],
+  [
+    'contradiction',
+    () => useBackend('wasm', { build: 'relaxed', deterministic: true }),
+    'argument',
+    'relaxed',
+    "deterministic needs build 'simd'",
+  ],
   ['winograd flag', () => useBackend('wasm', { winograd: 'no' } as never), 'argument', 'winograd', 'boolean', "'no'"],
   ['deterministic flag', () => useBackend('wasm', { deterministic: 1 } as never), 'argument', 'deterministic', 'boolean', '1'],
   ...[-1, 0, 1.5, Number.NaN, 65, '2', null].map(

@@ -50,7 +50,7 @@ export async function createWasmBackend(given: WasmOptions = {}): Promise<Backen
     threads = obstacle === null ? Math.min(cores(), MOST_THREADS) : 1,
   } = options('the wasm backend', given, optionDefaults);
   checkChoice('the wasm backend: build', build, builds);
-  check(!deterministic || build === 'simd', 'argument', () => `the wasm backend: deterministic needs build 'simd'`);
+  check(!deterministic || build === 'simd', 'argument', () => `the wasm backend: deterministic needs build 'simd', not '${build}'`);
   check(
     Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS,
     'argument',

@@ -161,7 +161,7 @@ export async function createTeam(module: WebAssembly.Module, memory: WebAssembly
       else if (waiting && --waiting.left === 0) waiting.settle();
     });
   }
-  const late = setTimeout(() => fail('it was not ready in time'), START);
+  const late = setTimeout(() => fail(`it was not ready within ${START / 1000} seconds`), START);
   await all(
     members.map(() => ({ module, memory })),
     0,

@@ -10,9 +10,9 @@ import { VERSION } from '../../../engine/plan/format.ts';
 import { loadPlan } from '../../../engine/plan/load.ts';
 import { property } from '../../support/property.ts';
 import { cases } from '../cases/index.ts';
-import { asSlots, build, randomPrograms, valuesOf } from '../compiler/randomPrograms.ts';
+import { randomPrograms } from '../compiler/randomPrograms.ts';
 import { backends, reference } from '../support.ts';
-import { array, both, drawn } from './support.ts';
+import { array, both, bothOfProgram, drawn } from './support.ts';
 
 const programs = randomPrograms({ extents: [1, 2, 3, 4], largest: 400, types: ['i32', 'u8'] });
 const some: readonly (readonly [string, Backend])[] = [
@@ -25,17 +25,7 @@ describe.for(some)('saved functions on %s', ([, backend]) => {
     property(
       [programs],
       async (program) => {
-        const slots = asSlots(program);
-        const { compiled, saved } = await both(
-          (...args) => {
-            const { outputs, updates } = build(program, args, valuesOf(slots));
-            slots.forEach((each, i) => each.assign(updates[i]!));
-            return outputs;
-          },
-          program.leaves,
-          slots,
-          backend,
-        );
+        const { compiled, saved } = await bothOfProgram(program, backend);
         expect(saved).toEqual(compiled);
       },
       { numRuns: 150 },

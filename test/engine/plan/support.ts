@@ -6,6 +6,7 @@ import { compile, type Slot, type Tensor, tensor, useBackend } from '../../../en
 import { loadPlan } from '../../../engine/plan/load.ts';
 import { draws } from '../agreement.ts';
 import type { OpCase } from '../cases/index.ts';
+import { asSlots, build, type RandomProgram, valuesOf } from '../compiler/randomPrograms.ts';
 import { place } from '../draws.ts';
 
 /** The bits of an array, as numbers: −0 differs from 0, and all NaN are one. */
@@ -36,6 +37,17 @@ export async function both(
   loaded.dispose();
   step.dispose();
   return { compiled, saved };
+}
+
+/** The same of a random program, and of the slots that it moves. */
+export function bothOfProgram(program: RandomProgram, backend: Backend): ReturnType<typeof both> {
+  const slots = asSlots(program);
+  const run = (...args: Tensor[]): readonly Tensor[] => {
+    const { outputs, updates } = build(program, args, valuesOf(slots));
+    slots.forEach((each, i) => each.assign(updates[i]!));
+    return outputs;
+  };
+  return both(run, program.leaves, slots, backend);
 }
 
 /** A draw of a case as a function of its operands in f32, some of which are constants from outside. */

@@ -119,7 +119,7 @@ const scenarios = {
       [
         'silent',
         (number, program, options) => new Sound(number === 1 ? 'setInterval(() => {}, 1000)' : program, options),
-        /not ready in time/,
+        /not ready within/,
       ],
       ['no JavaScript', (number, program, options) => new Sound(number === 1 ? '}{' : program, options), /SyntaxError/],
     ];

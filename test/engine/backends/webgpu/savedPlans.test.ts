@@ -3,8 +3,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { Backend } from '../../../../engine/backends/backend.ts';
 import { fewDraws } from '../../../support/property.ts';
 import { cases } from '../../cases/index.ts';
-import { asSlots, build, randomPrograms, valuesOf } from '../../compiler/randomPrograms.ts';
-import { both, drawn } from '../../plan/support.ts';
+import { randomPrograms } from '../../compiler/randomPrograms.ts';
+import { both, bothOfProgram, drawn } from '../../plan/support.ts';
 import { gpu as opened } from './gpu.ts';
 
 const programs = randomPrograms({ extents: [1, 2, 3], largest: 60, types: ['i32', 'u8'] });
@@ -15,17 +15,7 @@ describe.runIf(opened)('saved functions on webgpu', () => {
 
   it('give the bits of compiled ones: random programs, and their slots', () =>
     fewDraws(15, [programs], async (program) => {
-      const slots = asSlots(program);
-      const { compiled, saved } = await both(
-        (...args) => {
-          const { outputs, updates } = build(program, args, valuesOf(slots));
-          slots.forEach((each, i) => each.assign(updates[i]!));
-          return outputs;
-        },
-        program.leaves,
-        slots,
-        gpu,
-      );
+      const { compiled, saved } = await bothOfProgram(program, gpu);
       expect(saved).toEqual(compiled);
     }));
 
