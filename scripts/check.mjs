@@ -4,7 +4,7 @@
  * `--json <file>` also writes the counts, for `.ci/run`.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,13 @@ const packed = mkdtempSync(join(tmpdir(), 'tensegrity-pack-'));
 const tarball = () => join(packed, readdirSync(packed).find((name) => name.endsWith('.tgz')) ?? 'nothing-was-packed.tgz');
 const script = (name) => [process.execPath, join('scripts', name)];
 const tool = (path, ...parameters) => [process.execPath, join('node_modules', path), ...parameters];
+// What the lab imports is installed in its own folder, and only by those who need it.
+const labSteps = existsSync(join(root, 'lab/node_modules'))
+  ? [
+      { name: 'types of the lab', command: () => tool('typescript/bin/tsc', '--project', 'lab') },
+      { name: 'unused code of the lab', command: () => tool('knip/bin/knip.js', '--directory', 'lab') },
+    ]
+  : [];
 
 const steps = [
   { name: 'build', command: () => script('build.mjs') },
@@ -23,6 +30,7 @@ const steps = [
   { name: 'circles', command: () => script('circles.mjs') },
   { name: 'hygiene', command: () => script('hygiene.mjs') },
   { name: 'unused code', command: () => tool('knip/bin/knip.js') },
+  ...labSteps,
   { name: 'pack', command: () => ['npm', 'pack', '--ignore-scripts', '--pack-destination', packed] },
   { name: 'package', command: () => tool('publint/src/cli.js', tarball(), '--strict') },
   {
