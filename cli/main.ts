@@ -10,6 +10,7 @@ import { doctor } from './commands/doctor.ts';
 import { embed } from './commands/embed.ts';
 import { evaluate } from './commands/evaluate.ts';
 import { exportCommand } from './commands/export.ts';
+import { gather } from './commands/gather.ts';
 import { inspect as inspectCommand } from './commands/inspect.ts';
 import { loss } from './commands/loss.ts';
 import { train } from './commands/train.ts';
@@ -24,6 +25,7 @@ const commands: Readonly<Record<string, Command>> = {
   compare,
   ablate,
   embed,
+  gather,
   export: exportCommand,
   loss,
   audit,

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { named, shown } from '../../engine/arguments.ts';
-import type { DType } from '../../engine/dtype.ts';
+import type { DType, HostArray } from '../../engine/dtype.ts';
 import { check, TensegrityError } from '../../engine/errors.ts';
 import { show } from '../../engine/shape.ts';
 import type { ImageDataset } from '../../models/data/images.ts';
@@ -10,11 +11,12 @@ import { readSafetensors, withStorageErrors, writeArray, writeFileAtomically } f
 import { type EncoderName, encoders, firstWeights } from '../../models/nn/encoders.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
 import { prefixesOf } from '../../models/nn/state.ts';
-import { features } from '../../models/train/evaluate.ts';
-import { backendOptions, startBackend } from '../backend.ts';
+import { CHUNK, features } from '../../models/train/evaluate.ts';
+import { backendChoice, backendOptions, startBackend } from '../backend.ts';
 import { sizeOption } from '../dataset.ts';
 import { asUsage, type Command, decimal, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
+import { chosenShard, rangeOf, shardOption, shardPath, writeShard } from '../shards.ts';
 import { jsonOf, print, remark, shellWord } from '../text.ts';
 
 export const encoderOptions: OptionTable = {
@@ -42,15 +44,17 @@ export const encoderOptions: OptionTable = {
   deviation: { type: 'string', value: 'S,…', help: 'likewise' },
 };
 
+const stems = ['imagenet', 'cifar'] as const;
+
 interface LoadedEncoder {
   readonly encoder: Encoder;
+  readonly architecture: EncoderName;
+  readonly stem: (typeof stems)[number];
   /** Channels of the images that it takes. */
   readonly channels: number;
   /** What the file says of itself; one that `train` wrote says how images were normalised. */
   readonly metadata: ReadonlyMap<string, string>;
 }
-
-const stems = ['imagenet', 'cifar'] as const;
 
 /** What a file of weights says of itself. @throws TensegrityError `format` for what there is not. */
 function said<Name extends string>(
@@ -85,7 +89,7 @@ export async function loadEncoder(input: Input, path: string): Promise<LoadedEnc
     const channels = first?.shape[1] ?? 3;
     const stem =
       input.choice('stem', stems) ?? said(path, metadata, 'stem', stems) ?? ((first?.shape[2] ?? Infinity) <= 4 ? 'cifar' : 'imagenet');
-    return { encoder: encoders[name]({ key: 0, inputs: channels, stem }), channels, prefix };
+    return { encoder: encoders[name]({ key: 0, inputs: channels, stem }), architecture: name, stem, channels, prefix };
   };
   // The shortest that has the first layer: what the other names are is known when there is an encoder.
   const [shortest = ''] = prefixesOf(tensors, [firstName]).toSorted((a, b) => a.length - b.length);
@@ -153,6 +157,7 @@ export const embed: Command = {
     out: { type: 'string', value: 'FILE.npy', help: 'where the features go, f32 [N, width]' },
     ...sizeOption,
     names: { type: 'string', value: 'FILE.txt', help: 'of a folder: where the path of each row goes, one a line' },
+    ...shardOption,
     ...backendOptions,
   },
   examples: [
@@ -162,28 +167,49 @@ export const embed: Command = {
       'of a folder of images, with their paths',
     ],
     ['tensegrity embed --weights resnet18.safetensors --encoder resnet18 images.npy --out z.npy', "PyTorch's ResNet-18"],
+    ['tensegrity embed --weights encoder.safetensors images.npy --out z.npy --shard 3/16', 'the fourth sixteenth, for tensegrity gather'],
   ],
   run: async (input) => {
     const [path, out] = [input.text('weights'), input.text('out')];
     if (path === undefined || out === undefined) throw new UsageError('embed needs --weights FILE.safetensors and --out FILE.npy');
+    const shard = chosenShard(input.text('shard'), process.env);
+    if (shard) input.refuse(['names'], 'a shard keeps the paths of its rows itself, and gather --names writes them');
     await startBackend(input);
     const [images, names, size] = [input.positionals[0]!, input.text('names'), input.whole('size', 1)];
     if (images.endsWith('.npy') || datasetNames.includes(images))
       input.refuse(['size', 'names'], `${named(images)} is no folder of images`);
-    await checkOutputs([path, images], names === undefined ? [out] : [out, names]);
+    const target = shard ? shardPath(out, shard) : out;
+    await checkOutputs([path, images], names === undefined ? [target] : [target, names]);
     // Better now than after minutes of work.
     await withStorageErrors('write', out, () => access(dirname(out), constants.W_OK));
-    const { encoder, channels, metadata } = await loadEncoder(input, path);
-    const dataset = await asUsage(() => loadDataset(images, { size, whole: true, onRemark: remark }));
+    const loaded = await loadEncoder(input, path);
+    const rows = shard ? (count: number) => rangeOf(shard, count, CHUNK) : undefined;
+    const dataset = await asUsage(() => loadDataset(images, { size, whole: true, rows, onRemark: remark }));
     if (!dataset.files) input.refuse(['size', 'names'], `${named(images)} is no folder of images`);
-    checkChannels({ channels }, dataset, path);
-    const z = await features(encoder, dataset.train.images, scaleOf(input, metadata, pixelsOf(dataset), path));
+    checkChannels(loaded, dataset, path);
+    const pixels = { ...pixelsOf(dataset), ...(shard && { own: null }) };
+    const scale = scaleOf(input, loaded.metadata, pixels, path);
+    const compute = async (): Promise<HostArray> =>
+      (await features(loaded.encoder, dataset.train.images, scale, dataset.part ? { place: dataset.part } : {})).pooled;
+    if (shard) {
+      const written = await writeShard(target, shard, dataset, await encoderDigest(loaded, scale), backendChoice(input), compute);
+      print(input.flag('json') ? jsonOf({ out: target, shape: written }) : `${named(target)}: f32 ${show(written)}`);
+      return;
+    }
+    const z = await compute();
     if (names !== undefined) await writeFileAtomically(names, dataset.files!.train.map((file) => `${file}\n`).join(''));
-    await writeArray(out, z.pooled);
-    const shape = z.pooled.shape;
-    print(input.flag('json') ? jsonOf({ out, shape }) : `${named(out)}: f32 ${show(shape)}`);
+    await writeArray(out, z);
+    print(input.flag('json') ? jsonOf({ out, shape: z.shape }) : `${named(out)}: f32 ${show(z.shape)}`);
   },
 };
+
+/** What decides about an encoder's features, in 64 digits: its architecture, weights and statistics, and how images are normalised. */
+async function encoderDigest({ encoder, architecture, stem }: LoadedEncoder, { mean, deviation }: Scale): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([architecture, stem, mean, deviation]));
+  for (const [name, { dtype, shape, data }] of await encoder.stateDict())
+    hash.update(JSON.stringify([name, dtype, shape])).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  return hash.digest('hex');
+}
 
 type Scale = Pick<ImageDataset, 'mean' | 'deviation'>;
 

@@ -5,12 +5,12 @@ import { fileURLToPath } from 'node:url';
 import { type HostArray, TensegrityError } from '../../engine/core.ts';
 import { check, checkNames, isFloat, named, show, shown } from '../../engine/internal.ts';
 import { LABEL_NUMBERS } from '../io/elements.ts';
-import { readArray, readBytes, refuseLinkToNothing, withStorageErrors } from '../io/files.ts';
+import { readArray, readBytes, readRows, refuseLinkToNothing, withStorageErrors } from '../io/files.ts';
 import { parseCifar } from './cifar.ts';
 import { checkMd5, downloadBytes, downloadFiles } from './download.ts';
 import { inflateIdx, parseIdx } from './idx.ts';
 import { type ImageFolderOptions, imageKinds, isFolder, loadImageFolder } from './imageFolder.ts';
-import { channelStatistics, type ImageDataset, type ImageSplit, labelsIn } from './images.ts';
+import { channelStatistics, type ImageDataset, type ImageSplit, labelsIn, takeSplit } from './images.ts';
 
 export interface DatasetOptions extends ImageFolderOptions {
   /** Where to look first, and where to download to (`--data-dir`). Default: TENSEGRITY_DATA, then the cache folder. */
@@ -32,6 +32,7 @@ const optionNames: Readonly<Record<keyof DatasetOptions, 0>> = {
   size: 0,
   testShare: 0,
   whole: 0,
+  rows: 0,
   pairs: 0,
   onRemark: 0,
   labels: 0,
@@ -329,8 +330,8 @@ const CHANNELS: readonly (number | undefined)[] = [1, 3];
 /** Where the last axis is this short and those before are longer, it holds channels (grey and alpha, or colour and alpha, at most). */
 const MOST_CHANNELS = 4;
 
-/** A .npy array as images [count, channels, height, width]. */
-function asImages(array: HostArray, path: string): HostArray {
+/** A .npy array, or its rows from `first` on, as images [count, channels, height, width]. */
+function asImages(array: HostArray, path: string, first = 0): HostArray {
   const { dtype, shape, data } = array;
   const fail = (expected: string): never => {
     throw new TensegrityError('data', `${named(path)}: cannot take ${dtype} ${show(shape)} for images; expected ${expected}`, {
@@ -348,7 +349,7 @@ function asImages(array: HostArray, path: string): HostArray {
   const type = dtype === 'f64' ? 'f32' : dtype;
   if (type === 'f32') {
     const wrong = values.findIndex((value) => !Number.isFinite(value));
-    if (wrong >= 0) return fail(`finite f32 values, and element ${wrong} is ${data[wrong]}`);
+    if (wrong >= 0) return fail(`finite f32 values, and element ${(first * data.length) / count + wrong} is ${data[wrong]}`);
   }
   if (fourth === undefined) return { dtype: type, shape: [count, 1, second, third], data: values };
   if (type === 'f32') {
@@ -385,6 +386,24 @@ async function npySplit(imagesPath: string, labelsPath: string | undefined): Pro
   return labelsPath === undefined ? { images } : { images, labels: asLabels(await readArray(labelsPath), `${named(labelsPath)}:`) };
 }
 
+/** Rows of a .npy of images, of which the others are not read. */
+async function loadRows(path: string, rows: NonNullable<DatasetOptions['rows']>): Promise<ImageDataset> {
+  const { rows: array, start, of } = await readRows(path, rows);
+  const images = asImages(array, path, start);
+  return { ...assemble(basename(path, '.npy'), { train: { images } }), part: { start, stop: start + images.shape[0]!, of } };
+}
+
+/** Rows of a data set that is here as a whole. */
+function rowsOf(dataset: ImageDataset, rows: NonNullable<DatasetOptions['rows']>): ImageDataset {
+  const of = dataset.train.images.shape[0]!;
+  const [start, stop] = rows(of);
+  const train = takeSplit(
+    dataset.train,
+    Array.from({ length: stop - start }, (_, i) => start + i),
+  );
+  return { ...dataset, train, part: { start, stop, of } };
+}
+
 async function loadArrays(path: string, { labels, testImages, testLabels, pairs }: DatasetOptions): Promise<ImageDataset> {
   if (testLabels !== undefined && testImages === undefined)
     throw new TensegrityError('argument', 'labels of test images are given, but no test images');
@@ -393,7 +412,7 @@ async function loadArrays(path: string, { labels, testImages, testLabels, pairs 
   return assemble(basename(path, '.npy'), testImages === undefined ? { train } : { train, test: await npySplit(testImages, testLabels) });
 }
 
-async function loadFolder(path: string, { size, testShare, whole, pairs, onRemark }: DatasetOptions): Promise<ImageDataset> {
+async function loadFolder(path: string, { size, testShare, whole, rows, pairs, onRemark }: DatasetOptions): Promise<ImageDataset> {
   for (const layoutName of ['idx', 'cifar10', 'cifar100'] as const) {
     if ((await locate(path, layouts[layoutName])).every((file) => file !== undefined)) return readFolder(path, basename(path), layoutName);
   }
@@ -402,8 +421,8 @@ async function loadFolder(path: string, { size, testShare, whole, pairs, onRemar
   const [incomplete] = known.filter((files) => files.some((file) => names.has(file) || names.has(`${file}.gz`)));
   if (incomplete)
     throw new TensegrityError('data', `${named(path)} has a part of a data set in it, which would be ${incomplete.join(', ')}`, { path });
-  const { classes, files, ...splits } = await loadImageFolder(path, { size, testShare, whole, pairs, onRemark });
-  return { ...assemble(basename(path), splits, classes), files };
+  const { classes, files, part, ...splits } = await loadImageFolder(path, { size, testShare, whole, rows, pairs, onRemark });
+  return { ...assemble(basename(path), splits, classes), files, ...(part && { part }) };
 }
 
 /**
@@ -416,6 +435,8 @@ async function loadFolder(path: string, { size, testShare, whole, pairs, onRemar
  * A .npy: float images are used as they are, [count, channels, height, width] (up to 4 channels last are refused); u8 ones are given with the mean and deviation to normalise them by,
  * and may have their channels, up to 4, last. [count, height, width] has one channel.
  *
+ * With `rows` the training images are those alone, and mean and deviation are of them; of a .npy, or a folder of images, no others are read.
+ *
  * @param nameOrPath a name, a folder, or a path that ends in `.npy`.
  * @returns u8 or f32 images and i32 labels; no test split where a .npy comes without test images.
  * @throws TensegrityError `data` if it is absent (the message gives the ways to get it) or its content is wrong; `format` for a damaged file; `storage`.
@@ -423,6 +444,13 @@ async function loadFolder(path: string, { size, testShare, whole, pairs, onRemar
 export async function loadDataset(nameOrPath: string, options: DatasetOptions = {}): Promise<ImageDataset> {
   checkNames('loadDataset', options, optionNames);
   check(typeof nameOrPath === 'string', 'argument', () => `loadDataset: takes a name or a path, got ${shown(nameOrPath)}`);
+  const { rows } = options;
+  if (rows && nameOrPath.endsWith('.npy')) return loadRows(nameOrPath, rows);
+  const dataset = await loadWhole(nameOrPath, options);
+  return rows && !dataset.part ? rowsOf(dataset, rows) : dataset;
+}
+
+async function loadWhole(nameOrPath: string, options: DatasetOptions): Promise<ImageDataset> {
   const source = Object.hasOwn(sources, nameOrPath) ? sources[nameOrPath] : undefined;
   if (source !== undefined) return loadNamed(nameOrPath, source, options);
   if (nameOrPath.endsWith('.npy')) return loadArrays(nameOrPath, options);

@@ -14,6 +14,8 @@ export interface ImageFolderOptions {
   readonly testShare?: number | undefined;
   /** Whether all images are one split, in the order of their paths, also where there are folders `train` and `test`; false, unless given. */
   readonly whole?: boolean | undefined;
+  /** Given how many training images there are, which of them to take, from `start` to `stop`, not included. All, unless given. */
+  readonly rows?: ((count: number) => readonly [start: number, stop: number]) | undefined;
   /** Another folder, with another picture of each image at the same path (`--pairs`); images without one are left out. None, unless given. */
   readonly pairs?: string | undefined;
   /** Told, in words, of what was left out, and why. */
@@ -28,6 +30,8 @@ export interface ImageFolder {
   readonly classes: readonly string[];
   /** Where each image lies within the folder, with slashes, in the order of the rows. */
   readonly files: { readonly train: readonly string[]; readonly test: readonly string[] };
+  /** Of `rows`: which files those are, of how many, and a digest of the paths of all. */
+  readonly part?: { readonly start: number; readonly stop: number; readonly of: number; readonly listing: string };
 }
 
 const EXTENSIONS: ReadonlySet<string> = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif']);
@@ -61,8 +65,8 @@ interface Skipped {
  * `argument` for an option out of its range, and for more images of that size than memory is meant to hold; `storage`.
  */
 export async function loadImageFolder(folder: string, given: ImageFolderOptions = {}): Promise<ImageFolder> {
-  checkNames('loadImageFolder', given, { size: 0, testShare: 0, whole: 0, pairs: 0, onRemark: 0 });
-  const { size = 32, testShare, whole = false, pairs, onRemark = () => undefined } = given;
+  checkNames('loadImageFolder', given, { size: 0, testShare: 0, whole: 0, rows: 0, pairs: 0, onRemark: 0 });
+  const { size = 32, testShare, whole = false, rows, pairs, onRemark = () => undefined } = given;
   check(
     Number.isSafeInteger(size) && size >= 1 && size <= 4096,
     'argument',
@@ -74,16 +78,18 @@ export async function loadImageFolder(folder: string, given: ImageFolderOptions 
     () => `testShare, the part of the images that is kept for tests, must be from 0 to below 1, got ${shown(testShare)}`,
   );
   const sharp = await findSharp();
-  const { images: all, others } = await walk(folder);
+  const { images: found, others } = await walk(folder);
   if (others.length > 0) onRemark(`${named(folder)}: left out ${countedKinds(others)}`);
   check(
-    all.length > 0,
+    found.length > 0,
     'data',
     () => `${named(folder)} has no images in it (${imageKinds})${others.length === 0 ? ': it is empty' : `, only ${countedKinds(others)}`}`,
   );
-  const images = pairs === undefined ? all : await paired(folder, all, pairs, onRemark);
+  const images = pairs === undefined ? found : await paired(folder, found, pairs, onRemark);
   const roots = pairs === undefined ? [folder] : [folder, pairs];
-  const { train, test, unused } = splitOf(folder, images, whole, testShare);
+  const { train: all, test, unused } = splitOf(folder, images, whole, testShare);
+  const [start, stop] = rows?.(all.length) ?? [0, all.length];
+  const train = all.slice(start, stop);
   if (unused > 0) onRemark(`${named(folder)}: left out ${unused} images beside its train and test folders`);
   const skipped: Skipped[] = [];
   const decoded: { -readonly [Split in 'train' | 'test']?: Decoded } = {};
@@ -92,7 +98,7 @@ export async function loadImageFolder(folder: string, given: ImageFolderOptions 
     ['test', test],
   ] as const)
     if (files.length > 0) decoded[name] = await decodeAll(sharp, roots, files, size, skipped);
-  if (skipped.length > 0) onRemark(`${named(folder)}: skipped ${skippedWords(skipped, images.length - unused)}`);
+  if (skipped.length > 0) onRemark(`${named(folder)}: skipped ${skippedWords(skipped, train.length + test.length)}`);
   const classes = [...new Set([...train, ...test].flatMap(({ label }) => label ?? []))].sort();
   const split = (part: Decoded | undefined): ImageSplit | undefined => {
     if (part === undefined) return undefined;
@@ -116,6 +122,7 @@ export async function loadImageFolder(folder: string, given: ImageFolderOptions 
     ...(tested && { test: tested }),
     classes,
     files: { train: decoded.train!.files.map(({ path }) => path), test: decoded.test?.files.map(({ path }) => path) ?? [] },
+    ...(rows && { part: { start, stop, of: all.length, listing: digestOf(all.map(({ path }) => path).join('\0')) } }),
   };
 }
 

@@ -24,6 +24,8 @@ export interface ImageDataset {
   readonly classes: readonly string[];
   /** Where each image lies within the folder that they are of, in the order of the rows; undefined of what is no folder of images. */
   readonly files?: { readonly train: readonly string[]; readonly test: readonly string[] };
+  /** Which of the images the training images are, where only some were asked for; `listing` is a digest of all their paths, in a folder. */
+  readonly part?: { readonly start: number; readonly stop: number; readonly of: number; readonly listing?: string };
   /** Per channel, of the training images scaled to [0, 1]; 0 for float images, which are used as they are. */
   readonly mean: readonly number[];
   /** Likewise, unbiased (n − 1); 1 for float images and for a channel that never varies, so that dividing by it is always safe. */

@@ -1,11 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { type FileHandle, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type HostArray, TensegrityError } from '../../engine/core.ts';
-import { named, type OwnUint8Array } from '../../engine/internal.ts';
-import { parseNpy, serializeNpy } from './npy.ts';
-import { parseSafetensors, type Safetensors, serializeSafetensors } from './safetensors.ts';
+import { named, type OwnUint8Array, sizeOf } from '../../engine/internal.ts';
+import { decodeElements, elements } from './elements.ts';
+import { NPY_BEGINNING, parseNpy, parseNpyHeader, serializeNpy } from './npy.ts';
+import {
+  parseSafetensors,
+  parseSafetensorsHeader,
+  type Safetensors,
+  type SafetensorsHeader,
+  safetensorsDataStart,
+  serializeSafetensors,
+} from './safetensors.ts';
 
 /** What the operating system's error codes mean to a user, and what to do about each. */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -37,6 +45,9 @@ const LARGEST_READ = 2 ** 32;
 
 /** One call to the operating system reads at most this much. */
 const READ_STEP = 2 ** 30;
+
+/** What is copied from file to file is in memory in parts of so many bytes. */
+const PART = 2 ** 20;
 
 /**
  * Runs `action` on a path and turns the operating system's errors into a TensegrityError `storage` that says what to do.
@@ -83,34 +94,63 @@ async function makeFolder(path: string): Promise<void> {
  */
 export async function readBytes(path: string, largest = LARGEST_READ): Promise<OwnUint8Array> {
   return withStorageErrors('read', path, async () => {
-    // Before opening: opening a pipe would wait for a writer.
-    const status = await statusOf(path);
-    if (status && !status.isFile())
-      throw new TensegrityError('storage', `${named(path)} is not a regular file; copy its content to a file first`, { path });
-    if (!status) await refuseLinkToNothing(path);
-    const size = status?.size ?? 0;
+    const size = await sizeOfFile(path);
     if (size > largest)
       throw new TensegrityError(
         'format',
         `${named(path)} has ${size} bytes; at most ${largest} are expected here, so it is not the file that it should be`,
         { path, size, largest },
       );
-    const file = await open(path, 'r');
-    const bytes = new Uint8Array(size);
-    try {
-      for (let at = 0; at < size; ) {
-        const { bytesRead } = await file.read(bytes, at, Math.min(READ_STEP, size - at), at);
-        if (bytesRead === 0)
-          throw new TensegrityError('storage', `${named(path)} became shorter while it was read; try again when nothing writes to it`, {
-            path,
-          });
-        at += bytesRead;
-      }
-    } finally {
-      await file.close();
-    }
-    return bytes;
+    return readRange(path, 0, size);
   });
+}
+
+/** The length of a regular file; 0 of none, so that opening it says so. */
+async function sizeOfFile(path: string): Promise<number> {
+  // Before opening: opening a pipe would wait for a writer.
+  const status = await statusOf(path);
+  if (status && !status.isFile())
+    throw new TensegrityError('storage', `${named(path)} is not a regular file; copy its content to a file first`, { path });
+  if (!status) await refuseLinkToNothing(path);
+  return status?.size ?? 0;
+}
+
+async function readRange(path: string, start: number, stop: number): Promise<OwnUint8Array> {
+  const file = await open(path, 'r');
+  const bytes = new Uint8Array(stop - start);
+  try {
+    await fill(bytes, file, start, path);
+  } finally {
+    await file.close();
+  }
+  return bytes;
+}
+
+/** Fills `bytes` with those of a file from `start` on. */
+async function fill(bytes: Uint8Array, file: FileHandle, start: number, path: string): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesRead } = await file.read(bytes, at, Math.min(READ_STEP, bytes.length - at), start + at);
+    if (bytesRead === 0)
+      throw new TensegrityError('storage', `${named(path)} became shorter while it was read; try again when nothing writes to it`, {
+        path,
+      });
+    at += bytesRead;
+  }
+}
+
+/** The bytes of a file from `start` to `stop`, a part after the other; each is there until the next is asked for. @throws TensegrityError `storage`. */
+export async function* partsOf(path: string, start: number, stop: number): AsyncGenerator<Uint8Array, void, undefined> {
+  const file = await withStorageErrors('read', path, () => open(path, 'r'));
+  const buffer = new Uint8Array(PART);
+  try {
+    for (let at = start; at < stop; at += PART) {
+      const part = buffer.subarray(0, Math.min(PART, stop - at));
+      await withStorageErrors('read', path, () => fill(part, file, at, path));
+      yield part;
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 function codeOf(error: unknown): string | undefined {
@@ -148,7 +188,10 @@ async function linkTarget(path: string): Promise<string | undefined> {
   return target === undefined ? undefined : resolve(dirname(path), target);
 }
 
-async function writeAndSync(file: FileHandle, content: Uint8Array | string): Promise<void> {
+/** The content of a file: all of it, or a part after the other. */
+export type FileContent = Uint8Array | string | AsyncIterable<Uint8Array>;
+
+async function writeAndSync(file: FileHandle, content: FileContent): Promise<void> {
   try {
     await file.writeFile(content);
     await file.sync();
@@ -164,13 +207,32 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close();
 }
 
+/** The name of a file aside, in the folder of `target`: nobody else's. */
+function asideOf(target: string): string {
+  return join(dirname(target), `.${basename(target).slice(0, 200)}.${process.pid}-${randomBytes(6).toString('hex')}.partial`);
+}
+
+/** Writes a file aside, and what `place` does puts it in its place; on failure it is removed. */
+async function throughAside(target: string, content: FileContent, mode: number, place: (aside: string) => Promise<void>): Promise<void> {
+  const aside = asideOf(target);
+  const file = await open(aside, 'wx', mode);
+  try {
+    await writeAndSync(file, content);
+    await place(aside);
+  } catch (cause) {
+    await unlink(aside).catch(() => undefined);
+    throw cause;
+  }
+  await syncFolder(dirname(target));
+}
+
 /**
  * Replaces a file's content in one step: after a crash, a kill or a full disk the path holds the old content or the new, never a part of it.
  * The new content is written aside in the same folder, synced, and renamed; on failure the file aside is removed. A file that a killed process left
  * aside (`.name.….partial`) has a name of its own and is never read nor reused. A symbolic link is followed; a device or pipe is written to directly.
- * @throws TensegrityError `storage` that says what to do.
+ * @throws TensegrityError `storage` that says what to do, and what the content's iteration throws.
  */
-export async function writeFileAtomically(path: string, content: Uint8Array | string): Promise<void> {
+export async function writeFileAtomically(path: string, content: FileContent): Promise<void> {
   await withStorageErrors('write', path, async () => {
     const before = await statusOf(path);
     if (before !== undefined && !before.isFile()) {
@@ -181,29 +243,96 @@ export async function writeFileAtomically(path: string, content: Uint8Array | st
     const pointed = before === undefined ? await linkTarget(path) : undefined;
     if (pointed !== undefined) return writeFileAtomically(pointed, content);
     const target = before === undefined ? path : await realpath(path);
-    const aside = join(dirname(target), `.${basename(target).slice(0, 200)}.${process.pid}-${randomBytes(6).toString('hex')}.partial`);
-    const file = await open(aside, 'wx', before === undefined ? 0o666 : before.mode & 0o777);
-    try {
-      await writeAndSync(file, content);
-      await rename(aside, target);
-    } catch (cause) {
-      await unlink(aside).catch(() => undefined);
-      throw cause;
-    }
-    await syncFolder(dirname(target));
+    await throughAside(target, content, before === undefined ? 0o666 : before.mode & 0o777, (aside) => rename(aside, target));
   });
 }
 
-/** Reads and parses a file; the file's name is added to the parser's complaints. */
-export async function readAs<T>(path: string, parse: (bytes: Uint8Array) => T): Promise<T> {
-  const bytes = await readBytes(path);
+/** How a file system says that it has no hard links. */
+const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+/**
+ * Writes a file that is not there yet, in one step, as {@link writeFileAtomically}: of several writers one is the first, and the others change nothing.
+ * Where the file system has no hard links, two that write in the same instant may both believe so; the file is whole all the same.
+ * @returns whether it was written: false where another has written it meanwhile.
+ * @throws TensegrityError `storage`.
+ */
+export async function writeNewFile(path: string, content: FileContent): Promise<boolean> {
+  let first = true;
+  await withStorageErrors('write', path, () =>
+    throughAside(path, content, 0o666, async (aside) => {
+      try {
+        await link(aside, path);
+      } catch (cause) {
+        const code = codeOf(cause);
+        if (NO_LINKS.has(code) && !(await statusOf(path))) return rename(aside, path);
+        if (code !== 'EEXIST' && !NO_LINKS.has(code)) throw cause;
+        first = false;
+      }
+      await unlink(aside);
+    }),
+  );
+  return first;
+}
+
+/** Runs a parser of a file's bytes; the file's name is added to its complaints. */
+function ofFile<T>(path: string, parse: () => T): T {
   try {
-    return parse(bytes);
+    return parse();
   } catch (cause) {
     if (!(cause instanceof TensegrityError)) throw cause;
     // What a parser says is one short line, but for names that it has from the file.
     throw new TensegrityError(cause.code, `${named(path)}: ${named(cause.message, 800)}`, { path, ...cause.details }, cause);
   }
+}
+
+/** Reads and parses a file; the file's name is added to the parser's complaints. */
+export async function readAs<T>(path: string, parse: (bytes: Uint8Array) => T): Promise<T> {
+  const bytes = await readBytes(path);
+  return ofFile(path, () => parse(bytes));
+}
+
+/** Some rows of an array in a file. */
+export interface Rows {
+  readonly rows: HostArray;
+  /** Which they are: from `start` on, of so many. */
+  readonly start: number;
+  readonly of: number;
+}
+
+/**
+ * Reads some rows of a .npy file, and nothing of the others.
+ * @param choose given how many rows there are, which to read: from `start` to `stop`, not included.
+ * @throws TensegrityError `storage`; `format` for a damaged file, and for one in column-major order, whose rows lie apart.
+ */
+export async function readRows(path: string, choose: (count: number) => readonly [start: number, stop: number]): Promise<Rows> {
+  return withStorageErrors('read', path, async () => {
+    const size = await sizeOfFile(path);
+    const beginning = await readRange(path, 0, Math.min(size, NPY_BEGINNING));
+    const { element, littleEndian, fortranOrder, shape, start: first } = ofFile(path, () => parseNpyHeader(beginning, size));
+    const [of = 1, ...row] = shape;
+    if (fortranOrder && shape.length > 1)
+      throw new TensegrityError(
+        'format',
+        `${named(path)} is in column-major order, where the parts of a row lie apart; write it anew (in NumPy: numpy.ascontiguousarray(array))`,
+        { path },
+      );
+    const [start, stop] = choose(of);
+    const rowBytes = sizeOf(row) * elements[element].bytes;
+    const bytes = await readRange(path, first + start * rowBytes, first + stop * rowBytes);
+    const data = ofFile(path, () => decodeElements(element, bytes, littleEndian, `rows from ${start} on`));
+    return { rows: { dtype: elements[element].dtype, shape: [stop - start, ...row], data }, start, of };
+  });
+}
+
+/** What a .safetensors file holds and where, without its data. @throws TensegrityError `storage` or, for a damaged file, `format`. */
+export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  return withStorageErrors('read', path, async () => {
+    const size = await sizeOfFile(path);
+    const beginning = await readRange(path, 0, Math.min(size, 8));
+    const dataStart = ofFile(path, () => safetensorsDataStart(beginning, size));
+    const header = await readRange(path, 0, dataStart);
+    return ofFile(path, () => parseSafetensorsHeader(header, size));
+  });
 }
 
 /** Reads a .npy file. @throws TensegrityError `storage` or, for a damaged file, `format`. */

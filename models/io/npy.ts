@@ -77,14 +77,20 @@ const REMEDY_OF: Readonly<Record<string, string>> = {
 
 const DESCRIPTION_OF: Readonly<Record<DType, string>> = { f32: '<f4', f64: '<f8', i32: '<i4', u8: '|u1' };
 
-interface Header {
+/** What the beginning of a .npy file says of the rest. */
+export interface NpyHeader {
   readonly element: ElementName;
   readonly littleEndian: boolean;
   readonly fortranOrder: boolean;
   readonly shape: readonly number[];
+  /** The byte at which the elements begin. */
+  readonly start: number;
 }
 
-function parseHeader(text: string): Header {
+/** A file's header is within so many bytes of its beginning. */
+export const NPY_BEGINNING = 12 + LONGEST_HEADER;
+
+function parseHeader(text: string): Omit<NpyHeader, 'start'> {
   const scanner = new Scanner(text, WHAT);
   const pythonString = (): string => scanner.match(/'[^'\\]*'|"[^"\\]*"/y, 'a quoted name').slice(1, -1);
   const structured = (): never => {
@@ -153,14 +159,11 @@ function fromFortranOrder(data: TypedArray, dtype: DType, shape: readonly number
 }
 
 /**
- * Reads a NumPy .npy file, versions 1 to 3, either byte order, either memory order.
- * Half floats become f32; whole numbers of 8 bits with sign, of 16, of 32 without, and of 64 become i32 where they fit; booleans become u8.
- * The result owns its memory, at most four times the file's size (eight while column-major data is turned).
- * @throws TensegrityError `format` for anything else: truncated, trailing bytes, structured or object types, values out of range.
- * Source: NumPy enhancement proposal 1 and numpy/lib/format.py.
+ * What a .npy file holds, by its first {@link NPY_BEGINNING} bytes, or all if it has fewer.
+ * @param length of the whole file.
+ * @throws TensegrityError `format` as {@link parseNpy}, but for the elements, which have not been read.
  */
-export function parseNpy(file: FileBytes): HostArray {
-  const bytes = fileBytes('parseNpy', file);
+export function parseNpyHeader(bytes: Uint8Array, length = bytes.length): NpyHeader {
   const lengthBytes = MAGIC.every((byte, at) => bytes[at] === byte) ? LENGTH_BYTES[bytes[6] ?? 0] : undefined;
   if (lengthBytes === undefined || bytes.length < 8 + lengthBytes) {
     throw new TensegrityError('format', `not a .npy file: it must begin with \\x93NUMPY and version 1, 2 or 3; write one with numpy.save`);
@@ -175,11 +178,39 @@ export function parseNpy(file: FileBytes): HostArray {
     );
   }
   // Latin-1 and UTF-8 agree on every header that is accepted, since all its words are ASCII.
-  const { element, littleEndian, fortranOrder, shape } = parseHeader(new TextDecoder('latin1').decode(bytes.slice(8 + lengthBytes, start)));
-  checkExtent(shape, elements[element].bytes, bytes.length - start, WHAT);
+  const header = parseHeader(new TextDecoder('latin1').decode(bytes.slice(8 + lengthBytes, start)));
+  checkExtent(header.shape, elements[header.element].bytes, length - start, WHAT);
+  return { ...header, start };
+}
+
+/**
+ * Reads a NumPy .npy file, versions 1 to 3, either byte order, either memory order.
+ * Half floats become f32; whole numbers of 8 bits with sign, of 16, of 32 without, and of 64 become i32 where they fit; booleans become u8.
+ * The result owns its memory, at most four times the file's size (eight while column-major data is turned).
+ * @throws TensegrityError `format` for anything else: truncated, trailing bytes, structured or object types, values out of range.
+ * Source: NumPy enhancement proposal 1 and numpy/lib/format.py.
+ */
+export function parseNpy(file: FileBytes): HostArray {
+  const bytes = fileBytes('parseNpy', file);
+  const { element, littleEndian, fortranOrder, shape, start } = parseNpyHeader(bytes);
   const data = decodeElements(element, bytes.subarray(start), littleEndian, WHAT);
   const { dtype } = elements[element];
   return { dtype, shape, data: fortranOrder && shape.length > 1 ? fromFortranOrder(data, dtype, shape) : data };
+}
+
+/** What a .npy file of such an array begins with, before its elements: version 1, little-endian, row-major, as `numpy.save` of NumPy 2 writes it. */
+export function npyHeader({ dtype, shape }: Pick<HostArray, 'dtype' | 'shape'>): OwnUint8Array {
+  const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
+  // NumPy leaves room for the first dimension to grow to 21 digits in place.
+  const growth = shape.length === 0 ? '' : ' '.repeat(21 - String(shape[0]).length);
+  const text = `{'descr': '${DESCRIPTION_OF[dtype]}', 'fortran_order': False, 'shape': ${tuple}, }${growth}`;
+  const start = Math.ceil((10 + text.length + 1) / 64) * 64;
+  const bytes = new Uint8Array(start);
+  bytes.set(MAGIC);
+  bytes[6] = 1;
+  viewOf(bytes).setUint16(8, start - 10, true);
+  bytes.set(new TextEncoder().encode(`${text.padEnd(start - 11)}\n`), 10);
+  return bytes;
 }
 
 /**
@@ -189,18 +220,9 @@ export function parseNpy(file: FileBytes): HostArray {
  */
 export function serializeNpy(array: HostArray): OwnUint8Array {
   checkHostArray(array, 'serializeNpy');
-  const { shape } = array;
-  const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
-  // NumPy leaves room for the first dimension to grow to 21 digits in place.
-  const growth = shape.length === 0 ? '' : ' '.repeat(21 - String(shape[0]).length);
-  const text = `{'descr': '${DESCRIPTION_OF[array.dtype]}', 'fortran_order': False, 'shape': ${tuple}, }${growth}`;
-  const start = Math.ceil((10 + text.length + 1) / 64) * 64;
-  const data = littleEndianBytes(array.data);
-  const bytes = new Uint8Array(start + data.length);
-  bytes.set(MAGIC);
-  bytes[6] = 1;
-  viewOf(bytes).setUint16(8, start - 10, true);
-  bytes.set(new TextEncoder().encode(`${text.padEnd(start - 11)}\n`), 10);
-  bytes.set(data, start);
+  const [header, data] = [npyHeader(array), littleEndianBytes(array.data)];
+  const bytes = new Uint8Array(header.length + data.length);
+  bytes.set(header);
+  bytes.set(data, header.length);
   return bytes;
 }

@@ -36,12 +36,21 @@ export interface Safetensors {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
+/** Where a tensor lies, from the beginning of the data. */
 interface Entry {
   readonly name: string;
   readonly element: ElementName;
   readonly shape: readonly number[];
   readonly start: number;
   readonly end: number;
+}
+
+/** What the beginning of a .safetensors file says of the rest. */
+export interface SafetensorsHeader {
+  readonly entries: readonly Entry[];
+  readonly metadata: ReadonlyMap<string, string>;
+  /** The byte at which the data begins. */
+  readonly dataStart: number;
 }
 
 function parseEntry(scanner: Scanner, name: string): Entry {
@@ -106,27 +115,32 @@ function decodeHeader(bytes: Uint8Array): string {
 }
 
 /**
- * Reads a .safetensors file. F16, BF16 and floats of 8 bits become f32, exactly; I8, I16, U16, U32, I64 and U64 become i32 where they fit;
- * BOOL becomes u8.
- * Nothing is allocated for a tensor before the whole header has been checked against the file's length; the tensors own their memory,
- * at most four times the file's size.
- * @throws TensegrityError `format` for anything that the format forbids: offsets that overlap, leave holes or end elsewhere than the file does,
- * a shape that does not fill its bytes, a name that comes twice, a header that is longer than 16 MiB or than the file.
- * Source: https://github.com/huggingface/safetensors, "Format".
+ * Where the data of a .safetensors file begins, by its first eight bytes.
+ * @param length of the whole file.
+ * @throws TensegrityError `format` for a header that is longer than 16 MiB or than the file.
  */
-export function parseSafetensors(file: FileBytes): Safetensors {
-  const bytes = fileBytes('parseSafetensors', file);
+export function safetensorsDataStart(bytes: Uint8Array, length = bytes.length): number {
   if (bytes.length < 8)
     throw new TensegrityError('format', `not a .safetensors file: it has ${bytes.length} bytes, and its header's length alone takes 8`);
   const headerLength = Number(viewOf(bytes).getBigUint64(0, true));
   const dataStart = 8 + headerLength;
-  if (headerLength > LONGEST_HEADER || dataStart > bytes.length) {
+  if (headerLength > LONGEST_HEADER || dataStart > length) {
     throw new TensegrityError(
       'format',
-      `${WHAT}: a header of ${headerLength} bytes is claimed, but ${bytes.length - 8} bytes follow and at most ${LONGEST_HEADER} are allowed; the file is damaged, incomplete or of another kind`,
-      { headerLength, fileLength: bytes.length },
+      `${WHAT}: a header of ${headerLength} bytes is claimed, but ${length - 8} bytes follow and at most ${LONGEST_HEADER} are allowed; the file is damaged, incomplete or of another kind`,
+      { headerLength, fileLength: length },
     );
   }
+  return dataStart;
+}
+
+/**
+ * What a .safetensors file holds, by the bytes before its data.
+ * @param length of the whole file.
+ * @throws TensegrityError `format` as {@link parseSafetensors}, but for the elements, which have not been read.
+ */
+export function parseSafetensorsHeader(bytes: Uint8Array, length = bytes.length): SafetensorsHeader {
+  const dataStart = safetensorsDataStart(bytes, length);
   const { entries, metadata } = parseHeader(decodeHeader(bytes.slice(8, dataStart)));
   let position = 0;
   for (const { name, element, shape, start, end } of entries.toSorted((a, b) => a.start - b.start || a.end - b.end)) {
@@ -140,13 +154,28 @@ export function parseSafetensors(file: FileBytes): Safetensors {
     checkExtent(shape, elements[element].bytes, end - start, `${WHAT}, '${name}'`);
     position = end;
   }
-  if (dataStart + position !== bytes.length) {
+  if (dataStart + position !== length) {
     throw new TensegrityError(
       'format',
-      `${WHAT}: the header describes ${position} bytes of data, but ${bytes.length - dataStart} are there; the file is damaged or incomplete`,
+      `${WHAT}: the header describes ${position} bytes of data, but ${length - dataStart} are there; the file is damaged or incomplete`,
       { described: position },
     );
   }
+  return { entries, metadata, dataStart };
+}
+
+/**
+ * Reads a .safetensors file. F16, BF16 and floats of 8 bits become f32, exactly; I8, I16, U16, U32, I64 and U64 become i32 where they fit;
+ * BOOL becomes u8.
+ * Nothing is allocated for a tensor before the whole header has been checked against the file's length; the tensors own their memory,
+ * at most four times the file's size.
+ * @throws TensegrityError `format` for anything that the format forbids: offsets that overlap, leave holes or end elsewhere than the file does,
+ * a shape that does not fill its bytes, a name that comes twice, a header that is longer than 16 MiB or than the file.
+ * Source: https://github.com/huggingface/safetensors, "Format".
+ */
+export function parseSafetensors(file: FileBytes): Safetensors {
+  const bytes = fileBytes('parseSafetensors', file);
+  const { entries, metadata, dataStart } = parseSafetensorsHeader(bytes);
   const tensors = new Map<string, HostArray>();
   for (const { name, element, shape, start, end } of entries) {
     const data = decodeElements(element, bytes.subarray(dataStart + start, dataStart + end), true, `${WHAT}, '${name}'`);

@@ -1,5 +1,13 @@
-import { adaptiveAveragePool2d, compile, type HostArray, TensegrityError, type Tensor, tensor } from '../../engine/core.ts';
-import { check, checkHostArray, options, shown, sizeOf } from '../../engine/internal.ts';
+import {
+  adaptiveAveragePool2d,
+  compile,
+  type HostArray,
+  TensegrityError,
+  type Tensor,
+  type TypedArray,
+  tensor,
+} from '../../engine/core.ts';
+import { check, checkHostArray, checkNumber, dtypes, options, shown, sizeOf } from '../../engine/internal.ts';
 import { checkDataset, checkScale, type ImageDataset, labelsIn, normalizeImages } from '../data/images.ts';
 import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
@@ -45,11 +53,20 @@ function checkEncoder(op: string, encoder: Encoder): void {
   check(encoder instanceof Encoder, 'argument', () => `${op}: takes an Encoder, got ${shown(encoder)}`);
 }
 
-const CHUNK = 500;
+/** How many images go through an encoder at a time, while there are as many. */
+export const CHUNK = 500;
 
 /** An encoder's feature map of images as they are stored; u8 ones are scaled to [0, 1] and normalised. */
 export function featureMapOf(encoder: Encoder, images: Tensor, scale: Pick<ImageDataset, 'mean' | 'deviation'>): Tensor {
   return encoder.featureMap(standardizeChannels(toUnit(images), scale));
+}
+
+export interface FeatureOptions extends Pick<ScoreOptions, 'pause'> {
+  /**
+   * Of images that are some of more: the first one's place, and how many there are in all. Their features have the bits then that they have among
+   * all, since a batch's size may decide in which order sums are made. The images' own, unless given.
+   */
+  readonly place?: { readonly start: number; readonly of: number };
 }
 
 /** Features of images, [N, width] averaged over space and [N, 4·width] pooled to 2×2; the encoder is in evaluation mode. */
@@ -57,9 +74,9 @@ export async function features(
   encoder: Encoder,
   images: HostArray,
   scale: Pick<ImageDataset, 'mean' | 'deviation'>,
-  given: Pick<ScoreOptions, 'pause'> = {},
+  given: FeatureOptions = {},
 ): Promise<{ pooled: HostArray; pooled2x2: HostArray }> {
-  const { pause } = options('features', given, { pause: undefined });
+  const { pause, place } = options('features', given, { pause: undefined, place: undefined });
   checkEncoder('features', encoder);
   checkHostArray(images, 'features: the images');
   checkScale('features', scale, images.shape[1] ?? 0);
@@ -68,6 +85,12 @@ export async function features(
     return { pooled: map.mean([2, 3]), pooled2x2: adaptiveAveragePool2d(map, 2).flatten(1) };
   });
   const count = images.shape[0]!;
+  const { start: first, of } = place ?? { start: 0, of: count };
+  for (const [what, number, least] of [
+    ['start', first, 0],
+    ['of', of, first + count],
+  ] as const)
+    checkNumber(`features: place.${what}`, number, least);
   const collect = (width: number): HostArray & { data: Float32Array } => ({
     dtype: 'f32',
     shape: [count, width],
@@ -75,13 +98,18 @@ export async function features(
   });
   const result = { pooled: collect(encoder.width), pooled2x2: collect(4 * encoder.width) };
   try {
-    for (let start = 0; start < count; start += CHUNK) {
-      const { pooled, pooled2x2 } = await forward(tensor(rows(images, start, CHUNK)));
-      const values = await pooled.data();
+    // The batches are those of all images.
+    for (let start = first - (first % CHUNK); start < first + count; start += CHUNK) {
+      const size = Math.min(CHUNK, of - start);
+      const [from, to] = [Math.max(start, first), Math.min(start + size, first + count)];
+      const own = rows(images, from - first, to - from);
+      const { pooled, pooled2x2 } = await forward(tensor(to - from === size ? own : amongOthers(own, from - start, size)));
+      const part = (values: TypedArray, width: number): TypedArray => values.subarray((from - start) * width, (to - start) * width);
+      const values = part(await pooled.data(), encoder.width);
       const lost = values.findIndex((value) => !Number.isFinite(value));
-      if (lost >= 0) notFinite(images, start + Math.floor(lost / encoder.width));
-      result.pooled.data.set(values, start * encoder.width);
-      result.pooled2x2.data.set(await pooled2x2.data(), start * 4 * encoder.width);
+      if (lost >= 0) notFinite(own, Math.floor(lost / encoder.width), from);
+      result.pooled.data.set(values, (from - first) * encoder.width);
+      result.pooled2x2.data.set(part(await pooled2x2.data(), 4 * encoder.width), (from - first) * 4 * encoder.width);
       pooled.dispose();
       pooled2x2.dispose();
       await pause?.();
@@ -92,11 +120,20 @@ export async function features(
   return result;
 }
 
-/** @throws TensegrityError `data` saying why features are no numbers. */
-function notFinite({ data, shape }: HostArray, image: number): never {
+/** Images among zeros, from row `start` on of `count`: a batch of the size that all of them have together. */
+function amongOthers({ dtype, shape: [, ...image], data }: HostArray, start: number, count: number): HostArray {
+  const size = sizeOf(image);
+  const all = dtypes[dtype].allocate(count * size);
+  all.set(data, start * size);
+  return { dtype, shape: [count, ...image], data: all };
+}
+
+/** @throws TensegrityError `data` saying why features are no numbers, of an image with `before` others before these. */
+function notFinite({ data, shape }: HostArray, row: number, before: number): never {
+  const image = before + row;
   const size = sizeOf(shape.slice(1));
   let [least, most] = [Infinity, -Infinity];
-  for (const value of data.subarray(image * size, (image + 1) * size)) [least, most] = [Math.min(least, value), Math.max(most, value)];
+  for (const value of data.subarray(row * size, (row + 1) * size)) [least, most] = [Math.min(least, value), Math.max(most, value)];
   throw new TensegrityError(
     'data',
     `the features of image ${image} are not finite: ${pixelRange(least, most)}; images must be as those of the encoder's training, and its weights finite`,

@@ -35,7 +35,7 @@ async function json<Result>(...words: readonly string[]): Promise<Result> {
 }
 
 describe('tensegrity', () => {
-  const names = ['train', 'eval', 'compare', 'ablate', 'embed', 'export', 'loss', 'inspect', 'doctor'];
+  const names = ['train', 'eval', 'compare', 'ablate', 'embed', 'gather', 'export', 'loss', 'inspect', 'doctor'];
 
   it('lists its commands, and each has help with examples of itself', async () => {
     const [overview, ...helps] = await Promise.all([['--help'], ...names.map((name) => [name, '--help'])].map((words) => succeeds(words)));
