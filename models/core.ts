@@ -47,6 +47,7 @@ export {
   type SpectralOptions,
   singularValues,
 } from './evaluate/spectral.ts';
+export { type Checkpoint, checkpointBytes, checkpointIn, type Json, type JsonObject, type Sha256 } from './io/checkpointFormat.ts';
 export { parseNpy, serializeNpy } from './io/npy.ts';
 export { parseSafetensors, type Safetensors, serializeSafetensors } from './io/safetensors.ts';
 export {
@@ -55,7 +56,7 @@ export {
   alignmentUniformity,
 } from './methods/alignmentUniformity.ts';
 export { type BarlowTwinsLoss, type BarlowTwinsOptions, barlowTwins } from './methods/barlowTwins.ts';
-export { byol } from './methods/byol.ts';
+export { type BYOLOptions, byol } from './methods/byol.ts';
 export {
   type CorInfoMaxLoss,
   type CorInfoMaxOptions,
@@ -150,4 +151,4 @@ export { type Dashboard, type DashboardOptions, dashboard } from './train/dashbo
 export { type FeatureScores, type FewScores, features, scoreEncoder, scorePixels } from './train/evaluate.ts';
 export { type FineTuneOptions, type FineTuneState, fineTune } from './train/fineTune.ts';
 export { type Circumstances, diagnose, type Warning } from './train/monitor.ts';
-export { type StepRecord, Trainer, type TrainerState } from './train/trainer.ts';
+export { type StepRecord, Trainer, type TrainerOptions, type TrainerState } from './train/trainer.ts';

@@ -1,4 +1,4 @@
-import { foldIn, type Key, type Tensor, uniform } from '../../engine/core.ts';
+import { foldIn, type Key, type Operand, Tensor, uniform } from '../../engine/core.ts';
 import { check, checkNames, checkNumber, checkTensors, show, shown } from '../../engine/internal.ts';
 import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, clip, solarise, toGrey } from './color.ts';
 import { crop, gaussianBlur } from './geometry.ts';
@@ -29,8 +29,25 @@ export interface Augmentation {
   readonly solarise?: { readonly p: number; readonly threshold?: number };
 }
 
-/** Images [N, C, H, W] in [0, 1] → the same range, and the same shape unless the view has a size; the same key gives the same views. */
-export type Augment = (images: Tensor, key: Key) => Tensor;
+/**
+ * Images [N, C, H, W] in [0, 1] → the same range, and the same shape unless the view has a size; the same key gives the same views. Of a `strength`
+ * (a number, or a tensor []) from 0 to 1, extents, probabilities and how small a crop may be are that part of the way from what leaves an image alone.
+ */
+export type Augment = (images: Tensor, key: Key, strength?: Operand) => Tensor;
+
+/** A setting as far as its strength goes, from `neutral` (0, unless given), where nothing is done. */
+type Reach = (value: number, neutral?: number) => Operand;
+
+function reachOf(strength: Operand | undefined): Reach {
+  if (strength === undefined) return (value) => value;
+  return (value, neutral = 0) =>
+    typeof strength === 'number' ? neutral + (value - neutral) * strength : strength.mul(value - neutral).add(neutral);
+}
+
+function minus(a: Operand, b: Operand): Operand {
+  if (typeof a === 'number' && typeof b === 'number') return a - b;
+  return a instanceof Tensor ? a.sub(b) : (b as Tensor).neg().add(a);
+}
 
 /** `count` independent draws from [0, 1) for each of `n` images, each of shape [n, 1, 1, 1]. */
 function draws(n: number, count: number, key: Key): Tensor[] {
@@ -39,13 +56,13 @@ function draws(n: number, count: number, key: Key): Tensor[] {
 }
 
 /** From [0, 1) to [low, high). */
-function within(draw: Tensor, [low, high]: Range): Tensor {
-  return draw.mul(high - low).add(low);
+function within(draw: Tensor, [low, high]: readonly [low: Operand, high: Operand]): Tensor {
+  return draw.mul(minus(high, low)).add(low);
 }
 
 /** From [0, 1) to [−extent, extent), and 0 for the images that are not chosen. */
-function about(draw: Tensor, extent: number, chosen: Tensor): Tensor {
-  return chosen.where(within(draw, [-extent, extent]), 0);
+function about(draw: Tensor, extent: Operand, chosen: Tensor): Tensor {
+  return chosen.where(within(draw, [minus(0, extent), extent]), 0);
 }
 
 /** A change of colour, which leaves images alone whose channels are not red, green and blue. */
@@ -70,11 +87,11 @@ const WHOLE: Range = [1, 1];
 const RATIO: Range = [3 / 4, 4 / 3];
 
 /** What is done, in this order. A step that the configuration does not ask for is null, and costs nothing. */
-const steps: { readonly [Name in string]: (config: Augmentation) => Augment | null } = {
+const steps: { readonly [Name in string]: (config: Augmentation) => ((images: Tensor, key: Key, reach: Reach) => Tensor) | null } = {
   cropAndFlip: ({ crop: cropping, flip = 0, size }) => {
     if (!cropping && flip === 0 && !size) return null;
     const { scale = WHOLE, ratio = cropping ? RATIO : WHOLE } = cropping ?? {};
-    return (images, key) => {
+    return (images, key, reach) => {
       const [area, aspect, x, y, flipped] = draws(images.shape[0]!, 5, key).map((draw) => draw.flatten()) as [
         Tensor,
         Tensor,
@@ -82,12 +99,12 @@ const steps: { readonly [Name in string]: (config: Augmentation) => Augment | nu
         Tensor,
         Tensor,
       ];
-      const surface = within(area, scale);
-      const widthOverHeight = within(aspect, [Math.log(ratio[0]), Math.log(ratio[1])]).exp();
+      const surface = within(area, [reach(scale[0], 1), reach(scale[1], 1)]);
+      const widthOverHeight = within(aspect, [reach(Math.log(ratio[0])), reach(Math.log(ratio[1]))]).exp();
       const width = surface.mul(widthOverHeight).sqrt().minimum(1);
       const height = surface.div(widthOverHeight).sqrt().minimum(1);
       const centre = (draw: Tensor, extent: Tensor): Tensor => within(draw, [-1, 1]).mul(extent.neg().add(1));
-      const window = { width, height, x: centre(x, width), y: centre(y, height), flip: flipped.less(flip) };
+      const window = { width, height, x: centre(x, width), y: centre(y, height), flip: flipped.less(reach(flip)) };
       return crop(images, window, size ?? [images.shape[2]!, images.shape[3]!]);
     };
   },
@@ -100,11 +117,11 @@ const steps: { readonly [Name in string]: (config: Augmentation) => Augment | nu
       { extent: saturation, apply: ofColour(adjustSaturation), neutral: 1 },
       { extent: hue, apply: ofColour(adjustHue), neutral: 0 },
     ];
-    return (images, key) => {
+    return (images, key, reach) => {
       const [chance, ...drawn] = draws(images.shape[0]!, 1 + adjustments.length, key);
       const chosen = chance!.less(p);
       return adjustments.reduce(
-        (view, { extent, apply, neutral }, i) => (extent === 0 ? view : apply(view, about(drawn[i]!, extent, chosen).add(neutral))),
+        (view, { extent, apply, neutral }, i) => (extent === 0 ? view : apply(view, about(drawn[i]!, reach(extent), chosen).add(neutral))),
         images,
       );
     };
@@ -112,22 +129,22 @@ const steps: { readonly [Name in string]: (config: Augmentation) => Augment | nu
   grey: ({ grey = 0 }) =>
     grey === 0
       ? null
-      : (images, key) => {
+      : (images, key, reach) => {
           const [chance] = draws(images.shape[0]!, 1, key);
-          return ofColour(toGrey)(images, chance!.less(grey));
+          return ofColour(toGrey)(images, chance!.less(reach(grey)));
         },
   blur: ({ blur }) =>
     blur
-      ? (images, key) => {
+      ? (images, key, reach) => {
           const [chance, drawn] = draws(images.shape[0]!, 2, key);
-          return gaussianBlur(images, chance!.less(blur.p).where(within(drawn!, blur.sigma), 0).flatten());
+          return gaussianBlur(images, chance!.less(reach(blur.p)).where(within(drawn!, blur.sigma), 0).flatten());
         }
       : null,
   solarise: ({ solarise: options }) =>
     options
-      ? (images, key) => {
+      ? (images, key, reach) => {
           const [chance] = draws(images.shape[0]!, 1, key);
-          return solarise(images, chance!.less(options.p), options.threshold);
+          return solarise(images, chance!.less(reach(options.p)), options.threshold);
         }
       : null,
 };
@@ -141,10 +158,13 @@ export function augmentation(config: Augmentation): Augment {
   checkAugmentation(config);
   const own = structuredClone(config);
   const chosen = Object.values(steps).map((step) => step(own));
-  return (images, key) => {
+  return (images, key, strength) => {
     checkTensors('augmentation', images);
     check(images.rank === 4, 'shape', () => `augmentation: takes images [N, C, H, W], got ${show(images.shape)}`);
-    const view = chosen.reduce<Tensor>((before, step, i) => step?.(before, foldIn(key, i)) ?? before, images);
+    if (typeof strength === 'number') checkNumber('augmentation: the strength', strength, 0, 1);
+    else if (strength !== undefined) checkTensors('augmentation: the strength', strength);
+    const reach = reachOf(strength);
+    const view = chosen.reduce<Tensor>((before, step, i) => step?.(before, foldIn(key, i), reach) ?? before, images);
     // The weights of neighbouring pixels sum to 1 only but for rounding.
     return view === images ? images : clip(view);
   };

@@ -1,14 +1,14 @@
-import { diagonal, type Tensor } from '../../engine/core.ts';
+import { diagonal, type Operand, type Tensor } from '../../engine/core.ts';
 import { options } from '../../engine/internal.ts';
 import { Expander } from '../nn/networks.ts';
 import { crossCorrelation } from '../regularizers/crossCorrelation.ts';
 import { offDiagonal } from '../regularizers/statistics.ts';
 import { ofEmbeddings } from './learner.ts';
-import { number } from './options.ts';
+import { number, operand } from './options.ts';
 
 export interface BarlowTwinsOptions {
-  /** Weight λ of the off-diagonal part; .0051, unless given (solo-learn: .005). */
-  readonly offDiagonal?: number;
+  /** Weight λ of the off-diagonal part; .0051, unless given (solo-learn: .005). A tensor [] may differ from step to step. */
+  readonly offDiagonal?: Operand;
   /** Factor of the whole loss; 1, unless given (solo-learn: .025, .1 on CIFAR). */
   readonly scale?: number;
   /** Added to the variance inside the root; 1e-5, unless given. */
@@ -24,7 +24,8 @@ export type BarlowTwinsLoss = Readonly<Record<'loss' | 'onDiagonal' | 'offDiagon
  * @throws TensegrityError `shape` for views of different shapes or fewer than 2 samples, `argument` for an option that is unknown or not finite.
  */
 export function barlowTwins(za: Tensor, zb: Tensor, given: BarlowTwinsOptions = {}): BarlowTwinsLoss {
-  const { offDiagonal: lambda, scale, epsilon } = options('barlowTwins', given, { offDiagonal: 0.0051, scale: 1, epsilon: 1e-5 });
+  const { offDiagonal: weight, scale, epsilon } = options('barlowTwins', given, { offDiagonal: undefined, scale: 1, epsilon: 1e-5 });
+  const lambda = operand('barlowTwins: offDiagonal', weight, 0.0051);
   const correlation = crossCorrelation(za, zb, { epsilon });
   const parts = {
     onDiagonal: diagonal(correlation).sub(1).square().sum(),
@@ -43,6 +44,7 @@ export const barlowTwinsMethod = () =>
       scale: number(1, 'factor of the whole loss'),
       epsilon: number(1e-5, 'added to the variance inside the root'),
     },
+    live: ['offDiagonal'],
     // On a split of the training images 75.1 after 3 epochs, with batches of 256 71.0.
     training: { batchSize: 64 },
     widths: [256, 256, 256],

@@ -32,7 +32,7 @@ export interface Step {
   readonly views: readonly Tensor[];
   /** Which rows of the data they are: i32 [n]. */
   readonly indices: Tensor;
-  /** What the method's `schedules` say of this step: scalars, f32. */
+  /** What the method's `schedules` say of this step, and its `live` options where they are steered: scalars, f32. */
   readonly at: Readonly<Record<string, Tensor>>;
   /** What the method draws from. */
   readonly key: Tensor;
@@ -167,6 +167,8 @@ export interface Method {
   readonly checkOptions: (options: Given) => void;
   /** Its views, given those of the configuration: these, unless it says otherwise. */
   readonly views: (chosen: readonly Augmentation[], options: Given) => readonly Augmentation[];
+  /** Options that may change from step to step, since a schedule or the loss takes them as numbers of the step: a steered run is told of them in `Step.at`. */
+  readonly live?: readonly string[];
   /** Numbers that change from step to step, by name: computed on the host, so that nothing compiles anew. */
   readonly schedules: (options: Given, course: Course) => Readonly<Record<string, (step: number) => number>>;
   readonly learner: (setting: Setting<Given>) => Learner;
@@ -176,8 +178,9 @@ export interface Method {
 
 /** A method's row as it is written: its functions take exactly the options of its table. */
 export interface MethodRow<Table extends OptionTable>
-  extends Omit<Method, 'options' | 'checkOptions' | 'views' | 'schedules' | 'learner' | 'configure'> {
+  extends Omit<Method, 'options' | 'live' | 'checkOptions' | 'views' | 'schedules' | 'learner' | 'configure'> {
   readonly options: Table;
+  readonly live?: readonly (keyof Table & string)[];
   readonly views?: (chosen: readonly Augmentation[], options: OptionValues<Table>) => readonly Augmentation[];
   readonly schedules?: (options: OptionValues<Table>, course: Course) => Readonly<Record<string, (step: number) => number>>;
   readonly learner: (setting: Setting<OptionValues<Table>>) => Learner;
@@ -198,11 +201,21 @@ export function method<const Table extends OptionTable>(
   };
 }
 
+/** Options of which some are numbers of the step. */
+type WithLive<Options, Live> = { readonly [Name in keyof Options]: Options[Name] | (Name extends Live ? Tensor : never) };
+
 /** What {@link ofEmbeddings} takes in the place of a learner. */
-interface EmbeddingRow<Table extends OptionTable> extends Omit<MethodRow<Table>, 'learner'> {
+interface EmbeddingRow<Table extends OptionTable, Live extends keyof Table & string> extends Omit<MethodRow<Table>, 'learner' | 'live'> {
+  readonly live?: readonly Live[];
   /** The network between the encoder's features and the loss. */
   readonly head: (inputs: number, widths: readonly number[], initialize: InitializeOptions, options: OptionValues<Table>) => Module;
-  readonly loss: (za: Tensor, zb: Tensor, options: OptionValues<Table>, key?: Key, predictions?: Pair) => ReturnType<MethodLoss>;
+  readonly loss: (
+    za: Tensor,
+    zb: Tensor,
+    options: WithLive<OptionValues<Table>, Live>,
+    key?: Key,
+    predictions?: Pair,
+  ) => ReturnType<MethodLoss>;
   /** What predicts one view's embedding from the other's, [n, d] → [n, d], where there is such a network: the loss is given `predictions` then. */
   readonly predictor?: (width: number, initialize: InitializeOptions, options: OptionValues<Table>) => Module | null;
   /** The second view's encoder, where it is not the first's; its head is its own then, too. */
@@ -210,8 +223,8 @@ interface EmbeddingRow<Table extends OptionTable> extends Omit<MethodRow<Table>,
 }
 
 /** A method that is a loss of two views' embeddings, each made by an encoder and a head. */
-export function ofEmbeddings<const Table extends OptionTable>(
-  row: EmbeddingRow<Table>,
+export function ofEmbeddings<const Table extends OptionTable, const Live extends keyof Table & string = never>(
+  row: EmbeddingRow<Table, Live>,
 ): ReturnType<typeof method<Table>> & Required<Pick<Method, 'configure'>> {
   const { head, loss, second, predictor, ...rest } = row;
   return {
@@ -221,7 +234,7 @@ export function ofEmbeddings<const Table extends OptionTable>(
         new EmbeddingLearner(
           setting,
           (inputs, widths, initialize) => head(inputs, widths, initialize, setting.options),
-          (za, zb, key, predictions) => loss(za, zb, setting.options, key, predictions),
+          (za, zb, at, key, predictions) => loss(za, zb, { ...setting.options, ...liveOf(rest, at) }, key, predictions),
           second?.(setting) ?? null,
           predictor?.(setting.widths.at(-1)!, { key: setting.key(3) }, setting.options) ?? null,
         ),
@@ -233,7 +246,12 @@ export function ofEmbeddings<const Table extends OptionTable>(
   };
 }
 
-type EmbeddingLoss = (za: Tensor, zb: Tensor, key: Key, predictions: Pair | undefined) => ReturnType<MethodLoss>;
+/** The live options that a step is told of. */
+function liveOf({ live = [] }: Pick<Method, 'live'>, at: Step['at']): Readonly<Record<string, Tensor>> {
+  return Object.fromEntries(live.flatMap((name) => (at[name] ? [[name, at[name]]] : [])));
+}
+
+type EmbeddingLoss = (za: Tensor, zb: Tensor, at: Step['at'], key: Key, predictions: Pair | undefined) => ReturnType<MethodLoss>;
 
 class EmbeddingLearner extends Learner {
   override readonly encoder: Encoder;
@@ -269,10 +287,10 @@ class EmbeddingLearner extends Learner {
     return head.forward(encoder.forward(images, mode), mode);
   }
 
-  override step({ views, key }: Step): Outcome {
+  override step({ views, at, key }: Step): Outcome {
     const [za, zb] = views.map((images, view) => this.embed(images, view, TRAIN)) as [Tensor, Tensor];
     const predictions = this.predictor && ([za, zb].map((z) => this.predictor!.forward(z, TRAIN)) as [Tensor, Tensor]);
-    const { loss, ...parts } = this.#loss(za, zb, key, predictions ?? undefined);
+    const { loss, ...parts } = this.#loss(za, zb, at, key, predictions ?? undefined);
     return { loss, parts, embeddings: [za, zb] };
   }
 }

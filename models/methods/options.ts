@@ -1,4 +1,5 @@
-import { check, checkNames, named, shown } from '../../engine/internal.ts';
+import { type Operand, Tensor } from '../../engine/core.ts';
+import { check, checkNames, isFloat, named, shown } from '../../engine/internal.ts';
 
 /** A number in [least, most]; whole where `whole`. `default: null` stands for what the description says. */
 export interface NumberOption<Default extends number | null = number | null> {
@@ -36,6 +37,21 @@ export type OptionValues<Table extends OptionTable> = {
 
 /** Below this, the rounding of a cosine in f32 (6e-8) would no longer be small beside the temperature that it is divided by. */
 export const LEAST_TEMPERATURE = 1e-3;
+
+/**
+ * A number, or a scalar tensor: what changes from step to step of one plan.
+ * @throws TensegrityError `argument` for anything else.
+ */
+export function operand(what: string, given: Operand | undefined, otherwise: number): Operand {
+  if (given === undefined) return otherwise;
+  const scalar = given instanceof Tensor && given.rank === 0 && isFloat(given.dtype);
+  check(
+    scalar || typeof given === 'number',
+    'argument',
+    () => `${what} must be a number, or a tensor of one as f32 [], got ${shown(given)}`,
+  );
+  return given;
+}
 
 export function number<Default extends number | null>(
   value: Default,

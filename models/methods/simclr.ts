@@ -1,4 +1,4 @@
-import { concat, eye, type Tensor } from '../../engine/core.ts';
+import { concat, eye, type Operand, type Tensor } from '../../engine/core.ts';
 import { checkChoice, checkNumber, options } from '../../engine/internal.ts';
 import { normalize } from '../nn/functional.ts';
 import { BatchNorm1d } from '../nn/layers.ts';
@@ -6,7 +6,7 @@ import { Sequential } from '../nn/module.ts';
 import { MLP } from '../nn/networks.ts';
 import { checkViews, gram } from '../regularizers/statistics.ts';
 import { ofEmbeddings } from './learner.ts';
-import { choice, LEAST_TEMPERATURE, number } from './options.ts';
+import { choice, LEAST_TEMPERATURE, number, operand } from './options.ts';
 
 /**
  * What each dialect makes of the mean over the 2n rows.
@@ -19,8 +19,8 @@ export type SimCLRDialect = keyof typeof dialects;
 export const simclrDialects = Object.keys(dialects) as readonly SimCLRDialect[];
 
 export interface SimCLROptions {
-  /** The temperature τ that cosines are divided by, at least .001; .5, unless given, as the paper has it for CIFAR-10 (for ImageNet: .1). */
-  readonly temperature?: number;
+  /** The temperature τ that cosines are divided by, at least .001; .5, unless given, as the paper has it for CIFAR-10 (for ImageNet: .1). A tensor [] may differ from step to step. */
+  readonly temperature?: Operand;
   /** Whose loss of this name it is; the paper's (`mean`), unless given. */
   readonly dialect?: SimCLRDialect;
 }
@@ -37,9 +37,10 @@ export type SimCLRLoss = Readonly<Record<'loss', Tensor>>;
  * unknown, a temperature below .001, or no dialect.
  */
 export function simclr(za: Tensor, zb: Tensor, given: SimCLROptions = {}): SimCLRLoss {
-  const { temperature, dialect } = options('simclr', given, { temperature: 0.5, dialect: 'mean' });
+  const { temperature: divisor, dialect } = options('simclr', given, { temperature: undefined, dialect: 'mean' });
   checkViews(za, zb, 'simclr');
-  checkNumber('simclr: temperature', temperature, LEAST_TEMPERATURE);
+  const temperature = operand('simclr: temperature', divisor, 0.5);
+  if (typeof temperature === 'number') checkNumber('simclr: temperature', temperature, LEAST_TEMPERATURE);
   checkChoice('simclr: dialect', dialect, simclrDialects);
   // TensorFlow's l2_normalize: its 1e-12 is the least of the squared length.
   const [a, b] = [normalize(za, -1, 1e-6), normalize(zb, -1, 1e-6)];
@@ -59,6 +60,7 @@ export const simclrMethod = () =>
       temperature: number(0.5, 'what cosines are divided by, τ', { least: LEAST_TEMPERATURE }),
       dialect: choice(simclrDialects, 'mean', "the mean over both views' rows, or the sum of both directions, twice that"),
     },
+    live: ['temperature'],
     training: { batchSize: 32 },
     widths: [256, 128],
     ablation: { of: 'telling negatives apart', options: { temperature: 50 } },

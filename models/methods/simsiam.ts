@@ -2,7 +2,7 @@ import type { Tensor } from '../../engine/core.ts';
 import { options } from '../../engine/internal.ts';
 import { cosineSimilarity } from '../nn/functional.ts';
 import { BatchNorm1d } from '../nn/layers.ts';
-import { Sequential } from '../nn/module.ts';
+import { type Mode, Sequential } from '../nn/module.ts';
 import { type Encoder, MLP } from '../nn/networks.ts';
 import { arrayLoss, halves, predictionsAndProjections } from './arrayLoss.ts';
 import { crossed, type Pair } from './crossed.ts';
@@ -75,8 +75,12 @@ class SimSiamLearner extends Learner {
     return [{ parameters: base }, ...(this.predictor ? [{ parameters: this.predictor.parameters(), rate: 'predictor' }] : [])];
   }
 
+  override embed(images: Tensor, _view: number, mode?: Mode): Tensor {
+    return this.head.forward(this.encoder.forward(images, mode), mode);
+  }
+
   override step({ views }: Step): Outcome {
-    const [z1, z2] = views.map((view) => this.head.forward(this.encoder.forward(view, TRAIN), TRAIN)) as [Tensor, Tensor];
+    const [z1, z2] = views.map((images, view) => this.embed(images, view, TRAIN)) as [Tensor, Tensor];
     const [p1, p2] = [z1, z2].map((z) => this.predictor?.forward(z, TRAIN) ?? z) as [Tensor, Tensor];
     const { loss } = simsiam([p1, p2], [z1, z2], { stopGradient: this.#stopGradient });
     return { loss, parts: {}, embeddings: [z1, z2] };

@@ -1,5 +1,5 @@
 import type { Operand, Tensor } from '../../engine/core.ts';
-import type { Module } from '../nn/module.ts';
+import type { Mode, Module } from '../nn/module.ts';
 import type { Encoder } from '../nn/networks.ts';
 import { moveAverage } from '../optim/ema.ts';
 import { type LearnedGroup, Learner, TRAIN } from './learner.ts';
@@ -36,9 +36,13 @@ export abstract class TaughtLearner<Head extends Module = Module> extends Learne
     return [{ parameters: this.parameters().filter((parameter) => !fixed.has(parameter)) }];
   }
 
+  override embed(images: Tensor, _view: number, mode?: Mode): Tensor {
+    return this.head.forward(this.encoder.forward(images, mode), mode);
+  }
+
   /** Images → what the student's head makes of them. */
   protected student(view: Tensor): Tensor {
-    return this.head.forward(this.encoder.forward(view, TRAIN), TRAIN);
+    return this.embed(view, 0, TRAIN);
   }
 
   /** Images → what the teacher's head makes of them; a constant. */

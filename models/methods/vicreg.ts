@@ -1,4 +1,4 @@
-import type { Tensor } from '../../engine/core.ts';
+import type { Operand, Tensor } from '../../engine/core.ts';
 import { check, checkChoice, options } from '../../engine/internal.ts';
 import { type EncoderName, encoders } from '../nn/encoders.ts';
 import { Expander } from '../nn/networks.ts';
@@ -6,7 +6,7 @@ import { covariance, invariance, type VarianceHinge, variance } from '../regular
 import { checkViews } from '../regularizers/statistics.ts';
 import type { Pair } from './crossed.ts';
 import { ofEmbeddings } from './learner.ts';
-import { choice, number } from './options.ts';
+import { choice, number, operand } from './options.ts';
 
 /**
  * What each dialect makes of the invariance (mean over samples and dimensions) and of the sums over both views of variance and covariance term.
@@ -26,12 +26,12 @@ export type VICRegDialect = keyof typeof dialects;
 export const vicregDialects = Object.keys(dialects) as readonly VICRegDialect[];
 
 export interface VICRegOptions extends VarianceHinge {
-  /** Weight λ of the invariance; 25, unless given. */
-  readonly invariance?: number;
+  /** Weight λ of the invariance; 25, unless given. A tensor [] may differ from step to step. */
+  readonly invariance?: Operand;
   /** Weight μ of the variance; 25, unless given. */
-  readonly variance?: number;
+  readonly variance?: Operand;
   /** Weight ν of the covariance; 1, unless given. */
-  readonly covariance?: number;
+  readonly covariance?: Operand;
   /** Whose loss of this name it is; the official code's, unless given. */
   readonly dialect?: VICRegDialect;
 }
@@ -50,20 +50,17 @@ export function vicreg(za: Tensor, zb: Tensor, given: VICRegOptions = {}): VICRe
 
 /** The invariance is the mean over `pairs`; the other terms are of the embeddings. */
 function ofPairs(pairs: readonly Pair[], za: Tensor, zb: Tensor, given: VICRegOptions): VICRegLoss {
-  const {
-    invariance: lambda,
-    variance: mu,
-    covariance: nu,
-    dialect,
-    ...hinge
-  } = options('vicreg', given, {
-    invariance: 25,
-    variance: 25,
-    covariance: 1,
+  const { dialect, gamma, epsilon, ...weights } = options('vicreg', given, {
+    invariance: undefined,
+    variance: undefined,
+    covariance: undefined,
     gamma: 1,
     epsilon: 1e-4,
     dialect: 'official',
   });
+  const weight = (name: keyof typeof weights, otherwise: number): Operand => operand(`vicreg: ${name}`, weights[name], otherwise);
+  const [lambda, mu, nu] = [weight('invariance', 25), weight('variance', 25), weight('covariance', 1)];
+  const hinge = { gamma, epsilon };
   checkViews(za, zb, 'vicreg');
   checkChoice('vicreg: dialect', dialect, vicregDialects);
   const factors = dialects[dialect](za.shape[1]!);
@@ -99,6 +96,7 @@ export const vicregMethod = () =>
       predictor: choice(['on', 'off'], 'off', 'whether a network predicts one view from the other, for the invariance (as in SimSiam)'),
       norm: choice(['on', 'off'], 'on', 'whether the head has batch norms, and the predictor'),
     },
+    live: ['invariance', 'variance', 'covariance'],
     training: {},
     widths: [256, 256, 256],
     ablation: { of: 'the variance term', options: { variance: 0 } },

@@ -7,13 +7,14 @@ import {
   grad,
   type HostArray,
   key,
+  type Plan,
   type PrintOptions,
   type Slot,
   stack,
   type Tensor,
   tensor,
 } from '../../engine/core.ts';
-import { check, checkNumber, checkRecord, sizeOf } from '../../engine/internal.ts';
+import { check, checkNumber, checkRecord, options, shown, sizeOf } from '../../engine/internal.ts';
 import { augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset, picturesOf, takeSplit } from '../data/images.ts';
 import { batches, batchesPerEpoch } from '../data/loader.ts';
@@ -66,6 +67,17 @@ export interface TrainerState {
 export function initialEncoder({ encoder, stem, seed }: Pick<TrainingConfig, 'encoder' | 'stem' | 'seed'>, channels: number): Encoder {
   return encoders[encoder]({ key: deriveKey(seed, 0), inputs: channels, stem });
 }
+
+export interface TrainerOptions {
+  /**
+   * Whether the run is steered: its learning rate, its augmentation's strength and the method's live options are numbers that each step is given, as
+   * {@link Trainer.steer} last set them, without a schedule, so that nothing compiles when they change. false, unless given.
+   */
+  readonly steered?: boolean;
+}
+
+/** What a step comes to: its numbers in one tensor, so that they are read at once, and what was embedded, if the run is steered. */
+type Made = { readonly numbers: Tensor; readonly embeddings: readonly Tensor[] };
 
 /** An encoder of a run. */
 export interface TrainedEncoder {
@@ -121,35 +133,37 @@ export class Trainer {
   readonly #dataset: ImageDataset;
   readonly #optimizer: Stepper;
   readonly #parts: readonly string[];
-  /** The numbers of a step, by name: the learning rate, and the method's own. */
-  readonly #schedules: Readonly<Record<string, (step: number) => number>>;
-  readonly #views: (pictures: readonly Tensor[], draws: Tensor) => readonly Tensor[];
+  /** The numbers of a step, by name: the learning rate, and the method's own. Their names stay. */
+  #schedules: Readonly<Record<string, (step: number) => number>>;
+  /** What the run is steered by; null where it is not. */
+  #steering: Readonly<Record<string, number>> | null;
+  /** What the latest step embedded, if the run is steered. */
+  #embedded: readonly Tensor[] = [];
+  readonly #views: ReturnType<typeof viewsOf>;
   readonly #probe: OnlineProbe | null;
-  readonly #compiled: Compiled<StepArguments, Tensor>;
+  readonly #compiled: Compiled<StepArguments, Made>;
   #step = 0;
   /** The last epoch that the learner has been told of. */
   #begun = -1;
 
   /** @throws TensegrityError `argument` for a configuration that makes no sense, or a batch larger than the data. */
-  constructor(config: TrainingConfig, dataset: ImageDataset) {
+  constructor(config: TrainingConfig, dataset: ImageDataset, given: TrainerOptions = {}) {
+    const { steered } = options('Trainer', given, { steered: false });
     checkConfig(config);
     checkDataset('Trainer', dataset);
     this.config = config;
     this.#dataset = dataset;
     this.pixels = unitRange(picturesOf(dataset.train));
     const [count, channels] = dataset.train.images.shape as [number, number];
-    const { batchSize, learningRate, methodOptions, warmup } = config;
+    const { batchSize, methodOptions } = config;
     this.stepsPerEpoch = batchesPerEpoch(count, { batchSize });
     this.steps = this.stepsPerEpoch * config.epochs;
-    const { steps, stepsPerEpoch } = this;
     const method = methodNamed(config.method);
     const { learner, encoders } = learnerOf(config, { channels, count });
     this.learner = learner;
     this.encoders = encoders;
-    this.#schedules = {
-      learningRate: (step) => warmupCosine(step, { base: learningRate, steps, warmup: warmup * steps }),
-      ...method.schedules(methodOptions, { learningRate, steps, stepsPerEpoch, batchSize }),
-    };
+    this.#steering = steered ? steeringOf(config) : null;
+    this.#schedules = this.#scheduled();
     this.#views = viewsOf(method.views(augmentations[config.augmentation], methodOptions), { ...dataset, pixels: this.pixels });
     this.#optimizer = optimizerOf(config, this.learner.learned());
     this.#probe = probeOf(config, dataset, this.encoder.width);
@@ -163,8 +177,46 @@ export class Trainer {
     return this.learner.encoder;
   }
 
-  /** Builds the graph of a step, and assigns what it changes. @returns the numbers of a {@link StepRecord}. */
-  #trace(...[indices, step, numbers, ...pictures]: StepArguments): Tensor {
+  /** The numbers of every step: of a steered run as it is steered now. */
+  #scheduled(): Readonly<Record<string, (step: number) => number>> {
+    const { steps, stepsPerEpoch } = this;
+    const { batchSize, warmup, methodOptions } = this.config;
+    const { learningRate = this.config.learningRate, strength: _strength, ...live } = this.#steering ?? {};
+    const course = { learningRate, steps, stepsPerEpoch, batchSize };
+    return {
+      learningRate: (step) => warmupCosine(step, { base: learningRate, steps, warmup: warmup * steps }),
+      ...methodNamed(this.config.method).schedules({ ...methodOptions, ...live }, course),
+      ...Object.fromEntries(Object.entries(this.#steering ?? {}).map(([name, value]) => [name, () => value])),
+    };
+  }
+
+  /** What the run is steered by now: `learningRate`, `strength` (of the augmentation, 1 at first), and the method's live options. */
+  get steering(): Readonly<Record<string, number>> {
+    return { ...this.#steering };
+  }
+
+  /**
+   * Sets what steps are given from the next one on; nothing compiles.
+   * @throws TensegrityError `argument` for a number that is out of its range, a name that is not among those of `steering`, and a run that is not steered.
+   */
+  steer(changes: Readonly<Record<string, number>>): void {
+    const steering = this.#steering;
+    check(steering, 'argument', () => 'steer: the run is not steered; make it with { steered: true }');
+    checkRecord('steer', changes);
+    for (const [name, value] of Object.entries(changes)) {
+      const known = Object.keys(steering);
+      check(known.includes(name), 'argument', () => `steer: there is no ${shown(name)}; there are ${known.join(', ')}`);
+      checkNumber(`steer: ${name}`, value, 0, name === 'strength' ? 1 : undefined);
+    }
+    const { learningRate: _rate, strength: _strength, ...live } = changes;
+    const { method, methodOptions } = this.config;
+    methodNamed(method).checkOptions({ ...methodOptions, ...live });
+    this.#steering = { ...steering, ...changes };
+    this.#schedules = this.#scheduled();
+  }
+
+  /** Builds the graph of a step, and assigns what it changes. Its numbers are those of a {@link StepRecord}. */
+  #trace(...[indices, step, numbers, ...pictures]: StepArguments): Made {
     const { clip, accumulate } = this.config;
     const given = this.#given(indices, step, numbers, ...pictures);
     const outcomes = partsOf(given, accumulate).map((part) => withTerms(this.learner.step(part), this.config));
@@ -179,15 +231,17 @@ export class Trainer {
     const z = concat(outcomes.map(({ embeddings, watched }) => watched ?? embeddings[0]!)).stopGradient();
     const health = [embeddingDeviation(z), normalizedDeviation(z), meanOffDiagonalCorrelation(z)];
     const parts = this.#parts.map((name) => averageOf(outcomes.map((outcome) => outcome.parts[name]!)));
-    // One tensor, so that a step's numbers are read at once.
-    return stack([averageOf(outcomes.map(({ loss }) => loss)), ...health, ...(told ? [told] : []), ...parts]);
+    return {
+      numbers: stack([averageOf(outcomes.map(({ loss }) => loss)), ...health, ...(told ? [told] : []), ...parts]),
+      embeddings: this.#steering ? outcomes[0]!.embeddings.map((each) => each.stopGradient()) : [],
+    };
   }
 
   /** A step as the learner is given it, made of a plan's arguments. */
   #given(...[indices, step, numbers, ...pictures]: StepArguments): Step {
     const draws = foldIn(this.#draws(), step);
-    const views = this.#views(pictures, draws);
     const at = Object.fromEntries(Object.keys(this.#schedules).map((name, i) => [name, numbers.slice(i)]));
+    const views = this.#views(pictures, draws, at['strength']);
     return { views, indices, at, key: foldIn(draws, views.length) };
   }
 
@@ -259,7 +313,10 @@ export class Trainer {
 
   async #advance(pictures: readonly Tensor[], indices: Tensor, epoch: number): Promise<StepRecord> {
     const numbers = this.#numbers(this.#step);
-    using measured = await this.#compiled(indices, scalarOf(this.#step, 'i32'), tensor(numbers), ...pictures);
+    const made = await this.#compiled(indices, scalarOf(this.#step, 'i32'), tensor(numbers), ...pictures);
+    using measured = made.numbers;
+    for (const each of this.#embedded) each.dispose();
+    this.#embedded = made.embeddings;
     this.#step++;
     const [loss, deviation, normalizedDeviation, correlation, ...rest] = (await measured.data()) as Float32Array;
     const [probeAccuracy, values] = this.#probe ? [rest[0]!, rest.slice(1)] : [undefined, rest];
@@ -277,9 +334,14 @@ export class Trainer {
     };
   }
 
-  /** Compiles the plan of a step, which {@link run} would do at its first. @throws TensegrityError for images that the configuration cannot work with. */
-  async prepare(): Promise<void> {
-    await this.#compiled.plan(...this.#example());
+  /** What the latest step of a steered run embedded, of its first part: each view's [n, d], for as long as no other step begins; nothing before the first. */
+  get embedded(): readonly Tensor[] {
+    return this.#embedded;
+  }
+
+  /** Compiles the plan of a step, which {@link run} would do at its first; gives a copy. @throws TensegrityError for images that the configuration cannot work with. */
+  async prepare(): Promise<Plan> {
+    return this.#compiled.plan(...this.#example());
   }
 
   /**
@@ -345,6 +407,7 @@ export class Trainer {
   /** Gives all memory back. */
   dispose(): void {
     this.#compiled.dispose();
+    for (const each of this.#embedded) each.dispose();
     this.learner.dispose();
     this.#optimizer.dispose();
     this.#probe?.dispose();
@@ -362,6 +425,13 @@ function scalarOf(value: number, dtype: DType): Tensor {
 function averageOf(parts: readonly Tensor[]): Tensor {
   const total = parts.reduce((sum, part) => sum.add(part));
   return parts.length === 1 ? total : total.div(parts.length);
+}
+
+/** What a run is steered by as it begins: what its configuration says. */
+function steeringOf({ method, methodOptions, learningRate }: TrainingConfig): Readonly<Record<string, number>> {
+  const { live = [], options } = methodNamed(method);
+  const value = (name: string): number => Number(methodOptions[name] ?? options[name]?.default);
+  return { learningRate, strength: 1, ...Object.fromEntries(live.map((name) => [name, value(name)])) };
 }
 
 /** @throws TensegrityError `argument` for a data set without labels. */

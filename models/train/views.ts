@@ -33,14 +33,14 @@ export function unitRange(pictures: readonly HostArray[]): readonly [low: number
 export function viewsOf(
   chosen: readonly Augmentation[],
   { pixels: [low, high], ...scale }: Pick<ImageDataset, 'mean' | 'deviation'> & { readonly pixels: readonly [low: number, high: number] },
-): (pictures: readonly Tensor[], draws: Tensor) => Tensor[] {
+): (pictures: readonly Tensor[], draws: Tensor, strength?: Tensor) => Tensor[] {
   const extent = high - low;
   const augment = chosen.map(augmentation);
-  return (pictures, draws) => {
+  return (pictures, draws, strength) => {
     const units = pictures.map((images) => toUnit(images).sub(low).div(extent));
     return augment.map((view, i) =>
       standardizeChannels(
-        view(units[i % units.length]!, foldIn(draws, i))
+        view(units[i % units.length]!, foldIn(draws, i), strength)
           .mul(extent)
           .add(low),
         scale,

@@ -17,6 +17,7 @@ const scale = { mean: [0], deviation: [1] };
 const split = { images, labels: { dtype: 'i32', shape: [4], data: Int32Array.of(0, 1, 0, 1) } } as const;
 const dataset = { name: 'noise', train: split, test: split, classes: ['a', 'b'], ...scale };
 const trainer = new models.Trainer(models.trainingConfig({ batchSize: 2, widths: [2] }), dataset);
+const steered = new models.Trainer(trainer.config, dataset, { steered: true });
 /** An update that does nothing. */
 const rule: models.UpdateRule<{ readonly decay: number }> = {
   defaults: { decay: 0 },
@@ -235,6 +236,8 @@ describe('plain JavaScript', () => {
     fewLabels: [labelled, labelled, { fraction: 0.5, draws: 1 }],
     collapseMetrics: [host, {}],
     serializeNpy: [host],
+    checkpointBytes: [{ tensors: new Map(), step: 0, epoch: 0, batch: 0, key: [], config: {}, metrics: [] }, () => '0'.repeat(64)],
+    checkpointIn: [new Uint8Array(4), () => ''],
     parseNpy: [models.serializeNpy(host)],
     parseIdx: [new Uint8Array(4)],
     inflateIdx: [new Uint8Array(4)],
@@ -343,8 +346,9 @@ describe('plain JavaScript', () => {
     'the step of an optimizer': [(gradients, rate) => optimizer.step(gradients, rate), [[zeros([2, 2], 'f64')], 0.1]],
     'a method': [(given) => models.methods.vicreg.configure(given), [{}]],
     'a loss': [(za, zb, key) => models.methods['w-mse'].configure({ subBatch: 6 })(za, zb, key), [z, z, 1]],
-    'an augmentation': [(x, key) => models.augmentation({ flip: 0.5 })(x, key), [zeros([2, 1, 8, 8]), 1]],
+    'an augmentation': [(x, key, strength) => models.augmentation({ flip: 0.5 })(x, key, strength), [zeros([2, 1, 8, 8]), 1, 0.5]],
     'an encoder': [(given) => models.encoders['small-conv'](given), [own]],
+    'a Trainer’s steer': [(changes) => steered.steer(changes), [{ variance: 1 }]],
     'a Trainer’s restore': [(state) => trainer.restore(state), [{ step: 0, tensors: {} }]],
   };
   it.each(Object.entries(methods))('calls %s', (name, [call, right]) =>

@@ -382,3 +382,32 @@ describe('Gaussian blur', () => {
     }
   });
 });
+
+describe('the strength of an augmentation', () => {
+  it('is all of it at 1, and at 0 leaves images as they are, as a number and as a tensor', () =>
+    property([batches, presets, fc.boolean()], async (batch, name, asTensor) => {
+      const [images, strength] = [imagesOf(batch), (value: number) => (asTensor ? tensor(value) : value)];
+      for (const config of augmentations[name]) {
+        const view = augmentation(config);
+        expect(await largestDifference(view(images, batch.seed, strength(1)), view(images, batch.seed))).toBeLessThan(1e-4);
+        expect(await largestDifference(view(images, batch.seed, strength(0)), images)).toBeLessThan(1e-4);
+      }
+    }));
+
+  it('is that of a configuration whose extents are that part of it', () =>
+    property([batches, fc.double({ min: 0, max: 1, noNaN: true })], async (batch, strength) => {
+      const images = imagesOf(batch);
+      const whole = augmentation({ crop: { scale: [0.2, 0.8], ratio: [1, 1] }, flip: 0.5, jitter: { brightness: 0.6, p: 0.7 }, grey: 0.3 });
+      const part = augmentation({
+        crop: { scale: [1 - 0.8 * strength, 1 - 0.2 * strength], ratio: [1, 1] },
+        flip: 0.5 * strength,
+        jitter: { brightness: 0.6 * strength, p: 0.7 },
+        grey: 0.3 * strength,
+      });
+      expect(await largestDifference(whole(images, batch.seed, strength), part(images, batch.seed))).toBeLessThan(1e-5);
+    }));
+
+  it('is a number from 0 to 1', () => {
+    expectError(() => augmentation({ flip: 0.5 })(tensor(new Float32Array(4), { shape: [1, 1, 2, 2] }), 1, 1.5), 'argument', /strength/);
+  });
+});
