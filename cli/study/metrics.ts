@@ -244,6 +244,7 @@ export class Scorer {
       fraction: FEW.fraction,
       draws: FEW.draws,
       seed: seed * FEW.draws,
+      nearest: false,
       onDraw: pause,
     });
     return linear;

@@ -131,6 +131,8 @@ export interface FewLabelsOptions {
   readonly draws?: number;
   /** 0, unless given; the subset of draw i is that of seed + i. */
   readonly seed?: number;
+  /** Whether {@link FewLabelsScores.nearest} is asked for; true, unless given. */
+  readonly nearest?: boolean;
   /** Awaited after each draw; what it throws ends the scoring. */
   readonly onDraw?: (draw: number) => void | Promise<void>;
 }
@@ -141,7 +143,7 @@ export interface FewLabelsScores {
   readonly labels: number;
   /** Of {@link ridgeProbe}. */
   readonly linear: number;
-  /** Of {@link nearestNeighbours}. */
+  /** Of {@link nearestNeighbours}; NaN where it is not asked for. */
   readonly nearest: number;
 }
 
@@ -152,7 +154,13 @@ export interface FewLabelsScores {
  * @throws TensegrityError `shape`, `dtype`, `argument` for features and labels that do not fit, a class that has too few samples, more than 2000 labels.
  */
 export async function fewLabels(train: LabelledFeatures, test: LabelledFeatures, given: FewLabelsOptions = {}): Promise<FewLabelsScores> {
-  const { fraction, draws, seed, onDraw } = options('fewLabels', given, { fraction: 0.01, draws: 10, seed: 0, onDraw: undefined });
+  const {
+    fraction,
+    draws,
+    seed,
+    nearest: alsoNearest,
+    onDraw,
+  } = options('fewLabels', given, { fraction: 0.01, draws: 10, seed: 0, nearest: true, onDraw: undefined });
   check(Number.isInteger(draws) && draws >= 1, 'argument', () => `fewLabels: draws must be a whole number ≥ 1, got ${shown(draws)}`);
   checkSplits(train, test, 'fewLabels');
   const standardized = standardizer(train.features, 'fewLabels');
@@ -162,7 +170,7 @@ export async function fewLabels(train: LabelledFeatures, test: LabelledFeatures,
     const rows = balancedSubset(train.labels, fraction, seed + draw);
     const few = { features: standardized(takeRows(train.features, rows)), labels: takeRows(train.labels, rows) };
     const { accuracy: linear } = ridgeProbe(few, queries);
-    const { accuracy: nearest } = await nearestNeighbours(few, queries);
+    const { accuracy: nearest } = alsoNearest ? await nearestNeighbours(few, queries) : { accuracy: NaN };
     found.push({ labels: rows.length, linear, nearest });
     await onDraw?.(draw);
   }

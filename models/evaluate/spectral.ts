@@ -40,17 +40,11 @@ function triangularFactor(matrix: Columns): Columns {
   const columns = matrix.map((column) => column.slice());
   const spare = new Float64Array(columns[0]!.length);
   return columns.map((column, k) => {
-    const length = Math.sqrt(dot(column, column, k));
-    const head = column[k]! > 0 ? -length : length;
     const result = new Float64Array(columns.length);
     result.set(column.subarray(0, k));
+    const { head, scale } = householder(column, k);
     result[k] = head;
-    if (length > 0) {
-      // v = x − head·e_k reflects x onto head·e_k; of the two signs, this one does not cancel.
-      column[k]! -= head;
-      const scale = 2 / dot(column, column, k);
-      for (let j = k + 1; j < columns.length; j += 2) reflect(column, scale, columns[j]!, columns[j + 1] ?? spare, k);
-    }
+    if (scale > 0) for (let j = k + 1; j < columns.length; j += 2) reflect(column, scale, columns[j]!, columns[j + 1] ?? spare, k);
     return result;
   });
 }
@@ -71,58 +65,101 @@ function reflect(v: Float64Array, scale: number, x: Float64Array, y: Float64Arra
   }
 }
 
-const SWEEPS = 60;
-
-/** Singular values, in descending order, by one-sided Jacobi rotations, which find small ones to high relative accuracy. (Demmel & Veselić 1992) */
-function jacobi(matrix: Columns): Float64Array {
+/**
+ * The diagonal and what stands above it, one after the other, of the bidiagonal matrix that reflections from the left and the right make of a square
+ * one: its singular values are the same. (G. Golub & W. Kahan 1965; Golub & Van Loan, Alg. 5.4.2)
+ */
+function bidiagonal(matrix: Columns): Float64Array {
   const columns = matrix.map((column) => column.slice());
-  for (let sweep = 0; sweep < SWEEPS; sweep++) {
-    let rotated = false;
-    for (let p = 0; p < columns.length; p++) {
-      for (let q = p + 1; q < columns.length; q++) {
-        if (rotate(columns[p]!, columns[q]!)) rotated = true;
-      }
-    }
-    if (!rotated) break;
+  const size = columns.length;
+  const spare = new Float64Array(size);
+  const result = new Float64Array(2 * size - 1);
+  for (let k = 0; k < size; k++) {
+    const column = columns[k]!;
+    const down = householder(column, k);
+    result[2 * k] = down.head;
+    if (down.scale > 0) for (let j = k + 1; j < size; j += 2) reflect(column, down.scale, columns[j]!, columns[j + 1] ?? spare, k);
+    if (k + 1 === size) break;
+    const row = Float64Array.from(columns, (other) => other[k]!);
+    const across = householder(row, k + 1);
+    result[2 * k + 1] = across.head;
+    if (across.scale > 0) reflectRows(row, across.scale, columns, k + 1);
   }
-  return Float64Array.from(columns, (column) => Math.sqrt(dot(column, column)))
-    .sort()
-    .reverse();
+  return result;
 }
 
-/** Makes two columns orthogonal; false if they are. The three sums are taken together, since an addition waits for the one before. */
-function rotate(a: Float64Array, b: Float64Array): boolean {
-  let aa = 0;
-  let bb = 0;
-  let ab = 0;
-  for (let i = 0; i < a.length; i++) {
-    const x = a[i]!;
-    const y = b[i]!;
-    aa += x * x;
-    bb += y * y;
-    ab += x * y;
+/** Makes x from `from` on the v whose reflection, x − scale·(v·x)·v, is head·e. Of the two signs of the head, this one does not cancel. */
+function householder(x: Float64Array, from: number): { readonly head: number; readonly scale: number } {
+  const length = Math.sqrt(dot(x, x, from));
+  if (length === 0) return { head: 0, scale: 0 };
+  const head = x[from]! > 0 ? -length : length;
+  x[from]! -= head;
+  return { head, scale: 2 / dot(x, x, from) };
+}
+
+/** Subtracts scale·(v·x)·v from each row x, from row `from` on: as columns, so that memory is walked in order. */
+function reflectRows(v: Float64Array, scale: number, columns: Columns, from: number): void {
+  const sums = new Float64Array(v.length);
+  for (let j = from; j < columns.length; j++) {
+    const column = columns[j]!;
+    const factor = scale * v[j]!;
+    for (let i = from; i < sums.length; i++) sums[i]! += factor * column[i]!;
   }
-  if (Math.abs(ab) <= 1e-15 * Math.sqrt(aa * bb)) return false;
-  const zeta = (bb - aa) / (2 * ab);
-  const tangent = Math.sign(zeta || 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
-  const cosine = 1 / Math.sqrt(1 + tangent * tangent);
-  const sine = cosine * tangent;
-  for (let i = 0; i < a.length; i++) {
-    const x = a[i]!;
-    const y = b[i]!;
-    a[i] = cosine * x - sine * y;
-    b[i] = sine * x + cosine * y;
+  for (let j = from; j < columns.length; j++) {
+    const column = columns[j]!;
+    const factor = v[j]!;
+    for (let i = from; i < sums.length; i++) column[i]! -= factor * sums[i]!;
   }
-  return true;
+}
+
+/** How often an interval is halved: what is smaller than its 2^−HALVINGS is 0. */
+const HALVINGS = 128;
+
+/**
+ * The singular values of a bidiagonal matrix, in descending order, each to a few ulps. They are the positive eigenvalues of the symmetric
+ * tridiagonal matrix that has zeros on its diagonal and the numbers beside it (Golub & Kahan); how many of these are below x is how many pivots
+ * of its elimination, less x, are negative, so each value is found by halving an interval. (J. Demmel & W. Kahan 1990, §2; W. Barth et al. 1967)
+ */
+function bidiagonalValues(entries: Float64Array): Float64Array {
+  const squares = entries.map((entry) => entry * entry);
+  const most = entries.reduce((largest, entry) => Math.max(largest, Math.abs(entry)), 0);
+  const count = (entries.length + 1) / 2;
+  // A pivot of 0 counts as a negative one, as if x were the least bit larger.
+  const below = (x: number): number => {
+    let pivot = -x;
+    let negative = 1;
+    for (let i = 0; i < squares.length; i++) {
+      pivot = -x - squares[i]! / (pivot || -Number.MIN_VALUE);
+      if (pivot <= 0) negative++;
+    }
+    return negative;
+  };
+  let highest = 2 * most;
+  return Float64Array.from({ length: count }, (_, k) => {
+    let [low, high] = [0, highest];
+    // Value k is the one with 2·count − 1 − k eigenvalues below it.
+    for (let i = 0; i < HALVINGS && high - low > Number.EPSILON * high; i++) {
+      const middle = (low + high) / 2;
+      if (below(middle) > 2 * count - 1 - k) high = middle;
+      else low = middle;
+    }
+    highest = high;
+    return low === 0 ? 0 : (low + high) / 2;
+  });
 }
 
 /** In descending order; all NaN where an element is not finite. */
 function singularValuesOf(columns: Columns): Float64Array {
   if (!columns.every((column) => column.every(Number.isFinite)))
     return new Float64Array(Math.min(columns.length, columns[0]!.length)).fill(NaN);
-  const tall = columns.length <= columns[0]!.length ? columns : transposed(columns);
-  // Rᵀ converges faster than R, its columns being nearly sorted by length already.
-  return jacobi(transposed(triangularFactor(tall)));
+  const largest = columns.reduce((most, column) => column.reduce((all, value) => Math.max(all, Math.abs(value)), most), 0);
+  // By a power of 2, which loses no digits, to about 1, so that no square is too large or too small.
+  const scale = largest === 0 ? 1 : 2 ** Math.max(-1022, Math.min(1022, -Math.floor(Math.log2(largest))));
+  const scaled = columns.map((column) => column.map((value) => value * scale));
+  const tall = scaled.length <= scaled[0]!.length ? scaled : transposed(scaled);
+  // The longest first: columns that differ by orders of magnitude keep the digits of small values then.
+  const sorted = tall.map((column) => ({ column, length: dot(column, column) })).sort((a, b) => b.length - a.length);
+  return bidiagonalValues(bidiagonal(triangularFactor(sorted.map(({ column }) => column)))).map((value) => value / scale);
 }
 
 export interface SpectralOptions {
@@ -131,8 +168,10 @@ export interface SpectralOptions {
 }
 
 /**
- * The singular values of z [n, d], in descending order, min(n, d) of them, in double precision: QR, then one-sided Jacobi, so that small ones
- * keep their digits, which eigenvalues of ZᵀZ would lose. It takes about 2nd² + 16d³ operations (d ≤ n). All are NaN where an element is not finite.
+ * The singular values of z [n, d], in descending order, min(n, d) of them, in double precision: QR, then reflections to a bidiagonal
+ * matrix, so that each is right to about 1e-15 of the largest, where eigenvalues of ZᵀZ would be so to 1e-8; of columns that differ
+ * by orders of magnitude small ones keep their digits. It takes about 2nd² + 3d³ operations
+ * (d ≤ n). All are NaN where an element is not finite.
  * @throws TensegrityError `shape` unless z is a matrix with elements.
  */
 export function singularValues(z: HostArray, given: SpectralOptions = {}): Float64Array {

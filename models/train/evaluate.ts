@@ -9,7 +9,7 @@ import {
 } from '../../engine/core.ts';
 import { check, checkHostArray, checkNumber, dtypes, options, shown, sizeOf } from '../../engine/internal.ts';
 import { checkDataset, checkScale, type ImageDataset, labelsIn, normalizeImages } from '../data/images.ts';
-import { type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
+import { firstNotFinite, type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
 import { fewLabels } from '../evaluate/fewLabels.ts';
 import { rankMe } from '../evaluate/spectral.ts';
@@ -106,7 +106,7 @@ export async function features(
       const { pooled, pooled2x2 } = await forward(tensor(to - from === size ? own : amongOthers(own, from - start, size)));
       const part = (values: TypedArray, width: number): TypedArray => values.subarray((from - start) * width, (to - start) * width);
       const values = part(await pooled.data(), encoder.width);
-      const lost = values.findIndex((value) => !Number.isFinite(value));
+      const lost = firstNotFinite(values);
       if (lost >= 0) notFinite(own, Math.floor(lost / encoder.width), from);
       result.pooled.data.set(values, (from - first) * encoder.width);
       result.pooled2x2.data.set(part(await pooled2x2.data(), 4 * encoder.width), (from - first) * 4 * encoder.width);
@@ -163,7 +163,7 @@ export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, give
   return {
     ...(await accuraciesOf(...pooled, scoring)),
     linear2x2: await linearAccuracy(...pooled2x2, scoring),
-    few: few && { ...few, linear2x2: (await fewOf(...pooled2x2, scoring))?.linear ?? null },
+    few: few && { ...few, linear2x2: (await fewOf(...pooled2x2, scoring, false))?.linear ?? null },
     collapse,
   };
 }
@@ -226,13 +226,19 @@ async function accuraciesOf(
 const FEW = { fraction: 0.01, most: 1000, draws: (labels: number) => (labels > 200 ? 3 : 10) } as const;
 
 /** Null where a class has fewer images than its share, and where there would be more labels than are few. */
-async function fewOf(train: LabelledFeatures, test: LabelledFeatures, { seed = 0, pause }: ScoreOptions): Promise<FewScores | null> {
+async function fewOf(
+  train: LabelledFeatures,
+  test: LabelledFeatures,
+  { seed = 0, pause }: ScoreOptions,
+  nearest = true,
+): Promise<FewScores | null> {
   const counts = new Map<number, number>();
   for (const label of train.labels.data) counts.set(label, (counts.get(label) ?? 0) + 1);
   const share = Math.max(1, Math.round((FEW.fraction * train.labels.data.length) / counts.size));
   const labels = share * counts.size;
   if (Math.min(...counts.values()) < share || labels > FEW.most) return null;
-  const scores = await fewLabels(train, test, { fraction: FEW.fraction, draws: FEW.draws(labels), seed, ...(pause && { onDraw: pause }) });
+  const draws = FEW.draws(labels);
+  const scores = await fewLabels(train, test, { fraction: FEW.fraction, draws, seed, nearest, ...(pause && { onDraw: pause }) });
   return { ...scores, linear2x2: null };
 }
 

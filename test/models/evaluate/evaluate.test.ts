@@ -56,6 +56,15 @@ describe('singular values', () => {
       found.forEach((value, k) => expect(Math.abs(value / expected[k]! - 1)).toBeLessThan(1e-13));
     }));
 
+  it('are as much larger as the matrix is, however large or small that makes its squares', () =>
+    property([sizes([1, 6], [1, 6]), seeds, fc.integer({ min: -1000, max: 1000 })], async ({ n, d }, seed, exponent) => {
+      const { data } = gaussian(seed, [n, d]);
+      const timesPower = (power: number): number[] => [
+        ...singularValues({ dtype: 'f64', shape: [n, d], data: Float64Array.from(data, (value) => value * 2 ** power) }),
+      ];
+      expect(timesPower(exponent)).toEqual(timesPower(0).map((value) => value * 2 ** exponent));
+    }));
+
   it('are 0 for zeros, and of one column its length', () => {
     expect([...singularValues({ dtype: 'f64', shape: [3, 2], data: new Float64Array(6) })]).toEqual([0, 0]);
     expect(singularValues({ dtype: 'f64', shape: [2, 1], data: Float64Array.of(3, 4) })[0]).toBeCloseTo(5, 14);

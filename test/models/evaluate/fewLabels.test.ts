@@ -127,6 +127,7 @@ describe('fewLabels', () => {
     }
     expect(linear).toBeCloseTo(sumLinear / 3, 12);
     expect(nearest).toBeCloseTo(sumNearest / 3, 12);
+    expect(await fewLabels(train, test, { fraction: 0.05, draws: 3, seed: 4, nearest: false })).toEqual({ labels, linear, nearest: NaN });
   });
 
   it('is better with more labels', async () => {
