@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { defineConfig, type Plugin } from 'vite';
+import { embedded } from './embedded.ts';
 
 const built = fileURLToPath(new URL('../dist/', import.meta.url));
 const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
@@ -52,7 +53,7 @@ const offline: Plugin = {
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
   base: './',
-  plugins: [contentPolicy, offline],
+  plugins: [contentPolicy, embedded, offline],
   resolve: {
     alias: [
       // The built package, since what its package.json says of side effects is said of built files.
