@@ -1,34 +1,20 @@
-import { isMarked, options, shown } from './arguments.ts';
+import { options, shown } from './arguments.ts';
 import type { Backend, Executable } from './backends/backend.ts';
 import { whenCollected } from './collect.ts';
 import { buildPlan } from './compiler/compiler.ts';
 import type { Plan } from './compiler/plan.ts';
 import { type PrintOptions, printPlan } from './compiler/print.ts';
 import { isFloat } from './dtype.ts';
-import { check, TensegrityError } from './errors.ts';
+import { check } from './errors.ts';
 import { Node, newId, topologicalOrder } from './graph.ts';
 import { type Behind, behind, behindNearby, differentiable, type Past, remember } from './history.ts';
 import type { SaveOptions } from './plan/save.ts';
-import {
-  backend,
-  bindingsOf,
-  buffersOn,
-  checkDTypes,
-  checkReadable,
-  inMemoryOf,
-  inTurnWithUpdates,
-  runOn,
-  settle,
-  storageOn,
-} from './runtime.ts';
-import { newScope, withScope } from './scope.ts';
+import { backend, bindingsOf, buffersOn, checkDTypes, inMemoryOf, inTurnWithUpdates, runOn, settle, storageOn } from './runtime.ts';
 import { show } from './shape.ts';
 import type { Slot } from './slot.ts';
 import { Tensor } from './tensor.ts';
+import { checkArguments, graphOf, type Tree } from './trace.ts';
 import { inTurn } from './turn.ts';
-
-/** What a compiled function may return: tensors, in arrays and records of any depth. */
-export type Tree = Tensor | readonly Tree[] | { readonly [name: string]: Tree };
 
 interface Specialization<Result extends Tree> {
   readonly plan: Plan;
@@ -178,13 +164,6 @@ function disposal(plans: Plans): () => void {
   return () => keepOnly(plans, 0);
 }
 
-function checkArguments<Arguments extends readonly Tensor[]>(args: Arguments): Arguments {
-  args.forEach((x, i) => {
-    check(x instanceof Tensor, 'argument', () => `compile: argument ${i} must be a Tensor, got ${shown(x)}; wrap a number with tensor()`);
-  });
-  return args;
-}
-
 /** A function as a plan, and what that is bound to. */
 export interface Trace<Result extends Tree = Tree>
   extends Pick<Specialization<Result>, 'plan' | 'positions' | 'slots' | 'updated' | 'rebuild'> {
@@ -199,15 +178,8 @@ function trace<Arguments extends readonly Tensor[], Result extends Tree>(
   args: Arguments,
   limits: { readonly bindings?: number },
 ): Trace<Result> {
-  const scope = newScope();
   const first = newId();
-  const placeholders = args.map((x, position) => new Node('placeholder', [], { position, epoch: scope.epoch }, x.shape, x.dtype));
-  // The placeholders stand for the arguments one by one, so they have the same types.
-  const result = withScope(scope, () => fn(...(placeholders.map((node) => new Tensor(node)) as unknown as Arguments)));
-  const { leaves, rebuild } = flatten(result);
-  const updates = [...scope.assigned.values()].map(({ slot, value }) => ({ slot, value: value.node }));
-  const order = topologicalOrder([...leaves, ...updates.map(({ value }) => value)], (node) => node.storage !== null);
-  checkReadable(order, scope.epoch);
+  const { leaves, rebuild, updates } = graphOf(fn, args);
 
   const { plan, inputs, constants, slots } = buildPlan({
     outputs: leaves,
@@ -305,41 +277,4 @@ function behindResult({ positions, slots, references, outside, pasts }: Origin, 
     slots.map(({ version }) => version),
   );
   return found;
-}
-
-/** The tensors of a tree, and how to put others in their places. */
-function flatten<Result extends Tree>(tree: Result): { leaves: Node[]; rebuild: (leaves: readonly Tensor[]) => Result } {
-  const leaves: Node[] = [];
-  const visit = (part: Tree): ((values: readonly Tensor[]) => Tree) => {
-    if (part instanceof Tensor) {
-      const position = leaves.push(part.node) - 1;
-      return (values) => values[position]!;
-    }
-    if (isList(part)) {
-      const parts = part.map(visit);
-      return (values) => parts.map((rebuildPart) => rebuildPart(values));
-    }
-    requireRecord(part);
-    const parts = Object.entries(part).map(([name, value]) => [name, visit(value)] as const);
-    return (values) => Object.fromEntries(parts.map(([name, rebuildPart]) => [name, rebuildPart(values)]));
-  };
-  const rebuild = visit(tree);
-  // The rebuilt tree has the structure of `tree`, with tensors for tensors.
-  return { leaves, rebuild: (values) => rebuild(values) as Result };
-}
-
-/** @throws TensegrityError `argument`, since types do not hold in plain JavaScript. */
-function requireRecord(part: unknown): void {
-  // As of any realm, and of any library.
-  if (typeof part === 'object' && part !== null && 'then' in part && typeof part.then === 'function')
-    throw new TensegrityError('argument', 'compile: the function must not be async; reading tensors inside it is not possible');
-  check(
-    typeof part === 'object' && part !== null && !isMarked(part),
-    'argument',
-    () => `compile: the function must return tensors, in arrays and records of any depth; got ${shown(part)}`,
-  );
-}
-
-function isList(part: Tree): part is readonly Tree[] {
-  return Array.isArray(part);
 }

@@ -2,7 +2,7 @@
 export { grad, hessianVectorProduct, jvp, type TensorsFor, type Variable, vjp } from './autodiff.ts';
 export type { Backend, DeviceBuffer, Executable, Storage } from './backends/backend.ts';
 export type { BackendName, BackendOptions } from './choices.ts';
-export { type Compiled, type CompileOptions, compile, type Tree } from './compile.ts';
+export { type Compiled, type CompileOptions, compile } from './compile.ts';
 export type { BufferSpec, Kernel, Plan, Program, View } from './compiler/plan.ts';
 export { type PrintOptions, printPlan } from './compiler/print.ts';
 export { validatePlan } from './compiler/validate.ts';
@@ -45,3 +45,4 @@ export { backend, memoryBytes, useBackend } from './runtime.ts';
 export type { Shape } from './shape.ts';
 export { Slot, slot } from './slot.ts';
 export { type Nested, type Operand, Tensor } from './tensor.ts';
+export type { Tree } from './trace.ts';

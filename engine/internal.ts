@@ -27,3 +27,5 @@ export { firstKnown } from './ops/indexing.ts';
 export { checkTensors } from './ops/rule.ts';
 export { threefry2x32 } from './reference.ts';
 export { checkShape, contiguousStrides, normalizeAxes, sameShape, show, sizeOf } from './shape.ts';
+export { type Graph, graphOf } from './trace.ts';
+export { inTurn } from './turn.ts';

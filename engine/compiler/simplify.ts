@@ -10,8 +10,9 @@ import { kernelExtents } from './lower.ts';
  * Rewrites the graph above `roots` into a smaller one of the same bits: equal subexpressions are shared, constants are folded where the
  * arithmetic is exact or correctly rounded, movements are composed, and contractions get the rank that their kernels take.
  * Nodes for which `stop` holds are where the graph begins: nothing looks behind them.
+ * @param forKernels whether contractions get those ranks, and chains the shape that they end in: not for engines that have kernels of their own.
  */
-export function simplify(roots: readonly Node[], stop: (node: Node) => boolean): Simplified {
+export function simplify(roots: readonly Node[], stop: (node: Node) => boolean, forKernels = true): Simplified {
   const originals = new Map<Node, Node>();
   // A value in memory may have a history, which is for gradients: here another node stands for it, which has none.
   const begin = (node: Node): Node => {
@@ -21,8 +22,8 @@ export function simplify(roots: readonly Node[], stop: (node: Node) => boolean):
     originals.set(leaf, node);
     return leaf;
   };
-  const shared = rebuild(roots, stop, (make, node, inputs) => make(node.op, inputs, node.attributes, node.shape, node.dtype), begin);
-  return { roots: liftReshapes(shared, stop), original: (source) => originals.get(source) ?? source };
+  const shared = rebuild(roots, stop, again, begin, maker(forKernels));
+  return { roots: forKernels ? liftReshapes(shared, stop) : shared, original: (source) => originals.get(source) ?? source };
 }
 
 export interface Simplified {
@@ -39,8 +40,8 @@ function rebuild(
   stop: (node: Node) => boolean,
   build: (make: Make, node: Node, inputs: readonly Node[]) => Node,
   begin = (node: Node): Node => node,
+  make = maker(true),
 ): Node[] {
-  const make = maker();
   const replaced = new Map<Node, Node>();
   // In order of creation, so that the new nodes are numbered as the user's code built them: the scheduler goes by it.
   const order = topologicalOrder(roots, stop).sort((a, b) => a.id - b.id);
@@ -56,12 +57,17 @@ function rebuild(
   return roots.map((root) => replaced.get(root)!);
 }
 
+/** The same node of other inputs. */
+function again(make: Make, { op, attributes, shape, dtype }: Node, inputs: readonly Node[]): Node {
+  return make(op, inputs, attributes, shape, dtype);
+}
+
 /** Builds nodes, each structure once, after the rewrites of its op. */
-function maker(): Make {
+function maker(forKernels: boolean): Make {
   const made = new Map<string, Node>();
   const make: Make = (op, inputs, attributes, shape, dtype) => {
     const candidate = new Node(op, inputs, attributes, shape, dtype);
-    const rewritten = rewrite(candidate, make);
+    const rewritten = rewrite(candidate, make, forKernels);
     if (rewritten !== candidate) return rewritten;
     if (candidate.is('customGradient')) return candidate;
     const key = `${op}${attributesKey(candidate)}${inputs.map((input) => input.id).join(',')}:${dtype}[${shape.join(',')}]`;
@@ -73,7 +79,7 @@ function maker(): Make {
   return make;
 }
 
-function rewrite(node: Node, make: Make): Node {
+function rewrite(node: Node, make: Make, forKernels: boolean): Node {
   const [x] = node.inputs;
   if (!x) return node;
   const { shape, dtype } = node;
@@ -98,7 +104,7 @@ function rewrite(node: Node, make: Make): Node {
     case 'concat':
       return node.inputs.length === 1 ? x : node;
     default:
-      return atKernelRank(node, make);
+      return forKernels ? atKernelRank(node, make) : node;
   }
 }
 
@@ -196,7 +202,7 @@ function liftReshapes(roots: readonly Node[], stop: (node: Node) => boolean): No
   }
   return rebuild(roots, stop, (make, node, inputs) => {
     const shape = shapes.get(node);
-    if (!shape) return make(node.op, inputs, node.attributes, node.shape, node.dtype);
+    if (!shape) return again(make, node, inputs);
     const reshaped = inputs.map((input) => make('reshape', [input], { shape }, shape, input.dtype));
     return make(node.op, reshaped, node.attributes, shape, node.dtype);
   });

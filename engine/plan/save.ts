@@ -1,7 +1,7 @@
 /** Plans as bytes: what `compile(f).save()` does. Loaded when it is called, so it is no part of what a page loads before. */
 import { checkChoice, checkList, options, shown } from '../arguments.ts';
 import type { Backend } from '../backends/backend.ts';
-import type { Trace, Tree } from '../compile.ts';
+import type { Trace } from '../compile.ts';
 import type { TypedArray } from '../dtype.ts';
 import { check, TensegrityError } from '../errors.ts';
 import type { Node } from '../graph.ts';
@@ -9,6 +9,7 @@ import { storageOn } from '../runtime.ts';
 import { type Shape, show, sizeOf } from '../shape.ts';
 import type { Slot } from '../slot.ts';
 import { Tensor } from '../tensor.ts';
+import type { Tree } from '../trace.ts';
 import { aligned, HEAD, type Header, MAGIC, MOST_PLANS, type Result, type SavedPlan, type StoredType, VERSION, write } from './format.ts';
 import { toHalves } from './half.ts';
 

@@ -14,14 +14,14 @@ import {
   type Tensor,
   tensor,
 } from '../../engine/core.ts';
-import { check, checkNumber, checkRecord, options, shown, sizeOf } from '../../engine/internal.ts';
+import { check, checkNumber, checkRecord, type Graph, graphOf, inTurn, options, shown, sizeOf } from '../../engine/internal.ts';
 import { augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset, picturesOf, takeSplit } from '../data/images.ts';
 import { batches, batchesPerEpoch } from '../data/loader.ts';
 import { permutation } from '../data/permutation.ts';
 import { embeddingDeviation, meanOffDiagonalCorrelation, normalizedDeviation } from '../evaluate/collapse.ts';
 import { methodNamed } from '../methods/index.ts';
-import type { Learner, Step } from '../methods/learner.ts';
+import { Learner, type Step } from '../methods/learner.ts';
 import { type EncoderName, encoders } from '../nn/encoders.ts';
 import { deriveKey } from '../nn/initialize.ts';
 import type { Encoder } from '../nn/networks.ts';
@@ -35,6 +35,24 @@ import { standardizeChannels, toUnit, unitRange, viewsOf } from './views.ts';
 
 /** What a step's plan is given: which rows, the step's number, what schedules say of it, and its pictures as they are stored. */
 type StepArguments = [indices: Tensor, step: Tensor, numbers: Tensor, ...pictures: Tensor[]];
+
+/** What a step measures, as scalars: a {@link StepRecord}'s numbers by their names there. */
+export type Measured = Readonly<Record<'loss' | 'deviation' | 'normalizedDeviation' | 'correlation', Tensor>> & {
+  readonly probeAccuracy?: Tensor;
+  readonly parts: Readonly<Record<string, Tensor>>;
+};
+
+/** A step as a graph, for other engines: see {@link Trainer.graph}. */
+export interface StepGraph {
+  /** Of the batch's rows, i32 [n]; the step's number, i32 []; what each schedule says, f32 [] each; and its pictures as they are stored. */
+  readonly graph: Graph<Measured>;
+  /** What those are, in order: of these shapes and types. */
+  readonly given: readonly Tensor[];
+  /** The names of the schedules, in that order: the learning rate first. */
+  readonly schedules: readonly string[];
+  /** Every slot, by the name that it has in a checkpoint. */
+  readonly slots: ReadonlyMap<string, Slot>;
+}
 
 /** What one step measured. */
 export interface StepRecord {
@@ -215,34 +233,49 @@ export class Trainer {
     this.#schedules = this.#scheduled();
   }
 
-  /** Builds the graph of a step, and assigns what it changes. Its numbers are those of a {@link StepRecord}. */
+  /** What a step measured as one tensor, so that its numbers are read at once: those of a {@link StepRecord}. */
   #trace(...[indices, step, numbers, ...pictures]: StepArguments): Made {
+    const { measured, embeddings } = this.#measure(this.#given(indices, step, this.#at(numbers), pictures), pictures);
+    const { parts, ...others } = measured;
+    return { numbers: stack([...Object.values(others), ...Object.values(parts)]), embeddings };
+  }
+
+  /** Builds the graph of a step, and assigns what it changes. */
+  #measure(given: Step, pictures: readonly Tensor[]): { readonly measured: Measured } & Pick<Made, 'embeddings'> {
     const { clip, accumulate } = this.config;
-    const given = this.#given(indices, step, numbers, ...pictures);
     const outcomes = partsOf(given, accumulate).map((part) => withTerms(this.learner.step(part), this.config));
     const { parameters } = this.#optimizer;
     const own = outcomes.map(({ loss }) => grad(loss, parameters));
     // The same of every part.
     const { gradients: instead = (gradient: Tensor): Tensor => gradient } = outcomes[0]!;
     const gradients = parameters.map((parameter, i) => instead(averageOf(own.map((part) => part[i]!)), parameter));
-    const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(pictures[0]!), this.#dataset)), indices);
+    const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(pictures[0]!), this.#dataset)), given.indices);
     this.#optimizer.step(clip === null ? gradients : clipByNorm(gradients, clip), given.at);
     for (const { after } of outcomes) after?.();
     const z = concat(outcomes.map(({ embeddings, watched }) => watched ?? embeddings[0]!)).stopGradient();
-    const health = [embeddingDeviation(z), normalizedDeviation(z), meanOffDiagonalCorrelation(z)];
-    const parts = this.#parts.map((name) => averageOf(outcomes.map((outcome) => outcome.parts[name]!)));
     return {
-      numbers: stack([averageOf(outcomes.map(({ loss }) => loss)), ...health, ...(told ? [told] : []), ...parts]),
+      measured: {
+        loss: averageOf(outcomes.map(({ loss }) => loss)),
+        deviation: embeddingDeviation(z),
+        normalizedDeviation: normalizedDeviation(z),
+        correlation: meanOffDiagonalCorrelation(z),
+        ...(told && { probeAccuracy: told }),
+        parts: Object.fromEntries(this.#parts.map((name) => [name, averageOf(outcomes.map(({ parts }) => parts[name]!))])),
+      },
       embeddings: this.#steering ? outcomes[0]!.embeddings.map((each) => each.stopGradient()) : [],
     };
   }
 
   /** A step as the learner is given it, made of a plan's arguments. */
-  #given(...[indices, step, numbers, ...pictures]: StepArguments): Step {
+  #given(indices: Tensor, step: Tensor, at: Step['at'], pictures: readonly Tensor[]): Step {
     const draws = foldIn(this.#draws(), step);
-    const at = Object.fromEntries(Object.keys(this.#schedules).map((name, i) => [name, numbers.slice(i)]));
     const views = this.#views(pictures, draws, at['strength']);
     return { views, indices, at, key: foldIn(draws, views.length) };
+  }
+
+  /** What the schedules say of a step, of all their numbers [k]. */
+  #at(numbers: Tensor): Step['at'] {
+    return Object.fromEntries(Object.keys(this.#schedules).map((name, i) => [name, numbers.slice(i)]));
   }
 
   /** What steps draw from: by their number, those of {@link #visit} by numbers that no step has, and beginnings of epochs by negative ones. */
@@ -290,9 +323,9 @@ export class Trainer {
     const { train } = this.#dataset;
     const order = permutation(train.images.shape[0]!, seed, epoch);
     const visits = Math.ceil(order.length / batchSize);
-    const numbers = tensor(this.#numbers(epoch * this.stepsPerEpoch));
+    const numbers = tensor(this.numbersAt(epoch * this.stepsPerEpoch));
     const plan = compile((indices: Tensor, step: Tensor, ...pictures: Tensor[]) => {
-      look(this.#given(indices, step, numbers, ...pictures));
+      look(this.#given(indices, step, this.#at(numbers), pictures));
       return [];
     });
     try {
@@ -306,13 +339,13 @@ export class Trainer {
     }
   }
 
-  /** What the schedules say of a step. */
-  #numbers(step: number): number[] {
+  /** What the schedules say of a step, from 0: the learning rate, and the method's own, in the order of {@link StepGraph.schedules}. */
+  numbersAt(step: number): number[] {
     return Object.values(this.#schedules).map((schedule) => schedule(step));
   }
 
   async #advance(pictures: readonly Tensor[], indices: Tensor, epoch: number): Promise<StepRecord> {
-    const numbers = this.#numbers(this.#step);
+    const numbers = this.numbersAt(this.#step);
     const made = await this.#compiled(indices, scalarOf(this.#step, 'i32'), tensor(numbers), ...pictures);
     using measured = made.numbers;
     for (const each of this.#embedded) each.dispose();
@@ -353,9 +386,9 @@ export class Trainer {
     // Mixed as in an epoch: data may be sorted by class.
     const some = permutation(this.#dataset.train.images.shape[0]!, this.config.seed, 0).subarray(0, count);
     const before = await readSlots(this.learner.namedSlots());
-    const numbers = tensor(this.#numbers(Math.max(0, this.#step - 1)));
+    const numbers = tensor(this.numbersAt(Math.max(0, this.#step - 1)));
     const look = compile((indices: Tensor, ...pictures: Tensor[]) =>
-      this.learner.step(this.#given(indices, scalarOf(LOOK, 'i32'), numbers, ...pictures)).embeddings.slice(0, 2),
+      this.learner.step(this.#given(indices, scalarOf(LOOK, 'i32'), this.#at(numbers), pictures)).embeddings.slice(0, 2),
     );
     try {
       const views = await look(tensor(some), ...picturesOf(takeSplit(this.#dataset.train, some)).map((images) => tensor(images)));
@@ -370,6 +403,28 @@ export class Trainer {
   /** The plan of a step, as a listing. @throws TensegrityError as {@link Compiled.explain} does. */
   async explain(options?: PrintOptions): Promise<string> {
     return this.#compiled.explain(this.#example(), options);
+  }
+
+  /**
+   * A step as one pure graph, state in and state out, for other engines (`tensegrity export --to jax`).
+   * @throws TensegrityError `argument` for a method that looks at all its data before an epoch: that is outside of the graph.
+   */
+  async graph(): Promise<StepGraph> {
+    check(
+      this.learner.beforeEpoch === Learner.prototype.beforeEpoch,
+      'argument',
+      () =>
+        `a step of ${this.config.method} is no whole: before each epoch it looks at all images, outside of the graph of a step; train it here`,
+    );
+    const [indices, step, , ...pictures] = this.#example();
+    const schedules = Object.keys(this.#schedules);
+    const traced = (...[rows, number, ...others]: [Tensor, Tensor, ...Tensor[]]): Measured => {
+      const at = Object.fromEntries(schedules.map((name, i) => [name, others[i]!]));
+      const images = others.slice(schedules.length);
+      return this.#measure(this.#given(rows, number, at, images), images).measured;
+    };
+    const given = [indices, step, ...schedules.map(() => scalarOf(0, 'f32')), ...pictures] as const;
+    return { graph: await inTurn(() => graphOf(traced, [...given])), given, schedules, slots: new Map(this.namedSlots()) };
   }
 
   /** Arguments of the shapes that every step has. */

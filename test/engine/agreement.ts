@@ -80,9 +80,20 @@ export async function valueFaults(
     ([drawn, placement, special]) => [drawn, place(drawn.inputs, placement, 'f32', { specials: special ? entry.specials : [] })] as const,
   );
   const actual = await computeAll(calls, backend, 'f32');
-  const expected = await computeAll(calls, reference, 'f64');
   const limit = backend.name === 'webgpu' ? entry.tolerance.webgpu : entry.tolerance.f32;
-  const zeroed = mayFlush(backend)
+  return faultsOf(entry, calls, actual, reference, { limit, mayFlush: mayFlush(backend) });
+}
+
+/** What is wrong with what each call gave, or null. */
+export async function faultsOf(
+  entry: OpCase,
+  calls: readonly (readonly [drawn: Drawn, placed: readonly Placed[]])[],
+  actual: readonly (readonly HostArray[])[],
+  reference: Backend,
+  { limit, mayFlush }: { readonly limit: number; readonly mayFlush: boolean },
+): Promise<(string | null)[]> {
+  const expected = await computeAll(calls, reference, 'f64');
+  const zeroed = mayFlush
     ? await computeAll(
         calls.map(([drawn, placed]) => [drawn, placed.map(flushed)]),
         reference,
