@@ -8,7 +8,10 @@ declare const self: ServiceWorkerScope & { readonly __FILES__: readonly string[]
 interface ServiceWorkerScope {
   readonly location: Location;
   skipWaiting(): Promise<void>;
-  readonly clients: { claim(): Promise<void> };
+  readonly clients: {
+    claim(): Promise<void>;
+    matchAll(options: { includeUncontrolled: boolean }): Promise<readonly { postMessage(message: unknown): void }[]>;
+  };
   addEventListener(type: 'install' | 'activate', listener: (event: { waitUntil(promise: Promise<unknown>): void }) => void): void;
   addEventListener(
     type: 'fetch',
@@ -19,11 +22,17 @@ interface ServiceWorkerScope {
 const prefix = 'tensegrity-lab-';
 const name = prefix + self.__VERSION__;
 
+async function tell(error: unknown): Promise<void> {
+  for (const page of await self.clients.matchAll({ includeUncontrolled: true })) page.postMessage({ storageFull: String(error) });
+}
+
 self.addEventListener('install', (event) => {
   event.waitUntil(
     caches
       .open(name)
       .then((cache) => cache.addAll(self.__FILES__))
+      // Without room it isolates the page all the same.
+      .catch(tell)
       .then(() => self.skipWaiting()),
   );
 });
