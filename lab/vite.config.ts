@@ -4,6 +4,16 @@ import { defineConfig, type Plugin } from 'vite';
 import { embedded } from './embedded.ts';
 
 const built = fileURLToPath(new URL('../dist/', import.meta.url));
+export const root = fileURLToPath(new URL('.', import.meta.url));
+
+export const alias = [
+  // The built package, since what its package.json says of side effects is said of built files.
+  { find: /^tensegrity$/, replacement: `${built}engine/index.js` },
+  { find: /^tensegrity\/core$/, replacement: `${built}engine/core.js` },
+  { find: /^tensegrity\/models$/, replacement: `${built}models/index.js` },
+  { find: /^tensegrity\/models\/core$/, replacement: `${built}models/core.js` },
+];
+
 const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
 /** What the page may do: nothing but run its own files. That no image leaves the browser is so held by the browser itself. */
@@ -51,17 +61,11 @@ const offline: Plugin = {
 };
 
 export default defineConfig({
-  root: fileURLToPath(new URL('.', import.meta.url)),
+  root,
   base: './',
   plugins: [contentPolicy, embedded, offline],
   resolve: {
-    alias: [
-      // The built package, since what its package.json says of side effects is said of built files.
-      { find: /^tensegrity$/, replacement: `${built}engine/index.js` },
-      { find: /^tensegrity\/core$/, replacement: `${built}engine/core.js` },
-      { find: /^tensegrity\/models$/, replacement: `${built}models/index.js` },
-      { find: /^tensegrity\/models\/core$/, replacement: `${built}models/core.js` },
-    ],
+    alias,
   },
   worker: { format: 'es' },
   server: { headers: isolation },

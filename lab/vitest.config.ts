@@ -1,18 +1,9 @@
-import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
-
-const built = fileURLToPath(new URL('../dist/', import.meta.url));
+import { alias, root } from './vite.config.ts';
 
 export default defineConfig({
-  root: fileURLToPath(new URL('.', import.meta.url)),
-  resolve: {
-    alias: [
-      { find: /^tensegrity$/, replacement: `${built}engine/index.js` },
-      { find: /^tensegrity\/core$/, replacement: `${built}engine/core.js` },
-      { find: /^tensegrity\/models$/, replacement: `${built}models/index.js` },
-      { find: /^tensegrity\/models\/core$/, replacement: `${built}models/core.js` },
-    ],
-  },
+  root,
+  resolve: { alias },
   test: {
     include: ['{test,training}/**/*.test.ts'],
     // One browser at a time: there are two cores.

@@ -136,8 +136,11 @@ function Levers(): JSX.Element {
     <div class="levers">
       <Group title={words.groups.method}>
         <label class="select">
-          <span class="unseen">{words.method}</span>
-          <select value={method} onChange={({ currentTarget }) => change({ method: currentTarget.value as MethodName })}>
+          <select
+            aria-label={words.method}
+            value={method}
+            onChange={({ currentTarget }) => change({ method: currentTarget.value as MethodName })}
+          >
             {(Object.entries(words.methods) as [MethodName, string][]).map(([name, title]) => (
               <option key={name} value={name}>
                 {title}
@@ -175,8 +178,8 @@ function Levers(): JSX.Element {
       </Group>
       <Group title={words.groups.machine}>
         <label class="select">
-          <span class="unseen">{words.backend}</span>
           <select
+            aria-label={words.backend}
             value={place.value.backend}
             onChange={({ currentTarget }) => move({ backend: currentTarget.value as BackendName | 'auto' })}
           >
@@ -219,7 +222,7 @@ export function Lab(): JSX.Element {
           <Views />
         </div>
         <div class="figure wide">
-          <h3>{texts.value.stops[6]!.name}</h3>
+          <h2>{texts.value.stops[6]!.name}</h2>
           <OwnImages />
         </div>
         <Plan />

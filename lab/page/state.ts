@@ -1,5 +1,5 @@
 /** What the page knows of the training, as signals that its figures read; and what it asks of it. */
-import { computed, signal, batch as together } from '@preact/signals';
+import { signal, batch as together } from '@preact/signals';
 import {
   type Command,
   initialLevers,
@@ -50,8 +50,6 @@ export const notices = signal<readonly Notice[]>([]);
 export const history = new History();
 /** Counts up when `history` has changed, a few times a second. */
 export const drawn = signal(0);
-
-export const collapsed = computed(() => batch.value?.verdict.state === 'collapsed');
 
 let training: Training | null = null;
 /** A saved run, or a setting that was refused: the next status says what holds. */

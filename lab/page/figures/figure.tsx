@@ -21,7 +21,7 @@ export function Figure(properties: {
   return (
     <figure class={`figure figure-${name}`} aria-labelledby={heading}>
       <figcaption>
-        <h3 id={heading}>{title}</h3>
+        <h2 id={heading}>{title}</h2>
         {aside && <span class="aside">{aside}</span>}
         {!quiet && <p>{caption}</p>}
       </figcaption>

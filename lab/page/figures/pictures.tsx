@@ -45,7 +45,7 @@ export function Views({ most = 8, quiet = false }: { readonly most?: number; rea
 function Row({ title, row }: { readonly title: string; readonly row: readonly Neighbour[] }): JSX.Element {
   return (
     <div class="row">
-      <h4>{title}</h4>
+      <h3>{title}</h3>
       <ul class="plain">
         {row.map(({ image }) => (
           <li key={image}>
