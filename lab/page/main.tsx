@@ -1,6 +1,7 @@
 import './language.ts';
 import './style.css';
 import { type JSX, render } from 'preact';
+import { connect } from '../training/client.ts';
 import { readAddress } from './address.ts';
 import { DropZone, Footer, Header, Notices } from './frame.tsx';
 import { keepOffline } from './isolation.ts';
@@ -8,7 +9,6 @@ import { Lab } from './lab.tsx';
 import { isLocale, locale } from './locale.ts';
 import { at } from './route.ts';
 import { begin, levers, notice, setting } from './state.ts';
-import { connect } from './synthetic.ts';
 import { enter, stops, Tour } from './tour.tsx';
 import { Announcer } from './verdict.tsx';
 
@@ -52,7 +52,7 @@ function arrive(): void {
 let begun = false;
 arrive();
 render(<Page />, document.getElementById('page')!);
-begin(connect(), '');
+begin(connect(), new URL('images.safetensors.gz', document.baseURI).href);
 begun = true;
 addEventListener('hashchange', arrive);
 keepOffline();

@@ -95,6 +95,7 @@ export function begin(made: Training, address: string): void {
       (target as { value: unknown }).value = message;
     });
   }
+  made.on('data', () => choose(0));
   made.on('status', (message) => {
     together(() => {
       status.value = message;
