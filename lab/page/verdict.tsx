@@ -2,7 +2,7 @@ import { effect, signal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { Verdict } from '../training/protocol.ts';
 import { number, texts } from './locale.ts';
-import { batch, latest, status } from './state.ts';
+import { batch, cloud, latest, status } from './state.ts';
 
 /** What was measured, as a sentence. */
 function sentence({ state, measured }: Verdict): string {
@@ -13,7 +13,11 @@ function sentence({ state, measured }: Verdict): string {
     return measured?.name === 'correlation' ? verdicts.redundant(value) : verdicts.collapsedPoint(value);
   }
   if (state === 'redundant') return verdicts.redundant(value);
-  if (state === 'healthy') return verdicts.healthy(number(latest.value?.deviation ?? 0));
+  if (state === 'healthy') {
+    const { deviation, directions } = latest.value ?? { deviation: 0, directions: 0 };
+    // What is compared on the sphere has no scale of its own.
+    return cloud.value?.geometry === 'sphere' ? verdicts.healthyDirections(number(directions)) : verdicts.healthy(number(deviation));
+  }
   return verdicts[state];
 }
 

@@ -46,6 +46,7 @@ export interface Texts {
   readonly verdicts: Readonly<{
     early: string;
     healthy: (deviation: string) => string;
+    healthyDirections: (directions: string) => string;
     collapsedPoint: (value: string) => string;
     collapsedDirection: (value: string) => string;
     redundant: (value: string) => string;
@@ -288,6 +289,7 @@ export const en: Texts = {
   verdicts: {
     early: 'Too early to tell.',
     healthy: (deviation) => `Healthy: dimensions deviate by ${deviation} on average.`,
+    healthyDirections: (directions) => `Healthy: the spread of directions is ${directions}, where 1 is all over the sphere.`,
     collapsedPoint: (value) => `Collapsed: every picture is mapped to nearly the same point (mean deviation ${value}).`,
     collapsedDirection: (value) => `Collapsed: every picture is mapped to nearly the same direction (${value}, where 1 is healthy).`,
     redundant: (value) => `Dimensions repeat each other: their mean correlation is ${value}.`,

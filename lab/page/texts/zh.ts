@@ -111,6 +111,7 @@ export const zh: Texts = {
   verdicts: {
     early: '还太早，看不出来。',
     healthy: (deviation) => `状态健康：各维标准差平均为 ${deviation}。`,
+    healthyDirections: (directions) => `状态健康：方向的离散度为 ${directions}，1 表示铺满球面。`,
     collapsedPoint: (value) => `已坍缩：所有图像几乎都映射到同一点（平均标准差 ${value}）。`,
     collapsedDirection: (value) => `已坍缩：所有图像几乎都指向同一方向（${value}，健康时为 1）。`,
     redundant: (value) => `各维互相重复：平均相关系数为 ${value}。`,
