@@ -1,13 +1,16 @@
 /**
  * `npm run bench:folder`: a folder of 20 000 JPEGs of mixed sizes, one of them corrupt, one CMYK, one turned by EXIF, one animation beside them,
- * is decoded and trained on for an epoch: how long that takes, how much of it a step waits for images, and what memory it needs. See README.md.
+ * is trained on for two epochs, its images being decoded before, and beside: how long it is to the first step, how much of an epoch steps wait for
+ * images, and what memory it needs. Each way is a process of its own. See README.md.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import sharp, { type CreateRaw, type Sharp } from 'sharp';
 import { memoryBytes, useBackend } from '../engine/index.ts';
+import type { PendingRows } from '../models/data/images.ts';
 import { batches } from '../models/data/loader.ts';
 import { loadDataset } from '../models/data/node.ts';
 import { trainingConfig } from '../models/train/config.ts';
@@ -19,8 +22,11 @@ const { values: options } = parseArgs({
     size: { type: 'string', default: '32' },
     /** Where the JPEGs are drawn, and kept; what is there already is not drawn again. */
     folder: { type: 'string' },
+    /** Measures this way alone, in this process, on the folder as it is. */
+    way: { type: 'string' },
   },
 });
+const ways = { before: { background: false }, beside: { background: true } } as const;
 const [count, size] = [Number(options.count), Number(options.size)];
 const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'tensegrity-folder-'));
 const seconds = (from: number): number => (performance.now() - from) / 1000;
@@ -33,6 +39,64 @@ function picture(i: number): Sharp {
   return sharp(patches, { raw: { width: 8, height: 8, channels: 3 } }).resize(side(7919), side(104729), { fit: 'fill' });
 }
 
+/** Trains for two epochs. */
+async function measure(way: keyof typeof ways): Promise<void> {
+  const before = process.memoryUsage.rss();
+  let peak = before;
+  const watch = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage.rss());
+  }, 50);
+  await useBackend('wasm');
+  const started = performance.now();
+  const begun = process.cpuUsage();
+  /** Seconds, and those of the processors: on a machine that others use, too, the latter say more. */
+  const now = (): { readonly at: number; readonly cpu: number } => {
+    const { user, system } = process.cpuUsage(begun);
+    return { at: seconds(started), cpu: (user + system) / 1e6 };
+  };
+  const shown = ({ at, cpu }: ReturnType<typeof now>): string => `${at.toFixed(1)} s (${cpu.toFixed(1)} s of processors)`;
+  const dataset = await loadDataset(folder, { size, testShare: 0, ...ways[way], onRemark: (remark) => console.log(`  ${remark}`) });
+  const loading = now();
+  const loaded = peak;
+  const { images } = dataset.train;
+  let waited = 0;
+  const timed = ({ ready, ...rest }: PendingRows): PendingRows => ({
+    ...rest,
+    ready: async (rows) => {
+      const from = performance.now();
+      await ready(rows);
+      waited += seconds(from);
+    },
+  });
+  const config = trainingConfig({ epochs: 2 });
+  const trainer = new Trainer(config, { ...dataset, train: { ...dataset.train, ...(dataset.train.pending && { pending: timed(dataset.train.pending) }) } });
+  await trainer.prepare();
+  const times: { readonly at: number; readonly cpu: number; readonly waited: number }[] = [];
+  console.log(`images decoded ${way} training: ${images.shape.join('×')}, ${mebibytes(images.data.byteLength)} MiB; there to train on after ${shown(loading)}`);
+  for await (const { step } of trainer.run()) {
+    if (step > 1 && step % trainer.stepsPerEpoch !== 0) continue;
+    times.push({ ...now(), waited });
+    console.log(`  step ${step} done after ${shown(times.at(-1)!)}`);
+  }
+  const taken = performance.now();
+  for (const _ of batches({ images }, { batchSize: config.batchSize }, 0));
+  const taking = seconds(taken);
+  clearInterval(watch);
+  for (const epoch of [1, 2]) {
+    const [from, to] = [times[epoch - 1]!, times[epoch]!];
+    const [length, waiting] = [to.at - from.at, to.waited - from.waited];
+    console.log(
+      `  epoch ${epoch}${epoch === 1 ? ' from its second step on' : ''}: ${length.toFixed(1)} s, in which steps waited ${waiting.toFixed(2)} s for images to be decoded (${((100 * waiting) / length).toFixed(2)}%) and about ${taking.toFixed(2)} s for them to be copied (${((100 * taking) / length).toFixed(2)}%)`,
+    );
+  }
+  console.log(`  memory of the process: ${mebibytes(before)} MiB before, ${mebibytes(loaded)} at most until it was loaded, ${mebibytes(peak)} at most in all, ${mebibytes(await memoryBytes())} of it the engine's`);
+  trainer.dispose();
+}
+
+if (options.way !== undefined) {
+  await measure(options.way === 'before' ? 'before' : 'beside');
+  process.exit(0);
+}
 try {
   let next = 0;
   let bytes = 0;
@@ -53,37 +117,7 @@ try {
   await sharp(frames, { raw: { width: 64, height: 128, channels: 3, pageHeight: 64 } as CreateRaw }).gif({ delay: [100, 100] }).toFile(join(folder, 'class0', 'animated.gif'));
   console.log(`${count} JPEGs of 64 to 1024 pixels a side, ${mebibytes(bytes)} MiB, and an animation`);
 
-  const before = process.memoryUsage.rss();
-  let peak = before;
-  const watch = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage.rss());
-  }, 50);
-  const started = performance.now();
-  const dataset = await loadDataset(folder, { size, testShare: 0, onRemark: (remark) => console.log(remark) });
-  const loading = seconds(started);
-  const { images } = dataset.train;
-  console.log(`decoded to ${images.shape.join('×')}, ${mebibytes(images.data.byteLength)} MiB, in ${loading.toFixed(1)} s: ${(images.shape[0]! / loading).toFixed(0)} images/s`);
-  console.log(`memory of the process: ${mebibytes(before)} MiB before, ${mebibytes(peak)} at most while it decoded`);
-
-  await useBackend('wasm');
-  const config = trainingConfig({ epochs: 1 });
-  const trainer = new Trainer(config, dataset);
-  await trainer.prepare();
-  const afterDecoding = peak;
-  peak = 0;
-  const trained = performance.now();
-  for await (const _ of trainer.run()) if (peak === 0) peak = process.memoryUsage.rss();
-  const epoch = seconds(trained);
-  const taken = performance.now();
-  let steps = 0;
-  for (const _ of batches(dataset.train, { batchSize: config.batchSize }, 0)) steps++;
-  const waiting = seconds(taken);
-  clearInterval(watch);
-  console.log(`an epoch of ${steps} steps took ${epoch.toFixed(1)} s, of which the steps waited ${waiting.toFixed(2)} s for their images: ${((100 * waiting) / epoch).toFixed(2)}%`);
-  for (const epochs of [1, 10]) console.log(`of a run of ${epochs} ${epochs === 1 ? 'epoch' : 'epochs'} decoding is ${((100 * loading) / (loading + epochs * epoch)).toFixed(1)}%`);
-  console.log(`memory of the process: ${mebibytes(Math.max(peak, afterDecoding))} MiB at most while it trained too, ${mebibytes(await memoryBytes())} of it the engine's`);
-  trainer.dispose();
+  for (const way of Object.keys(ways)) execFileSync(process.execPath, [...process.execArgv, import.meta.filename, '--way', way, '--folder', folder, '--size', options.size], { stdio: 'inherit' });
 } finally {
   if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
 }
-process.exit(0);

@@ -99,7 +99,7 @@ export interface DataIdentity {
   readonly deviation: readonly number[];
 }
 
-export function identityOf({ train, test, mean, deviation }: ImageDataset): DataIdentity {
+export function identityOf({ train, test, contents, mean, deviation }: ImageDataset): DataIdentity {
   const digest = (array: HostArray | undefined): string | null => {
     if (!array) return null;
     const { dtype, shape, data } = array;
@@ -107,18 +107,18 @@ export function identityOf({ train, test, mean, deviation }: ImageDataset): Data
     return `${dtype} ${show(shape)}, SHA-256 ${createHash('sha256').update(bytes).digest('hex')}`;
   };
   return {
-    images: digest(train.images)!,
+    images: contents?.images ?? digest(train.images)!,
     labels: digest(train.labels),
-    testImages: digest(test?.images),
+    testImages: contents ? contents.testImages : digest(test?.images),
     testLabels: digest(test?.labels),
-    ...(train.pairs && { pairs: digest(train.pairs)! }),
+    ...(train.pairs && { pairs: contents?.pairs ?? digest(train.pairs)! }),
     mean,
     deviation,
   };
 }
 
+/** The data of a source; images of a folder are decoded while they are in use. */
 export function openDataset({ data, ...options }: DataSource): Promise<ImageDataset> {
-  return asUsage(() =>
-    loadDataset(data, { ...options, onRemark: remark, onDownload: (address, path) => remark(`downloading ${address} to ${named(path)}`) }),
-  );
+  const onDownload = (address: string, path: string): void => remark(`downloading ${address} to ${named(path)}`);
+  return asUsage(() => loadDataset(data, { ...options, background: true, onRemark: remark, onDownload }));
 }

@@ -8,8 +8,18 @@ export { type SinkhornOptions, sinkhorn } from './clustering/sinkhorn.ts';
 export { type SphericalKMeans, type SphericalKMeansOptions, sphericalKMeans } from './clustering/sphericalKMeans.ts';
 export { type CifarVersion, parseCifar } from './data/cifar.ts';
 export { inflateIdx, parseIdx } from './data/idx.ts';
-export { channelStatistics, type ImageDataset, type ImageSplit, normalizeImages, takeRows, takeSplit } from './data/images.ts';
-export { type Batch, balancedSubset, batches, batchesPerEpoch, type LoaderOptions, prefetch } from './data/loader.ts';
+export {
+  channelStatistics,
+  completeDataset,
+  completeSplit,
+  type ImageDataset,
+  type ImageSplit,
+  normalizeImages,
+  type PendingRows,
+  takeRows,
+  takeSplit,
+} from './data/images.ts';
+export { type Batch, balancedSubset, batches, batchesPerEpoch, type LoaderOptions, prefetch, readyBatches } from './data/loader.ts';
 export {
   type Classification,
   type LabelledFeatures,

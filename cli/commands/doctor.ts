@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { type BackendName, compile, tensor, useBackend } from '../../engine/index.ts';
-import { findSharp, imageKinds } from '../../models/data/imageFolder.ts';
+import { imageKinds } from '../../models/data/imageFolder.ts';
 import { datasetNames, loadDataset } from '../../models/data/node.ts';
+import { findSharp } from '../../models/data/sharp.ts';
 import { type GpuReport, gpuRemedy, gpuRows, gpuTitle, inspectGpu } from '../gpu.ts';
 import type { Command } from '../options.ts';
 import { v8ReleaseRelaxedSimd } from '../relaxed.ts';

@@ -1,4 +1,4 @@
-import { type ImageDataset, takeSplit } from '../../models/data/images.ts';
+import { completeSplit, type ImageDataset, takeSplit } from '../../models/data/images.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
 import { features } from '../../models/train/evaluate.ts';
 import type { Trainer } from '../../models/train/trainer.ts';
@@ -38,7 +38,7 @@ export async function trainedSections(trainer: Trainer, dataset: ImageDataset): 
  * @param name what tells it from others, if there are others.
  */
 export async function featureSection(encoder: Encoder, dataset: ImageDataset, name: string | null = null): Promise<Section> {
-  const split = dataset.test ?? dataset.train;
+  const split = await completeSplit(dataset.test ?? dataset.train);
   const count = split.images.shape[0]!;
   const rows = Array.from({ length: Math.min(count, LOOKED_AT) }, (_, i) => Math.floor((i * count) / Math.min(count, LOOKED_AT)));
   const { images, labels } = takeSplit(split, rows);

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { isDeepStrictEqual } from 'node:util';
-import type { ImageDataset } from '../../models/data/images.ts';
+import { completeDataset, type ImageDataset } from '../../models/data/images.ts';
 import type { Encoder } from '../../models/nn/networks.ts';
 import { fineTune } from '../../models/train/fineTune.ts';
 import { diagnose } from '../../models/train/monitor.ts';
@@ -205,8 +205,8 @@ class Work {
       seed: task.seed,
       encoder: kind === 'pixels' ? null : () => this.#encoder(task),
       last: cell.last,
-      dataset,
-      transfer,
+      dataset: await completeDataset(dataset),
+      transfer: transfer && (await completeDataset(transfer)),
       pause: () => this.#checkTime(),
     });
     for (const name of lacking(metricNames, cell)) {

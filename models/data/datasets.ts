@@ -34,6 +34,9 @@ const optionNames: Readonly<Record<keyof DatasetOptions, 0>> = {
   whole: 0,
   rows: 0,
   pairs: 0,
+  background: 0,
+  sample: 0,
+  concurrency: 0,
   onRemark: 0,
   labels: 0,
   testImages: 0,
@@ -214,6 +217,7 @@ function assemble(
   name: string,
   splits: { readonly train: ImageSplit; readonly test?: ImageSplit },
   knownClasses?: readonly string[],
+  scale?: Pick<ImageDataset, 'mean' | 'deviation'>,
 ): ImageDataset {
   const { train, test } = splits;
   checkSplit(train, knownClasses?.length, 'training');
@@ -231,7 +235,7 @@ function assemble(
     throw new TensegrityError('data', `${named(name)} has ${classes.length} different labels; classes are at most ${MOST_CLASSES}`, {
       classes: classes.length,
     });
-  return { name, ...splits, classes, ...channelStatistics(train.images) };
+  return { name, ...splits, classes, ...(scale ?? channelStatistics(train.images)) };
 }
 
 async function namesIn(folder: string): Promise<ReadonlySet<string>> {
@@ -412,7 +416,7 @@ async function loadArrays(path: string, { labels, testImages, testLabels, pairs 
   return assemble(basename(path, '.npy'), testImages === undefined ? { train } : { train, test: await npySplit(testImages, testLabels) });
 }
 
-async function loadFolder(path: string, { size, testShare, whole, rows, pairs, onRemark }: DatasetOptions): Promise<ImageDataset> {
+async function loadFolder(path: string, options: DatasetOptions): Promise<ImageDataset> {
   for (const layoutName of ['idx', 'cifar10', 'cifar100'] as const) {
     if ((await locate(path, layouts[layoutName])).every((file) => file !== undefined)) return readFolder(path, basename(path), layoutName);
   }
@@ -421,8 +425,11 @@ async function loadFolder(path: string, { size, testShare, whole, rows, pairs, o
   const [incomplete] = known.filter((files) => files.some((file) => names.has(file) || names.has(`${file}.gz`)));
   if (incomplete)
     throw new TensegrityError('data', `${named(path)} has a part of a data set in it, which would be ${incomplete.join(', ')}`, { path });
-  const { classes, files, part, ...splits } = await loadImageFolder(path, { size, testShare, whole, rows, pairs, onRemark });
-  return { ...assemble(basename(path), splits, classes), files, ...(part && { part }) };
+  const { size, testShare, whole, rows, pairs, background, sample, concurrency, onRemark } = options;
+  const loaded = await loadImageFolder(path, { size, testShare, whole, rows, pairs, background, sample, concurrency, onRemark });
+  const { classes, files, part, foreseen, ...splits } = loaded;
+  const dataset = assemble(basename(path), splits, classes, foreseen);
+  return { ...dataset, files, ...(part && { part }), ...(foreseen && { contents: foreseen.contents }) };
 }
 
 /**

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { extname, join } from 'node:path';
-import { type HostArray, TensegrityError } from '../../engine/core.ts';
-import { check, checkNames, named, shown } from '../../engine/internal.ts';
+import type { HostArray } from '../../engine/core.ts';
+import { check, checkNames, named, type OwnInt32Array, type OwnUint8Array, show, shown, sizeOf } from '../../engine/internal.ts';
 import { readBytes, withStorageErrors } from '../io/files.ts';
-import type { ImageSplit } from './images.ts';
+import { Backlog } from './backlog.ts';
+import { channelStatistics, checkRows, completeSplit, type ImageDataset, type ImageSplit, type PendingRows } from './images.ts';
+import { CHANNELS, decode, findSharp, lookAt, type Sharp } from './sharp.ts';
 
 export interface ImageFolderOptions {
   /** Height and width of the decoded images (`--size`); 32, unless given. */
@@ -18,6 +20,14 @@ export interface ImageFolderOptions {
   readonly rows?: ((count: number) => readonly [start: number, stop: number]) | undefined;
   /** Another folder, with another picture of each image at the same path (`--pairs`); images without one are left out. None, unless given. */
   readonly pairs?: string | undefined;
+  /**
+   * Whether images may come while they are in use: the splits are {@link ImageSplit.pending} then, as {@link loadImageFolder} says; false, unless given.
+   */
+  readonly background?: boolean | undefined;
+  /** How many training images mean and deviation are of where images come in the background; 1024, unless given, or all. */
+  readonly sample?: number | undefined;
+  /** How many images are decoded at a time; twice the cores, unless given. */
+  readonly concurrency?: number | undefined;
   /** Told, in words, of what was left out, and why. */
   readonly onRemark?: ((message: string) => void) | undefined;
 }
@@ -32,6 +42,8 @@ export interface ImageFolder {
   readonly files: { readonly train: readonly string[]; readonly test: readonly string[] };
   /** Of `rows`: which files those are, of how many, and a digest of the paths of all. */
   readonly part?: { readonly start: number; readonly stop: number; readonly of: number; readonly listing: string };
+  /** What is known of images in the background: statistics of a sample of them, and what tells them from others. */
+  readonly foreseen?: Pick<ImageDataset, 'mean' | 'deviation'> & Required<Pick<ImageDataset, 'contents'>>;
 }
 
 const EXTENSIONS: ReadonlySet<string> = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif']);
@@ -39,7 +51,6 @@ const EXTENSIONS: ReadonlySet<string> = new Set(['.png', '.jpg', '.jpeg', '.webp
 export const imageKinds = [...EXTENSIONS].join(', ');
 const TRAIN = 'train/';
 const TESTS = ['test/', 'val/', 'validation/'] as const;
-const CHANNELS = 3;
 /** What all decoded images together may take: as much as a file of arrays. */
 const MOST_BYTES = 2 ** 32;
 /** How many names a message lists. */
@@ -53,20 +64,36 @@ interface Skipped {
 /**
  * The images of a folder and of all folders in it (.png, .jpg, .jpeg, .webp, .gif), decoded once by `sharp`, an optional peer, into u8 of one size: the
  * shorter side is scaled to `size` (Lanczos), and the middle square is kept. The EXIF rotation is applied; CMYK, grey and 16-bit images become
- * sRGB of three channels; what is transparent becomes white; of an animation the first frame counts. As many images are decoded at a time as
- * twice the cores, so that memory is what the result takes and a few images more.
+ * sRGB of three channels; what is transparent becomes white; of an animation the first frame counts. Memory is what the result takes and
+ * a few images more, as many as are decoded at a time.
  *
  * The folders in it are the classes, whatever lies between them and an image, if there are at least two. Where it has `train` and `test` (or `val`,
  * `validation`), these are the splits, each with its classes; else `testShare` of each class is kept for tests: the images whose paths have the
  * least digests, so that others stay where they are when images are added.
  *
  * Files that cannot be read or decoded are skipped, and named; hidden files and those of other kinds are left out, and counted.
+ *
+ * In the `background`, files are only read at first: each is held to its SHA-256 from then on, and skipped if it is no image or lacks its end. Then a `sample`,
+ * the training images whose files have the least digests, is decoded, and it returns; the others are decoded when they are waited for, and ahead
+ * of that ({@link PendingRows}). What comes of it depends on the files alone, not on when they were decoded. An image that proves damaged inside is
+ * named then; its row has a copy of the next image of its class (of any, if that has none), and {@link completeSplit} leaves it out.
  * @throws TensegrityError `data` without images, without any that can be decoded, with images beside folders of images, or without sharp;
  * `argument` for an option out of its range, and for more images of that size than memory is meant to hold; `storage`.
  */
 export async function loadImageFolder(folder: string, given: ImageFolderOptions = {}): Promise<ImageFolder> {
-  checkNames('loadImageFolder', given, { size: 0, testShare: 0, whole: 0, rows: 0, pairs: 0, onRemark: 0 });
+  checkNames('loadImageFolder', given, {
+    size: 0,
+    testShare: 0,
+    whole: 0,
+    rows: 0,
+    pairs: 0,
+    background: 0,
+    sample: 0,
+    concurrency: 0,
+    onRemark: 0,
+  });
   const { size = 32, testShare, whole = false, rows, pairs, onRemark = () => undefined } = given;
+  const { background = false, sample = 1024, concurrency = 2 * availableParallelism() } = given;
   check(
     Number.isSafeInteger(size) && size >= 1 && size <= 4096,
     'argument',
@@ -77,6 +104,12 @@ export async function loadImageFolder(folder: string, given: ImageFolderOptions 
     'argument',
     () => `testShare, the part of the images that is kept for tests, must be from 0 to below 1, got ${shown(testShare)}`,
   );
+  const counts = [
+    ['sample, how many images mean and deviation are of,', sample],
+    ['concurrency, how many images are decoded at a time,', concurrency],
+  ] as const;
+  for (const [what, count] of counts)
+    check(Number.isSafeInteger(count) && count >= 1, 'argument', () => `${what} must be a whole number from 1, got ${shown(count)}`);
   const sharp = await findSharp();
   const { images: found, others } = await walk(folder);
   if (others.length > 0) onRemark(`${named(folder)}: left out ${countedKinds(others)}`);
@@ -91,39 +124,65 @@ export async function loadImageFolder(folder: string, given: ImageFolderOptions 
   const [start, stop] = rows?.(all.length) ?? [0, all.length];
   const train = all.slice(start, stop);
   if (unused > 0) onRemark(`${named(folder)}: left out ${unused} images beside its train and test folders`);
+  const listed = [...train, ...test];
+  checkMemory(roots.length * listed.length, size);
   const skipped: Skipped[] = [];
-  const decoded: { -readonly [Split in 'train' | 'test']?: Decoded } = {};
-  for (const [name, files] of [
-    ['train', train],
-    ['test', test],
-  ] as const)
-    if (files.length > 0) decoded[name] = await decodeAll(sharp, roots, files, size, skipped);
-  if (skipped.length > 0) onRemark(`${named(folder)}: skipped ${skippedWords(skipped, train.length + test.length)}`);
-  const classes = [...new Set([...train, ...test].flatMap(({ label }) => label ?? []))].sort();
-  const split = (part: Decoded | undefined): ImageSplit | undefined => {
-    if (part === undefined) return undefined;
-    const labels = Int32Array.from(part.files, ({ label }) => classes.indexOf(label ?? ''));
-    const [first, second] = part.pictures;
-    return {
-      images: first!,
-      ...(second && { pairs: second }),
-      ...(classes.length > 0 && { labels: { dtype: 'i32', shape: [labels.length], data: labels } }),
-    };
+  let told = 0;
+  const onBroken = (file: Skipped): void => {
+    skipped.push(file);
+    if (background && ++told <= LISTED)
+      onRemark(
+        `${named(folder)}: ${withReason(file)} is damaged: training sees the next of its class in its place, scores leave it out${told === LISTED ? '; of further ones the number is said at the end' : ''}`,
+      );
   };
-  for (const [name, part] of Object.entries(decoded))
-    check(
-      part.files.length > 0,
-      'data',
-      () => `${named(folder)}: none of the ${name} images can be decoded: ${skippedWords(skipped, images.length)}`,
-    );
-  const tested = split(decoded.test);
-  return {
-    train: split(decoded.train)!,
-    ...(tested && { test: tested }),
+  const decoder: Decoder = { sharp, roots, size, concurrency };
+  const [own, tests] = [
+    partOf(decoder, await examine(decoder, train, skipped), onBroken),
+    partOf(decoder, await examine(decoder, test, skipped), onBroken),
+  ];
+  const tellSkipped = (): void => {
+    if (skipped.length > 0) onRemark(`${named(folder)}: skipped ${skippedWords(skipped, listed.length)}`);
+  };
+  const checkLeft = (): void => {
+    for (const [name, { length }, { files, broken }] of [
+      ['train', train, own],
+      ['test', test, tests],
+    ] as const)
+      check(
+        length === 0 || files.length > broken.size,
+        'data',
+        () => `${named(folder)}: none of the ${name} images can be decoded: ${skippedWords(skipped, listed.length)}`,
+      );
+  };
+  const count = own.files.length;
+  let left = count + tests.files.length;
+  const backlog = new Backlog(left, concurrency, async (item) => {
+    await (item < count ? own.fill(item) : tests.fill(item - count));
+    if (--left === 0 && background && told > LISTED) onRemark(`${named(folder)}: ${told} images were damaged, all in all`);
+  });
+  const classes = [...new Set(listed.flatMap(({ label }) => label ?? []))].sort();
+  const folderOf = (trained: ImageSplit, tested: ImageSplit): ImageFolder => ({
+    train: trained,
+    ...(test.length > 0 && { test: tested }),
     classes,
-    files: { train: decoded.train!.files.map(({ path }) => path), test: decoded.test?.files.map(({ path }) => path) ?? [] },
+    files: { train: pathsOf(own, background), test: pathsOf(tests, background) },
     ...(rows && { part: { start, stop, of: all.length, listing: digestOf(all.map(({ path }) => path).join('\0')) } }),
-  };
+  });
+  const splits = [
+    imageSplit(own, classes, pendingOf(own, backlog, 0)),
+    imageSplit(tests, classes, pendingOf(tests, backlog, count)),
+  ] as const;
+  if (background) {
+    tellSkipped();
+    checkLeft();
+    const foreseen = await foresee(own, tests, sample, backlog);
+    checkLeft();
+    return { ...folderOf(...splits), foreseen };
+  }
+  await backlog.ready(rowsOf(count + tests.files.length));
+  tellSkipped();
+  checkLeft();
+  return folderOf(await completeSplit(splits[0]), await completeSplit(splits[1]));
 }
 
 interface ImageFile {
@@ -237,98 +296,193 @@ function withLabels(folder: string, images: readonly string[], prefix: string): 
   return files;
 }
 
-interface Decoded {
-  /** One array for each of the folders that the pictures are in. */
-  readonly pictures: readonly HostArray[];
-  readonly files: readonly ImageFile[];
+/** How images are decoded. */
+interface Decoder {
+  readonly sharp: Sharp;
+  /** The folders in which each image has a picture. */
+  readonly roots: readonly string[];
+  readonly size: number;
+  readonly concurrency: number;
 }
 
-/** Decodes the files of each folder into the rows of an array; what cannot be is put on the list. */
-async function decodeAll(
-  sharp: Sharp,
-  roots: readonly string[],
+interface FoundFile extends ImageFile {
+  /** SHA-256 of each of its pictures. */
+  readonly digests: readonly string[];
+}
+
+/** As a string of 32 characters, which is a third of the size that others have. */
+const digestOfBytes = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('binary');
+
+/** The files that can be read and seem to be whole images, which is settled by decoding where a look at their ends leaves a doubt. The others go on the list. */
+async function examine(
+  { sharp, roots, size, concurrency }: Decoder,
   files: readonly ImageFile[],
-  size: number,
   skipped: Skipped[],
-): Promise<Decoded> {
-  const plane = size * size;
-  const stride = CHANNELS * plane;
-  const bytes = files.length * stride;
+): Promise<FoundFile[]> {
+  const found = new Array<FoundFile | null>(files.length).fill(null);
+  const look = async (path: string): Promise<string> => {
+    const bytes = await readBytes(path);
+    const seen = lookAt(bytes);
+    if (seen !== 'whole')
+      await decode(sharp, bytes, size).catch((cause: unknown) => {
+        throw seen === 'cut' ? new Error('its end is missing', { cause }) : cause;
+      });
+    return digestOfBytes(bytes);
+  };
+  const work = new Backlog(files.length, concurrency, async (item) => {
+    const file = files[item]!;
+    try {
+      const digests: string[] = [];
+      for (const root of roots) digests.push(await look(join(root, file.path)));
+      found[item] = { ...file, digests };
+    } catch (cause) {
+      skipped.push({ path: file.path, reason: messageOf(cause) });
+    }
+  });
+  await work.ready(rowsOf(files.length));
+  return found.filter((file) => file !== null);
+}
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+const rowsOf = (count: number): OwnInt32Array => Int32Array.from({ length: count }, (_, row) => row);
+
+/** @throws TensegrityError `argument` for more than memory is meant to hold. */
+function checkMemory(pictures: number, size: number): void {
+  const bytes = pictures * CHANNELS * size * size;
   check(
-    roots.length * bytes <= MOST_BYTES,
+    bytes <= MOST_BYTES,
     'argument',
     () =>
-      `${files.length} images of ${size}×${size} take ${((roots.length * bytes) / 2 ** 30).toFixed(1)} GiB decoded, more than ${MOST_BYTES / 2 ** 30}; choose a smaller size, or fewer images`,
+      `${pictures} images of ${size}×${size} take ${(bytes / 2 ** 30).toFixed(1)} GiB decoded, more than ${MOST_BYTES / 2 ** 30}; choose a smaller size, or fewer images`,
   );
-  const arrays = roots.map(() => new Uint8Array(bytes));
-  const failed = new Set<number>();
-  let next = 0;
-  const work = async (): Promise<void> => {
-    for (let row = next++; row < files.length; row = next++) {
-      const { path } = files[row]!;
-      try {
-        for (const [i, root] of roots.entries()) {
-          const pixels = await decode(sharp, await readBytes(join(root, path)), size);
-          for (let channel = 0; channel < CHANNELS; channel++) {
-            const at = row * stride + channel * plane;
-            for (let pixel = 0; pixel < plane; pixel++) arrays[i]![at + pixel] = pixels[pixel * CHANNELS + channel]!;
-          }
-        }
-      } catch (cause) {
-        failed.add(row);
-        skipped.push({ path, reason: cause instanceof Error ? cause.message : String(cause) });
+}
+
+/** A split in the making. */
+interface Part {
+  /** Of its rows. */
+  readonly files: readonly FoundFile[];
+  /** One array for each of the folders that the pictures are in. */
+  readonly pictures: readonly HostArray[];
+  /** Rows whose files turned out not to be decodable. */
+  readonly broken: ReadonlySet<number>;
+  /** Decodes a row. */
+  readonly fill: (row: number) => Promise<void>;
+}
+
+function partOf({ sharp, roots, size }: Decoder, files: readonly FoundFile[], onBroken: (file: Skipped) => void): Part {
+  const plane = size * size;
+  const arrays = roots.map(() => new Uint8Array(files.length * CHANNELS * plane));
+  const broken = new Set<number>();
+  const put = (row: number, pictures: readonly Uint8Array[]): void => {
+    for (const [i, pixels] of pictures.entries())
+      for (let channel = 0; channel < CHANNELS; channel++) {
+        const at = (row * CHANNELS + channel) * plane;
+        for (let pixel = 0; pixel < plane; pixel++) arrays[i]![at + pixel] = pixels[pixel * CHANNELS + channel]!;
       }
+  };
+  const fill = async (row: number): Promise<void> => {
+    for (const candidate of standIns(files, row)) {
+      if (broken.has(candidate)) continue;
+      const file = files[candidate]!;
+      const pictures: Uint8Array[] = [];
+      for (const [i, root] of roots.entries()) {
+        const bytes = await readUnchanged(join(root, file.path), file.digests[i]!);
+        const pixels = await decode(sharp, bytes, size).catch((cause: unknown) => {
+          if (!broken.has(candidate)) onBroken({ path: file.path, reason: messageOf(cause) });
+          broken.add(candidate);
+          return null;
+        });
+        if (pixels === null) break;
+        pictures.push(pixels);
+      }
+      if (pictures.length === roots.length) return put(row, pictures);
     }
   };
-  await Promise.all(Array.from({ length: 2 * availableParallelism() }, work));
-  const kept = files.flatMap((_, row) => (failed.has(row) ? [] : [row]));
-  const pictures = arrays.map((data): HostArray => {
-    // What is left moves up, in order.
-    if (failed.size > 0) for (const [to, row] of kept.entries()) data.copyWithin(to * stride, row * stride, (row + 1) * stride);
-    return { dtype: 'u8', shape: [kept.length, CHANNELS, size, size], data: data.subarray(0, kept.length * stride) };
-  });
+  const pictures = arrays.map((data): HostArray => ({ dtype: 'u8', shape: [files.length, CHANNELS, size, size], data }));
+  return { files, pictures, broken, fill };
+}
+
+/** The row itself, those after it of its class, from the end on from the beginning, and then the others: the first that can be decoded is what it holds. */
+function* standIns(files: readonly FoundFile[], row: number): Generator<number> {
+  for (const same of [true, false])
+    for (let i = 0; i < files.length; i++) {
+      const candidate = (row + i) % files.length;
+      if ((files[candidate]!.label === files[row]!.label) === same) yield candidate;
+    }
+}
+
+/** @throws TensegrityError `data`, `storage` for a file that is not what it was. */
+async function readUnchanged(path: string, digest: string): Promise<OwnUint8Array> {
+  const bytes = await readBytes(path);
+  check(
+    digestOfBytes(bytes) === digest,
+    'data',
+    () => `${named(path)} has changed while its folder was in use; put back what was there, and go on, or begin anew`,
+  );
+  return bytes;
+}
+
+function imageSplit({ files, pictures: [images, pairs] }: Part, classes: readonly string[], pending: PendingRows): ImageSplit {
+  const labels = Int32Array.from(files, ({ label }) => classes.indexOf(label ?? ''));
   return {
-    pictures,
-    files: kept.map((row) => files[row]!),
+    images: images!,
+    ...(pairs && { pairs }),
+    ...(classes.length > 0 && { labels: { dtype: 'i32', shape: [labels.length], data: labels } }),
+    pending,
   };
 }
 
-/** What is used of sharp, which need not be here to compile. */
-interface Pipeline {
-  rotate(): Pipeline;
-  resize(width: number, height: number, options: { readonly fit: 'cover'; readonly position: 'centre' }): Pipeline;
-  flatten(options: { readonly background: string }): Pipeline;
-  toColourspace(space: 'srgb'): Pipeline;
-  raw(): Pipeline;
-  toBuffer(options: { readonly resolveWithObject: true }): Promise<{ data: Uint8Array; info: { readonly channels: number } }>;
-}
-type Sharp = (input: Uint8Array, options: { readonly failOn: 'error'; readonly sequentialRead: true }) => Pipeline;
-
-/** Pixels [size, size, 3]. */
-async function decode(sharp: Sharp, file: Uint8Array, size: number): Promise<Uint8Array> {
-  const { data, info } = await sharp(file, { failOn: 'error', sequentialRead: true })
-    .rotate()
-    .resize(size, size, { fit: 'cover', position: 'centre' })
-    .flatten({ background: '#ffffff' })
-    .toColourspace('srgb')
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  if (info.channels !== CHANNELS) throw new Error(`it was decoded to ${info.channels} channels, and not to ${CHANNELS}`);
-  return data;
+/** The rows of a part, whose first is an item of the backlog. */
+function pendingOf({ files, broken }: Part, backlog: Backlog, first: number): PendingRows {
+  const items = (rows: ArrayLike<number>): OwnInt32Array => {
+    checkRows('pending', rows, files.length);
+    return Int32Array.from(rows, (row) => row + first);
+  };
+  return {
+    ready: async (rows) => backlog.ready(items(rows)),
+    ahead: (rows) => backlog.ahead(items(rows)),
+    has: (row) => backlog.has(row + first),
+    broken,
+  };
 }
 
-/** What decodes images. @throws TensegrityError `data` saying how to get it. */
-export async function findSharp(): Promise<Sharp> {
-  // Named by a variable, and marked, so that bundlers leave it alone.
-  const packageName = 'sharp';
-  try {
-    const { default: sharp }: { readonly default: Sharp } = await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName);
-    return sharp;
-  } catch (cause) {
-    const missing = (cause as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
-    const why = missing || !(cause instanceof Error) ? 'which is not here' : `which does not start: ${cause.message}`;
-    throw new TensegrityError('data', `a folder of images is decoded by the package sharp, ${why}; npm install sharp`, {}, cause);
+/**
+ * What can be said of images before all are decoded: statistics of a sample of the training images, those whose files have the least digests, and the
+ * digests of all files, with that of the sample's pixels: another version of sharp may make others of the same files.
+ */
+async function foresee(own: Part, tests: Part, count: number, backlog: Backlog): Promise<NonNullable<ImageFolder['foreseen']>> {
+  const { files, broken, pictures } = own;
+  const digest = (row: number): string => files[row]!.digests[0]!;
+  const order = rowsOf(files.length).sort((a, b) => (digest(a) < digest(b) ? -1 : digest(a) > digest(b) ? 1 : a - b));
+  const sample: number[] = [];
+  for (let next = 0; sample.length < count && next < order.length; ) {
+    const more = order.subarray(next, next + count - sample.length);
+    await backlog.ready(more);
+    sample.push(...more.filter((row) => !broken.has(row)));
+    next += more.length;
   }
+  const words = (part: Part, i: number, decoded: readonly number[]): string => {
+    const { dtype, shape, data } = part.pictures[i]!;
+    const [stored, seen] = [createHash('sha256'), createHash('sha256')];
+    for (const { digests } of part.files) stored.update(digests[i]!, 'latin1');
+    const size = sizeOf(shape.slice(1));
+    for (const row of decoded) seen.update(data.subarray(row * size, (row + 1) * size));
+    const pixels = decoded.length === 0 ? '' : `, of ${decoded.length} decoded ${seen.digest('hex')}`;
+    return `${dtype} ${show(shape)}, SHA-256 of the files ${stored.digest('hex')}${pixels}`;
+  };
+  return {
+    ...channelStatistics(pictures[0]!, sample),
+    contents: {
+      images: words(own, 0, sample),
+      testImages: tests.files.length === 0 ? null : words(tests, 0, []),
+      ...(pictures.length > 1 && { pairs: words(own, 1, sample) }),
+    },
+  };
+}
+
+/** Where the images of the rows lie: of those that are there, or of all that there may be. */
+function pathsOf({ files, broken }: Part, all: boolean): string[] {
+  return files.flatMap(({ path }, row) => (all || !broken.has(row) ? [path] : []));
 }
 
 /** '3 other files (2 .txt, 1 hidden)'. */
@@ -337,10 +491,12 @@ function countedKinds(kinds: readonly string[]): string {
   return `${kinds.length} other ${kinds.length === 1 ? 'file' : 'files'} (${counts.join(', ')})`;
 }
 
+const withReason = ({ path, reason }: Skipped): string => `${named(path)} (${named(reason.split('\n')[0]!, 200)})`;
+
 function skippedWords(skipped: readonly Skipped[], of: number): string {
   const listed = skipped
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
     .slice(0, LISTED)
-    .map(({ path, reason }) => `${named(path)} (${named(reason.split('\n')[0]!, 200)})`);
+    .map(withReason);
   return `${skipped.length} of ${of} images: ${listed.join(', ')}${skipped.length > LISTED ? ', …' : ''}`;
 }

@@ -9,6 +9,19 @@ export interface ImageSplit {
   readonly labels?: HostArray;
   /** Another picture of each, of the type and shape of the images: views of the two take turns in training, from the image on. */
   readonly pairs?: HostArray;
+  /** Where rows are decoded while others are in use: what waits for them. A row that is not there yet holds nothing. */
+  readonly pending?: PendingRows;
+}
+
+/** Rows of a split that are still being decoded (`background` of {@link loadImageFolder}): who uses one waits for it before. */
+export interface PendingRows {
+  /** Resolves when these rows are there: they go before others. @throws TensegrityError for a file that was changed or removed since it was listed. */
+  ready(rows: ArrayLike<number>): Promise<void>;
+  /** Goes on while nobody waits, with these rows first, in their order, until it is disposed of. */
+  ahead(rows: ArrayLike<number>): Disposable;
+  has(row: number): boolean;
+  /** Those of the rows so far that could not be decoded: each holds a copy of the next one of its class, and {@link completeSplit} leaves it out. */
+  readonly broken: ReadonlySet<number>;
 }
 
 /** The pictures that views are made of: the images, and their pairs, if there are any. */
@@ -26,7 +39,9 @@ export interface ImageDataset {
   readonly files?: { readonly train: readonly string[]; readonly test: readonly string[] };
   /** Which of the images the training images are, where only some were asked for; `listing` is a digest of all their paths, in a folder. */
   readonly part?: { readonly start: number; readonly stop: number; readonly of: number; readonly listing?: string };
-  /** Per channel, of the training images scaled to [0, 1]; 0 for float images, which are used as they are. */
+  /** Where rows are {@link ImageSplit.pending}: what tells the images, test images and pairs from others, in words with the digests of their files. */
+  readonly contents?: { readonly images: string; readonly testImages: string | null; readonly pairs?: string };
+  /** Per channel, of the training images (where rows are pending, of some of them) scaled to [0, 1]; 0 for float images, which are used as they are. */
   readonly mean: readonly number[];
   /** Likewise, unbiased (n − 1); 1 for float images and for a channel that never varies, so that dividing by it is always safe. */
   readonly deviation: readonly number[];
@@ -44,11 +59,20 @@ export function imageShape(images: HostArray, op: string): [count: number, chann
   return [count, channels, height, width];
 }
 
-/** Calls `visit` for each run of pixels of one channel: the images are walked once, in memory order. */
-function eachPlane(images: HostArray, op: string, visit: (channel: number, start: number, end: number) => void): void {
+/** Calls `visit` for each run of pixels of one channel: all images are walked once, in memory order, or some rows in theirs. */
+function eachPlane(
+  images: HostArray,
+  op: string,
+  visit: (channel: number, start: number, end: number) => void,
+  rows?: ArrayLike<number>,
+): void {
   const [count, channels, height, width] = imageShape(images, op);
   const plane = height * width;
-  for (let at = 0; at < count * channels; at++) visit(at % channels, at * plane, (at + 1) * plane);
+  for (let i = 0; i < (rows?.length ?? count); i++)
+    for (let channel = 0; channel < channels; channel++) {
+      const at = (rows?.[i] ?? i) * channels + channel;
+      visit(channel, at * plane, (at + 1) * plane);
+    }
 }
 
 /**
@@ -56,18 +80,21 @@ function eachPlane(images: HostArray, op: string, visit: (channel: number, start
  * Counting how often each of the 256 values comes makes both exact to a double, in one pass.
  * Float images are used as they are: mean 0, deviation 1.
  * @param images [count, channels, height, width], u8 or f32.
- * @throws TensegrityError `shape`, `dtype`.
+ * @param rows of the images that are counted; all, unless given.
+ * @throws TensegrityError `shape`, `dtype`, and `argument` for a row that there is not.
  */
-export function channelStatistics(images: HostArray): { mean: number[]; deviation: number[] } {
+export function channelStatistics(images: HostArray, rows?: ArrayLike<number>): { mean: number[]; deviation: number[] } {
   const [count, channels, height, width] = imageShape(images, 'channelStatistics');
   if (images.dtype !== 'u8') return { mean: new Array<number>(channels).fill(0), deviation: new Array<number>(channels).fill(1) };
   const { data } = images;
+  if (rows !== undefined) checkRows('channelStatistics', rows, count);
   const counts = Array.from({ length: channels }, () => new Float64Array(256));
-  eachPlane(images, 'channelStatistics', (channel, start, end) => {
+  const tally = (channel: number, start: number, end: number): void => {
     const histogram = counts[channel]!;
     for (let at = start; at < end; at++) histogram[data[at]!]!++;
-  });
-  const pixels = count * height * width;
+  };
+  eachPlane(images, 'channelStatistics', tally, rows);
+  const pixels = (rows?.length ?? count) * height * width;
   const mean = counts.map((histogram) => histogram.reduce((sum, times, value) => sum + times * value, 0) / 255 / pixels || 0);
   const deviation = counts.map((histogram, channel) => {
     // Of a single value, rounding would leave a deviation near 1e-17, and dividing by it noise.
@@ -98,6 +125,15 @@ export function normalizeImages(images: HostArray, scale?: Pick<ImageDataset, 'm
     for (let at = start; at < end; at++) result[at] = table[data[at]!]!;
   });
   return { dtype: 'f32', shape, data: result };
+}
+
+/** @throws TensegrityError `argument` unless all are rows from 0 to below `count`. */
+export function checkRows(op: string, rows: ArrayLike<number>, count: number): void {
+  check(typeof rows === 'object' && rows !== null && 'length' in rows, 'argument', () => `${op}: takes a list of rows, got ${shown(rows)}`);
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    check(Number.isInteger(row) && row >= 0 && row < count, 'argument', () => `${op}: there are rows 0 … ${count - 1}, got ${shown(row)}`);
+  }
 }
 
 /**
@@ -152,14 +188,63 @@ export function takeRows(array: HostArray, indices: ArrayLike<number>): HostArra
   return { dtype: array.dtype, shape: [indices.length, ...row], data };
 }
 
-/** The same rows of the images, and of their labels and pairs. @throws as {@link takeRows}. */
+/**
+ * The same rows of the images, and of their labels and pairs.
+ * @throws TensegrityError as {@link takeRows}, and `argument` for rows that are {@link ImageSplit.pending}.
+ */
 export function takeSplit(split: ImageSplit, indices: ArrayLike<number>): ImageSplit {
   checkSplitRecord('takeSplit', split);
-  const { images, labels, pairs } = split;
+  const { images, labels, pairs, pending } = split;
+  if (pending !== undefined) {
+    const count = images.shape[0]!;
+    const missing = Array.from(indices).find((row) => !pending.has(row < 0 ? row + count : row));
+    check(missing === undefined, 'argument', () => `takeSplit: row ${missing} is not decoded yet; await split.pending.ready(rows) first`);
+  }
   return {
     images: takeRows(images, indices),
     ...(labels && { labels: takeRows(labels, indices) }),
     ...(pairs && { pairs: takeRows(pairs, indices) }),
+  };
+}
+
+/** Completed splits, so that who asks again is given the same. */
+const completed = new WeakMap<ImageSplit, Promise<ImageSplit>>();
+
+/**
+ * The split with all rows there, without those that could not be decoded; itself where none are {@link ImageSplit.pending}.
+ * @throws TensegrityError `data` where none could be decoded, and as {@link PendingRows.ready}.
+ */
+export async function completeSplit(split: ImageSplit): Promise<ImageSplit> {
+  checkSplitRecord('completeSplit', split);
+  const { pending, ...parts } = split;
+  if (pending === undefined) return split;
+  const found = completed.get(split) ?? withoutBroken(parts, pending);
+  completed.set(split, found);
+  return found;
+}
+
+async function withoutBroken(split: ImageSplit, pending: PendingRows): Promise<ImageSplit> {
+  const rows = Int32Array.from({ length: split.images.shape[0]! }, (_, row) => row);
+  await pending.ready(rows);
+  if (pending.broken.size === 0) return split;
+  const kept = rows.filter((row) => !pending.broken.has(row));
+  check(kept.length > 0, 'data', () => `none of ${rows.length} images can be decoded`);
+  return takeSplit(split, kept);
+}
+
+/** The data set with both of its splits as {@link completeSplit} gives them. @throws as that does. */
+export async function completeDataset(dataset: ImageDataset): Promise<ImageDataset> {
+  checkDataset('completeDataset', dataset);
+  const { train, test, files } = dataset;
+  if (train.pending === undefined && test?.pending === undefined) return dataset;
+  const [whole, wholeTest] = [await completeSplit(train), test && (await completeSplit(test))];
+  const left = (names: readonly string[], split: ImageSplit | undefined): string[] =>
+    names.filter((_, row) => !split?.pending?.broken.has(row));
+  return {
+    ...dataset,
+    train: whole,
+    ...(wholeTest && { test: wholeTest }),
+    ...(files && { files: { train: left(files.train, train), test: left(files.test, test) } }),
   };
 }
 
@@ -187,7 +272,7 @@ export function checkScale(op: string, scale: Pick<ImageDataset, 'mean' | 'devia
 /** @throws TensegrityError `argument` for anything but a record with images, `shape` unless each has a label where there are any. */
 export function checkSplitRecord(op: string, split: ImageSplit): void {
   check(typeof split === 'object' && split !== null, 'argument', () => `${op}: takes { images, labels?, pairs? }, got ${shown(split)}`);
-  const { images, labels, pairs } = split;
+  const { images, labels, pairs, pending } = split;
   checkHostArray(images, `${op}: the images`);
   if (pairs !== undefined) {
     checkHostArray(pairs, `${op}: the pairs`);
@@ -198,6 +283,11 @@ export function checkSplitRecord(op: string, split: ImageSplit): void {
         `${op}: each image needs a pair of its type and size, got images ${images.dtype} ${show(images.shape)} and pairs ${pairs.dtype} ${show(pairs.shape)}`,
     );
   }
+  check(
+    pending === undefined || (typeof pending?.ready === 'function' && pending.broken instanceof Set),
+    'argument',
+    () => `${op}: pending is what a folder of images has, got ${shown(pending)}`,
+  );
   if (labels === undefined) return;
   checkHostArray(labels, `${op}: the labels`);
   check(

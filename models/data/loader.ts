@@ -41,15 +41,17 @@ export function batchesPerEpoch(count: number, given: Pick<LoaderOptions, 'batch
   return batches;
 }
 
-/**
- * One epoch's batches. The same arguments give the same batches; starting at `first` gives exactly the rest of the epoch.
- * @param epoch from 0.
- * @param first the batch to begin with, from 0; the epoch's number of batches gives none.
- * @throws TensegrityError `argument`, when the first batch is asked for.
- */
-export function* batches(split: ImageSplit, given: LoaderOptions, epoch: number, first = 0): Generator<Batch, void, undefined> {
-  checkSplitRecord('batches', split);
-  const { batchSize, seed, shuffle, dropLast, prepare } = options('batches', given, {
+/** An epoch as it is gone through: which rows each batch has, and the batch itself. */
+interface Epoch {
+  readonly order: OwnInt32Array;
+  readonly end: number;
+  readonly indicesOf: (index: number) => OwnInt32Array;
+  readonly batch: (index: number) => Batch;
+}
+
+function epochOf(op: string, split: ImageSplit, given: LoaderOptions, epoch: number, first: number): Epoch {
+  checkSplitRecord(op, split);
+  const { batchSize, seed, shuffle, dropLast, prepare } = options(op, given, {
     batchSize: undefined,
     seed: 0,
     shuffle: true,
@@ -61,10 +63,41 @@ export function* batches(split: ImageSplit, given: LoaderOptions, epoch: number,
   if (!Number.isSafeInteger(first) || first < 0 || first > end)
     throw new TensegrityError('argument', `an epoch has batches 0 … ${end - 1}; cannot begin at ${first}`, { first });
   const order = shuffle ? permutation(count, seed, epoch) : Int32Array.from({ length: count }, (_, index) => index);
-  for (let index = first; index < end; index++) {
-    const indices = order.slice(index * batchSize, (index + 1) * batchSize);
+  const indicesOf = (index: number): OwnInt32Array => order.slice(index * batchSize, (index + 1) * batchSize);
+  const batch = (index: number): Batch => {
+    const indices = indicesOf(index);
     const { images, pairs, ...labels } = takeSplit(split, indices);
-    yield { epoch, index, indices, images: prepare(images), ...(pairs && { pairs: prepare(pairs) }), ...labels };
+    return { epoch, index, indices, images: prepare(images), ...(pairs && { pairs: prepare(pairs) }), ...labels };
+  };
+  return { order: order.subarray(first * batchSize), end, indicesOf, batch };
+}
+
+/**
+ * One epoch's batches. The same arguments give the same batches; starting at `first` gives exactly the rest of the epoch.
+ * @param epoch from 0.
+ * @param first the batch to begin with, from 0; the epoch's number of batches gives none.
+ * @throws TensegrityError `argument`, when the first batch is asked for, and for one with rows that are {@link ImageSplit.pending}.
+ */
+export function* batches(split: ImageSplit, given: LoaderOptions, epoch: number, first = 0): Generator<Batch, void, undefined> {
+  const { end, batch } = epochOf('batches', split, given, epoch, first);
+  for (let index = first; index < end; index++) yield batch(index);
+}
+
+/**
+ * The same batches, each when its rows are there: where rows are {@link ImageSplit.pending}, they are decoded in the order of the epoch, ahead of use.
+ * @throws TensegrityError as {@link batches} and {@link PendingRows.ready}.
+ */
+export async function* readyBatches(
+  split: ImageSplit,
+  given: LoaderOptions,
+  epoch: number,
+  first = 0,
+): AsyncGenerator<Batch, void, undefined> {
+  const { order, end, indicesOf, batch } = epochOf('readyBatches', split, given, epoch, first);
+  using _ahead = split.pending?.ahead(order);
+  for (let index = first; index < end; index++) {
+    await split.pending?.ready(indicesOf(index));
+    yield batch(index);
   }
 }
 

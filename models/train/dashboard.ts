@@ -47,6 +47,11 @@ export async function dashboard(
     );
   const pictures = picturesOf(train);
   const views = viewsOf(augmentations[config.augmentation].slice(0, 2), { ...dataset, pixels: unitRange(pictures) });
+  for (const [split, most] of [
+    [train, Math.max(count, bank)],
+    [test, bank],
+  ] as const)
+    await split?.pending?.ready(Int32Array.from({ length: Math.min(split.images.shape[0]!, most) }, (_, row) => row));
   const forward = compile((...images: Tensor[]) => views(images, foldIn(key(config.seed), -1)).map((view) => encoder.forward(view)));
   try {
     const [za, zb] = await Promise.all((await forward(...pictures.map((images) => tensor(first(images, count))))).map((z) => z.toHost()));

@@ -8,7 +8,7 @@ import {
   tensor,
 } from '../../engine/core.ts';
 import { check, checkHostArray, checkNumber, dtypes, options, shown, sizeOf } from '../../engine/internal.ts';
-import { checkDataset, checkScale, type ImageDataset, labelsIn, normalizeImages } from '../data/images.ts';
+import { checkDataset, checkScale, completeDataset, type ImageDataset, labelsIn, normalizeImages } from '../data/images.ts';
 import { firstNotFinite, type LabelledFeatures, linearProbe, nearestNeighbours } from '../evaluate/classify.ts';
 import { type CollapseMetrics, collapseMetrics } from '../evaluate/collapse.ts';
 import { fewLabels } from '../evaluate/fewLabels.ts';
@@ -142,11 +142,12 @@ function notFinite({ data, shape }: HostArray, row: number, before: number): nev
 }
 
 /** Linear probes, k-NN and collapse metrics of an encoder; without labels the metrics alone, of the test images if there are any. */
-export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, given: ScoreOptions = {}): Promise<FeatureScores> {
+export async function scoreEncoder(encoder: Encoder, images: ImageDataset, given: ScoreOptions = {}): Promise<FeatureScores> {
   const scoring = options('scoreEncoder', given, scoreDefaults);
   const { pause } = scoring;
   checkEncoder('scoreEncoder', encoder);
-  checkDataset('scoreEncoder', dataset);
+  checkDataset('scoreEncoder', images);
+  const dataset = await completeDataset(images);
   const shown = await features(encoder, dataset.test?.images ?? rows(dataset.train.images, 0, 10_000), dataset, { pause });
   // A decomposition takes about 16·min(n, d)³ operations: wide features are judged by as many images as take seconds.
   const judged = rows(shown.pooled, 0, encoder.width <= 512 ? Infinity : 1024);
@@ -169,9 +170,10 @@ export async function scoreEncoder(encoder: Encoder, dataset: ImageDataset, give
 }
 
 /** The same of the pixels themselves; null without labels. */
-export async function scorePixels(dataset: ImageDataset, given: ScoreOptions = {}): Promise<FeatureScores | null> {
+export async function scorePixels(images: ImageDataset, given: ScoreOptions = {}): Promise<FeatureScores | null> {
   const scoring = options('scorePixels', given, scoreDefaults);
-  checkDataset('scorePixels', dataset);
+  checkDataset('scorePixels', images);
+  const dataset = await completeDataset(images);
   const labels = labelsOf(dataset);
   if (!labels || !dataset.test) return null;
   const flat = (images: HostArray): HostArray => {
@@ -185,7 +187,9 @@ export async function scorePixels(dataset: ImageDataset, given: ScoreOptions = {
 
 /** RankMe of the encoder's features of the first `count` training images: cheap enough to be asked for after every epoch. */
 export async function trainingRankMe(encoder: Encoder, dataset: ImageDataset, count = 256): Promise<number> {
-  const { pooled } = await features(encoder, rows(dataset.train.images, 0, count), dataset);
+  const first = rows(dataset.train.images, 0, count);
+  await dataset.train.pending?.ready(Int32Array.from({ length: first.shape[0]! }, (_, row) => row));
+  const { pooled } = await features(encoder, first, dataset);
   return rankMe(pooled);
 }
 

@@ -1,8 +1,8 @@
 import { compile, foldIn, grad, type HostArray, key, slot, type Tensor, take, tensor } from '../../engine/core.ts';
 import { check, checkChoice, checkNumber, options, shown } from '../../engine/internal.ts';
 import { type AugmentationName, augmentations } from '../augment/index.ts';
-import { checkDataset, type ImageDataset, type ImageSplit, labelsIn, takeRows } from '../data/images.ts';
-import { batches, batchesPerEpoch } from '../data/loader.ts';
+import { checkDataset, completeSplit, type ImageDataset, type ImageSplit, labelsIn, takeRows } from '../data/images.ts';
+import { batchesPerEpoch, readyBatches } from '../data/loader.ts';
 import { crossEntropy } from '../nn/functional.ts';
 import { deriveKey } from '../nn/initialize.ts';
 import { BatchNorm1d, Linear } from '../nn/layers.ts';
@@ -138,7 +138,7 @@ export async function fineTune(
     }
     while (step < steps) {
       const epoch = Math.floor(step / stepsPerEpoch);
-      for (const { images, indices } of batches(train, { batchSize: size, seed }, epoch, step % stepsPerEpoch)) {
+      for await (const { images, indices } of readyBatches(train, { batchSize: size, seed }, epoch, step % stepsPerEpoch)) {
         const rate = warmupCosine(step, { base: learningRate, steps, warmup: warmup * steps });
         using _loss = await learn(tensor(images), tensor(indices), tensor(step, { dtype: 'i32' }), tensor(rate));
         step++;
@@ -146,17 +146,14 @@ export async function fineTune(
         await onStep?.(step, steps, async () => ({ step: done, tensors: await readSlots(slots) }));
       }
     }
-    return { accuracy: await accuracyOf(predict, test as Required<ImageSplit>, classes) };
+    return { accuracy: await accuracyOf(predict, test, classes) };
   } finally {
     for (const owner of [learn, predict, optimizer, classifier, targets]) owner.dispose();
   }
 }
 
-async function accuracyOf(
-  predict: (images: Tensor) => Promise<Tensor>,
-  { images, labels }: Required<ImageSplit>,
-  classes: readonly number[],
-): Promise<number> {
+async function accuracyOf(predict: (images: Tensor) => Promise<Tensor>, labelled: ImageSplit, classes: readonly number[]): Promise<number> {
+  const { images, labels } = await completeSplit(labelled);
   const count = images.shape[0]!;
   let right = 0;
   for (let start = 0; start < count; start += CHUNK) {
@@ -164,7 +161,7 @@ async function accuracyOf(
     using predicted = await predict(tensor(takeRows(images, rows)));
     const places = await predicted.data();
     rows.forEach((row, i) => {
-      if (classes[places[i]!] === labels.data[row]) right++;
+      if (classes[places[i]!] === labels!.data[row]) right++;
     });
   }
   return right / count;

@@ -17,7 +17,7 @@ import {
 import { check, checkNumber, checkRecord, type Graph, graphOf, inTurn, options, shown, sizeOf } from '../../engine/internal.ts';
 import { augmentations } from '../augment/index.ts';
 import { checkDataset, type ImageDataset, picturesOf, takeSplit } from '../data/images.ts';
-import { batches, batchesPerEpoch } from '../data/loader.ts';
+import { batchesPerEpoch, readyBatches } from '../data/loader.ts';
 import { permutation } from '../data/permutation.ts';
 import { embeddingDeviation, meanOffDiagonalCorrelation, normalizedDeviation } from '../evaluate/collapse.ts';
 import { methodNamed } from '../methods/index.ts';
@@ -307,7 +307,8 @@ export class Trainer {
         await this.learner.beforeEpoch({ epoch, key: foldIn(this.#draws(), -1 - epoch), visit });
       }
       this.#begun = epoch;
-      for (const { indices, ...batch } of batches(this.#dataset.train, { batchSize, seed }, epoch, this.#step % this.stepsPerEpoch))
+      const batches = readyBatches(this.#dataset.train, { batchSize, seed }, epoch, this.#step % this.stepsPerEpoch);
+      for await (const { indices, ...batch } of batches)
         yield await this.#advance(
           picturesOf(batch).map((images) => tensor(images)),
           tensor(indices),
@@ -328,15 +329,23 @@ export class Trainer {
       look(this.#given(indices, step, this.#at(numbers), pictures));
       return [];
     });
+    using _ahead = train.pending?.ahead(order);
     try {
       for (let visit = 0; visit < visits; visit++) {
         const indices = Int32Array.from({ length: batchSize }, (_, i) => order[(visit * batchSize + i) % order.length]!);
-        const pictures = picturesOf(takeSplit(train, indices)).map((images) => tensor(images));
+        const pictures = await this.#pictures(indices);
         await plan(tensor(indices), scalarOf(this.steps + epoch * visits + visit, 'i32'), ...pictures);
       }
     } finally {
       plan.dispose();
     }
+  }
+
+  /** The pictures of rows of the training images, when these are there. */
+  async #pictures(rows: Int32Array): Promise<Tensor[]> {
+    const { train } = this.#dataset;
+    await train.pending?.ready(rows);
+    return picturesOf(takeSplit(train, rows)).map((images) => tensor(images));
   }
 
   /** What the schedules say of a step, from 0: the learning rate, and the method's own, in the order of {@link StepGraph.schedules}. */
@@ -391,7 +400,7 @@ export class Trainer {
       this.learner.step(this.#given(indices, scalarOf(LOOK, 'i32'), this.#at(numbers), pictures)).embeddings.slice(0, 2),
     );
     try {
-      const views = await look(tensor(some), ...picturesOf(takeSplit(this.#dataset.train, some)).map((images) => tensor(images)));
+      const views = await look(tensor(some), ...(await this.#pictures(some)));
       return await Promise.all(views.map((view) => view.toHost()));
     } finally {
       look.dispose();

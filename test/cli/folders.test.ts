@@ -23,6 +23,12 @@ beforeAll(async () => {
     for (let i = 0; i < 15; i++) await draw(`${name}/${i}.jpg`, i + (name === 'cats' ? 3 : 40));
   }
   writeFileSync(join(photos, 'cats', 'broken.jpg'), 'no image');
+  // Damaged inside: it begins and ends as it should.
+  const damaged = await sharp({ create: { width: 9, height: 9, channels: 3, background: 'red' } })
+    .png()
+    .toBuffer();
+  damaged.fill(0xee, damaged.indexOf('IDAT') + 8, damaged.indexOf('IDAT') + 14);
+  writeFileSync(join(photos, 'dogs', 'damaged.png'), damaged);
 });
 
 describe('a folder of images', () => {
@@ -33,9 +39,10 @@ describe('a folder of images', () => {
     await call.step(3);
     call.kill('SIGINT');
     const { stdout, stderr } = await call.finished;
-    expect(stdout).toMatch(/25 images of 3×12×12/);
-    expect(stdout).toMatch(/2 classes: cats 13, dogs 12; 5 test images/);
-    expect(stderr).toMatch(/skipped 1 of 31 images: cats\/broken\.jpg/);
+    expect(stdout).toMatch(/26 images of 3×12×12/);
+    expect(stdout).toMatch(/2 classes: cats 13, dogs 13; 5 test images/);
+    expect(stderr).toMatch(/skipped 1 of 32 images: cats\/broken\.jpg/);
+    expect(stderr).toMatch(/dogs\/damaged\.png \(.+\) is damaged: training sees the next of its class in its place/);
     const { source } = JSON.parse(readFileSync(join(run, 'config.json'), 'utf8')) as { source: object };
     expect(source).toEqual({ data: photos, size: 12 });
     expect((await succeeds(['train', '--resume', run])).stdout).toMatch(/trained \(vicreg\) +\d/);

@@ -25,7 +25,9 @@ export async function errorOf(action: () => unknown): Promise<unknown> {
 async function raw(call: () => unknown): Promise<unknown> {
   const error = await errorOf(async () => {
     const result = await call();
-    if (typeof result === 'object' && result !== null && Symbol.iterator in result) [...(result as Iterable<unknown>)];
+    if (typeof result !== 'object' || result === null) return;
+    if (Symbol.iterator in result) [...(result as Iterable<unknown>)];
+    if (Symbol.asyncIterator in result) for await (const _ of result as AsyncIterable<unknown>);
   });
   return error instanceof TensegrityError ? null : error;
 }
