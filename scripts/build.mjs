@@ -4,7 +4,7 @@
  * `--wasm` stops after the modules; `--clean` empties dist/ first, so that no output outlives its source.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import zopfli from '@gfx/zopfli';
@@ -96,5 +96,6 @@ if (!options.has('--wasm')) {
   for (const name of readdirSync(join(root, 'dist'), { recursive: true })) if (name.endsWith('.js')) unwrap(join(root, 'dist', name));
   const { workerProgram } = await import(pathToFileURL(join(root, 'dist/engine/backends/wasm/worker.js')).href);
   writeFileSync(join(root, 'dist/wasm/worker.js'), workerProgram.trimStart());
+  cpSync(join(root, 'export/jax/files'), join(root, 'dist/export/jax/files'), { recursive: true });
   await bundleForNode();
 }

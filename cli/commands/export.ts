@@ -6,34 +6,40 @@ import { compile, TensegrityError, type Tensor, useBackend, zeros } from '../../
 import { show } from '../../engine/shape.ts';
 import { withStorageErrors, writeFileAtomically } from '../../models/io/node.ts';
 import { featureMapOf } from '../../models/train/evaluate.ts';
-import { asUsage, type Command, type Input, UsageError } from '../options.ts';
+import { exportRun } from '../exportRun.ts';
+import { asUsage, type Command, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
 import { jsonOf, print } from '../text.ts';
 import { encoderOptions, loadEncoder, scaleOf } from './embed.ts';
 
 const { weights: _, mean, ...ofEncoder } = encoderOptions;
-const targets = ['plan'] as const;
+const targets = ['plan', 'jax'] as const;
 const pixelTypes = ['u8', 'f32'] as const satisfies readonly DType[];
 const precisions = ['f32', 'f16'] as const;
 
+/** What makes an encoder a plan. */
+const ofPlan: OptionTable = {
+  batch: { type: 'string', value: 'N,…', help: 'how many images a call takes; the plan has one part for each (1)' },
+  size: { type: 'string', value: 'H,W', help: 'of the images (those of its training)' },
+  pixels: {
+    type: 'string',
+    value: pixelTypes.join('|'),
+    help: 'how they are stored: u8, which the plan normalises, or f32 (as in its training)',
+  },
+  weights: { type: 'string', value: precisions.join('|'), help: 'how matrices and filters are stored (f32)' },
+  portable: { type: 'boolean', help: 'kernels of at most 8 buffers, for webgpu too' },
+  ...ofEncoder,
+  mean: { ...mean!, help: 'of u8 images scaled to [0, 1], by channel (those of its training)' },
+};
+
 export const exportCommand: Command = {
-  summary: 'Write an encoder as a plan that runs without the library: on the edge, in a page',
-  usage: 'RUN|FILE.safetensors --to plan --out FILE.plan [options]',
+  summary: 'Write an encoder as a plan that runs without the library, or a run as a JAX program for any number of devices',
+  usage: 'RUN|FILE.safetensors --to plan --out FILE.plan [options] | RUN --to jax --out FOLDER',
   positionals: [1, 1],
   options: {
-    to: { type: 'string', value: targets.join('|'), help: 'what it becomes: a plan, for loadPlan of tensegrity/plan' },
-    out: { type: 'string', value: 'FILE', help: 'where it goes' },
-    batch: { type: 'string', value: 'N,…', help: 'how many images a call takes; the plan has one part for each (1)' },
-    size: { type: 'string', value: 'H,W', help: 'of the images (those of its training)' },
-    pixels: {
-      type: 'string',
-      value: pixelTypes.join('|'),
-      help: 'how they are stored: u8, which the plan normalises, or f32 (as in its training)',
-    },
-    weights: { type: 'string', value: precisions.join('|'), help: 'how matrices and filters are stored (f32)' },
-    portable: { type: 'boolean', help: 'kernels of at most 8 buffers, for webgpu too' },
-    ...ofEncoder,
-    mean: { ...mean!, help: 'of u8 images scaled to [0, 1], by channel (those of its training)' },
+    to: { type: 'string', value: targets.join('|'), help: 'what it becomes: a plan of the encoder, for loadPlan of tensegrity/plan; a program for JAX that trains on' },
+    out: { type: 'string', value: 'FILE|FOLDER', help: 'where it goes' },
+    ...ofPlan,
   },
   examples: [
     ['tensegrity export runs/vicreg --to plan --out encoder.plan', 'the encoder of a run, for one image a call'],
@@ -41,10 +47,15 @@ export const exportCommand: Command = {
       'tensegrity export w.safetensors --to plan --out w.plan --batch 1,8 --weights f16 --size 224 --encoder resnet18 --mean .485,.456,.406 --deviation .229,.224,.225',
       "PyTorch's ResNet-18",
     ],
+    ['tensegrity export runs/vicreg --to jax --out cluster/vicreg', 'the run, to go on with on many devices: docs/cluster.md'],
   ],
   run: async (input) => {
     const [to, out] = [input.choice('to', targets), input.text('out')];
-    if (to === undefined || out === undefined) throw new UsageError(`export needs --to ${targets.join('|')} and --out FILE`);
+    if (to === undefined || out === undefined) throw new UsageError(`export needs --to ${targets.join('|')} and --out FILE|FOLDER`);
+    if (to === 'jax') {
+      input.refuse(Object.keys(ofPlan), 'a run is exported with its own settings');
+      return exportRun(input, input.positionals[0]!, out);
+    }
     const batches = batchesOf(input);
     const given = input.positionals[0]!;
     const path = (await isFolder(given)) ? join(given, 'encoder.safetensors') : given;

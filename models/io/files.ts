@@ -5,7 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type HostArray, TensegrityError } from '../../engine/core.ts';
 import { named, type OwnUint8Array, sizeOf } from '../../engine/internal.ts';
 import { decodeElements, elements } from './elements.ts';
-import { NPY_BEGINNING, parseNpy, parseNpyHeader, serializeNpy } from './npy.ts';
+import { NPY_BEGINNING, type NpyHeader, parseNpy, parseNpyHeader, serializeNpy } from './npy.ts';
 import {
   parseSafetensors,
   parseSafetensorsHeader,
@@ -291,6 +291,15 @@ export async function readAs<T>(path: string, parse: (bytes: Uint8Array) => T): 
   return ofFile(path, () => parse(bytes));
 }
 
+/** How an array lies in a .npy file. @throws TensegrityError `storage` or, for a damaged file, `format`. */
+export async function readNpyHeader(path: string): Promise<NpyHeader> {
+  return withStorageErrors('read', path, async () => {
+    const size = await sizeOfFile(path);
+    const beginning = await readRange(path, 0, Math.min(size, NPY_BEGINNING));
+    return ofFile(path, () => parseNpyHeader(beginning, size));
+  });
+}
+
 /** Some rows of an array in a file. */
 export interface Rows {
   readonly rows: HostArray;
@@ -306,9 +315,7 @@ export interface Rows {
  */
 export async function readRows(path: string, choose: (count: number) => readonly [start: number, stop: number]): Promise<Rows> {
   return withStorageErrors('read', path, async () => {
-    const size = await sizeOfFile(path);
-    const beginning = await readRange(path, 0, Math.min(size, NPY_BEGINNING));
-    const { element, littleEndian, fortranOrder, shape, start: first } = ofFile(path, () => parseNpyHeader(beginning, size));
+    const { element, littleEndian, fortranOrder, shape, start: first } = await readNpyHeader(path);
     const [of = 1, ...row] = shape;
     if (fortranOrder && shape.length > 1)
       throw new TensegrityError(
