@@ -61,7 +61,8 @@ export async function exportRun(input: Input, path: string, out: string): Promis
   });
   await target.write('data.json', JSON.stringify(await pictureFiles(target, config.source, dataset), null, 2));
   for (const name of readdirSync(programs)) await writeFileAtomically(target.file(name), await readBytes(join(programs, name)));
-  if (existsSync(run.file('metrics.jsonl'))) await writeFileAtomically(target.file('metrics.jsonl'), await readBytes(run.file('metrics.jsonl')));
+  if (existsSync(run.file('metrics.jsonl')))
+    await writeFileAtomically(target.file('metrics.jsonl'), await readBytes(run.file('metrics.jsonl')));
   await target.saveCheckpoint(trainer, config, identity);
 
   const { step, steps } = trainer;

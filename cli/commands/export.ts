@@ -37,7 +37,11 @@ export const exportCommand: Command = {
   usage: 'RUN|FILE.safetensors --to plan --out FILE.plan [options] | RUN --to jax --out FOLDER',
   positionals: [1, 1],
   options: {
-    to: { type: 'string', value: targets.join('|'), help: 'what it becomes: a plan of the encoder, for loadPlan of tensegrity/plan; a program for JAX that trains on' },
+    to: {
+      type: 'string',
+      value: targets.join('|'),
+      help: 'what it becomes: a plan of the encoder, for loadPlan of tensegrity/plan; a program for JAX that trains on',
+    },
     out: { type: 'string', value: 'FILE|FOLDER', help: 'where it goes' },
     ...ofPlan,
   },
