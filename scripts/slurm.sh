@@ -129,18 +129,20 @@ wait "$begun" || true
 tensegrity export "$place/begun" --to jax --out "$place/there" >/dev/null
 from=$(python -c 'import sys; sys.path.insert(0, sys.argv[1]); import train; print(train.read_checkpoint(train.CHECKPOINT)[1]["step"])' "$place/there")
 cp -r "$place/there" "$place/alone"
-job=$(sbatch --parsable --nodes=1 --ntasks-per-node=2 --gpus-per-task=0 --cpus-per-task=1 --chdir="$place/there" --output="$place/jobs/train.out" "$place/there/train.slurm")
+job=$(sbatch --parsable --nodes=1 --ntasks-per-node=2 --gpus-per-task=0 --cpus-per-task=1 --chdir="$place/there" --output="$place/jobs/train.out" "$place/there/train.slurm" --until 60)
 for _ in $(seq 2400); do [ "$(wc -l <"$place/there/metrics.jsonl")" -ge $((from + 5)) ] && break; sleep 0.1; done
 scancel --signal=TERM "$job"
 finished "$job"
 sed 's/^/  /' "$place/jobs/train.out"
-python "$place/alone/train.py" --show-every 60 >"$place/alone.log"
+python "$place/alone/train.py" --until 60 --show-every 60 >"$place/alone.log"
 python - "$place/there" "$place/alone" "$from" <<'END'
 import json, sys
 losses = [[json.loads(line)["loss"] for line in open(f"{folder}/metrics.jsonl")] for folder in sys.argv[1:3]]
 assert len(losses[0]) == len(losses[1]), [len(part) for part in losses]
-worst = max(abs(a - b) / abs(b) for a, b in zip(*losses))
-print(f"  steps {sys.argv[3]} to {len(losses[0])}: losses of two tasks and of one differ by {worst:.1e} at most")
-assert worst < 1e-3
+apart = [abs(a - b) / abs(b) for a, b in zip(*losses)]
+first = int(sys.argv[3])
+print(f"  losses of two tasks and of one, steps {first + 1} to {len(apart)}: {max(apart[: first + 15]):.0e} apart in the first 15, {max(apart):.0e} in all")
+# What rounding leaves grows from step to step.
+assert max(apart[: first + 15]) < 1e-5 and max(apart) < 1e-2
 END
 say "train, job $job:$(state "$job")"

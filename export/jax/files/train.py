@@ -159,6 +159,16 @@ def started(pid):
     return "" if fields[0] in ("", "Z", "X") else fields[19]
 
 
+def exists(pid):
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def namespace():
     try:
         return os.readlink("/proc/self/ns/pid")
@@ -190,7 +200,10 @@ def has_ended(holder):
         return False
     if boot != mine[2]:
         return machine != "" and machine == mine[3]
-    return space == mine[4] and started(pid) != since
+    if space != mine[4]:
+        return False
+    now = started(pid)
+    return not exists(pid) or (now != "" and now != since)
 
 
 @contextlib.contextmanager
@@ -362,10 +375,17 @@ def measured(value):
 # ---- Training --------------------------------------------------------------------------------------------------------------------------------------
 
 
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"takes a whole number from 1 on, got {text}")
+    return value
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--until", type=int, metavar="STEP", help="stop, and save, after this step (the last one)")
-    parser.add_argument("--checkpoint-every", type=int, default=100, metavar="N", help="steps between checkpoints")
+    parser.add_argument("--until", type=positive, metavar="STEP", help="stop, and save, after this step (the last one)")
+    parser.add_argument("--checkpoint-every", type=positive, default=100, metavar="N", help="steps between checkpoints")
     parser.add_argument("--fsdp", action="store_true", help="divide the state among the devices, instead of a copy on each")
     parser.add_argument("--data", nargs="+", metavar="FILE.npy", help="where the images are, and then their pairs, if not where the export says")
     parser.add_argument("--trust-data", action="store_true", help="do not hold the images to their digest, which reads all of them once")
