@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { Button, Icon } from './controls.tsx';
 import { droppedFiles } from './files.ts';
+import { reloadIsolates } from './isolation.ts';
 import { type Locale, locale, locales, number, paint, speak, type Theme, texts, theme, themes } from './locale.ts';
 import { take } from './ownImages.tsx';
 import { at, go } from './route.ts';
@@ -137,6 +138,7 @@ export function Notices(): JSX.Element | null {
               </details>
             )}
           </div>
+          {name === 'oneThread' && reloadIsolates.value && <Button onClick={() => location.reload()}>{words.reload}</Button>}
           <Button kind="text" onClick={() => dismiss(name)}>
             {words.dismiss}
           </Button>

@@ -52,7 +52,7 @@ export const history = new History();
 export const drawn = signal(0);
 
 let training: Training | null = null;
-/** A saved run, or a setting that was refused: the next status says what holds. */
+/** A saved run is being opened: the status after that says what holds. */
 let adopt = false;
 const waiting = new Map<'saved' | 'encoder', (bytes: Uint8Array) => void>();
 
@@ -73,6 +73,7 @@ export function dismiss(name: Notice['name']): void {
 /** Forgets what was measured of another training. */
 function forget(): void {
   history.clear();
+  told.length = 0;
   together(() => {
     latest.value = null;
     batch.value = null;
@@ -99,11 +100,7 @@ export function begin(made: Training, address: string): void {
   made.on('status', (message) => {
     together(() => {
       status.value = message;
-      if (adopt) {
-        adopt = false;
-        setting.value = message.setting;
-        levers.value = message.levers;
-      }
+      if (adopt && message.phase !== 'compiling') hold(message);
     });
   });
   made.on('steps', ({ steps }) => {
@@ -119,11 +116,19 @@ export function begin(made: Training, address: string): void {
   made.on('saved', ({ bytes }) => answered('saved', bytes));
   made.on('encoder', ({ bytes }) => answered('encoder', bytes));
   made.on('trouble', ({ trouble, message, command }) => {
-    if (command === 'set' || command === 'move') adopt = true;
+    // What was refused does not hold; the status before this says what does.
+    if (status.value && (command === 'set' || command === 'load')) hold(status.value);
     notice(trouble, message);
   });
   post({ kind: 'open', place: place.value, setting: setting.value, levers: levers.value, data: address });
   document.addEventListener('visibilitychange', () => post({ kind: 'visible', visible: !document.hidden }));
+}
+
+/** What the worker says of setting and levers is what holds. */
+function hold(message: MessageOf<'status'>): void {
+  adopt = false;
+  setting.value = message.setting;
+  levers.value = message.levers;
 }
 
 function answered(kind: 'saved' | 'encoder', bytes: Uint8Array): void {
@@ -142,10 +147,11 @@ function draw(newest: StepNumbers): void {
   setTimeout(() => {
     const now = performance.now();
     while (told.length > 2 && now - told[0]!.at > 2000) told.shift();
-    const [from, to] = [told[0]!, told.at(-1)!];
+    const [from, to] = [told[0], told.at(-1)];
     together(() => {
-      latest.value = scheduled;
-      speed.value = to.at > from.at && to.step > from.step ? ((to.step - from.step) / (to.at - from.at)) * 1000 : null;
+      // What came before a restart is no news.
+      latest.value = to ? scheduled : null;
+      speed.value = from && to && to.at > from.at && to.step > from.step ? ((to.step - from.step) / (to.at - from.at)) * 1000 : null;
       drawn.value += 1;
     });
     scheduled = null;

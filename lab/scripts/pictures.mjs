@@ -2,7 +2,7 @@
 /**
  * Pictures of the lab as it trains: each stop of the tour and the lab, in both languages, light and dark, on a desktop and a phone.
  *
- *   npm run lab:pictures -- [folder] [--only en-light-desktop-5,…] [--seconds 12]
+ *   npm run lab:pictures -- [folder] [--only en-light-desktop-5,…] [--steps 30] [--full]
  */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -11,7 +11,7 @@ import { launch, serve } from '../test/site.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string' }, seconds: { type: 'string', default: '12' }, full: { type: 'boolean', default: false } },
+  options: { only: { type: 'string' }, steps: { type: 'string', default: '30' }, full: { type: 'boolean', default: false } },
 });
 const folder = resolve(positionals[0] ?? 'pictures');
 mkdirSync(folder, { recursive: true });
@@ -37,7 +37,14 @@ try {
           page.on('console', (message) => message.type() === 'error' && console.error(`${title}: ${message.text()}`));
           page.on('pageerror', (error) => console.error(`${title}: ${error.message}`));
           await page.goto(`${site.isolated}${hash}?lang=${language}`);
-          await page.waitForTimeout(1000 * Number(values.seconds));
+          const reached = (least) =>
+            Number(/\d+/.exec(document.querySelector('.running')?.textContent.replaceAll(',', '') ?? '')?.[0] ?? 0) >= least;
+          await page.waitForFunction(reached, Number(values.steps), { timeout: 600_000 });
+          if (name === 'lab' && values.full) {
+            await page.locator('.figure-plan .button').click();
+            await page.locator('.tree').waitFor();
+          }
+          await page.waitForTimeout(500);
           await page.screenshot({ path: join(folder, `${title}.png`), fullPage: values.full });
           console.log(title);
           await page.close();

@@ -123,12 +123,13 @@ describe('the page', () => {
     for (const colorScheme of ['light', 'dark'] as const) {
       const page = await visit('', { colorScheme });
       await page.evaluate(readFileSync(axeFile, 'utf8'));
+      // Then all that is drawn of a training is there.
+      await trained(page, 2);
       for (const hash of ['#/tour/1', '#/tour/3', '#/tour/4', '#/tour/6', '#/tour/7', '#/lab']) {
         await page.evaluate((to) => {
           location.hash = to;
         }, hash);
         await page.locator('.figure canvas').first().waitFor();
-        await trained(page, 2);
         const violations = await page.evaluate(async () => {
           // It was put there above.
           const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> } };
@@ -147,11 +148,56 @@ describe('the page', () => {
         await page.evaluate((to) => {
           location.hash = to;
         }, hash);
-        await trained(page, 1);
+        await page.locator('h1').waitFor({ state: 'attached' });
         expect(await page.evaluate(() => document.documentElement.scrollWidth), `${hash}, ${language}`).toBe(390);
       }
       await page.context().close();
     }
+  });
+
+  it("trains on a visitor's own images, and names what is none", async () => {
+    const page = await visit('#/tour/7');
+    await trained(page, 1);
+    const drawn = await page.evaluate(() =>
+      Array.from({ length: 12 }, (_, i) => {
+        const canvas = document.createElement('canvas');
+        [canvas.width, canvas.height] = [40, 30];
+        const context = canvas.getContext('2d')!;
+        context.fillStyle = `hsl(${i * 30} 80% 50%)`;
+        context.fillRect(i, i, 20, 15);
+        return canvas.toDataURL('image/png').split(',')[1]!;
+      }),
+    );
+    const files = drawn.map((data, i) => ({ name: `${i}.png`, mimeType: 'image/png', buffer: Buffer.from(data, 'base64') }));
+    const torn = { name: 'torn.png', mimeType: 'image/png', buffer: files[0]!.buffer.subarray(0, 40) };
+    await page.locator('input[type=file][accept]').setInputFiles([...files, torn]);
+    await page.getByText(en.ownCount(12)).waitFor();
+    await page.getByText(en.notices.badImages.title).waitFor();
+    expect(await page.locator('.notice [lang=en]').textContent()).toContain('torn.png');
+    await trained(page, 1);
+    await page.context().close();
+  });
+
+  it('saves a run, and opens it again; a file that is torn is refused, and the run goes on', async () => {
+    const page = await visit('#/lab');
+    await trained(page, 3);
+    await page.getByRole('button', { name: en.pause }).click();
+    await page.getByRole('slider', { name: en.levers.covariance }).fill('500');
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: en.save }).click();
+    const saved = readFileSync(await (await download).path());
+    await page.getByRole('slider', { name: en.levers.covariance }).fill('0');
+    const open = (buffer: Buffer) =>
+      page
+        .getByLabel(en.open, { exact: true })
+        .last()
+        .setInputFiles({ name: 'run.safetensors', mimeType: 'application/octet-stream', buffer });
+    await open(saved.subarray(0, saved.length - 100));
+    await page.getByText(en.notices.badRun.title).waitFor();
+    expect(await page.getByRole('slider', { name: en.levers.covariance }).getAttribute('aria-valuetext')).toBe('0');
+    await open(saved);
+    await page.waitForFunction(() => document.querySelector('[aria-valuetext="12.5"]') !== null);
+    await page.context().close();
   });
 
   it('is kept for use offline, and isolated by its service worker where the host does not do that', async () => {
