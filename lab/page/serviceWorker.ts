@@ -7,7 +7,6 @@ declare const self: ServiceWorkerScope & { readonly __FILES__: readonly string[]
 /** What is used of `ServiceWorkerGlobalScope`, whose types cannot stand beside those of a page. */
 interface ServiceWorkerScope {
   readonly location: Location;
-  skipWaiting(): Promise<void>;
   readonly clients: {
     claim(): Promise<void>;
     matchAll(options: { includeUncontrolled: boolean }): Promise<readonly { postMessage(message: unknown): void }[]>;
@@ -23,18 +22,15 @@ const prefix = 'tensegrity-lab-';
 const name = prefix + self.__VERSION__;
 
 async function tell(error: unknown): Promise<void> {
+  if (!(error instanceof DOMException) || error.name !== 'QuotaExceededError') return;
   for (const page of await self.clients.matchAll({ includeUncontrolled: true })) page.postMessage({ storageFull: String(error) });
 }
 
+// Another version waits until no page of this one is open, so that each finds the files that it was built with.
 self.addEventListener('install', (event) => {
-  event.waitUntil(
-    caches
-      .open(name)
-      .then((cache) => cache.addAll(self.__FILES__))
-      // Without room it isolates the page all the same.
-      .catch(tell)
-      .then(() => self.skipWaiting()),
-  );
+  const kept = caches.open(name).then((cache) => cache.addAll(self.__FILES__));
+  // Without room, or a file, it isolates the page all the same.
+  event.waitUntil(kept.catch(tell));
 });
 
 self.addEventListener('activate', (event) => {

@@ -231,7 +231,7 @@ export const en: Texts = {
       ],
       lever: 'Weight off the diagonal',
       choices: {},
-      watch: 'At 0 the squares off the diagonal fill: dimensions repeat each other.',
+      watch: 'Off the diagonal the squares fade as it learns. At 0 they fill again: dimensions repeat each other.',
     },
     {
       name: 'VICReg',
