@@ -17,6 +17,8 @@ interface OptionRow {
   readonly value?: string;
   /** Whether it may be given more than once; the values are joined by commas then. */
   readonly many?: boolean;
+  /** Whether it may stand alone, without its value; its text is empty then, and counts as no choice. */
+  readonly bare?: boolean;
   readonly help: string;
 }
 
@@ -99,7 +101,7 @@ export class Input {
   /** One of a list of names. @throws UsageError for any other word. */
   choice<Name extends string>(name: string, names: readonly Name[]): Name | undefined {
     const text = this.text(name);
-    return text === undefined ? undefined : chosen(`--${name}`, text, names);
+    return text === undefined || text === '' ? undefined : chosen(`--${name}`, text, names);
   }
 }
 
@@ -150,10 +152,15 @@ export function parseInput(words: readonly string[], name: string, { options, po
     const option = dashes === '--' ? given : Object.keys(table).find((candidate) => table[candidate]!.short === given);
     if (option === undefined || !Object.hasOwn(table, option))
       return fail(`${name} has no option ${named(dashes + given)}${nearest(given, table)}`);
-    const { type, value: form = 'X', many = false } = table[option]!;
+    const { type, value: form = 'X', many = false, bare = false } = table[option]!;
     if (type === 'boolean') {
       if (inline !== undefined) fail(`--${option} takes no value, got ${shown(inline)}`);
       values[option] = true;
+      continue;
+    }
+    const next = words[at + 1];
+    if (bare && inline === undefined && (next === undefined || /^-[^\d.]/.test(next))) {
+      values[option] = '';
       continue;
     }
     const value = inline ?? words[++at];

@@ -6,6 +6,7 @@ import { compile, TensegrityError, type Tensor, useBackend, zeros } from '../../
 import { show } from '../../engine/shape.ts';
 import { withStorageErrors, writeFileAtomically } from '../../models/io/node.ts';
 import { featureMapOf } from '../../models/train/evaluate.ts';
+import { encoderFiles, exportEncoder } from '../exportEncoder.ts';
 import { exportRun } from '../exportRun.ts';
 import { asUsage, type Command, type Input, type OptionTable, UsageError } from '../options.ts';
 import { checkOutputs } from '../outputs.ts';
@@ -17,33 +18,39 @@ const targets = ['plan', 'jax'] as const;
 const pixelTypes = ['u8', 'f32'] as const satisfies readonly DType[];
 const precisions = ['f32', 'f16'] as const;
 
-/** What makes an encoder a plan. */
-const ofPlan: OptionTable = {
+/** What a function of JAX, which takes any number of images, has no use for. */
+const ofCalls: OptionTable = {
   batch: { type: 'string', value: 'N,…', help: 'how many images a call takes; the plan has one part for each (1)' },
+  weights: { type: 'string', value: precisions.join('|'), help: 'how matrices and filters are stored (f32)' },
+  portable: { type: 'boolean', help: 'kernels of at most 8 buffers, for webgpu too' },
+};
+
+/** What an encoder is exported with, beside its run. */
+const ofEncoders: OptionTable = {
+  ...ofCalls,
   size: { type: 'string', value: 'H,W', help: 'of the images (those of its training)' },
   pixels: {
     type: 'string',
     value: pixelTypes.join('|'),
     help: 'how they are stored: u8, which the plan normalises, or f32 (as in its training)',
   },
-  weights: { type: 'string', value: precisions.join('|'), help: 'how matrices and filters are stored (f32)' },
-  portable: { type: 'boolean', help: 'kernels of at most 8 buffers, for webgpu too' },
   ...ofEncoder,
+  encoder: { ...ofEncoder['encoder']!, bare: true },
   mean: { ...mean!, help: 'of u8 images scaled to [0, 1], by channel (those of its training)' },
 };
 
 export const exportCommand: Command = {
   summary: 'Write an encoder as a plan that runs without the library, or a run as a JAX program for any number of devices',
-  usage: 'RUN|FILE.safetensors --to plan --out FILE.plan [options] | RUN --to jax --out FOLDER',
+  usage: 'RUN|FILE.safetensors --to plan --out FILE.plan [options] | RUN --to jax [--encoder] --out FOLDER',
   positionals: [1, 1],
   options: {
     to: {
       type: 'string',
       value: targets.join('|'),
-      help: 'what it becomes: a plan of the encoder, for loadPlan of tensegrity/plan; a program for JAX that trains on',
+      help: 'what it becomes: a plan of the encoder, for loadPlan of tensegrity/plan; a program for JAX that trains on, or with --encoder a function of JAX from images to features',
     },
     out: { type: 'string', value: 'FILE|FOLDER', help: 'where it goes' },
-    ...ofPlan,
+    ...ofEncoders,
   },
   examples: [
     ['tensegrity export runs/vicreg --to plan --out encoder.plan', 'the encoder of a run, for one image a call'],
@@ -52,25 +59,32 @@ export const exportCommand: Command = {
       "PyTorch's ResNet-18",
     ],
     ['tensegrity export runs/vicreg --to jax --out cluster/vicreg', 'the run, to go on with on many devices: docs/cluster.md'],
+    [
+      'tensegrity export runs/vicreg --to jax --encoder --out features',
+      'the encoder of a run as a function of JAX, from images to features',
+    ],
   ],
   run: async (input) => {
     const [to, out] = [input.choice('to', targets), input.text('out')];
     if (to === undefined || out === undefined) throw new UsageError(`export needs --to ${targets.join('|')} and --out FILE|FOLDER`);
-    if (to === 'jax') {
-      input.refuse(Object.keys(ofPlan), 'a run is exported with its own settings');
+    const encoderOnly = input.text('encoder') !== undefined;
+    if (to === 'jax' && !encoderOnly) {
+      input.refuse(Object.keys(ofEncoders), 'a run is exported with its own settings');
       return exportRun(input, input.positionals[0]!, out);
     }
+    if (to === 'jax') input.refuse(Object.keys(ofCalls), 'a function of JAX takes any number of images, and f32 weights');
     const batches = batchesOf(input);
     const given = input.positionals[0]!;
     const path = (await isFolder(given)) ? join(given, 'encoder.safetensors') : given;
-    await checkOutputs([path], [out]);
+    await checkOutputs([path], to === 'jax' ? encoderFiles.map((name) => join(out, name)) : [out]);
     await withStorageErrors('write', out, () => access(dirname(out), constants.W_OK));
     // Nothing runs: it only holds the weights.
     await useBackend('cpu');
-    const { encoder, channels, metadata } = await loadEncoder(input, path);
+    const { encoder, architecture, channels, metadata } = await loadEncoder(input, path);
     const dtype = input.choice('pixels', pixelTypes) ?? (metadata.get('pixels') === 'f32' ? 'f32' : 'u8');
     const scale = scaleOf(input, metadata, { dtype, channels, own: null }, path);
     const size = imageSizeOf(input, metadata, path);
+    if (to === 'jax') return exportEncoder(input, encoder, architecture, { dtype, image: [channels, ...size], scale }, out);
     const embed = compile((images: Tensor) => ({ features: featureMapOf(encoder, images, scale).mean([2, 3]) }));
     const shapes = batches.map((count) => [count, channels, ...size]);
     const bytes = await asUsage(() =>

@@ -17,6 +17,9 @@
  *     as a line of metrics.jsonl has them.
  * - `PRECISION`, of products and convolutions.
  *
+ * `encoderModule` gives the text of `encoder.py`: an encoder alone, in evaluation mode, as `encode(weights, images)`.
+ *
  * Statistics over the batch are over the whole of it: with `batch` divided among devices (`NamedSharding`), XLA puts in the collectives.
  */
+export { type EncoderGraph, encoderModule } from './encoder.ts';
 export { type Exported, stepModule } from './step.ts';

@@ -1,6 +1,7 @@
 /** A Python module of functions that were written from graphs. */
 import type { DType, HostArray, TypedArray } from '../../engine/dtype.ts';
 import { contiguousStrides, show, sizeOf } from '../../engine/shape.ts';
+import type { Slot } from '../../engine/slot.ts';
 import { helpersOf } from './helpers.ts';
 import { jaxType, literal, numpyType, quoted } from './python.ts';
 
@@ -57,12 +58,24 @@ function tupleOf(shape: readonly number[]): string {
   return show(shape).replace(/^\[(.*)\]$/, (_, inside: string) => (shape.length === 1 ? `(${inside},)` : `(${inside})`));
 }
 
+export const indented = (line: string): string => (line === '' ? '' : `    ${line}`);
+
+/** The name of each slot of a state. What is no part of it would be a constant that ought to change. */
+export function slotNames(slots: ReadonlyMap<string, Slot>): (slot: Slot) => string {
+  const names = new Map([...slots].map(([name, slot]) => [slot, name]));
+  return (slot) => {
+    const name = names.get(slot);
+    if (name === undefined) throw new Error(`export: slot ${slot.name} is read or written, and is no part of the state`);
+    return name;
+  };
+}
+
 /** A module: its docstring, what it needs, `parts` in order. */
 export function moduleOf(about: string, parts: readonly string[], constants: Constants): string {
   const body = parts.join('\n\n\n');
   const helpers = helpersOf(body);
   const text = [...helpers, body].join('\n\n\n');
-  const imports = ['functools', 'math', 'pathlib'].filter(
+  const imports = ['functools', 'json', 'math', 'pathlib'].filter(
     (name) => new RegExp(`\\b${name}\\.`).test(text) || (name === 'pathlib' && constants.files.length > 0),
   );
   const loaded =

@@ -3,8 +3,8 @@ import type { Node } from '../../engine/graph.ts';
 import { Tensor } from '../../engine/tensor.ts';
 import type { StepGraph } from '../../models/train/trainer.ts';
 import { bodyOf } from './body.ts';
-import { Constants, described, moduleOf } from './module.ts';
-import { identifier, Names, quoted } from './python.ts';
+import { Constants, described, indented, moduleOf, slotNames } from './module.ts';
+import { identifier, quoted } from './python.ts';
 
 /** A module, and what belongs beside it. */
 export interface Exported {
@@ -12,8 +12,6 @@ export interface Exported {
   /** Arrays of its folder `constants`, each as NAME.npy. */
   readonly constants: readonly { readonly name: string; readonly array: HostArray }[];
 }
-
-const indented = (line: string): string => (line === '' ? '' : `    ${line}`);
 
 /** A record of expressions, as Python's dict. */
 function dict(entries: readonly (readonly [name: string, text: string])[]): string {
@@ -37,12 +35,7 @@ export async function stepModule({ graph, given: examples, schedules, slots }: S
     return position > 1 && position < 2 + schedules.length ? numbers[position - 2]! : `batch[${quoted(batchNames(position))}]`;
   };
   const constants = new Constants();
-  const names = new Map([...slots].map(([name, slot]) => [slot, name]));
-  const nameOf = (slot: Parameters<typeof names.get>[0]): string => {
-    const name = names.get(slot);
-    if (name === undefined) throw new Error(`export: slot ${slot.name} is part of a step, and not of its state`);
-    return name;
-  };
+  const nameOf = slotNames(slots);
   const results: (readonly [name: string, node: Node])[] = [
     ...Object.entries(measured).map(([name, value]) => [name, value.node] as const),
     ...Object.entries(parts).map(([name, { node }]) => [name, node] as const),
@@ -51,17 +44,11 @@ export async function stepModule({ graph, given: examples, schedules, slots }: S
     ...updates.map(({ slot, value }) => [value, `new ${nameOf(slot)}`] as const),
     ...results.map(([name, node]) => [node, name] as const),
   ]);
-  const read = new Map<string, string>();
-  const locals = new Names([]);
   const { lines, results: texts } = await bodyOf(
     [...updates.map(({ value }) => value), ...results.map(([, node]) => node)],
     {
       placeholder: argument,
-      slot: (slot) => {
-        const name = nameOf(slot);
-        if (!read.has(name)) read.set(name, locals.of(name));
-        return `state[${quoted(name)}]`;
-      },
+      slot: (slot) => `state[${quoted(nameOf(slot))}]`,
       constant: (value, node) => constants.textOf(value, node),
     },
     wished,

@@ -1,9 +1,10 @@
-import { type Backend, type HostArray, memoryBytes, TensegrityError } from 'tensegrity';
+import { type Backend, foldIn, type HostArray, key, memoryBytes, TensegrityError, tensor } from 'tensegrity';
 import {
+  augmentation,
+  augmentations,
   checkpointBytes,
   checkpointIn,
   diagnose,
-  type ImageSplit,
   nearestNeighbours,
   type StepRecord,
   serializeSafetensors,
@@ -11,8 +12,7 @@ import {
   type TrainerState,
   takeRows,
 } from 'tensegrity/models';
-import { embeddedImages, first, type Images, ownImages, picturesOf } from './images.ts';
-import { kernelTimes } from './kernelTimes.ts';
+import { embeddedImages, type Images, ownImages, picturesOf } from './images.ts';
 import { nearestTo, PictureMaker } from './pictures.ts';
 import { messageOf, settle } from './place.ts';
 import { planTree } from './planTree.ts';
@@ -31,7 +31,7 @@ import {
   type Verdict,
   type Whereabouts,
 } from './protocol.ts';
-import { configOf, conflictIn, planKey, steeringOf, withLevers, withSetting } from './settings.ts';
+import { configOf, planKey, steeringOf, withLevers, withSetting } from './settings.ts';
 import { sha256 } from './sha256.ts';
 import { Share } from './share.ts';
 
@@ -47,12 +47,10 @@ const PROBED = 20;
 /** Images among whose features neighbours are sought for the accuracy, and how many are taken at a time. */
 const BANK = 1024;
 const CHUNK = 256;
-/** On the cpu backend an image takes tenths of a second: so many are shown, and taken at a time. */
-const FEW = 16;
 const NEIGHBOURS = 8;
-const ONE_THREAD = 'one thread computes, not one for each core';
-/** Images of the strip of views. */
+/** Images of the strip of views, and views of each. */
 const STRIP = 8;
+const STRIP_VIEWS = 2;
 
 type Phase = MessageOf<'status'>['phase'];
 
@@ -60,8 +58,7 @@ type Phase = MessageOf<'status'>['phase'];
 interface Run {
   readonly setting: Setting;
   readonly trainer: Trainer;
-  /** Where its steps come from: another after each state that it goes on from, since this one knows which images are next. */
-  steps: AsyncGenerator<StepRecord, void, undefined>;
+  readonly steps: AsyncGenerator<StepRecord, void, undefined>;
   readonly pictures: PictureMaker;
   /** The state it began with, without which there is no restart. */
   readonly initial: TrainerState;
@@ -96,8 +93,6 @@ export class Session {
   #setting = initialSetting;
   #levers = initialLevers;
   #images: Images | null = null;
-  /** Those of the images that are shown. */
-  #shown: ImageSplit | null = null;
   #embedded: { readonly address: string; readonly images: Images | null } | null = null;
   #run: Run | null = null;
   readonly #kept = new Map<string, Run>();
@@ -158,16 +153,8 @@ export class Session {
         this.#say(error.trouble, error.message, true, command);
         return;
       }
-      if (isTyped(error, 'backend') && this.#at?.backend === 'webgpu') {
-        await this.#guarded(command, () =>
-          this.#leave(error, { trouble: 'gpuLost', place: { backend: 'wasm' }, words: ['The GPU', 'WebAssembly'] }),
-        );
-        return;
-      }
-      // A thread that failed, or did not start though it was asked for.
-      if (isTyped(error, 'backend') && this.#at?.backend === 'wasm' && this.#at.threads > 1 && 'fault' in error.details) {
-        const place = { backend: 'wasm', threads: 1 } as const;
-        await this.#guarded(command, () => this.#leave(error, { trouble: 'oneThread', place, words: ['A thread', 'one'] }));
+      if (this.#at?.backend === 'webgpu' && isTyped(error, 'backend')) {
+        await this.#guarded(command, () => this.#leaveGpu(error));
         return;
       }
       const memory = isTyped(error, 'backend') && /memory/.test(error.message);
@@ -221,11 +208,6 @@ export class Session {
     },
     set: async ({ setting }) => {
       const next = settingFrom(setting, this.#setting);
-      if (!this.#images) {
-        this.#setting = next;
-        this.#tell();
-        return;
-      }
       const restarts = next.seed !== this.#setting.seed;
       const before = this.#run;
       await this.#resuming(async () => {
@@ -237,7 +219,7 @@ export class Session {
       this.#levers = leversFrom(levers, this.#levers);
       this.#steer();
       this.#tell();
-      if (this.#run && this.#levers.strength !== strength) await this.#strips.now(() => this.#strip());
+      if (this.#levers.strength !== strength) await this.#strips.now(() => this.#strip());
     },
     run: async () => {
       if (this.#run) this.#enter('running');
@@ -257,7 +239,7 @@ export class Session {
     restart: async () => {
       const run = this.#run;
       if (!run) return;
-      restore(run, run.initial);
+      run.trainer.restore(run.initial);
       await this.#afresh();
       this.#tell();
       if (this.#phase === 'paused') await this.#picture();
@@ -265,15 +247,13 @@ export class Session {
     move: async ({ place }) => {
       await this.#resuming(async () => {
         const state = (await this.#run?.trainer.state()) ?? null;
-        const slow = this.#slow;
         await this.#settle(place);
-        if (this.#images && slow !== this.#slow) this.#take(this.#images);
         await this.#rebuild(state);
       });
     },
     images: async (command) => this.#changeImages(command),
     choose: async ({ image }) => {
-      const count = this.#shown?.images.shape[0] ?? 0;
+      const count = this.#images?.shown.images.shape[0] ?? 0;
       if (!Number.isInteger(image) || image < 0 || image >= count)
         throw new Complaint('fault', `There is no shown image ${image}; there are ${count}.`);
       this.#chosen = image;
@@ -282,10 +262,9 @@ export class Session {
     plan: async () => {
       const { trainer } = this.#needed();
       const plan = await trainer.prepare();
-      // A GPU that measures has times of the steps so far; elsewhere each kernel is run by itself.
-      const measured = await trainer.explain({ times: true }).catch(() => null);
-      const times = measured === null && this.#at?.backend === 'wasm' ? await kernelTimes(this.#backend!, plan) : null;
-      this.#post({ kind: 'plan', plan: planTree(plan, measured ?? (await trainer.explain()), times) });
+      // Times are there once a plan has run on a GPU that measures.
+      const listing = await trainer.explain({ times: true }).catch(() => trainer.explain());
+      this.#post({ kind: 'plan', plan: planTree(plan, listing) });
     },
     save: async () => {
       const { trainer } = this.#needed();
@@ -325,10 +304,6 @@ export class Session {
     return this.#run;
   }
 
-  get #slow(): boolean {
-    return this.#at?.backend === 'cpu';
-  }
-
   get #labelled(): boolean {
     return this.#images?.dataset.train.labels !== undefined;
   }
@@ -365,10 +340,8 @@ export class Session {
 
   #take(images: Images): void {
     this.#images = images;
-    this.#shown = this.#slow ? first(images.shown, FEW) : images.shown;
     this.#chosen = null;
-    const shown = this.#shown;
-    const { dataset, name, count } = images;
+    const { shown, dataset, name, count } = images;
     this.#post({
       kind: 'data',
       name,
@@ -387,8 +360,6 @@ export class Session {
   /** The run of a setting, which may have been before; at its beginning. */
   async #runOf(given: Setting): Promise<Run> {
     const setting = this.#fitted(given);
-    const conflict = conflictIn(setting);
-    if (conflict !== null) throw new Complaint('badSetting', `${conflict}.${this.#run ? ' It trains on as before.' : ''}`);
     const name = planKey(setting);
     const kept = this.#kept.get(name);
     if (kept) {
@@ -413,12 +384,11 @@ export class Session {
         : error;
     }
     this.#compiled++;
-    this.#countThreads();
     const run: Run = {
       setting,
       trainer,
       steps: trainer.run(),
-      pictures: new PictureMaker(setting, trainer.learner, this.#images!.dataset, this.#shown!.images),
+      pictures: new PictureMaker(setting, trainer.learner, this.#images!.dataset, this.#images!.shown.images),
       initial: await trainer.state(),
     };
     this.#kept.set(name, run);
@@ -431,19 +401,10 @@ export class Session {
     return run;
   }
 
-  /** Whether the threads have started, which a page may forbid, shows when there is a plan for them. */
-  #countThreads(): void {
-    const at = this.#at;
-    const { threads } = (this.#backend ?? {}) as { readonly threads?: number };
-    if (at?.backend !== 'wasm' || threads === undefined || threads >= at.threads) return;
-    this.#at = { ...at, threads };
-    this.#say('oneThread', `${capital(ONE_THREAD)}: the page lets no further workers start (its worker-src needs blob:).`, true);
-  }
-
   /** Begins anew, with the setting as it is. */
   async #begin(): Promise<void> {
     const run = await this.#runOf(this.#setting);
-    restore(run, run.initial);
+    run.trainer.restore(run.initial);
     this.#run = run;
     this.#steer();
     await this.#afresh();
@@ -454,8 +415,8 @@ export class Session {
     const state = await from?.trainer.state();
     const run = await this.#runOf(setting);
     this.#setting = setting;
-    if (from && state && run !== from) restore(run, carried(state, run.initial, from.setting.method === setting.method));
-    else if (!from) restore(run, run.initial);
+    if (from && state && run !== from) run.trainer.restore(carried(state, run.initial, from.setting.method === setting.method));
+    else if (!from) run.trainer.restore(run.initial);
     this.#run = run;
     this.#steer();
     if (from) this.#newCourse();
@@ -466,7 +427,7 @@ export class Session {
   async #rebuild(state: TrainerState | null): Promise<void> {
     if (!this.#images) return;
     const run = await this.#runOf(this.#setting);
-    restore(run, state ?? run.initial);
+    run.trainer.restore(state ?? run.initial);
     this.#run = run;
     this.#steer();
     if (!state) await this.#afresh();
@@ -496,22 +457,15 @@ export class Session {
     await this.#strips.now(() => this.#strip());
   }
 
-  /** Goes on elsewhere, from the last state that was kept. */
-  async #leave(
-    error: TensegrityError,
-    {
-      trouble,
-      place,
-      words: [lost, instead],
-    }: { readonly trouble: Trouble; readonly place: Place; readonly words: readonly [string, string] },
-  ): Promise<void> {
+  /** A lost GPU: goes on with wasm. */
+  async #leaveGpu(error: TensegrityError): Promise<void> {
     const state = this.#last;
     const phase = this.#phase;
     this.#enter('compiling');
-    await this.#settle(place);
+    await this.#settle({ backend: 'wasm' });
     await this.#rebuild(state);
     const from = state ? `from step ${state.step}` : 'from the beginning';
-    this.#say(trouble, `${lost} failed (${error.message}). It goes on with ${instead}, ${from}.`, true);
+    this.#say('gpuLost', `The GPU failed (${error.message}). It goes on with WebAssembly, ${from}.`, true);
     this.#enter(phase === 'paused' ? 'paused' : this.#run ? 'running' : 'broken');
   }
 
@@ -578,9 +532,9 @@ export class Session {
       const before = { run: this.#run, state: await this.#run?.trainer.state() };
       const run = await this.#runOf(next.value);
       try {
-        restore(run, saved);
+        run.trainer.restore(saved);
       } catch (error) {
-        if (before.run === run && before.state) restore(run, before.state);
+        if (before.run === run && before.state) run.trainer.restore(before.state);
         throw bad(messageOf(error));
       }
       this.#setting = next.value;
@@ -595,9 +549,11 @@ export class Session {
   /** A step, and what is looked at then. */
   async #advance(): Promise<void> {
     await this.#step();
-    await this.#keeping.when(async () => {
-      this.#last = await this.#needed().trainer.state();
-    });
+    if (this.#at?.backend === 'webgpu') {
+      await this.#keeping.when(async () => {
+        this.#last = await this.#needed().trainer.state();
+      });
+    }
     await this.#sending.when(() => this.#send());
     await this.#memories.when(() => this.#remember());
     if (!this.#visible) return;
@@ -615,13 +571,9 @@ export class Session {
   }
 
   async #step(): Promise<void> {
-    const run = this.#needed();
+    const { steps } = this.#needed();
     const start = performance.now();
-    const { value: record } = await run.steps.next().catch((error: unknown) => {
-      // One that has thrown gives no more.
-      run.steps = run.trainer.run();
-      throw error;
-    });
+    const { value: record } = await steps.next();
     if (!record) throw new Error('the run has come to its end');
     this.#since++;
     this.#recent = [...this.#recent, record].slice(-PROBED);
@@ -691,14 +643,13 @@ export class Session {
   /** A part of the bank's features, or, when they are together, what they tell. */
   async #score(): Promise<void> {
     const { trainer, pictures } = this.#needed();
-    const { dataset } = this.#images!;
-    const shown = this.#shown!;
+    const { dataset, shown } = this.#images!;
     const { images, labels } = dataset.train;
     if (!labels) return;
     const size = Math.min(BANK, images.shape[0]!);
     const done = this.#bank.reduce((sum, { shape }) => sum + shape[0]!, 0);
     if (done < size) {
-      const rows = Array.from({ length: Math.min(this.#slow ? FEW : CHUNK, size - done) }, (_, i) => done + i);
+      const rows = Array.from({ length: Math.min(CHUNK, size - done) }, (_, i) => done + i);
       this.#bank.push(await pictures.features(takeRows(images, rows)));
       return;
     }
@@ -727,15 +678,23 @@ export class Session {
 
   /** The first images shown, and views of them. */
   async #strip(): Promise<void> {
-    const { images } = this.#shown!;
+    const { images } = this.#images!.shown;
     const count = Math.min(STRIP, images.shape[0]!);
     const some = takeRows(
       images,
       Array.from({ length: count }, (_, i) => i),
     );
-    const { trainer, pictures } = this.#needed();
-    const views = await pictures.views(some, trainer.step, this.#levers.strength);
-    this.#post({ kind: 'views', images: picturesOf(some), views: views.map(picturesOf) });
+    const view = augmentation(augmentations.strong[0]);
+    const units = tensor(some).cast('f32').div(255);
+    const drawn = key(this.#run?.trainer.step ?? 0);
+    const strength = tensor(this.#levers.strength);
+    const views = await Promise.all(
+      Array.from({ length: STRIP_VIEWS }, async (_, i) => {
+        using bytes = view(units, foldIn(drawn, i), strength).mul(255).add(0.5).cast('u8');
+        return picturesOf(await bytes.toHost());
+      }),
+    );
+    this.#post({ kind: 'views', images: picturesOf(some), views });
   }
 
   async #remember(): Promise<void> {
@@ -754,11 +713,6 @@ function carried(state: TrainerState, initial: TrainerState, all: boolean): Trai
     }),
   );
   return { ...state, tensors };
-}
-
-function restore(run: Run, state: Pick<TrainerState, 'step' | 'tensors'>): void {
-  run.trainer.restore(state);
-  run.steps = run.trainer.run();
 }
 
 function disposeOf({ trainer, pictures }: Run): void {

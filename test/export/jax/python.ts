@@ -29,16 +29,28 @@ export async function runPython(
   arrays: Arrays,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly arrays: Arrays; readonly printed: string }> {
+  return inFolder(files, async (folder) => {
+    await writeArrays(join(folder, 'inputs'), arrays);
+    const printed = await call([fileURLToPath(new URL(script, import.meta.url)), folder], environment);
+    return { arrays: await readArrays(join(folder, 'outputs')), printed };
+  });
+}
+
+/** Runs one of these files, beside the others. @returns what it printed. */
+export async function run(files: Readonly<Record<string, string>>, script: string): Promise<{ readonly printed: string }> {
+  return inFolder(files, async (folder) => ({ printed: await call([join(folder, script)], {}) }));
+}
+
+async function call(words: readonly string[], environment: Readonly<Record<string, string>>): Promise<string> {
+  const env = { ...process.env, JAX_PLATFORMS: 'cpu', PYTHONDONTWRITEBYTECODE: '1', ...environment };
+  return (await promisify(execFile)(python!, words, { env, maxBuffer: 2 ** 28 })).stdout;
+}
+
+async function inFolder<T>(files: Readonly<Record<string, string>>, use: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'tensegrity-jax-'));
   try {
     for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
-    await writeArrays(join(folder, 'inputs'), arrays);
-    const path = fileURLToPath(new URL(script, import.meta.url));
-    const { stdout } = await promisify(execFile)(python!, [path, folder], {
-      env: { ...process.env, JAX_PLATFORMS: 'cpu', ...environment },
-      maxBuffer: 2 ** 28,
-    });
-    return { arrays: await readArrays(join(folder, 'outputs')), printed: stdout };
+    return await use(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
