@@ -74,8 +74,8 @@ describe('tensegrity export', () => {
     ];
     const to = ['--to=plan', '--out', path('none.plan')];
     await Promise.all([
-      fails(['export', file], 2, /export needs --to plan and --out FILE/),
-      fails(['export', file, '--to=onyx', '--out', path('none.plan')], 2, /--to is one of plan; got 'onyx'/),
+      fails(['export', file], 2, /export needs --to plan\|jax and --out FILE/),
+      fails(['export', file, '--to=onyx', '--out', path('none.plan')], 2, /--to is one of plan, jax; got 'onyx'/),
       fails(['export', ...to], 2, /export takes 1/),
       fails(['export', file, ...to, '--batch=0'], 2, /--batch takes whole numbers ≥ 1 separated by commas, got '0'/),
       fails(['export', file, ...to, '--size=1,2,3'], 2, /--size takes a height and a width, as 224 or 28,28, got '1,2,3'/),
