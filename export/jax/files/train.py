@@ -352,7 +352,15 @@ class Log:
         if now - self.shown >= self.every or line["step"] in (1, self.steps):
             self.shown = now
             health = f"std {number(line['deviation'])}, |corr| {number(line['correlation'])}"
-            print(f"step {line['step']}/{self.steps}: loss {number(line['loss'])}, {health}, {line['imagesPerSecond']:.0f} images/s", flush=True)
+            say(f"step {line['step']}/{self.steps}: loss {number(line['loss'])}, {health}, {line['imagesPerSecond']:.0f} images/s")
+
+
+def say(text):
+    """Shows a line. If nobody reads any more, the training goes on without a word."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")
 
 
 def number(value):
@@ -416,7 +424,7 @@ class Run:
             differing = sorted(name for name in known.keys() | step.STATE.keys() if known.get(name) != step.STATE.get(name))
             raise Fault(f"{CHECKPOINT} is not of the step in step.py: {differing[0]} differs; export the run anew")
         self.pictures = [name for name in step.BATCH if name != "indices"]
-        places = options.data or json.loads((FOLDER / "data.json").read_text())
+        places = [pathlib.Path(place).absolute() for place in options.data or []] or json.loads((FOLDER / "data.json").read_text())
         identities = [images["images"], *([images["pairs"]] if "pairs" in images else [])]
         if len(places) != len(self.pictures):
             raise Fault(f"--data takes {len(self.pictures)} files here, got {len(places)}")
@@ -505,7 +513,10 @@ def main():
         import jax
     except ImportError as cause:
         raise Fault(f"{cause}; pip install -r {FOLDER / 'requirements.txt'}") from cause
-    join_processes(jax, options.distributed)
+    try:
+        join_processes(jax, options.distributed)
+    except RuntimeError as cause:
+        raise Fault(f"the processes do not find each other: {str(cause).splitlines()[0]}") from cause
     devices = Devices(jax)
     signals = Signals()
     with contextlib.ExitStack() as held:
@@ -522,15 +533,17 @@ def main():
             raise fault or Fault("another process could not begin, and says why")
         if devices.first:
             kinds = f"{devices.count} {jax.devices()[0].device_kind} in {jax.process_count()} process{'es' if jax.process_count() > 1 else ''}"
-            print(f"{FOLDER.name}: step {run.standing['step']} of {run.steps}, batch {run.batch_size}, on {kinds}, JAX {jax.__version__}", flush=True)
+            say(f"{FOLDER.name}: step {run.standing['step']} of {run.steps}, batch {run.batch_size}, on {kinds}, JAX {jax.__version__}")
         done = train(run, log, options, signals)
         if devices.first:
-            print(f"step {done} of {run.steps}: all is saved. Go on with python train.py, or tensegrity train --resume {FOLDER}", flush=True)
+            say(f"step {done} of {run.steps}: all is saved. Go on with python train.py, or tensegrity train --resume {FOLDER}")
         return 128 + signals.asked if signals.asked and done < run.steps else 0
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (Fault, ImportError, OSError) as cause:
+    except OSError as cause:
+        sys.exit(f"train.py: {cause.filename or 'the system'}: {cause.strerror or cause}")
+    except (Fault, ImportError) as cause:
         sys.exit(f"train.py: {cause}")
