@@ -125,9 +125,19 @@ const lineFragment = /* glsl */ `
   uniform vec3 colour;
   void main() { gl_FragColor = vec4(colour, 1.); }`;
 
-/** By WebGL, or null where there is none; `lost` is called when it goes away. */
+/** Whether there is WebGL, and no processor that plays it: that takes longer than drawing without it, from a training that needs the time. */
+function drawnByGpu(): boolean {
+  const context = document.createElement('canvas').getContext('webgl2');
+  if (!context) return false;
+  const names = context.getExtension('WEBGL_debug_renderer_info');
+  const name: unknown = names ? context.getParameter(names.UNMASKED_RENDERER_WEBGL) : '';
+  context.getExtension('WEBGL_lose_context')?.loseContext();
+  return !/swiftshader|llvmpipe|softpipe|basic render/i.test(String(name));
+}
+
+/** By WebGL, or null where no GPU does that; `lost` is called when it goes away. */
 export function glPainter(canvas: HTMLCanvasElement, lost: () => void): Painter | null {
-  if (!canvas.getContext('webgl2', { alpha: true, antialias: true, premultipliedAlpha: false })) return null;
+  if (!drawnByGpu() || !canvas.getContext('webgl2', { alpha: true, antialias: true, premultipliedAlpha: false })) return null;
   const renderer = new Renderer({ canvas, alpha: true, antialias: true, premultipliedAlpha: false });
   const { gl } = renderer;
   const blank = new Texture(gl, { image: new Uint8Array(4), width: 1, height: 1, generateMipmaps: false });

@@ -392,7 +392,7 @@ export const en: Texts = {
   },
   asTable: 'As a table',
   waiting: 'Not measured yet',
-  noWebGl: 'This browser offers no WebGL, so the processor draws the cloud.',
+  noWebGl: 'No GPU draws for this page, so the processor draws the cloud.',
 
   cloudLabel: (images, share) => `${images} pictures in three dimensions, which hold ${share} of the variance.`,
   cloudHelp:

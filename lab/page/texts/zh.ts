@@ -189,7 +189,7 @@ export const zh: Texts = {
   },
   asTable: '看表格',
   waiting: '还没有测到',
-  noWebGl: '这个浏览器没有 WebGL，点云由处理器来画。',
+  noWebGl: '这里没有 GPU 为页面画图，点云由处理器来画。',
 
   cloudLabel: (images, share) => `${images} 张图在三维中的位置，这三维占方差的 ${share}。`,
   cloudHelp: '拖动或按方向键转动，按加减号拉近、推远。按逗号和句号逐张浏览，按回车选中。',
