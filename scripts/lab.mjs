@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `npm run lab`, `lab:build`, `lab:test`, `lab:pictures`: builds the package, installs what the lab needs if that changed, and does it.
+ * `npm run lab`, `lab:build`, `lab:test`, `lab:pictures`, `lab:bench`: builds the package, installs what the lab needs if that changed, and does it.
  * What follows the task's name is handed on.
  */
 import { spawnSync } from 'node:child_process';
@@ -17,6 +17,7 @@ const tasks = {
   preview: [vite, 'preview'],
   test: [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--config', 'vitest.config.ts'],
   pictures: ['scripts/pictures.mjs'],
+  bench: ['scripts/bench.ts'],
 };
 
 function run(program, parameters, cwd) {

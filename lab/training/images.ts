@@ -57,7 +57,7 @@ export async function embeddedImages(address: string): Promise<Images> {
   return { name: 'embedded', dataset, count, shown: first(test, SHOWN) };
 }
 
-function first(split: ImageSplit, most: number): ImageSplit {
+export function first(split: ImageSplit, most: number): ImageSplit {
   const count = Math.min(most, split.images.shape[0]!);
   return takeSplit(
     split,

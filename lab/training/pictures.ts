@@ -1,5 +1,15 @@
-import { type Compiled, compile, eigh, type HostArray, type Tensor, tensor } from 'tensegrity';
-import { covarianceMatrix, crossCorrelation, functional, type ImageDataset, type Learner, methodNamed, rankMe } from 'tensegrity/models';
+import { type Compiled, compile, eigh, foldIn, type HostArray, key, type Tensor, tensor } from 'tensegrity';
+import {
+  augmentation,
+  augmentations,
+  covarianceMatrix,
+  crossCorrelation,
+  functional,
+  type ImageDataset,
+  type Learner,
+  methodNamed,
+  rankMe,
+} from 'tensegrity/models';
 import type { MessageOf, Neighbour, Setting } from './protocol.ts';
 
 /** What an embedding is in, by what its method compares. */
@@ -28,6 +38,9 @@ type Cloud = { readonly features: Tensor; readonly embedding: Tensor; readonly p
 export type BatchPicture = Pick<MessageOf<'batch'>, 'deviations' | 'gamma' | 'matrix' | 'matrixOf' | 'spectrum'>;
 export type CloudPicture = Pick<MessageOf<'cloud'>, 'geometry' | 'points' | 'share' | 'rankMe' | 'dimensions'>;
 
+/** Of each image of the strip. */
+const VIEWS = 2;
+
 /** The pictures of one run. Each is a plan of its own, which only runs when it is looked at. */
 export class PictureMaker {
   readonly #setting: Setting;
@@ -35,6 +48,7 @@ export class PictureMaker {
   readonly #batch: Compiled<[za: Tensor, zb: Tensor], Batch>;
   readonly #cloud: Compiled<[images: Tensor], Cloud>;
   readonly #features: Compiled<[images: Tensor], Tensor>;
+  readonly #views: Compiled<[images: Tensor, step: Tensor, strength: Tensor], readonly Tensor[]>;
   /** The points of the last picture, which the next is turned towards. */
   #points: Float32Array | null = null;
 
@@ -53,6 +67,13 @@ export class PictureMaker {
         matrix: method === 'barlow-twins' ? crossCorrelation(za, zb) : covariance,
         spectrum: principal(covariance).values,
       };
+    });
+    const draw = augmentation(augmentations.strong[0]);
+    this.#views = compile((images, step, strength) => {
+      const units = images.cast('f32').div(255);
+      const drawn = foldIn(key(setting.seed), step);
+      // Bytes are cut, not rounded.
+      return Array.from({ length: VIEWS }, (_, i) => draw(units, foldIn(drawn, i), strength).mul(255).add(0.5).cast('u8'));
     });
     this.#features = compile((images) => learner.encoder.forward(scaled(images)));
     this.#cloud = compile((images) => {
@@ -127,8 +148,16 @@ export class PictureMaker {
     return await features.toHost();
   }
 
+  /** Views of images, as a step draws them at a strength. */
+  async views(images: HostArray, step: number, strength: number): Promise<readonly HostArray[]> {
+    const views = await this.#views(tensor(images), tensor(step, { dtype: 'i32' }), tensor(strength));
+    const bytes = await Promise.all(views.map((view) => view.toHost()));
+    for (const each of views) each.dispose();
+    return bytes;
+  }
+
   dispose(): void {
-    for (const each of [this.#batch, this.#cloud, this.#features]) each.dispose();
+    for (const each of [this.#batch, this.#cloud, this.#features, this.#views]) each.dispose();
     this.#shown.dispose();
   }
 }

@@ -55,9 +55,11 @@ async function settleOnWasm(
       oneThread('the page is not cross-origin isolated (its server sends no Cross-Origin-Opener-Policy and -Embedder-Policy)');
       return { backend: await start({ threads: 1 }), threads: 1, name: 'wasm', remarks };
     }
-    const wanted = threads ?? Math.min(64, navigator.hardwareConcurrency || 1);
+    const cores = Math.min(64, navigator.hardwareConcurrency || 1);
+    const wanted = threads ?? cores;
     try {
-      return { backend: await start({ threads: wanted }), threads: wanted, name: 'wasm', remarks };
+      // Threads that nobody asked for are done without where they do not start, which shows when a plan needs them.
+      return { backend: await start(wanted === cores ? {} : { threads: wanted }), threads: wanted, name: 'wasm', remarks };
     } catch (error) {
       if (wanted === 1) throw error;
       oneThread(messageOf(error));

@@ -84,12 +84,16 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 const timeOf = (parts: readonly { readonly milliseconds: number | null }[]): number | null =>
   parts.some(({ milliseconds }) => milliseconds === null) ? null : sum(parts.map(({ milliseconds }) => milliseconds!));
 
-/** A plan and its listing as a tree. Kernels of one group stand in the order in which they run. */
-export function planTree(plan: Plan, listing: string): PlanTree {
+/**
+ * A plan and its listing as a tree. Kernels of one group stand in the order in which they run.
+ * @param times of the kernels, where the listing has none.
+ */
+export function planTree(plan: Plan, listing: string, times: readonly number[] | null = null): PlanTree {
   const kernels = listing
     .split('\n')
     .filter((line) => /^\s*\d+ {2}/.test(line))
-    .map(kernelIn);
+    .map(kernelIn)
+    .map((kernel, i) => ({ ...kernel, milliseconds: kernel.milliseconds ?? times?.[i] ?? null }));
   const phases = phasesOf(plan);
   const names = ['views', 'forward', 'backward', 'update'] as const;
   const tree = names.map((name): PlanPhase => {

@@ -25,14 +25,14 @@ export const levers = {
   variance: { least: 0, most: 100, initial: 25, scale: 'linear', methods: ['vicreg'] },
   covariance: { least: 0, most: 25, initial: 1, scale: 'linear', methods: ['vicreg'] },
   /** Of Barlow Twins' off-diagonal part. */
-  offDiagonal: { least: 1e-4, most: 1, initial: 0.0051, scale: 'logarithmicWithZero', methods: ['barlow-twins'] },
+  offDiagonal: { least: 1e-4, most: 1, initial: 0.05, scale: 'logarithmicWithZero', methods: ['barlow-twins'] },
   /** What SimCLR's cosines are divided by: so high that near negatives count no more than far ones, it collapses. */
   temperature: { least: 0.05, most: 50, initial: 0.5, scale: 'logarithmic', methods: ['simclr'] },
   /** The share of itself that BYOL's teacher keeps at a step. */
   teacherMomentum: { least: 0, most: 1, initial: 0.97, scale: 'linear', methods: ['byol'] },
-  learningRate: { least: 1e-5, most: 1e-1, initial: 3e-3, scale: 'logarithmic' },
+  learningRate: { least: 1e-5, most: 1e-1, initial: 2e-3, scale: 'logarithmic' },
   /** Of the augmentation: 0 leaves images as they are, 1 is the strongest. */
-  strength: { least: 0, most: 1, initial: 1, scale: 'linear' },
+  strength: { least: 0, most: 1, initial: 0.5, scale: 'linear' },
 } as const satisfies Readonly<Record<string, LeverRange>>;
 
 export type LeverName = keyof typeof levers;
@@ -72,6 +72,9 @@ export const initialLevers: Levers = {
   learningRate: levers.learningRate.initial,
   strength: levers.strength.initial,
 };
+
+/** What a method trains better with than with the initial numbers. */
+export const recommended: { readonly [Name in MethodName]?: Partial<Levers> } = { simsiam: { learningRate: 1e-3 } };
 
 export const backendNames = ['webgpu', 'wasm', 'cpu'] as const;
 export type BackendName = (typeof backendNames)[number];

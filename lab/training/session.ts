@@ -1,10 +1,9 @@
-import { type Backend, foldIn, type HostArray, key, memoryBytes, TensegrityError, tensor } from 'tensegrity';
+import { type Backend, type HostArray, memoryBytes, TensegrityError } from 'tensegrity';
 import {
-  augmentation,
-  augmentations,
   checkpointBytes,
   checkpointIn,
   diagnose,
+  type ImageSplit,
   nearestNeighbours,
   type StepRecord,
   serializeSafetensors,
@@ -12,7 +11,8 @@ import {
   type TrainerState,
   takeRows,
 } from 'tensegrity/models';
-import { embeddedImages, type Images, ownImages, picturesOf } from './images.ts';
+import { embeddedImages, first, type Images, ownImages, picturesOf } from './images.ts';
+import { kernelTimes } from './kernelTimes.ts';
 import { nearestTo, PictureMaker } from './pictures.ts';
 import { messageOf, settle } from './place.ts';
 import { planTree } from './planTree.ts';
@@ -31,7 +31,7 @@ import {
   type Verdict,
   type Whereabouts,
 } from './protocol.ts';
-import { configOf, planKey, steeringOf, withLevers, withSetting } from './settings.ts';
+import { configOf, conflictIn, planKey, steeringOf, withLevers, withSetting } from './settings.ts';
 import { sha256 } from './sha256.ts';
 import { Share } from './share.ts';
 
@@ -47,10 +47,12 @@ const PROBED = 20;
 /** Images among whose features neighbours are sought for the accuracy, and how many are taken at a time. */
 const BANK = 1024;
 const CHUNK = 256;
+/** On the cpu backend an image takes tenths of a second: so many are shown, and taken at a time. */
+const FEW = 16;
 const NEIGHBOURS = 8;
-/** Images of the strip of views, and views of each. */
+const ONE_THREAD = 'one thread computes, not one for each core';
+/** Images of the strip of views. */
 const STRIP = 8;
-const STRIP_VIEWS = 2;
 
 type Phase = MessageOf<'status'>['phase'];
 
@@ -58,7 +60,8 @@ type Phase = MessageOf<'status'>['phase'];
 interface Run {
   readonly setting: Setting;
   readonly trainer: Trainer;
-  readonly steps: AsyncGenerator<StepRecord, void, undefined>;
+  /** Where its steps come from: another after each state that it goes on from, since this one knows which images are next. */
+  steps: AsyncGenerator<StepRecord, void, undefined>;
   readonly pictures: PictureMaker;
   /** The state it began with, without which there is no restart. */
   readonly initial: TrainerState;
@@ -93,6 +96,8 @@ export class Session {
   #setting = initialSetting;
   #levers = initialLevers;
   #images: Images | null = null;
+  /** Those of the images that are shown. */
+  #shown: ImageSplit | null = null;
   #embedded: { readonly address: string; readonly images: Images | null } | null = null;
   #run: Run | null = null;
   readonly #kept = new Map<string, Run>();
@@ -153,8 +158,16 @@ export class Session {
         this.#say(error.trouble, error.message, true, command);
         return;
       }
-      if (this.#at?.backend === 'webgpu' && isTyped(error, 'backend')) {
-        await this.#guarded(command, () => this.#leaveGpu(error));
+      if (isTyped(error, 'backend') && this.#at?.backend === 'webgpu') {
+        await this.#guarded(command, () =>
+          this.#leave(error, { trouble: 'gpuLost', place: { backend: 'wasm' }, words: ['The GPU', 'WebAssembly'] }),
+        );
+        return;
+      }
+      // A thread that failed, or did not start though it was asked for.
+      if (isTyped(error, 'backend') && this.#at?.backend === 'wasm' && this.#at.threads > 1 && 'fault' in error.details) {
+        const place = { backend: 'wasm', threads: 1 } as const;
+        await this.#guarded(command, () => this.#leave(error, { trouble: 'oneThread', place, words: ['A thread', 'one'] }));
         return;
       }
       const memory = isTyped(error, 'backend') && /memory/.test(error.message);
@@ -208,6 +221,11 @@ export class Session {
     },
     set: async ({ setting }) => {
       const next = settingFrom(setting, this.#setting);
+      if (!this.#images) {
+        this.#setting = next;
+        this.#tell();
+        return;
+      }
       const restarts = next.seed !== this.#setting.seed;
       const before = this.#run;
       await this.#resuming(async () => {
@@ -219,7 +237,7 @@ export class Session {
       this.#levers = leversFrom(levers, this.#levers);
       this.#steer();
       this.#tell();
-      if (this.#levers.strength !== strength) await this.#strips.now(() => this.#strip());
+      if (this.#run && this.#levers.strength !== strength) await this.#strips.now(() => this.#strip());
     },
     run: async () => {
       if (this.#run) this.#enter('running');
@@ -239,7 +257,7 @@ export class Session {
     restart: async () => {
       const run = this.#run;
       if (!run) return;
-      run.trainer.restore(run.initial);
+      restore(run, run.initial);
       await this.#afresh();
       this.#tell();
       if (this.#phase === 'paused') await this.#picture();
@@ -247,13 +265,15 @@ export class Session {
     move: async ({ place }) => {
       await this.#resuming(async () => {
         const state = (await this.#run?.trainer.state()) ?? null;
+        const slow = this.#slow;
         await this.#settle(place);
+        if (this.#images && slow !== this.#slow) this.#take(this.#images);
         await this.#rebuild(state);
       });
     },
     images: async (command) => this.#changeImages(command),
     choose: async ({ image }) => {
-      const count = this.#images?.shown.images.shape[0] ?? 0;
+      const count = this.#shown?.images.shape[0] ?? 0;
       if (!Number.isInteger(image) || image < 0 || image >= count)
         throw new Complaint('fault', `There is no shown image ${image}; there are ${count}.`);
       this.#chosen = image;
@@ -262,9 +282,10 @@ export class Session {
     plan: async () => {
       const { trainer } = this.#needed();
       const plan = await trainer.prepare();
-      // Times are there once a plan has run on a GPU that measures.
-      const listing = await trainer.explain({ times: true }).catch(() => trainer.explain());
-      this.#post({ kind: 'plan', plan: planTree(plan, listing) });
+      // A GPU that measures has times of the steps so far; elsewhere each kernel is run by itself.
+      const measured = await trainer.explain({ times: true }).catch(() => null);
+      const times = measured === null && this.#at?.backend === 'wasm' ? await kernelTimes(this.#backend!, plan) : null;
+      this.#post({ kind: 'plan', plan: planTree(plan, measured ?? (await trainer.explain()), times) });
     },
     save: async () => {
       const { trainer } = this.#needed();
@@ -304,6 +325,10 @@ export class Session {
     return this.#run;
   }
 
+  get #slow(): boolean {
+    return this.#at?.backend === 'cpu';
+  }
+
   get #labelled(): boolean {
     return this.#images?.dataset.train.labels !== undefined;
   }
@@ -340,8 +365,10 @@ export class Session {
 
   #take(images: Images): void {
     this.#images = images;
+    this.#shown = this.#slow ? first(images.shown, FEW) : images.shown;
     this.#chosen = null;
-    const { shown, dataset, name, count } = images;
+    const shown = this.#shown;
+    const { dataset, name, count } = images;
     this.#post({
       kind: 'data',
       name,
@@ -360,6 +387,8 @@ export class Session {
   /** The run of a setting, which may have been before; at its beginning. */
   async #runOf(given: Setting): Promise<Run> {
     const setting = this.#fitted(given);
+    const conflict = conflictIn(setting);
+    if (conflict !== null) throw new Complaint('badSetting', `${conflict}.${this.#run ? ' It trains on as before.' : ''}`);
     const name = planKey(setting);
     const kept = this.#kept.get(name);
     if (kept) {
@@ -384,11 +413,12 @@ export class Session {
         : error;
     }
     this.#compiled++;
+    this.#countThreads();
     const run: Run = {
       setting,
       trainer,
       steps: trainer.run(),
-      pictures: new PictureMaker(setting, trainer.learner, this.#images!.dataset, this.#images!.shown.images),
+      pictures: new PictureMaker(setting, trainer.learner, this.#images!.dataset, this.#shown!.images),
       initial: await trainer.state(),
     };
     this.#kept.set(name, run);
@@ -401,10 +431,19 @@ export class Session {
     return run;
   }
 
+  /** Whether the threads have started, which a page may forbid, shows when there is a plan for them. */
+  #countThreads(): void {
+    const at = this.#at;
+    const { threads } = (this.#backend ?? {}) as { readonly threads?: number };
+    if (at?.backend !== 'wasm' || threads === undefined || threads >= at.threads) return;
+    this.#at = { ...at, threads };
+    this.#say('oneThread', `${capital(ONE_THREAD)}: the page lets no further workers start (its worker-src needs blob:).`, true);
+  }
+
   /** Begins anew, with the setting as it is. */
   async #begin(): Promise<void> {
     const run = await this.#runOf(this.#setting);
-    run.trainer.restore(run.initial);
+    restore(run, run.initial);
     this.#run = run;
     this.#steer();
     await this.#afresh();
@@ -415,8 +454,8 @@ export class Session {
     const state = await from?.trainer.state();
     const run = await this.#runOf(setting);
     this.#setting = setting;
-    if (from && state && run !== from) run.trainer.restore(carried(state, run.initial, from.setting.method === setting.method));
-    else if (!from) run.trainer.restore(run.initial);
+    if (from && state && run !== from) restore(run, carried(state, run.initial, from.setting.method === setting.method));
+    else if (!from) restore(run, run.initial);
     this.#run = run;
     this.#steer();
     if (from) this.#newCourse();
@@ -427,7 +466,7 @@ export class Session {
   async #rebuild(state: TrainerState | null): Promise<void> {
     if (!this.#images) return;
     const run = await this.#runOf(this.#setting);
-    run.trainer.restore(state ?? run.initial);
+    restore(run, state ?? run.initial);
     this.#run = run;
     this.#steer();
     if (!state) await this.#afresh();
@@ -457,15 +496,22 @@ export class Session {
     await this.#strips.now(() => this.#strip());
   }
 
-  /** A lost GPU: goes on with wasm. */
-  async #leaveGpu(error: TensegrityError): Promise<void> {
+  /** Goes on elsewhere, from the last state that was kept. */
+  async #leave(
+    error: TensegrityError,
+    {
+      trouble,
+      place,
+      words: [lost, instead],
+    }: { readonly trouble: Trouble; readonly place: Place; readonly words: readonly [string, string] },
+  ): Promise<void> {
     const state = this.#last;
     const phase = this.#phase;
     this.#enter('compiling');
-    await this.#settle({ backend: 'wasm' });
+    await this.#settle(place);
     await this.#rebuild(state);
     const from = state ? `from step ${state.step}` : 'from the beginning';
-    this.#say('gpuLost', `The GPU failed (${error.message}). It goes on with WebAssembly, ${from}.`, true);
+    this.#say(trouble, `${lost} failed (${error.message}). It goes on with ${instead}, ${from}.`, true);
     this.#enter(phase === 'paused' ? 'paused' : this.#run ? 'running' : 'broken');
   }
 
@@ -532,9 +578,9 @@ export class Session {
       const before = { run: this.#run, state: await this.#run?.trainer.state() };
       const run = await this.#runOf(next.value);
       try {
-        run.trainer.restore(saved);
+        restore(run, saved);
       } catch (error) {
-        if (before.run === run && before.state) run.trainer.restore(before.state);
+        if (before.run === run && before.state) restore(run, before.state);
         throw bad(messageOf(error));
       }
       this.#setting = next.value;
@@ -549,11 +595,9 @@ export class Session {
   /** A step, and what is looked at then. */
   async #advance(): Promise<void> {
     await this.#step();
-    if (this.#at?.backend === 'webgpu') {
-      await this.#keeping.when(async () => {
-        this.#last = await this.#needed().trainer.state();
-      });
-    }
+    await this.#keeping.when(async () => {
+      this.#last = await this.#needed().trainer.state();
+    });
     await this.#sending.when(() => this.#send());
     await this.#memories.when(() => this.#remember());
     if (!this.#visible) return;
@@ -571,9 +615,13 @@ export class Session {
   }
 
   async #step(): Promise<void> {
-    const { steps } = this.#needed();
+    const run = this.#needed();
     const start = performance.now();
-    const { value: record } = await steps.next();
+    const { value: record } = await run.steps.next().catch((error: unknown) => {
+      // One that has thrown gives no more.
+      run.steps = run.trainer.run();
+      throw error;
+    });
     if (!record) throw new Error('the run has come to its end');
     this.#since++;
     this.#recent = [...this.#recent, record].slice(-PROBED);
@@ -643,13 +691,14 @@ export class Session {
   /** A part of the bank's features, or, when they are together, what they tell. */
   async #score(): Promise<void> {
     const { trainer, pictures } = this.#needed();
-    const { dataset, shown } = this.#images!;
+    const { dataset } = this.#images!;
+    const shown = this.#shown!;
     const { images, labels } = dataset.train;
     if (!labels) return;
     const size = Math.min(BANK, images.shape[0]!);
     const done = this.#bank.reduce((sum, { shape }) => sum + shape[0]!, 0);
     if (done < size) {
-      const rows = Array.from({ length: Math.min(CHUNK, size - done) }, (_, i) => done + i);
+      const rows = Array.from({ length: Math.min(this.#slow ? FEW : CHUNK, size - done) }, (_, i) => done + i);
       this.#bank.push(await pictures.features(takeRows(images, rows)));
       return;
     }
@@ -678,23 +727,15 @@ export class Session {
 
   /** The first images shown, and views of them. */
   async #strip(): Promise<void> {
-    const { images } = this.#images!.shown;
+    const { images } = this.#shown!;
     const count = Math.min(STRIP, images.shape[0]!);
     const some = takeRows(
       images,
       Array.from({ length: count }, (_, i) => i),
     );
-    const view = augmentation(augmentations.strong[0]);
-    const units = tensor(some).cast('f32').div(255);
-    const drawn = key(this.#run?.trainer.step ?? 0);
-    const strength = tensor(this.#levers.strength);
-    const views = await Promise.all(
-      Array.from({ length: STRIP_VIEWS }, async (_, i) => {
-        using bytes = view(units, foldIn(drawn, i), strength).mul(255).add(0.5).cast('u8');
-        return picturesOf(await bytes.toHost());
-      }),
-    );
-    this.#post({ kind: 'views', images: picturesOf(some), views });
+    const { trainer, pictures } = this.#needed();
+    const views = await pictures.views(some, trainer.step, this.#levers.strength);
+    this.#post({ kind: 'views', images: picturesOf(some), views: views.map(picturesOf) });
   }
 
   async #remember(): Promise<void> {
@@ -713,6 +754,11 @@ function carried(state: TrainerState, initial: TrainerState, all: boolean): Trai
     }),
   );
   return { ...state, tensors };
+}
+
+function restore(run: Run, state: Pick<TrainerState, 'step' | 'tensors'>): void {
+  run.trainer.restore(state);
+  run.steps = run.trainer.run();
 }
 
 function disposeOf({ trainer, pictures }: Run): void {

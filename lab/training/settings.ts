@@ -16,7 +16,7 @@ const atSmallScale = {
   'barlow-twins': { widths: [128, 32] },
   'w-mse': { widths: [128, 16] },
   simclr: { widths: [128, 32] },
-  simsiam: { widths: [256, 256, 64] },
+  simsiam: { widths: [128, 64] },
   byol: { widths: [128, 32] },
 } as const satisfies { readonly [Name in Setting['method']]: Pick<TrainingConfig, 'widths'> };
 
@@ -50,6 +50,13 @@ export function configOf(setting: Setting, { labelled }: { readonly labelled: bo
     seed,
     ...atSmallScale[method],
   });
+}
+
+/** What a setting cannot be trained with, as a sentence without its end; null where nothing is in the way. */
+export function conflictIn({ method, whitening, batchSize }: Setting): string | null {
+  const least = 2 * atSmallScale['w-mse'].widths.at(-1)!;
+  if (method !== 'w-mse' || !whitening || batchSize >= least) return null;
+  return `W-MSE whitens ${least / 2} dimensions, for which a batch of ${batchSize} images is too few; it takes ${least} at least`;
 }
 
 /** What tells one plan from another: settings that count for nothing with a method are none of it. */

@@ -38,9 +38,7 @@ export async function serve(): Promise<Site> {
     find: name === 'engine' ? /^tensegrity$/ : /^tensegrity\/models$/,
     replacement: `${built}${name}/index.js`,
   }));
-  const input = Object.fromEntries(
-    ['page', 'faults'].map((name) => [name, join(lab, `test/training/${name}.${name === 'page' ? 'html' : 'ts'}`)]),
-  );
+  const input = join(lab, 'test/training/page.html');
   await build({
     root: join(lab, 'test/training'),
     configFile: false,
@@ -49,7 +47,7 @@ export async function serve(): Promise<Site> {
     plugins: [embedded],
     resolve: { alias },
     worker: { format: 'es' },
-    build: { outDir: folder, target: 'es2022', rolldownOptions: { input, output: { entryFileNames: '[name].js' } } },
+    build: { outDir: folder, target: 'es2022', emptyOutDir: true, rolldownOptions: { input } },
   });
   const server = createServer((request, response) => {
     const [, host, ...path] = new URL(request.url!, 'http://localhost').pathname.split('/');
@@ -110,7 +108,7 @@ export class Visit {
     return new Visit(page, errors);
   }
 
-  async open(given: Partial<CommandOf<'open'>> = {}, worker: string | null = null): Promise<void> {
+  async open(given: Partial<CommandOf<'open'>> = {}, worker: 'faults' | null = null): Promise<void> {
     await this.page.evaluate(([given, worker]) => globalThis.lab.open(given, worker), [given, worker] as const);
   }
 

@@ -37,9 +37,9 @@ export class Driver {
   /** What was last saved. */
   bytes: Uint8Array = new Uint8Array();
 
-  /** Opens a training, with another worker than the lab's where its address is given. */
-  open(given: Partial<Extract<Command, { kind: 'open' }>>, worker: string | null): void {
-    const training = worker === null ? connect() : connect(() => new Worker(worker, { type: 'module' }));
+  /** Opens a training, in the lab's worker or in one whose GPU can be lost. */
+  open(given: Partial<Extract<Command, { kind: 'open' }>>, worker: 'faults' | null): void {
+    const training = worker === null ? connect() : connect(() => new Worker(new URL('./faults.ts', import.meta.url), { type: 'module' }));
     for (const kind of kinds)
       training.on(kind, (message: Message) => {
         if (message.kind === 'saved' || message.kind === 'encoder') this.bytes = message.bytes;
