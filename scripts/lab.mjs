@@ -17,7 +17,7 @@ const tasks = {
   preview: [vite, 'preview'],
   test: [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--config', 'vitest.config.ts'],
   pictures: ['scripts/pictures.mjs'],
-  bench: ['scripts/bench.ts'],
+  bench: ['scripts/bench.mjs'],
 };
 
 function run(program, parameters, cwd) {

@@ -118,9 +118,9 @@ export class Session {
   #bank: HostArray[] = [];
 
   readonly #sending = new Share(1, 50);
-  readonly #batchPictures = new Share(0.06, 80);
-  readonly #clouds = new Share(0.12, 100);
-  readonly #scores = new Share(0.05, 200);
+  readonly #batchPictures = new Share(0.05, 80);
+  readonly #clouds = new Share(0.1, 100);
+  readonly #scores = new Share(0.03, 200);
   readonly #strips = new Share(0.02, 2000);
   readonly #memories = new Share(0.01, 2000);
   readonly #keeping = new Share(0.02, 3000);
@@ -237,7 +237,11 @@ export class Session {
       this.#levers = leversFrom(levers, this.#levers);
       this.#steer();
       this.#tell();
-      if (this.#run && this.#levers.strength !== strength) await this.#strips.now(() => this.#strip());
+      if (!this.#run || this.#levers.strength === strength) return;
+      // While a hand is on the slider, the last of many positions counts.
+      this.#strips.hurry();
+      const moving = this.#commands.some(({ kind }) => kind === 'levers');
+      if (this.#phase === 'paused' && !moving) await this.#strips.now(() => this.#strip());
     },
     run: async () => {
       if (this.#run) this.#enter('running');
@@ -482,13 +486,14 @@ export class Session {
     this.#recent = [];
     this.#since = 0;
     this.#bank = [];
-    for (const share of [this.#batchPictures, this.#clouds, this.#scores, this.#strips]) share.hurry();
+    // A state of another setting fits no other.
+    this.#last = null;
+    for (const share of [this.#batchPictures, this.#clouds, this.#scores, this.#strips, this.#keeping]) share.hurry();
   }
 
   /** At new weights. */
   async #afresh(): Promise<void> {
     this.#newCourse();
-    this.#last = null;
     const { picture, features } = await this.#needed().pictures.cloud();
     this.#before = features;
     this.#now = features;
@@ -587,7 +592,6 @@ export class Session {
       this.#levers = steered.value;
       this.#run = run;
       this.#steer();
-      this.#last = null;
       this.#newCourse();
     });
   }

@@ -1,10 +1,11 @@
 /**
  * `npm run lab:bench`: steps a second in the page beside Node's, on wasm and on a GPU, in turns; frames a second while it trains; memory over many steps.
- * `--seconds 8 --rounds 3 --steps 2000`.
+ * `--seconds 8 --rounds 3 --steps 2000 --only wasm`, which is a part of the names.
  */
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { useBackend } from '../../dist/engine/index.js';
-import { Trainer } from '../../dist/models/index.js';
+import { useBackend } from 'tensegrity';
+import { Trainer } from 'tensegrity/models';
 import { embeddedFile } from '../embedded.ts';
 import { launch, serve, Visit } from '../test/training/browser.ts';
 import { embeddedImages } from '../training/images.ts';
@@ -16,7 +17,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '8' },
     rounds: { type: 'string', default: '3' },
     steps: { type: 'string', default: '2000' },
-    'no-gpu': { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
   },
 });
 const seconds = Number(values.seconds);
@@ -86,12 +87,13 @@ const contestants: Readonly<Record<string, () => Promise<number | Page>>> = {
   'page, wasm, all cores, no pictures': () => inPage({ backend: 'wasm' }, 'isolated', false),
   'page, wasm, all cores': () => inPage({ backend: 'wasm' }, 'isolated', true),
   'page, wasm, not isolated': () => inPage({ backend: 'wasm' }, 'plain', true),
-  ...(!values['no-gpu'] && { 'page, webgpu (an imitation)': () => inPage({ backend: 'webgpu' }, 'isolated', true) }),
+  'page, webgpu (an imitation), no pictures': () => inPage({ backend: 'webgpu' }, 'isolated', false),
 };
 
 const results = new Map<string, (number | Page)[]>();
 for (let round = 0; round < Number(values.rounds); round++)
-  for (const [name, run] of Object.entries(contestants)) results.set(name, [...(results.get(name) ?? []), await run()]);
+  for (const [name, run] of Object.entries(contestants).filter(([name]) => name.includes(values.only)))
+    results.set(name, [...(results.get(name) ?? []), await run()]);
 for (const [name, all] of results) {
   const rates = all.map((each) => (typeof each === 'number' ? each : each.rate));
   const pages = all.flatMap((each) => (typeof each === 'number' ? [] : [each]));
@@ -101,13 +103,13 @@ for (const [name, all] of results) {
   console.log(`${name}: ${median(rates).toFixed(2)} steps a second (${rates.map((rate) => rate.toFixed(2)).join(', ')})${drawn}`);
 }
 
-/** Bytes of the page and its workers, when its garbage is gone. */
-async function measured(): Promise<number> {
-  // Chromium has it in isolated pages, and the types of the DOM do not know it.
-  const { measureUserAgentSpecificMemory: measure } = Performance.prototype as unknown as {
-    readonly measureUserAgentSpecificMemory: () => Promise<{ readonly bytes: number }>;
-  };
-  return (await measure.call(performance)).bytes;
+/** MiB that the processes of pages hold, their workers among it: what the operating system counts, on Linux. */
+async function resident(): Promise<number> {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  const pages = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => readFileSync(`/proc/${id}/status`, 'utf8'));
+  return pages.reduce((sum, status) => sum + Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024, 0);
 }
 
 // Memory as it trains, of small steps with all pictures.
@@ -120,8 +122,7 @@ if (steps > 0) {
     await pause(2500);
     const engine = ((await visit.all('memory')).at(-1)?.engineBytes ?? Number.NaN) / 2 ** 20;
     const step = (await visit.steps()).at(-1)!.step;
-    const heap = (await visit.page.evaluate(measured)) / 2 ** 20;
-    console.log(`step ${step}: engine ${engine.toFixed(1)} MiB, JavaScript of page and worker ${heap.toFixed(1)} MiB`);
+    console.log(`step ${step}: engine ${engine.toFixed(1)} MiB, the page's process ${(await resident()).toFixed(0)} MiB`);
   }
   await visit.close();
 }
