@@ -71,24 +71,20 @@ async function measure(way: keyof typeof ways): Promise<void> {
   const config = trainingConfig({ epochs: 2 });
   const trainer = new Trainer(config, { ...dataset, train: { ...dataset.train, ...(dataset.train.pending && { pending: timed(dataset.train.pending) }) } });
   await trainer.prepare();
-  const times: { readonly at: number; readonly cpu: number; readonly waited: number }[] = [];
   console.log(`images decoded ${way} training: ${images.shape.join('×')}, ${mebibytes(images.data.byteLength)} MiB; there to train on after ${shown(loading)}`);
+  let last = { at: 0, waited: 0 };
   for await (const { step } of trainer.run()) {
     if (step > 1 && step % trainer.stepsPerEpoch !== 0) continue;
-    times.push({ ...now(), waited });
-    console.log(`  step ${step} done after ${shown(times.at(-1)!)}`);
+    const time = now();
+    console.log(`  step ${step} done after ${shown(time)}`);
+    const [length, waiting] = [time.at - last.at, waited - last.waited];
+    if (step > 1) console.log(`  the ${step === trainer.stepsPerEpoch ? step - 1 : trainer.stepsPerEpoch} steps to there took ${length.toFixed(1)} s, and waited ${waiting.toFixed(2)} s of it for images to be decoded: ${((100 * waiting) / length).toFixed(2)}%`);
+    last = { at: time.at, waited };
   }
   const taken = performance.now();
   for (const _ of batches({ images }, { batchSize: config.batchSize }, 0));
-  const taking = seconds(taken);
+  console.log(`  to copy the batches of an epoch took ${seconds(taken).toFixed(2)} s`);
   clearInterval(watch);
-  for (const epoch of [1, 2]) {
-    const [from, to] = [times[epoch - 1]!, times[epoch]!];
-    const [length, waiting] = [to.at - from.at, to.waited - from.waited];
-    console.log(
-      `  epoch ${epoch}${epoch === 1 ? ' from its second step on' : ''}: ${length.toFixed(1)} s, in which steps waited ${waiting.toFixed(2)} s for images to be decoded (${((100 * waiting) / length).toFixed(2)}%) and about ${taking.toFixed(2)} s for them to be copied (${((100 * taking) / length).toFixed(2)}%)`,
-    );
-  }
   console.log(`  memory of the process: ${mebibytes(before)} MiB before, ${mebibytes(loaded)} at most until it was loaded, ${mebibytes(peak)} at most in all, ${mebibytes(await memoryBytes())} of it the engine's`);
   trainer.dispose();
 }

@@ -26,7 +26,7 @@ export interface ImageFolderOptions {
   readonly background?: boolean | undefined;
   /** How many training images mean and deviation are of where images come in the background; 1024, unless given, or all. */
   readonly sample?: number | undefined;
-  /** How many images are decoded at a time; twice the cores, unless given. */
+  /** How many images are decoded at a time; 16, or twice the cores if that is more, unless given. */
   readonly concurrency?: number | undefined;
   /** Told, in words, of what was left out, and why. */
   readonly onRemark?: ((message: string) => void) | undefined;
@@ -53,6 +53,8 @@ const TRAIN = 'train/';
 const TESTS = ['test/', 'val/', 'validation/'] as const;
 /** What all decoded images together may take: as much as a file of arrays. */
 const MOST_BYTES = 2 ** 32;
+/** More than are at work, so that some are at hand where the thread that hands them out is busy with a step. */
+const LEAST_AT_A_TIME = 16;
 /** How many names a message lists. */
 const LISTED = 5;
 
@@ -93,7 +95,7 @@ export async function loadImageFolder(folder: string, given: ImageFolderOptions 
     onRemark: 0,
   });
   const { size = 32, testShare, whole = false, rows, pairs, onRemark = () => undefined } = given;
-  const { background = false, sample = 1024, concurrency = 2 * availableParallelism() } = given;
+  const { background = false, sample = 1024, concurrency = Math.max(LEAST_AT_A_TIME, 2 * availableParallelism()) } = given;
   check(
     Number.isSafeInteger(size) && size >= 1 && size <= 4096,
     'argument',
@@ -132,7 +134,7 @@ export async function loadImageFolder(folder: string, given: ImageFolderOptions 
     skipped.push(file);
     if (background && ++told <= LISTED)
       onRemark(
-        `${named(folder)}: ${withReason(file)} is damaged: training sees the next of its class in its place, scores leave it out${told === LISTED ? '; of further ones the number is said at the end' : ''}`,
+        `${named(folder)}: ${withReason(file)} is damaged: training sees the next of its class in its place, scores leave it out${told === LISTED ? '; further ones are counted, once all are decoded' : ''}`,
       );
   };
   const decoder: Decoder = { sharp, roots, size, concurrency };
