@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
 import * as engine from '../../engine/index.ts';
 import * as plan from '../../engine/plan/load.ts';
+import * as modelsCore from '../../models/core.ts';
 import * as models from '../../models/index.ts';
 import { methods } from '../../models/methods/index.ts';
 
@@ -15,7 +16,12 @@ const pages = ['README.md', 'docs/plans.md', ...families.map((name) => `docs/fam
 const programs = pages.flatMap((page) =>
   [...read(page).matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code], i) => ({ page, number: i + 1, code: code! })),
 );
-const modules: Readonly<Record<string, unknown>> = { tensegrity: engine, 'tensegrity/models': models, 'tensegrity/plan': plan };
+const modules: Readonly<Record<string, unknown>> = {
+  tensegrity: engine,
+  'tensegrity/models': models,
+  'tensegrity/models/core': modelsCore,
+  'tensegrity/plan': plan,
+};
 
 /** A program as the body of a function: its imports are taken from the modules at hand. */
 function body(code: string): string {
