@@ -7,7 +7,7 @@ import { rolldown } from 'rolldown';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile, type Tensor, useBackend, zeros } from '../engine/index.ts';
-import { loadPlan } from '../engine/plan/load.ts';
+import { type HostArray, loadPlan } from '../engine/plan/load.ts';
 import { SmallConvNet } from '../models/index.ts';
 import { type Chromium, findChromium, visit } from './browser/chromium.ts';
 import { capability } from './support/capabilities.ts';
@@ -113,12 +113,12 @@ describe('the search of images', async () => {
     const encoder = new SmallConvNet({ key: 1, inputs: 3 });
     const shape = [1, 3, height, width];
     const saved = compile((images: Tensor) => ({ features: encoder.forward(images.cast('f32').div(255)) }));
-    const plan = await loadPlan(await saved.save([[zeros(shape, 'u8')]]));
+    const plan = await loadPlan<{ features: HostArray }>(await saved.save([[zeros(shape, 'u8')]]));
     const files = await Promise.all([1, 2, 3, 4].map(async (seed) => new Uint8Array(await drawing(3, seed).png().toBuffer())));
     const rows: number[] = [];
     for (const file of files) {
-      const result = await plan({ dtype: 'u8', shape, data: thumbnail(await decodePng(file), shape.slice(1)) });
-      rows.push(...(result as { features: { data: Float32Array } }).features.data);
+      const { features } = await plan({ dtype: 'u8', shape, data: thumbnail(await decodePng(file), shape.slice(1)) });
+      rows.push(...features.data);
     }
     const index = { shape: [4, rows.length / 4], data: Float32Array.from(rows) };
     const search = imageSearch(plan, index, ['a', 'b', 'c', 'd'], 2);
