@@ -260,7 +260,8 @@ const frameworks = [
 const edge = [
   {
     name: 'Cloudflare Workers',
-    packages: ['wrangler'],
+    // Later ones bring another interface of Miniflare.
+    packages: ['wrangler@4.86', 'sharp'],
     trials: [
       {
         name: 'wrangler, run by miniflare',
@@ -281,6 +282,46 @@ await miniflare.dispose();
         },
         run: 'wrangler deploy --dry-run --outdir out && node ask.mjs',
         bits: true,
+      },
+      {
+        name: 'a folder of images, trained on, exported, embedded and searched by examples/image-search',
+        files: {
+          ...Object.fromEntries(
+            ['worker.mjs', 'search.mjs', 'png.mjs', 'wrangler.toml'].map((name) => [name, { example: `image-search/${name}` }]),
+          ),
+          'draw.mjs': `import { mkdirSync } from 'node:fs';
+import sharp from 'sharp';
+mkdirSync('photos', { recursive: true });
+for (let i = 0; i < 80; i++) {
+  const drawing = \`<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="64" height="64" fill="hsl(\${(i * 47) % 360},70%,50%)"/><circle cx="\${12 + (i % 40)}" cy="\${50 - (i % 33)}" r="\${6 + (i % 7)}" fill="hsl(\${(i * 101) % 360},80%,30%)"/></svg>\`;
+  await sharp(Buffer.from(drawing)).png().toFile(\`photos/\${i}.png\`);
+}
+`,
+          'search-ask.mjs': `import { readdirSync, readFileSync } from 'node:fs';
+import { Miniflare } from 'miniflare';
+const types = { wasm: 'CompiledWasm', js: 'ESModule', txt: 'Text', plan: 'Data', npy: 'Data' };
+const modules = readdirSync('searching').filter((name) => name.split('.').at(-1) in types).sort((a) => (a === 'worker.js' ? -1 : 1));
+const miniflare = new Miniflare({
+  compatibilityDate: '2025-06-01',
+  modules: modules.map((name) => ({ type: types[name.split('.').at(-1)], path: 'searching/' + name, contents: readFileSync('searching/' + name) })),
+  modulesRoot: 'searching',
+});
+const ask = (body) => miniflare.dispatchFetch('http://localhost/', { method: 'POST', body });
+const found = [];
+for (const name of ['3.png', '42.png']) found.push((await (await ask(readFileSync('photos/' + name))).json())[0].name);
+console.log('found', ...found, (await ask('none')).status);
+await miniflare.dispose();
+`,
+        },
+        run: [
+          'node draw.mjs',
+          'tensegrity train --data photos --size 32 --epochs 1 --batch 32 --out run',
+          'tensegrity export run --to plan --out encoder.plan',
+          'tensegrity embed --weights run/encoder.safetensors photos --size 32 --out index.npy --names names.txt',
+          'wrangler deploy --dry-run --outdir searching',
+          'node search-ask.mjs',
+        ].join(' && '),
+        says: /found 3\.png 42\.png 400/,
       },
     ],
   },
@@ -336,7 +377,70 @@ addEventListener('fetch', (event) => event.respondWith((async () => {
   },
 ];
 
-export const places = [...typescript, ...node, ...runners, ...bundlers, ...frameworks, ...edge].map((place) => ({
+/** `vercel build` asks for no account where a project is linked; the newest whose dependencies all registries had is named. */
+const vercel = {
+  name: 'Vercel',
+  packages: ['vercel@54'],
+  trials: [
+    {
+      name: 'function for Node, built by `vercel build` without an account',
+      files: {
+        'package.json': { type: 'module' },
+        '.vercel/project.json': { projectId: 'prj_trial', orgId: 'team_trial', settings: { framework: null } },
+        'api/node.mjs': "import { compute } from '../compute.mjs';\nexport const GET = async () => Response.json(await compute());\n",
+        'ask.mjs': `const { GET } = await import('./.vercel/output/functions/api/node.func/api/node.mjs');
+console.log(await (await GET(new Request('http://localhost/'))).text());
+`,
+      },
+      run: 'VERCEL_TELEMETRY_DISABLED=1 vercel build --yes && node ask.mjs',
+      bits: true,
+    },
+  ],
+};
+
+/** What a page, or a frame in it, says of itself: frame.mjs. */
+const alone =
+  /^not isolated; by default: wasm, one thread, no worker; asked for two: TensegrityError backend: .*\{ threads: 1 \}; said: nothing;/m;
+const together = /^isolated; by default: wasm, threads, workers; asked for two: wasm, threads, workers; said: nothing;/m;
+const remedy =
+  /^not isolated; by default: wasm, one thread, no worker; asked for two: TensegrityError .*<iframe allow="cross-origin-isolated">.*; said: nothing;/m;
+const pages = [
+  {
+    name: 'Chromium',
+    packages: ['esbuild'],
+    trials: [
+      ['a page', 'one thread', 'plain none', alone],
+      ['a page, isolated', 'threads', 'isolated none', together],
+      ['a frame of the same origin', 'one thread', 'plain plain', remedy],
+      ['a frame of the same origin, both isolated', 'threads', 'isolated isolated', together],
+      ['a frame from another site', 'one thread', 'plain other-plain', remedy],
+      ['a frame from another site, both isolated', 'one thread', 'isolated other-isolated', remedy],
+      [
+        'a frame from another site, both isolated, with allow',
+        'threads',
+        `isolated other-isolated 'allow="cross-origin-isolated"'`,
+        together,
+      ],
+      ['a frame in a sandbox', 'one thread', `plain plain 'sandbox="allow-scripts"'`, remedy],
+      ['a frame in a sandbox, both isolated', 'one thread', `isolated isolated 'sandbox="allow-scripts"'`, remedy],
+      [
+        'a frame in a sandbox, both isolated, with allow',
+        'threads',
+        `isolated isolated 'sandbox="allow-scripts" allow="cross-origin-isolated"'`,
+        together,
+      ],
+    ].map(([name, result, words, says], i) => ({
+      name: `${name}: ${result}`,
+      programs: [...program, 'frame.mjs', 'pages.mjs'],
+      browser: true,
+      run: `${i === 0 ? 'esbuild frame.mjs --bundle --splitting --format=esm --outdir=out --log-level=warning && ' : ''}node pages.mjs ${words}`,
+      bits: true,
+      says,
+    })),
+  },
+];
+
+export const places = [...typescript, ...node, ...runners, ...bundlers, ...frameworks, ...edge, vercel, ...pages].map((place) => ({
   ...place,
   trials: place.trials.map((trial) => ({ programs: program, ...trial })),
 }));

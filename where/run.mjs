@@ -36,9 +36,10 @@ function must(program, parameters, cwd) {
 }
 
 /** Runs a trial's command where the place's own programs come first, and the system's Node after them. */
-function attempt(command, cwd) {
+function attempt(command, cwd, extra) {
   const environment = {
     ...process.env,
+    ...extra,
     PATH: [join(cwd, 'node_modules/.bin'), process.env.PATH].join(delimiter),
     CI: 'true',
     NO_COLOR: '1',
@@ -56,6 +57,7 @@ function lay(folder, files) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     const before = name === 'package.json' ? JSON.parse(readFileSync(join(folder, name), 'utf8')) : {};
     if (content.program) cpSync(join(here, 'programs', content.program), join(folder, name));
+    else if (content.example) cpSync(join(root, 'examples', content.example), join(folder, name));
     else writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify({ ...before, ...content }, null, 2));
   }
 }
@@ -84,6 +86,18 @@ function faultOf({ bits: wanted, says, never }, { failed, output }) {
   return said ? `it said: ${output.slice(Math.max(0, said.index - 100), said.index + 300)}` : null;
 }
 
+/** What a trial needs of a browser's environment: `$CHROMIUM`, and where its libraries are; or why there is none. */
+let browser;
+async function browserEnvironment() {
+  // Types are stripped from Node 22.18 on; only trials of browsers ask for it.
+  browser ??= await import('../test/browser/chromium.ts').then(
+    ({ findChromium }) => findChromium(),
+    (error) => ({ missing: error.message }),
+  );
+  const { program, environment, missing } = browser;
+  return missing === undefined ? { extra: { ...environment, CHROMIUM: program } } : { missing };
+}
+
 const chosen = places.filter(({ name, quick }) => (!options.quick || quick) && (!options.only || name.includes(options.only)));
 const rows = [];
 /** Once a place could not be installed, the others are not waited for. */
@@ -109,9 +123,10 @@ for (const place of chosen) {
     for (const name of trial.programs) cpSync(join(here, 'programs', name), join(folder, name));
     lay(folder, trial.files ?? {});
     const start = performance.now();
+    const { extra, missing: without = missing } = trial.browser ? await browserEnvironment() : {};
     // What cannot be installed cannot be tried: without a network, say.
-    const skipped = missing !== null && !options.strict;
-    const fault = skipped ? null : (missing ?? faultOf(trial, await attempt(trial.run, folder)));
+    const skipped = without !== null && !options.strict;
+    const fault = skipped ? null : (without ?? faultOf(trial, await attempt(trial.run, folder, extra)));
     const seconds = (performance.now() - start) / 1000;
     const versions = Object.entries(dependencies ?? {}).filter(([name]) => name !== 'tensegrity');
     rows.push({

@@ -95,6 +95,7 @@ export async function cold({ rounds, json, against }: ColdOptions): Promise<void
     { name: 'nothing', kind: 'nothing', folder: repository },
     ...ours('', repository, ['plan', 'compiled', 'threads']),
     ...(against === undefined ? [] : ours(', before', against, existsSync(join(against, 'dist/engine/plan')) ? ['plan', 'compiled', 'threads'] : ['compiled', 'threads'])),
+    { name: 'onnxruntime-web, wasm', kind: 'onnx', folder: peers },
     { name: 'jax-js, wasm', kind: 'jaxjs', folder: peers },
     { name: 'TensorFlow.js, wasm', kind: 'tfjs', folder: peers },
   ];

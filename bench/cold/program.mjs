@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { smallEncoder } from './onnx.mjs';
 
 const [, , kind, folder, plan] = process.argv;
 const require = createRequire(join(folder, 'package.json'));
@@ -31,6 +32,9 @@ const layers = [
   [64, 128, 1],
 ];
 
+/** What a file on disk would hold, which its users have from elsewhere. */
+const model = kind === 'onnx' ? smallEncoder(layers) : undefined;
+
 const kinds = {
   nothing: () => [0],
   plan: async () => {
@@ -40,7 +44,14 @@ const kinds = {
   },
   compiled: () => compiled((useBackend) => useBackend('wasm', { threads: 1 })),
   threads: () => compiled(() => undefined),
-  // The same layers, eagerly and jitted, as their users have them.
+  // The same layers: a file of them, eagerly, and jitted, as their users have them.
+  onnx: async () => {
+    const ort = await import(pathToFileURL(join(folder, 'node_modules/onnxruntime-web/dist/ort.node.min.mjs')).href);
+    ort.env.wasm.numThreads = 1;
+    const session = await ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
+    const { features } = await session.run({ x0: new ort.Tensor('float32', pixels(), [1, 1, 28, 28]) });
+    return features.data;
+  },
   tfjs: async () => {
     const tf = require('@tensorflow/tfjs-core');
     const { setWasmPaths } = require('@tensorflow/tfjs-backend-wasm');

@@ -81,9 +81,14 @@ export function whyNotShared(): string | null {
   if (nodeThreads()) return typeof SharedArrayBuffer === 'undefined' ? 'this process has no SharedArrayBuffer' : null;
   if (typeof Worker === 'undefined') return 'this platform has no workers';
   // Without isolation there are shared memories, but no message takes them to a worker.
-  return (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated
-    ? null
-    : 'this page is not cross-origin isolated (serve it with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp)';
+  const { crossOriginIsolated, self, top } = globalThis as { crossOriginIsolated?: boolean; self?: unknown; top?: unknown };
+  if (crossOriginIsolated) return null;
+  // A worker has no `top`; a frame's own headers do not isolate it.
+  const [what, also, more] =
+    top === undefined || top === self
+      ? ['page', '', '']
+      : ['frame', ' and the page around it', '; in a sandbox or from another origin also <iframe allow="cross-origin-isolated">'];
+  return `this ${what} is not cross-origin isolated (serve it${also} with Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp${more})`;
 }
 
 /** The cores there are, as far as the platform says. Some count more of them than they have. */
