@@ -1,7 +1,7 @@
 /** What can be measured, as plain data that a contestant in any language understands. */
 export type Direction = 'forward' | 'input' | 'weight';
 export type ChainName = 'sgdMomentum' | 'adamW' | 'batchNormRelu' | 'batchNormReluGradient' | 'softmax';
-export type NetworkName = 'mlp' | 'conv' | 'resnet18' | 'smallMlp' | 'smallConv' | 'smallResnet18';
+export type NetworkName = 'mlp' | 'conv' | 'resnet18' | 'smallMlp' | 'smallConv' | 'smallResnet18' | 'reference';
 
 /** op(a)·op(b) for [m, k]·[k, n]; a transposed operand is stored transposed. */
 export interface MatmulWork {
@@ -172,6 +172,13 @@ export const networks: Readonly<Record<NetworkName, Network>> = {
     image: [3, 8],
     convolutions: resnetLayers(8),
     widths: [[512, 64, 64, 64]],
+  },
+  // That of the reference recipe.
+  reference: {
+    batch: 256,
+    image: [1, 28],
+    convolutions: [layer(1, 32, 28, 2), layer(32, 64, 14, 2), layer(64, 128, 7, 1)],
+    widths: [[128, 256, 256, 256]],
   },
 };
 

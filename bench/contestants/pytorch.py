@@ -149,8 +149,8 @@ def perceptron(encoder, expander):
     return nn.Sequential(nn.Flatten(), linear_layers(encoder), linear_layers(expander))
 
 
-def convolutional(channels, expander):
-    blocks = [block(i, o, 1 if n == 0 else 2) for n, (i, o) in enumerate(zip(channels, channels[1:]))]
+def convolutional(channels, expander, strides=(1, 2, 2, 2)):
+    blocks = [block(i, o, stride) for i, o, stride in zip(channels, channels[1:], strides)]
     return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), linear_layers(expander))
 
 
@@ -161,6 +161,7 @@ NETWORKS = {
     "smallMlp": lambda: ([32, 1, 28, 28], perceptron([784, 64, 64, 32], [32, 64, 64, 64])),
     "smallConv": lambda: ([32, 1, 28, 28], convolutional([1, 8, 16, 32, 32], [32, 64, 64, 64])),
     "resnet18": lambda: ([128, 3, 32, 32], nn.Sequential(resnet18(), linear_layers([512, *EXPANDER]))),
+    "reference": lambda: ([256, 1, 28, 28], convolutional([1, 32, 64, 128], [128, 256, 256, 256], (2, 2, 1))),
     "smallResnet18": lambda: ([4, 3, 8, 8], nn.Sequential(resnet18(), linear_layers([512, 64, 64, 64]))),
 }
 

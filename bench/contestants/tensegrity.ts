@@ -132,6 +132,7 @@ const models: Readonly<Record<NetworkName, (network: Network) => Sequential>> = 
   smallConv: convolutional,
   resnet18: residual,
   smallResnet18: residual,
+  reference: convolutional,
 };
 
 function vicregStep(network: NetworkName): Runner {
