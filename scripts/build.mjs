@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Builds everything that a clone lacks: the two WebAssembly modules, their inlined copy, dist/ by tsc, and dist/node/, the same in few files.
+ * Builds everything that a clone lacks: the WebAssembly module, packed and in its two builds, dist/ by tsc, and dist/node/, the same in few files.
  * `--wasm` stops after the modules; `--clean` empties dist/ first, so that no output outlives its source.
  */
 import { spawnSync } from 'node:child_process';
@@ -13,8 +13,9 @@ import { rolldown } from 'rolldown';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const generated = join(root, 'engine/backends/wasm/generated');
 const options = new Set(process.argv.slice(2));
-/** The longer first: so what is alike in the two is never further apart than a turn is long. */
-const modules = ['relaxed', 'simd'];
+/** Which of them have multiply-adds that are one instruction. */
+const builds = { relaxed: true, simd: false };
+const binaryOf = (name) => join(root, 'dist/wasm', `${name}.wasm`);
 
 function run(script, ...parameters) {
   const { status, error } = spawnSync(process.execPath, [script, ...parameters], { cwd: root, stdio: 'inherit' });
@@ -24,33 +25,42 @@ function run(script, ...parameters) {
 
 const modified = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
-function newestSource() {
-  const sources = readdirSync(join(root, 'wasm'), { recursive: true }).map((name) => join(root, 'wasm', name));
-  return Math.max(...[...sources, join(root, 'asconfig.json')].map(modified));
+function newestIn(folder) {
+  return Math.max(...readdirSync(join(root, folder), { recursive: true }).map((name) => modified(join(root, folder, name))));
 }
 
-const binaryOf = (name) => join(root, 'dist/wasm', `${name}.wasm`);
+/** The module as it is compiled, with fused multiply-adds. */
+const compiled = join(generated, 'module.wasm');
 
-function buildModule(name, newest) {
-  if (modified(binaryOf(name)) <= newest) run('node_modules/assemblyscript/bin/asc.js', '--config', 'asconfig.json', '--target', name);
-}
-
-/** Bytes in a turn, a little less than the 32 KiB that deflate looks back: the fewer turns, the more is near. */
-const BLOCK = 30720;
-
-/** Both binaries in one text, in turns and compressed: see engine/backends/wasm/module-inline.ts. */
-async function inlineModules() {
-  const inlined = join(generated, 'modules.ts');
-  if (modified(inlined) >= Math.max(...modules.map((name) => modified(binaryOf(name))))) return;
-  const binaries = modules.map((name) => readFileSync(binaryOf(name)));
-  const turns = Math.ceil(Math.max(...binaries.map(({ length }) => length)) / BLOCK);
-  const parts = Array.from({ length: turns }, (_, i) => binaries.map((binary) => binary.subarray(i * BLOCK, (i + 1) * BLOCK))).flat();
-  // Deflate's format, by an encoder that looks longer than zlib does: 5% shorter.
-  const base64 = Buffer.from(await zopfli.zlibAsync(Buffer.concat(parts), { numiterations: 15 })).toString('base64');
+/**
+ * The module, packed and compressed, in a text; and its two builds, as they are unpacked from that: engine/backends/wasm/unpack.ts. (What packs is
+ * TypeScript, which no Node below 22.18 loads: so it is imported here.)
+ */
+async function buildModule() {
+  const inlined = join(generated, 'module.ts');
+  const sources = [
+    newestIn('wasm'),
+    newestIn('scripts'),
+    ...['asconfig.json', 'engine/backends/wasm/unpack.ts'].map((name) => modified(join(root, name))),
+  ];
+  if (Math.min(...[inlined, ...Object.keys(builds).map(binaryOf)].map(modified)) > Math.max(...sources)) return;
+  rmSync(generated, { recursive: true, force: true });
   mkdirSync(generated, { recursive: true });
+  run('node_modules/assemblyscript/bin/asc.js', '--config', 'asconfig.json');
+  const { pack } = await import('./wasm.mjs');
+  const { unpack } = await import('../engine/backends/wasm/unpack.ts');
+  const { bytes, packing } = pack(readFileSync(compiled));
+  mkdirSync(join(root, 'dist/wasm'), { recursive: true });
+  for (const [name, fused] of Object.entries(builds)) {
+    const module = unpack(bytes, packing, fused);
+    if (!WebAssembly.validate(module)) throw new Error(`the ${name} build of the module is not valid: scripts/wasm.mjs packs it wrongly`);
+    writeFileSync(binaryOf(name), module);
+  }
+  // Deflate's format, by an encoder that looks longer than zlib does: 5% shorter.
+  const base64 = Buffer.from(await zopfli.zlibAsync(bytes, { numiterations: 15 })).toString('base64');
   writeFileSync(
     inlined,
-    `export const lengths: readonly number[] = [${binaries.map(({ length }) => length).join(', ')}];\nexport const block = ${BLOCK};\nexport const base64: string = '${base64}';\n`,
+    `import type { Packing } from '../unpack.ts';\nexport const packing: Packing = ${JSON.stringify(packing)};\nexport const base64: string = '${base64}';\n`,
   );
 }
 
@@ -88,9 +98,7 @@ async function bundleForNode() {
 }
 
 if (options.has('--clean')) rmSync(join(root, 'dist'), { recursive: true, force: true });
-const newest = newestSource();
-for (const name of modules) buildModule(name, newest);
-await inlineModules();
+await buildModule();
 if (!options.has('--wasm')) {
   run('node_modules/typescript/bin/tsc', '--project', 'tsconfig.build.json');
   for (const name of readdirSync(join(root, 'dist'), { recursive: true })) if (name.endsWith('.js')) unwrap(join(root, 'dist', name));

@@ -13,15 +13,13 @@ function constant(table: usize, index: i32): v128 {
 /** a·b + c, rounded once where the machine can. */
 @inline
 export function mulAdd(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
-  return f32x4.add(f32x4.mul(a, b), c);
+  return f32x4.relaxed_madd(a, b, c);
 }
 
 /** −a·b + c. */
 @inline
 export function negatedMulAdd(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
-  return f32x4.sub(c, f32x4.mul(a, b));
+  return f32x4.relaxed_nmadd(a, b, c);
 }
 
 /** Polynomials in x whose coefficients, the highest first, are `table`. */

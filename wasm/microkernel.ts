@@ -11,16 +11,20 @@
  */
 import { TILE_ROWS } from './sizes';
 
-/** Rows of the larger tile that this build has. */
-export const tileRows: i32 = ASC_FEATURE_RELAXED_SIMD ? TILE_ROWS : 4;
-
-/** a·b + c, fused where the build has it. */
+/** a·b + c, fused where the build has it and the machine too. */
 // @ts-ignore: decorator
 @inline
 export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
-  return f32x4.add(c, f32x4.mul(a, b));
+  return f32x4.relaxed_madd(a, b, c);
 }
+
+/** 1 + 2⁻¹², whose square is 2⁻²⁴ more than what it is rounded to; and that, negative. */
+const probe = memory.data<f32>([1.000244140625, -1.00048828125]);
+
+/** Rows of the tile to be used: the larger one's where what is fused loses nothing, which is found out as the module starts. */
+export const tileRows: i32 = f32x4.extract_lane(
+  multiplyAdd(v128.load32_splat(probe), v128.load32_splat(probe), v128.load32_splat(probe, 4)), 0,
+) == 0 ? 4 : TILE_ROWS;
 
 /** A panel of scalars, each spread as it is loaded, which takes V8 two instructions. */
 @unmanaged export class Compact {

@@ -125,7 +125,7 @@ function scatterTile(tile: usize, rows: i32, columns: i32, cRows: usize, cColumn
 /** With no steps, C is zero unless `accumulate`. */
 export function product(p: Product, rows: i32, columns: i32, steps: i32, accumulate: bool): void {
   const aRows = p.aRows, aDepths = p.aDepths, bDepths = p.bDepths, bColumns = p.bColumns, cRows = p.cRows, cColumns = p.cColumns;
-  const spreads = ASC_FEATURE_RELAXED_SIMD && p.spreads, finishes = p.finishes;
+  const spreads = tileRows == 6 && p.spreads, finishes = p.finishes;
   const tileTable = changetype<usize>(p) + FACTOR_BYTES;
   const tile = tileTable + ROW_TABLE_BYTES;
   const panel = tileTable + TILE_BYTES;

@@ -2,7 +2,6 @@
 import { builds, loadModule } from '#wasm-module';
 import { partsOf } from '../../compiler/epilogue.ts';
 import type { Plan } from '../../compiler/plan.ts';
-import { workOf } from '../../compiler/work.ts';
 import { type DType, dtypeOf, dtypes, type TypedArray } from '../../dtype.ts';
 import { check, TensegrityError } from '../../errors.ts';
 import { rest } from '../../turn.ts';
@@ -20,13 +19,15 @@ interface Kernels {
   run(commands: number, end: number, bases: number, workspace: number, thread: number, threads: number, barrier: number): void;
 }
 
-/** Plans of fewer operations (or bytes) than this take less time than it takes to wake a thread. */
-const WORTH_SHARING = 2e6;
-/**
- * Operations (or bytes) that take one thread about as long as it takes to start others: those are started for a plan of so many, and once as many
- * have been done by plans that are worth sharing.
- */
-const WORTH_STARTING = 2e9;
+/** Threads that share plans: see crew.ts. */
+export interface Crew {
+  /** 1 from when it shows that none can be started. */
+  threads: number;
+  /** What gives, at each run, those that share the plan: null for the calling thread, also while they start. The bits are the same. Null for a plan that is not worth it. */
+  shareOf(plan: Plan): Promise<(() => Team | null) | null>;
+  dispose(): void;
+}
+
 /** Milliseconds for which plans may keep a page from its interface: half of a frame. */
 const BREATH = 8;
 
@@ -44,21 +45,19 @@ export const bestBuild = (): Build => (builds.includes('relaxed') && hasRelaxedS
 interface Settings {
   readonly build: Build;
   readonly winograd?: boolean;
-  readonly threads?: number;
-  /** Whether so many threads were asked for. */
-  readonly asked?: boolean;
-  /** Starts them on the module's memory, which is shared then. */
-  readonly hire?: ((module: WebAssembly.Module, memory: WebAssembly.Memory) => Promise<Team>) | null;
+  /** Those that start on the module's memory, which is shared then. */
+  readonly crewOf?: ((module: WebAssembly.Module, memory: WebAssembly.Memory) => Crew) | null;
 }
 
 /** Loads the module, gives it a memory of its own, and says nothing of what it throws. */
-export async function loadBackend({ build, winograd = true, threads = 1, asked = false, hire = null }: Settings): Promise<Backend> {
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared: hire !== null });
-  const module = await loadModule(build, hire !== null);
+export async function loadBackend({ build, winograd = true, crewOf = null }: Settings): Promise<Backend> {
+  const shared = crewOf !== null;
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: MOST_PAGES, shared });
+  const module = await loadModule(build, shared);
   const instance = await WebAssembly.instantiate(module, { env: { memory } });
   // The module's exports are those of wasm/index.ts.
   const kernels = instance.exports as unknown as Kernels;
-  return new WasmBackend(build, memory, kernels, threads, hire && (() => hire(module, memory)), asked, winograd);
+  return new WasmBackend(build, memory, kernels, crewOf?.(module, memory) ?? null, winograd);
 }
 
 /** The error for a module that does not load. */
@@ -88,19 +87,10 @@ class WasmBackend implements Backend {
   readonly name = 'wasm';
   readonly dtypes: readonly DType[] = ['f32', 'i32', 'u8'];
   readonly build: Build;
-  /** 1 from when it shows that none can be started. */
-  threads: number;
   readonly #memory: LinearMemory;
   readonly #winograd: boolean;
   readonly #kernels: Kernels;
-  readonly #hire: (() => Promise<Team>) | null;
-  /** Whether so many threads were asked for. */
-  readonly #asked: boolean;
-  #starting: Promise<Team | null> | null = null;
-  /** Null where plans run on the calling thread, until threads have started. */
-  #team: Team | null = null;
-  /** Operations (or bytes) of the plans run so far that are worth sharing. */
-  #done = 0;
+  readonly #crew: Crew | null;
   readonly #inPage = inPage();
   /** When the page's thread last did something else, as far as is known. */
   #breathed = 0;
@@ -114,23 +104,17 @@ class WasmBackend implements Backend {
   /** Whether threads are running a plan now. */
   #shared = false;
 
-  constructor(
-    build: Build,
-    memory: WebAssembly.Memory,
-    kernels: Kernels,
-    threads: number,
-    hire: (() => Promise<Team>) | null,
-    asked: boolean,
-    winograd: boolean,
-  ) {
+  constructor(build: Build, memory: WebAssembly.Memory, kernels: Kernels, crew: Crew | null, winograd: boolean) {
     this.build = build;
     this.#winograd = winograd;
-    this.threads = threads;
     this.#kernels = kernels;
-    this.#hire = hire;
-    this.#asked = asked;
+    this.#crew = crew;
     this.#memory = new LinearMemory(memory, kernels.heapBase.value as number);
     this.#barrier = this.allocate(16).address;
+  }
+
+  get threads(): number {
+    return this.#crew?.threads ?? 1;
   }
 
   get bytes(): number {
@@ -171,11 +155,7 @@ class WasmBackend implements Backend {
 
   dispose(): void {
     this.#disposed = true;
-    // One that did not start has been reported to who asked for it.
-    this.#starting?.then(
-      (team) => team?.dispose(),
-      () => undefined,
-    );
+    this.#crew?.dispose();
   }
 
   prepare(plan: Plan, constants: readonly Storage[]): Promise<Executable> {
@@ -214,12 +194,10 @@ class WasmBackend implements Backend {
     inArena.push(offsets.push(0, arenaBytes) - 1);
     arenaBytes += padded(partialBytes);
     this.#arena = this.#atLeast(this.#arena, arenaBytes);
-    const work = workIn(plan);
-    const shares = this.#hire !== null && (this.#inPage ? work.whole : work.longest) > WORTH_SHARING;
-    if (shares && (this.#asked || this.#inPage || work.whole > WORTH_STARTING)) await this.#hired();
+    const share = await this.#crew?.shareOf(plan);
     this.#open();
     const workspaceStride = padded(workspaceBytes);
-    this.#workspace = this.#atLeast(this.#workspace, workspaceStride * (shares ? this.threads : 1));
+    this.#workspace = this.#atLeast(this.#workspace, workspaceStride * (share ? this.threads : 1));
 
     // Commands, then the table of base addresses.
     const allocate = (bytes: number): number => {
@@ -244,7 +222,7 @@ class WasmBackend implements Backend {
     let arena = -1;
     let disposed = false;
     const run = async (inputs: readonly Storage[], slots: readonly DeviceBuffer[]): Promise<Storage[]> => {
-      const team = shares ? this.#teamFor(work.whole) : null;
+      const team = share?.();
       if (this.#inPage && !team) await this.#breathe();
       this.#open();
       check(!disposed, 'disposed', () => 'this plan was disposed of; prepare it again to run it');
@@ -275,27 +253,6 @@ class WasmBackend implements Backend {
     };
   }
 
-  /** Starts the threads, once. */
-  async #hired(): Promise<void> {
-    // A page that lets no worker start still has its own thread.
-    this.#starting ??= this.#asked ? this.#hire!() : this.#hire!().catch((cause) => this.#alone(cause));
-    this.#team = await this.#starting;
-  }
-
-  /** The threads, for a plan of so much work; null for the calling thread, also while they start. The bits are the same. */
-  #teamFor(work: number): Team | null {
-    this.#done += work;
-    // Whoever asked for them has them by now, or has been told.
-    if (this.#done > WORTH_STARTING && !this.#starting) void this.#hired();
-    return this.#team;
-  }
-
-  #alone({ details }: TensegrityError): null {
-    if (this.threads > 1) console.warn(`tensegrity: 1 thread computes, not ${this.threads}: ${details['fault']}`);
-    this.threads = 1;
-    return null;
-  }
-
   /** Lets the page's thread see to its interface, if plans have kept it for long: a loop that awaits one plan after the other never does. */
   async #breathe(): Promise<void> {
     if (performance.now() - this.#breathed < BREATH) return;
@@ -305,7 +262,7 @@ class WasmBackend implements Backend {
 
   /** All plans use one arena, so one that threads are running is waited for. */
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    if (!this.#hire) return task();
+    if (!this.#crew) return task();
     const result = this.#queue.then(task, task);
     this.#queue = result.catch(() => undefined);
     return result;
@@ -359,16 +316,6 @@ class WasmBackend implements Backend {
     if (buffer instanceof WasmBuffer && buffer.backend === this) return buffer;
     throw foreignBuffer(buffer);
   }
-}
-
-/** Operations (or bytes) of a plan and of its longest kernel: threads are woken for this, but in a page, which all kernels would keep waiting, for all. */
-function workIn({ kernels }: Plan): { readonly whole: number; readonly longest: number } {
-  let [whole, longest] = [0, 0];
-  for (const { flops, bytes } of kernels.map(workOf)) {
-    whole += Math.max(flops, bytes);
-    longest = Math.max(longest, flops, bytes);
-  }
-  return { whole, longest };
 }
 
 function refuseDoubles({ buffers, kernels }: Plan): void {

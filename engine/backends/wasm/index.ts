@@ -6,8 +6,9 @@ import { builds, canShare } from '#wasm-module';
 import { checkChoice, options } from '../../arguments.ts';
 import { check } from '../../errors.ts';
 import type { Backend } from '../backend.ts';
-import { bestBuild, loadBackend, notLoaded } from './backend.ts';
+import { bestBuild, type Crew, loadBackend, notLoaded } from './backend.ts';
 import type { Build } from './build.ts';
+import { createCrew } from './crew.ts';
 import { inPage } from './platform.ts';
 import { cores, createTeam, whyNotShared } from './team.ts';
 
@@ -59,19 +60,13 @@ export async function createWasmBackend(given: WasmOptions = {}): Promise<Backen
   check(threads === 1 || obstacle === null, 'backend', () => `threads need shared memory: ${obstacle}; or use { threads: 1 }`);
   const shared = threads > 1 || (obstacle === null && inPage());
   const several = given.threads !== undefined && threads > 1;
-  const load = (count: number, hire: typeof createTeam | null): Promise<Backend> =>
-    loadBackend({
-      build,
-      winograd,
-      threads: count,
-      asked: several,
-      hire: hire && ((module, memory) => hire(module, memory, count, worker)),
-    });
+  const crewOf = (module: WebAssembly.Module, memory: WebAssembly.Memory): Crew =>
+    createCrew(() => createTeam(module, memory, threads, worker), threads, several);
   try {
-    return await load(threads, shared ? createTeam : null).catch((cause: unknown) => {
+    return await loadBackend({ build, winograd, crewOf: shared ? crewOf : null }).catch((cause: unknown) => {
       // Some devices do not set aside the addresses that a shared memory may grow to.
       if (!shared || several) throw cause;
-      return load(1, null);
+      return loadBackend({ build, winograd });
     });
   } catch (cause) {
     throw notLoaded(build, several ? ` with ${threads} threads; use { threads: 1 }, or` : '; use', cause);

@@ -1,6 +1,7 @@
 import type { Build } from './build.ts';
-import { base64, block, lengths } from './generated/modules.ts';
+import { base64, packing } from './generated/module.ts';
 import { fromBase64, nodeModule } from './platform.ts';
+import { unpack } from './unpack.ts';
 
 /** Whether a module for shared memory can be had: it is compiled from bytes. */
 export const canShare = true;
@@ -10,7 +11,7 @@ export const builds: readonly Build[] = ['simd', 'relaxed'];
 
 /** The compiled module, from a copy that any bundler can carry. */
 export async function loadModule(build: Build, shared = false): Promise<WebAssembly.Module> {
-  const bytes = separate(await inflate(base64), build);
+  const bytes = unpack(await inflate(base64), packing, build === 'relaxed');
   return WebAssembly.compile(shared ? forSharedMemory(bytes) : bytes);
 }
 
@@ -21,22 +22,6 @@ async function inflate(text: string): Promise<Uint8Array<ArrayBuffer>> {
   if (zlib) return new Uint8Array(zlib.inflateSync(compressed));
   // Where there is none, the error says so, and `warnOfCpu` what to do.
   return new Uint8Array(await new Response(new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate'))).arrayBuffer());
-}
-
-/**
- * One of the two binaries, which lie in turns of `block` bytes: most of their bytes are alike, so that the second costs almost nothing when they
- * are compressed near each other.
- */
-function separate(both: Uint8Array<ArrayBuffer>, build: Build): Uint8Array<ArrayBuffer> {
-  const binaries = lengths.map((length) => new Uint8Array(length));
-  for (let at = 0, start = 0; at < both.length; start += block) {
-    for (const binary of binaries) {
-      const part = both.subarray(at, at + Math.min(block, Math.max(0, binary.length - start)));
-      binary.set(part, part.length > 0 ? start : 0);
-      at += part.length;
-    }
-  }
-  return build === 'relaxed' ? binaries[0]! : binaries[1]!;
 }
 
 /** The import of `memory`, as it stands in the module: name, kind, and limits with a maximum. */

@@ -1,0 +1,107 @@
+/**
+ * The module as this package carries it. Code compresses by a sixth better if what differs in kind lies apart: the codes of instructions in one
+ * stream, and what follows them (locals, addresses, constants, …) in others. And there is one module for two builds, which differ in what a
+ * multiply-add is: one instruction, or two that round twice. scripts/wasm.mjs packs, by the same layout.
+ */
+
+/** A stream's bytes, and what of it follows a code: so many LEB128 numbers (of a table of branches as many as the first says, and one), then so many bytes. */
+export type Stream = readonly [length: number, numbers: number, bytes: number];
+
+export interface Packing {
+  /** Bytes of the module, and of what comes before its functions. */
+  readonly size: number;
+  readonly start: number;
+  readonly functions: number;
+  /** Those of {@link CODES}, {@link HEADS}, {@link LOCALS} and {@link PLAIN} first. They lie one behind the other, behind a byte for each code: its stream. */
+  readonly streams: readonly Stream[];
+}
+
+/** Codes of instructions. */
+export const CODES = 0;
+/** Of functions: their size, and the types of their locals. */
+export const HEADS = 1;
+export const LOCALS = 2;
+/** What is outside of functions. */
+export const PLAIN = 3;
+/** As `numbers`: a table of branches. */
+export const TABLE = -1;
+
+/** From this code on, a second number says which instruction: there are fewer than 512 behind each. */
+export const FIRST_PREFIX = 0xfc;
+const BEHIND_PREFIX = 512;
+export const CODE_COUNT = 4 * BEHIND_PREFIX;
+
+/** One number for an instruction. */
+export function codeOf(prefix: number, second: number): number {
+  return (prefix - FIRST_PREFIX + 1) * BEHIND_PREFIX + second;
+}
+
+/** f32x4.relaxed_madd and relaxed_nmadd: a·b + c and c − a·b. */
+export const MULTIPLY_ADD: number = codeOf(0xfd, 0x105);
+export const MULTIPLY_SUBTRACT: number = codeOf(0xfd, 0x106);
+/** Bytes of either; of what does the same in several instructions, which the module has room for; and of what fills that room: `nop`. */
+export const FUSED_BYTES = 3;
+export const ROUNDED_BYTES = 14;
+const NOP = 1;
+
+/** `c`, which lies uppermost, steps aside (into a local, as the product does into the next); then c + a·b, or c − a·b. */
+function rounded(local: number, last: number): readonly number[] {
+  return [0x21, local, 0xfd, 0xe6, 1, 0x21, local + 1, 0x20, local, 0x20, local + 1, 0xfd, last, 1];
+}
+
+/** @param fused whether multiply-adds are one instruction. It runs once, uncompiled: hence the plain loops. */
+export function unpack(packed: Uint8Array, { size, start, functions, streams }: Packing, fused: boolean): Uint8Array<ArrayBuffer> {
+  const module = new Uint8Array(size);
+  let at = 0;
+  let end = CODE_COUNT;
+  const places = Uint32Array.from(streams, ([length]) => {
+    end += length;
+    return end - length;
+  });
+  const copy = (stream: number, until: number): void => {
+    const place = places[stream]!;
+    module.set(packed.subarray(place, place + until - at), at);
+    places[stream]! += until - at;
+    at = until;
+  };
+  const number = (stream: number): number => {
+    let place = places[stream]!;
+    let byte = packed[place++]!;
+    let value = byte & 127;
+    module[at++] = byte;
+    for (let shift = 7; byte > 127; shift += 7) {
+      byte = packed[place++]!;
+      value += (byte & 127) << shift;
+      module[at++] = byte;
+    }
+    places[stream] = place;
+    return value;
+  };
+  copy(PLAIN, start);
+  for (let k = 0; k < functions; k++) {
+    end = number(HEADS) + at;
+    for (let rest = 2 * number(HEADS); rest > 0; rest--) number(HEADS);
+    while (at < end) {
+      let code = packed[places[CODES]!++]!;
+      module[at++] = code;
+      if (code >= FIRST_PREFIX) {
+        code = codeOf(code, number(CODES));
+        if (code === MULTIPLY_ADD || code === MULTIPLY_SUBTRACT) {
+          const local = packed[places[LOCALS]!++]!;
+          if (fused) module.fill(NOP, at, at - FUSED_BYTES + ROUNDED_BYTES);
+          else module.set(rounded(local, code === MULTIPLY_ADD ? 0xe4 : 0xe5), at - FUSED_BYTES);
+          at += ROUNDED_BYTES - FUSED_BYTES;
+          continue;
+        }
+      }
+      const stream = packed[code]!;
+      if (stream === CODES) continue;
+      const kind = streams[stream]!;
+      const bytes = kind[2];
+      for (let rest = kind[1] === TABLE ? number(stream) + 1 : kind[1]; rest > 0; rest--) number(stream);
+      if (bytes > 0) copy(stream, at + bytes);
+    }
+  }
+  copy(PLAIN, size);
+  return module;
+}
