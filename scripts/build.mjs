@@ -77,6 +77,13 @@ function unwrap(path) {
   if (text !== emitted) writeFileSync(path, text);
 }
 
+/** The bytes of what is imported as `….wasm?base64`, in a text. */
+const base64 = {
+  name: 'base64',
+  resolveId: (id, importer) => (id.endsWith('.wasm?base64') ? join(dirname(importer), id) : null),
+  load: (id) => (id.endsWith('.wasm?base64') ? `export default '${readFileSync(id.slice(0, -'?base64'.length), 'base64')}';` : null),
+};
+
 /**
  * What Node loads: all entries in one bundle, so that they share one engine. Node takes about a millisecond for each file of the two hundred that tsc
  * writes; bundlers for the web want these, and leave out what a program does not use.
@@ -90,7 +97,8 @@ async function bundleForNode() {
     platform: 'node',
     // Optional peers stay where they are.
     external: (id) => /^[\w@]/.test(id) && !isAbsolute(id),
-    resolve: { conditionNames: ['default'] },
+    resolve: { conditionNames: ['tensegrity-node', 'default'] },
+    plugins: [base64],
     checks: { ineffectiveDynamicImport: false },
   });
   rmSync(join(root, 'dist/node'), { recursive: true, force: true });

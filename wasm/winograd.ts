@@ -64,13 +64,20 @@ function panelBytes(depth: i32): usize {
   return <usize>(depth * tileRows) << 2;
 }
 
+/** Where a row's panel is: the number of rows in one is found out as the module starts, and a division by it would take long. */
+// @ts-ignore: decorator
+@inline
+function panelOf(row: i32): i32 {
+  return tileRows == 4 ? row >> 2 : <i32>(<u32>row / TILE_ROWS);
+}
+
 /**
  * Stores four rows (the `quad`-th four of all) at step `at` of `depth` into panels of `tileRows` rows; six are a quad and a half.
  */
 // @ts-ignore: decorator
 @inline
 function storeQuad(panels: usize, quad: i32, at: i32, depth: i32, rows: v128): void {
-  const row = quad << 2, panel = row / tileRows, within = row - panel * tileRows;
+  const row = quad << 2, panel = panelOf(row), within = row - panel * tileRows;
   const to = panels + <usize>panel * panelBytes(depth) + <usize>(at * tileRows + within << 2);
   if (within + 4 <= tileRows) v128.store(to, rows);
   else {
@@ -228,7 +235,7 @@ export function winograd(command: usize, bases: usize, workspace: usize, thread:
       for (let value = 0; value < FILTER_POINTS; value++) {
         const endI = endPoint(kind, value / 6), firstJ = firstPoint(kind, value % 6), endJ = endPoint(kind, value % 6);
         for (let r = 0; r < round; r += tileRows) {
-          const a = u + <usize>value * uPoint + <usize>((filter + r) / tileRows) * panelBytes(channels);
+          const a = u + <usize>value * uPoint + <usize>panelOf(filter + r) * panelBytes(channels);
           let isSpread = false;
           for (let i = firstPoint(kind, value / 6); i < endI; i++) {
             for (let j = firstJ; j < endJ; j++, isSpread = true) {

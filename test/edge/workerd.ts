@@ -36,12 +36,12 @@ export interface WorkerModule {
 
 /**
  * The modules of a worker that imports the built package as it is, without a bundler: dist/ file by file, and the names that package.json gives
- * them. What serves other platforms (the inlined binary) is left out, so that nothing can fall back on it.
+ * them. What serves other platforms (the inlined binaries) is left out, so that nothing can fall back on it.
  */
 export function packageModules(): WorkerModule[] {
   const files = readdirSync(join(root, 'dist'), { recursive: true, encoding: 'utf8' })
     .map((file) => posix.join('dist', file.replaceAll('\\', '/')))
-    .filter((file) => /\.(js|wasm)$/.test(file) && !/^dist\/(cli|node)\/|\/generated\/|module-(inline|edge)/.test(file));
+    .filter((file) => /\.(js|wasm)$/.test(file) && !/^dist\/(cli|node)\/|\/generated\/|module-(inline|node|edge)/.test(file));
   const own = files.map((path): WorkerModule => ({ name: path, kind: path.endsWith('.wasm') ? 'wasm' : 'esModule', path }));
   const exported = Object.entries(manifest.exports)
     .map(([name, entry]) => [posix.join(manifest.name, name), targetOf(entry)] as const)

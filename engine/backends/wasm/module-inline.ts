@@ -1,6 +1,7 @@
 import type { Build } from './build.ts';
 import { base64, packing } from './generated/module.ts';
 import { fromBase64, nodeModule } from './platform.ts';
+import { forSharedMemory } from './sharedMemory.ts';
 import { unpack } from './unpack.ts';
 
 /** Whether a module for shared memory can be had: it is compiled from bytes. */
@@ -22,15 +23,4 @@ async function inflate(text: string): Promise<Uint8Array<ArrayBuffer>> {
   if (zlib) return new Uint8Array(zlib.inflateSync(compressed));
   // Where there is none, the error says so, and `warnOfCpu` what to do.
   return new Uint8Array(await new Response(new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate'))).arrayBuffer());
-}
-
-/** The import of `memory`, as it stands in the module: name, kind, and limits with a maximum. */
-const MEMORY_IMPORT = [6, ...new TextEncoder().encode('memory'), 2, 1];
-const SHARED = 3;
-
-/** A module for shared memory differs in one bit of the memory's import, so there is one binary, and the bit is set here. */
-function forSharedMemory(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  const at = bytes.findIndex((_, start) => MEMORY_IMPORT.every((byte, i) => bytes[start + i] === byte));
-  bytes[at + MEMORY_IMPORT.length - 1] = SHARED;
-  return bytes;
 }

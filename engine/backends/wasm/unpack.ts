@@ -49,7 +49,11 @@ function rounded(local: number, last: number): readonly number[] {
   return [0x21, local, 0xfd, 0xe6, 1, 0x21, local + 1, 0x20, local, 0x20, local + 1, 0xfd, last, 1];
 }
 
-/** @param fused whether multiply-adds are one instruction. It runs once, uncompiled: hence the plain loops. */
+/**
+ * It runs once, uncompiled: hence the plain loops.
+ * @param fused whether multiply-adds are one instruction.
+ * @throws {Error} if `packed` is not what `packing` describes.
+ */
 export function unpack(packed: Uint8Array, { size, start, functions, streams }: Packing, fused: boolean): Uint8Array<ArrayBuffer> {
   const module = new Uint8Array(size);
   let at = 0;
@@ -58,6 +62,8 @@ export function unpack(packed: Uint8Array, { size, start, functions, streams }: 
     end += length;
     return end - length;
   });
+  const ends = Uint32Array.from(streams, ([length], k) => places[k]! + length);
+  if (packed.length !== end) throw new Error(`the packed module has ${packed.length} bytes, not ${end}`);
   const copy = (stream: number, until: number): void => {
     const place = places[stream]!;
     module.set(packed.subarray(place, place + until - at), at);
@@ -103,5 +109,6 @@ export function unpack(packed: Uint8Array, { size, start, functions, streams }: 
     }
   }
   copy(PLAIN, size);
+  if (places.some((place, k) => place !== ends[k])) throw new Error('the packed module is damaged');
   return module;
 }

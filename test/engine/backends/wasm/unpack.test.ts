@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { inflateSync } from 'node:zlib';
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { packing } from '../../../../engine/backends/wasm/generated/module.ts';
-import { FUSED_BYTES, ROUNDED_BYTES } from '../../../../engine/backends/wasm/unpack.ts';
+import { base64, packing } from '../../../../engine/backends/wasm/generated/module.ts';
+import { FUSED_BYTES, ROUNDED_BYTES, unpack } from '../../../../engine/backends/wasm/unpack.ts';
 
 const root = new URL('../../../../', import.meta.url);
 const bytes = (path: string): Buffer => readFileSync(new URL(path, root));
@@ -36,4 +38,49 @@ it('gives both builds of the compiled module, which differ in multiply-adds alon
   const exported = (module: Buffer): string[] =>
     WebAssembly.Module.exports(new WebAssembly.Module(new Uint8Array(module))).map(({ name }) => name);
   for (const build of [relaxed!, simd!]) expect(exported(build)).toEqual(exported(compiled!));
+});
+
+const compressed = Buffer.from(base64, 'base64');
+const packed = new Uint8Array(inflateSync(compressed));
+
+it('unpacks what every bundle carries to the builds in dist/wasm, which are what Node is given as they are', () => {
+  const node = readdirSync(new URL('dist/node/', root));
+  for (const build of ['relaxed', 'simd'] as const) {
+    const wanted = bytes(`dist/wasm/${build}.wasm`);
+    expect(wanted.equals(unpack(packed, packing, build === 'relaxed'))).toBe(true);
+    const [file, ...others] = node.filter((name) => name.startsWith(`${build}-`));
+    expect(others).toEqual([]);
+    expect(readFileSync(new URL(`dist/node/${file}`, root), 'latin1')).toContain(`'${wanted.toString('base64')}'`.slice(1, -1));
+  }
+});
+
+it('refuses a packed module that is cut or longer', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: packed.length - 1 }), (length) => {
+      expect(() => unpack(packed.subarray(0, length), packing, true)).toThrow(
+        `the packed module has ${length} bytes, not ${packed.length}`,
+      );
+    }),
+  );
+  expect(() => unpack(Uint8Array.of(...packed, 0), packing, false)).toThrow('the packed module has');
+});
+
+it('never gives a module for damaged bytes: the checksum of what is compressed tells', () => {
+  const mutated = (at: number, mask: number): Buffer => {
+    const copy = Buffer.from(compressed);
+    copy[at]! ^= mask;
+    return copy;
+  };
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: compressed.length - 1 }), fc.integer({ min: 1, max: 255 }), (at, mask) => {
+      let inflated: Uint8Array | null = null;
+      try {
+        inflated = new Uint8Array(inflateSync(mutated(at, mask)));
+      } catch {
+        return;
+      }
+      // A bit of the header may say nothing of the content.
+      expect(Buffer.compare(inflated, packed)).toBe(0);
+    }),
+  );
 });
