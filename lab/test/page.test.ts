@@ -76,12 +76,12 @@ describe('the page', () => {
     expect(await page.getByLabel(en.method, { exact: true }).inputValue()).toBe('byol');
     expect(await page.getByRole('group', { name: en.stopGradient }).getByRole('radio', { name: en.off }).isChecked()).toBe(true);
     expect(await page.getByRole('slider', { name: en.levers.learningRate }).getAttribute('aria-valuetext')).toBe('0.01');
-    await page.getByRole('slider', { name: en.levers.strength }).fill('500');
+    await page.getByRole('slider', { name: en.levers.strength }).fill('300');
     await page.getByRole('button', { name: en.share }).click();
-    await page.waitForURL(/strength=0.5/);
+    await page.waitForURL(/strength=0.3/);
     expect(page.url()).toContain(`${link.slice(0, -4)}0.01`);
     await page.reload();
-    expect(await page.getByRole('slider', { name: en.levers.strength }).getAttribute('aria-valuetext')).toBe('0.5');
+    expect(await page.getByRole('slider', { name: en.levers.strength }).getAttribute('aria-valuetext')).toBe('0.3');
     await page.context().close();
   });
 
