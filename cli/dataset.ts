@@ -99,13 +99,14 @@ export interface DataIdentity {
   readonly deviation: readonly number[];
 }
 
+/** An array as its element type, shape and SHA-256 digest. */
+export function arrayIdentity({ dtype, shape, data }: HostArray): string {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return `${dtype} ${show(shape)}, SHA-256 ${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
 export function identityOf({ train, test, contents, mean, deviation }: ImageDataset): DataIdentity {
-  const digest = (array: HostArray | undefined): string | null => {
-    if (!array) return null;
-    const { dtype, shape, data } = array;
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    return `${dtype} ${show(shape)}, SHA-256 ${createHash('sha256').update(bytes).digest('hex')}`;
-  };
+  const digest = (array: HostArray | undefined): string | null => (array ? arrayIdentity(array) : null);
   return {
     images: contents?.images ?? digest(train.images)!,
     labels: digest(train.labels),

@@ -13,7 +13,7 @@ import { ensureFolder, readBytes, writeArray, writeFileAtomically } from '../mod
 import { methodNamed } from '../models/methods/index.ts';
 import { Trainer } from '../models/train/trainer.ts';
 import { checkAgreement, dataChanges } from './agreement.ts';
-import { type DataSource, identityOf, openDataset, placesOf } from './dataset.ts';
+import { arrayIdentity, type DataSource, identityOf, openDataset, placesOf } from './dataset.ts';
 import type { Input } from './options.ts';
 import { checkOutputs } from './outputs.ts';
 import { RunFolder } from './runFolder.ts';
@@ -49,7 +49,7 @@ export async function exportRun(input: Input, path: string, out: string): Promis
     placesOf(config.source),
     RunFolder.files.map((name) => target.file(name)),
   );
-  await target.begin(config);
+  await target.checkUnused();
   await target.write('step.py', source);
   if (constants.length > 0) await ensureFolder(target.file('constants'));
   for (const { name, array } of constants) await writeArray(join(target.file('constants'), `${name}.npy`), array);
@@ -64,6 +64,8 @@ export async function exportRun(input: Input, path: string, out: string): Promis
   if (existsSync(run.file('metrics.jsonl')))
     await writeFileAtomically(target.file('metrics.jsonl'), await readBytes(run.file('metrics.jsonl')));
   await target.saveCheckpoint(trainer, config, identity);
+  // The last: until then the folder is none of a run.
+  await target.keep(config);
 
   const { step, steps } = trainer;
   print(
@@ -73,18 +75,25 @@ export async function exportRun(input: Input, path: string, out: string): Promis
   );
 }
 
-/** Where the pictures are, as NumPy reads them: the file that the run has them of, if it is as it is trained on, else one beside the program. */
-async function pictureFiles(target: RunFolder, { data, pairs }: DataSource, { train }: ImageDataset): Promise<string[]> {
-  const places: string[] = [];
+/** Pictures as NumPy reads them. */
+interface PictureFile {
+  /** The file that the run has them of, if it is as it is trained on, else one beside the program. */
+  readonly file: string;
+  /** What it holds, as {@link arrayIdentity}. */
+  readonly array: string;
+}
+
+async function pictureFiles(target: RunFolder, { data, pairs }: DataSource, { train }: ImageDataset): Promise<PictureFile[]> {
+  // Images of a folder are decoded as rows are asked for: all rows, here.
+  await train.pending?.ready(Array.from({ length: train.images.shape[0]! }, (_, row) => row));
+  const files: PictureFile[] = [];
   for (const [i, array] of picturesOf(train).entries()) {
-    const [file, own] = [[data, pairs][i], ['images.npy', 'pairs.npy'][i]!];
-    if (file !== undefined && (await holdsAsItIs(file, array))) places.push(file);
-    else {
-      await writeArray(target.file(own), array);
-      places.push(own);
-    }
+    const [given, own] = [[data, pairs][i], ['images.npy', 'pairs.npy'][i]!];
+    const asItIs = given !== undefined && (await holdsAsItIs(given, array));
+    if (!asItIs) await writeArray(target.file(own), array);
+    files.push({ file: asItIs ? given : own, array: arrayIdentity(array) });
   }
-  return places;
+  return files;
 }
 
 async function holdsAsItIs(path: string, { dtype, shape }: HostArray): Promise<boolean> {

@@ -72,6 +72,12 @@ export class RunFolder {
 
   /** Begins a new run. @throws TensegrityError `storage` if there is one in the folder already, what is left of one, or a file that it would replace. */
   async begin(config: RunConfig): Promise<void> {
+    await this.checkUnused();
+    await this.keep(config);
+  }
+
+  /** @throws TensegrityError `storage` where the folder holds a file that a run would replace. */
+  async checkUnused(): Promise<void> {
     const { path } = this;
     const there = await Promise.all(RunFolder.files.map(async (name) => ((await present(this.file(name))) ? [name] : [])));
     const files = there.flat();
@@ -79,7 +85,6 @@ export class RunFolder {
       ? `a run already; go on with --resume ${shellWord(path)}`
       : `${files.join(', ')}, which a run would replace; move that elsewhere`;
     if (files.length > 0) throw new TensegrityError('storage', `${named(path)} holds ${why}, or choose another --out`);
-    await this.keep(config);
   }
 
   /** Notes that the run goes on from `step` on another backend. */

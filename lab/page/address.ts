@@ -2,7 +2,7 @@
  * What a link says: where in the page, in which language, and what was set, if it is not what everybody begins with. It stands behind the `#`, which no server is sent.
  * `#/tour/3`, `#/lab?method=byol&stopGradient=off&seed=2`.
  */
-import { initialLevers, initialSetting, type LeverName, type Levers, levers, methodNames, type Setting } from '../training/protocol.ts';
+import { initialSetting, type LeverName, type Levers, levers, leversOf, methodNames, type Setting } from '../training/protocol.ts';
 
 export interface Address {
   /** A stop of the tour, from 1, or the lab. */
@@ -24,7 +24,7 @@ const oneOf =
   <Choice extends string>(choices: readonly Choice[]) =>
   (text: string) =>
     choices.find((each) => each === text);
-const onOff = (text: string) => ({ on: true, off: false })[text];
+const onOff = (text: string) => (text === 'on' ? true : text === 'off' ? false : undefined);
 
 /** How each field of a setting is read; what cannot be is undefined. */
 const readers: { readonly [Name in keyof Setting]: (text: string) => Setting[Name] | undefined } = {
@@ -52,7 +52,7 @@ export function readAddress(hash: string, stops: number): Address {
   if (room === 'lab') at = 'lab';
   else if (path !== '' && (room !== 'tour' || stop === undefined)) refused.push(path);
   const setting: Record<string, unknown> = { ...initialSetting };
-  const pulled: Record<LeverName, number> = { ...initialLevers };
+  const pulled: { [Name in LeverName]?: number } = {};
   let locale: string | null = null;
   let given = false;
   for (const [name, text] of new URLSearchParams(query)) {
@@ -68,7 +68,8 @@ export function readAddress(hash: string, stops: number): Address {
     } else refused.push(`${name}=${text}`);
   }
   // Each field came from its own reader.
-  return { at, locale, setting: setting as unknown as Setting, levers: pulled, given, refused };
+  const whole = setting as unknown as Setting;
+  return { at, locale, setting: whole, levers: { ...leversOf(whole.method), ...pulled }, given, refused };
 }
 
 export function writeAddress({ at, locale, setting, levers: pulled }: Omit<Address, 'given' | 'refused'>): string {
@@ -79,8 +80,9 @@ export function writeAddress({ at, locale, setting, levers: pulled }: Omit<Addre
     if (value === initialSetting[name]) continue;
     query.set(name, typeof value === 'boolean' ? (value ? 'on' : 'off') : String(value));
   }
+  const initial = leversOf(setting.method);
   for (const name of Object.keys(levers) as LeverName[]) {
-    if (pulled[name] !== initialLevers[name]) query.set(name, String(Number(pulled[name].toPrecision(4))));
+    if (pulled[name] !== initial[name]) query.set(name, String(Number(pulled[name].toPrecision(4))));
   }
   const words = query.toString();
   return `#/${at === 'lab' ? 'lab' : `tour/${at}`}${words === '' ? '' : `?${words}`}`;

@@ -4,10 +4,10 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import {
   type BackendName,
-  initialLevers,
   initialSetting,
   type LeverName,
   type LeverRange,
+  leversOf,
   type MethodName,
   levers as ranges,
   type Setting,
@@ -97,7 +97,7 @@ function Run(): JSX.Element {
       <Button
         onClick={() => {
           change(initialSetting);
-          pull(initialLevers);
+          pull(leversOf(initialSetting.method));
         }}
       >
         {words.reset}

@@ -6,6 +6,7 @@ import {
   initialSetting,
   type LeverName,
   type Levers,
+  leversOf,
   type Message,
   type MessageOf,
   type Place,
@@ -119,8 +120,17 @@ export function begin(made: Training, address: string): void {
     // What was refused does not hold; the status before this says what does.
     if (status.value && (command === 'set' || command === 'load')) hold(status.value);
     notice(trouble, message);
+    // What a link asks for may be what cannot be trained: it trains as for everybody, then.
+    if (command === 'open' && trouble === 'badSetting' && setting.value !== initialSetting) {
+      together(() => {
+        setting.value = initialSetting;
+        levers.value = leversOf(initialSetting.method);
+      });
+      open();
+    }
   });
-  post({ kind: 'open', place: place.value, setting: setting.value, levers: levers.value, data: address });
+  const open = (): void => post({ kind: 'open', place: place.value, setting: setting.value, levers: levers.value, data: address });
+  open();
   document.addEventListener('visibilitychange', () => post({ kind: 'visible', visible: !document.hidden }));
 }
 
@@ -158,8 +168,14 @@ function draw(newest: StepNumbers): void {
   }, 200);
 }
 
-/** Changes what a plan is compiled for. */
+/** Changes what a plan is compiled for. Levers that were left as the method has them are as the next one has them. */
 export function change(changes: Partial<Setting>): void {
+  const [before, after] = [leversOf(setting.value.method), leversOf(changes.method ?? setting.value.method)];
+  const moved = Object.entries(after).filter(([name, value]) => {
+    const lever = name as LeverName;
+    return value !== before[lever] && levers.value[lever] === before[lever];
+  });
+  if (moved.length > 0) pull(Object.fromEntries(moved));
   setting.value = { ...setting.value, ...changes };
   if ('seed' in changes) forget();
   post({ kind: 'set', setting: changes });

@@ -1,6 +1,6 @@
 /** The tour: seven stops, each of one screen, with its text, one lever, and what shows what the lever does. */
 import type { ComponentChildren, JSX } from 'preact';
-import { initialLevers, initialSetting, type Levers, type Setting } from '../training/protocol.ts';
+import { initialLevers, initialSetting, type Levers, leversOf, type Setting } from '../training/protocol.ts';
 import { Choice, Lever } from './controls.tsx';
 import { Cloud } from './figures/cloud.tsx';
 import { Deviations, Spectrum } from './figures/curves.tsx';
@@ -124,8 +124,9 @@ export const stops: readonly Stop[] = [
 /** Has the training be what a stop speaks of, from its beginning. */
 export function enter(number: number): void {
   const stop = stops[number - 1]!;
-  change({ ...initialSetting, seed: setting.value.seed, ...stop.setting });
-  pull({ ...initialLevers, ...stop.levers });
+  const begun = { ...initialSetting, seed: setting.value.seed, ...stop.setting };
+  change(begun);
+  pull({ ...leversOf(begun.method), ...stop.levers });
   restart();
 }
 

@@ -74,7 +74,10 @@ export const initialLevers: Levers = {
 };
 
 /** What a method trains better with than with the initial numbers. */
-export const recommended: { readonly [Name in MethodName]?: Partial<Levers> } = { simsiam: { learningRate: 1e-3 } };
+const recommended: { readonly [Name in MethodName]?: Partial<Levers> } = { simsiam: { learningRate: 1e-3 } };
+
+/** The numbers that a method begins with. */
+export const leversOf = (method: MethodName): Levers => ({ ...initialLevers, ...recommended[method] });
 
 export const backendNames = ['webgpu', 'wasm', 'cpu'] as const;
 export type BackendName = (typeof backendNames)[number];

@@ -41,6 +41,8 @@ const RUN_VERSION = 1;
 const MOST_KEPT = 6;
 /** Steps after which a verdict is given, and over which what it is of is averaged. */
 const EARLY = 8;
+/** Steps after which dimensions that repeat each other are no longer a beginning. */
+const SETTLED = 100;
 const RECENT = 4;
 /** Steps over which the probe's accuracy is averaged. */
 const PROBED = 20;
@@ -647,6 +649,12 @@ export class Session {
     this.#unsent = [];
   }
 
+  /** Dimensions repeat each other for a while at first, and then come apart, unless what parts them was taken away. */
+  #settling(): boolean {
+    const { covariance, offDiagonal } = this.#levers;
+    return this.#since < SETTLED && covariance >= initialLevers.covariance && offDiagonal >= initialLevers.offDiagonal;
+  }
+
   #verdict(): Verdict {
     const recent = this.#recent.slice(-RECENT);
     const mean = (of: 'deviation' | 'normalizedDeviation' | 'correlation'): number =>
@@ -658,7 +666,8 @@ export class Session {
     const warning = diagnose({ ...measured, loss: last.loss, step: last.step, method, methodOptions });
     if (warning?.kind === 'diverged')
       return { state: 'diverged', measured: { name: 'loss', value: last.loss }, message: plainly(warning.message) };
-    if (this.#since < EARLY) return { state: 'early', measured: null, message: null };
+    if (this.#since < EARLY || (warning?.kind === 'redundant' && this.#settling()))
+      return { state: 'early', measured: null, message: null };
     if (!warning) return { state: 'healthy', measured: null, message: null };
     const name = /mean \|correlation\|/.test(warning.message)
       ? 'correlation'

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { arrayIdentity } from '../../cli/dataset.ts';
 import { readArray } from '../../models/io/node.ts';
 import { Call, fails, smallRun, succeeds, temporaryFolder } from './support.ts';
 
@@ -53,6 +54,30 @@ describe('a folder of images', () => {
     const names = readFileSync(path('z.txt'), 'utf8').trimEnd().split('\n');
     expect((await readArray(path('z.npy'))).shape).toEqual([30, 128]);
     expect([names.length, names[0], names.at(-1)]).toEqual([30, 'cats/0.jpg', 'dogs/9.jpg']);
+  });
+
+  it('is handed on to JAX with every image decoded, though few were when it began', { timeout: 120_000 }, async () => {
+    const many = join(folder, 'many');
+    mkdirSync(many);
+    const shades = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        sharp({ create: { width: 8, height: 8, channels: 3, background: { r: 10 + i, g: 200, b: 90 } } })
+          .png()
+          .toBuffer(),
+      ),
+    );
+    // More than the 1024 that mean and deviation are of.
+    for (let i = 0; i < 1100; i++) writeFileSync(join(many, `${String(i).padStart(4, '0')}.png`), shades[i % shades.length]!);
+    const [begun, there] = [path('begun'), path('there')];
+    await succeeds(['train', '--data', many, '--size', '8', '--epochs', '1', ...smallRun, '--batch', '550', '--no-eval', '--out', begun]);
+    await succeeds(['export', begun, '--to', 'jax', '--out', there]);
+    const images = await readArray(join(there, 'images.npy'));
+    expect(images.shape).toEqual([1100, 3, 8, 8]);
+    expect(Array.from({ length: 1100 }, (_, row) => images.data[row * 3 * 8 * 8])).toEqual(
+      Array.from({ length: 1100 }, (_, row) => 10 + (row % 20)),
+    );
+    const [told] = JSON.parse(readFileSync(join(there, 'data.json'), 'utf8')) as [{ file: string; array: string }];
+    expect(told).toEqual({ file: 'images.npy', array: arrayIdentity(images) });
   });
 
   it('may have pairs, which are a part of what a run is trained on', { timeout: 60_000 }, async () => {

@@ -411,7 +411,7 @@ class Run:
         self.devices = devices
         arrays, self.standing = read_checkpoint(CHECKPOINT)
         config = self.standing["config"]
-        training, images = config["training"], config["identity"]
+        training = config["training"]
         self.batch_size, self.seed = training["batchSize"], training["seed"]
         if self.batch_size % devices.count != 0:
             fitting = [n for n in range(1, devices.count + 1) if self.batch_size % n == 0]
@@ -424,8 +424,9 @@ class Run:
             differing = sorted(name for name in known.keys() | step.STATE.keys() if known.get(name) != step.STATE.get(name))
             raise Fault(f"{CHECKPOINT} is not of the step in step.py: {differing[0]} differs; export the run anew")
         self.pictures = [name for name in step.BATCH if name != "indices"]
-        places = [pathlib.Path(place).absolute() for place in options.data or []] or json.loads((FOLDER / "data.json").read_text())
-        identities = [images["images"], *([images["pairs"]] if "pairs" in images else [])]
+        told = json.loads((FOLDER / "data.json").read_text())
+        places = [pathlib.Path(place).absolute() for place in options.data or []] or [each["file"] for each in told]
+        identities = [each["array"] for each in told]
         if len(places) != len(self.pictures):
             raise Fault(f"--data takes {len(self.pictures)} files here, got {len(places)}")
         self.data = [open_pictures(FOLDER / place, what, options.trust_data) for place, what in zip(places, identities)]
@@ -537,7 +538,8 @@ def main():
         done = train(run, log, options, signals)
         if devices.first:
             say(f"step {done} of {run.steps}: all is saved. Go on with python train.py, or tensegrity train --resume {FOLDER}")
-        return 128 + signals.asked if signals.asked and done < run.steps else 0
+        # The processes stop together, though one alone may have been asked to.
+        return 128 + (signals.asked or signal.SIGTERM) if done < min(run.steps, options.until or run.steps) else 0
 
 
 if __name__ == "__main__":

@@ -260,7 +260,7 @@ export const en: Texts = {
       title: 'Now with pictures of yours',
       paragraphs: [
         'Drop some dozens of photographs, and the same encoder learns from them instead, without a label. A few hundred are better.',
-        'They stay here. This page has no server of its own, and its policy forbids it to send anything anywhere; the browser holds it to that.',
+        'They stay here. This page has no server of its own, and nothing in it sends them anywhere.',
       ],
       lever: 'Images',
       choices: {},
@@ -375,7 +375,8 @@ export const en: Texts = {
     deviations: { title: 'Deviation', caption: 'How many dimensions have which standard deviation. Left of γ they vary too little.' },
     spectrum: {
       title: 'Spectrum',
-      caption: 'The share of the variance along each principal axis, on a logarithmic scale. A cliff is a dimension lost.',
+      caption:
+        'The share of the variance along each principal axis, before any whitening, on a logarithmic scale. A cliff is a dimension lost.',
     },
     terms: { title: 'Loss', caption: 'Its terms, before their weights, step by step, on a logarithmic scale.' },
     rank: { title: 'RankMe', caption: 'How many dimensions are in use.' },

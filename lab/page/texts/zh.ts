@@ -87,7 +87,7 @@ export const zh: Texts = {
       title: '换成你的图像',
       paragraphs: [
         '拖进来几十张照片，同一个编码器就改从它们学起，不需要任何标签。有几百张更好。',
-        '照片不会离开这里。这个页面背后没有我们的服务器，它的安全策略也不许它向任何地方发送数据，由浏览器来把关。',
+        '照片不会离开这里。这个页面背后没有我们的服务器，页面里也没有任何代码会把它们发往别处。',
       ],
       lever: '图像',
       choices: {},
@@ -179,7 +179,7 @@ export const zh: Texts = {
     matrix: { title: '协方差', caption: '每一维与每一维之间。对角线以外的，是被说了两遍的话。' },
     correlation: { title: '互相关', caption: '一个视图的每一维与另一个视图的每一维。对角线上应为 1，其余应为 0。' },
     deviations: { title: '标准差', caption: '各种标准差各有多少维。在 γ 左边的，变化得太少。' },
-    spectrum: { title: '谱', caption: '各主轴所占方差的份额，对数刻度。断崖之后，便是失去的维。' },
+    spectrum: { title: '谱', caption: '各主轴所占方差的份额（白化之前），对数刻度。断崖之后，便是失去的维。' },
     terms: { title: '损失', caption: '逐步记录各项加权之前的值，对数刻度。' },
     rank: { title: 'RankMe', caption: '实际用上了多少维。' },
     accuracy: { title: '学到了什么', caption: '只凭特征能认出多少图像的类别；训练时从没用过类别。' },

@@ -78,6 +78,12 @@ beforeAll(async () => {
   cpSync(there, fresh, { recursive: true });
 }, 600_000);
 
+/** Has the program look for its images in another file. */
+function elsewhere(run: string, file: string): void {
+  const [told] = JSON.parse(readFileSync(join(run, 'data.json'), 'utf8')) as [object];
+  writeFileSync(join(run, 'data.json'), JSON.stringify([{ ...told, file }]));
+}
+
 describe.runIf(hasJax)('an exported run', () => {
   it('draws the order of images that we draw, and reads and writes our checkpoints', async () => {
     const seed = fc.oneof(fc.nat(100), fc.integer({ min: 0, max: 2 ** 53 - 1 }));
@@ -147,13 +153,13 @@ train.write_checkpoint(pathlib.Path(${JSON.stringify(path('theirs.safetensors'))
 
   it('says in a line what is wrong, and leaves the folder as it was', { timeout: 600_000 }, async () => {
     const spoilt: Readonly<Record<string, (run: string) => void>> = {
-      missing: (run) => writeFileSync(join(run, 'data.json'), '["none.npy"]'),
-      others: (run) => writeFileSync(join(run, 'data.json'), JSON.stringify([path('test.npy')])),
+      missing: (run) => elsewhere(run, 'none.npy'),
+      others: (run) => elsewhere(run, path('test.npy')),
       pixels: (run) => {
         const bytes = readFileSync(path('train.npy'));
         bytes[bytes.length - 1]! ^= 1;
         writeFileSync(join(run, 'x.npy'), bytes);
-        writeFileSync(join(run, 'data.json'), '["x.npy"]');
+        elsewhere(run, 'x.npy');
       },
       cut: (run) => writeFileSync(join(run, 'checkpoint.safetensors'), readFileSync(join(run, 'checkpoint.safetensors')).subarray(0, -1)),
       weights: (run) => copyFileSync(path('none.safetensors'), join(run, 'checkpoint.safetensors')),
@@ -222,6 +228,14 @@ for folder in ${JSON.stringify(runs)}:
     await fails(['export', begun, '--to', 'jax', '--out', path('new'), '--batch', '4'], 2, /with its own settings; leave out --batch/);
     const run = path('shared');
     cpSync(fresh, run, { recursive: true });
+    // Without what was logged after the checkpoint: a line of step 52 is the program's then.
+    writeFileSync(
+      join(run, 'metrics.jsonl'),
+      `${linesOf(run)
+        .slice(0, 50)
+        .map((line) => JSON.stringify(line))
+        .join('\n')}\n`,
+    );
     const training = call([join(run, 'train.py'), '--show-every', '0'], 4);
     await logged(run, 52, training.finished);
     await fails(['train', '--resume', run], 1, /is being trained by process \d+ on/);
