@@ -24,6 +24,7 @@ import socket
 import sys
 import time
 import uuid
+import zlib
 
 import numpy as np
 
@@ -294,6 +295,24 @@ class Devices:
         return self._any(self.put((self.count,), self.divided, lambda index: np.full(np.arange(self.count)[index].shape, flag)))
 
 
+    def agree(self, number):
+        """Whether a number of 32 bits is the same in all processes."""
+        told = self.whole(self.put((self.count,), self.divided, lambda index: np.full(np.arange(self.count)[index].shape, number, np.uint32)))
+        return bool((told == told[0]).all())
+
+
+def together(devices, task):
+    """What comes of a task in this process. What one process cannot do, none goes on from: the others would wait for it."""
+    fault, result = None, None
+    try:
+        result = task()
+    except (Fault, ImportError, OSError, ValueError) as cause:
+        fault = cause
+    if devices.anyone(fault is not None):
+        raise fault or Fault("another process could not begin, and says why")
+    return result
+
+
 def sharding_of(shape, devices, fsdp):
     """Where an array of the state lies: on every device, or divided along its longest axis that can be."""
     axes = [axis for axis, size in enumerate(shape) if size % devices.count == 0 and size > 0]
@@ -430,6 +449,10 @@ class Run:
         if len(places) != len(self.pictures):
             raise Fault(f"--data takes {len(self.pictures)} files here, got {len(places)}")
         self.data = [open_pictures(FOLDER / place, what, options.trust_data) for place, what in zip(places, identities)]
+        # What all processes must have alike, or their losses would be of no one run.
+        given = [options.until, options.checkpoint_every, options.fsdp]
+        alike = [CHECKPOINT.read_bytes(), (FOLDER / "step.py").read_bytes(), (FOLDER / "schedules.npy").read_bytes(), repr(given).encode()]
+        self.mark = zlib.crc32(b"".join(hashlib.sha256(part).digest() for part in alike))
         self.steps_per_epoch = len(self.data[0]) // self.batch_size
         self.steps = self.steps_per_epoch * training["epochs"]
         self.schedules = np.load(FOLDER / "schedules.npy")
@@ -521,17 +544,16 @@ def main():
     devices = Devices(jax)
     signals = Signals()
     with contextlib.ExitStack() as held:
-        fault, run, log = None, None, None
-        try:
+
+        def opened():
             if devices.first:
                 held.enter_context(locked(FOLDER))
-            run = Run(options, devices)
-            log = Log(run.standing, run.steps, options.show_every) if devices.first else None
-        except (Fault, ImportError, OSError, ValueError) as cause:
-            fault = cause
-        # What one process cannot begin, none does: the others would wait for it.
-        if devices.anyone(fault is not None):
-            raise fault or Fault("another process could not begin, and says why")
+            return Run(options, devices)
+
+        run = together(devices, opened)
+        if not devices.agree(run.mark):
+            raise Fault("the processes were given different checkpoints, programs or options; give all of them one folder and one command")
+        log = together(devices, lambda: Log(run.standing, run.steps, options.show_every) if devices.first else None)
         if devices.first:
             kinds = f"{devices.count} {jax.devices()[0].device_kind} in {jax.process_count()} process{'es' if jax.process_count() > 1 else ''}"
             say(f"{FOLDER.name}: step {run.standing['step']} of {run.steps}, batch {run.batch_size}, on {kinds}, JAX {jax.__version__}")

@@ -222,6 +222,26 @@ for folder in ${JSON.stringify(runs)}:
       expect(readdirSync(run).filter((name) => name.endsWith('.partial') || (name === 'lock' && !run.endsWith('held')))).toEqual([]);
   });
 
+  it('is begun by no processes that were told different things', { timeout: 600_000 }, async () => {
+    const run = path('apart');
+    cpSync(fresh, run, { recursive: true });
+    const port = await freePort();
+    const pair = ['0', '1'].map((index) =>
+      call([join(run, 'train.py'), '--until', index === '0' ? '60' : '70'], 2, {
+        JAX_COORDINATOR_ADDRESS: `127.0.0.1:${port}`,
+        JAX_NUM_PROCESSES: '2',
+        JOB_COMPLETION_INDEX: index,
+      }),
+    );
+    for (const { code, stderr } of await Promise.all(pair.map(({ finished }) => finished))) {
+      expect(code).toBe(1);
+      expect(stderr).toMatch(
+        /the processes were given different checkpoints, programs or options; give all of them one folder and one command/,
+      );
+    }
+    expect(linesOf(run)).toEqual(linesOf(fresh));
+  });
+
   it('is one run in a folder, for both programs', { timeout: 600_000 }, async () => {
     await fails(['export', begun, '--to', 'jax', '--out', there], 1, /there holds a run already; go on with --resume .*there/);
     await fails(['export', path('none'), '--to', 'jax', '--out', path('new')], 1, /none.*there is no such file or folder/);
