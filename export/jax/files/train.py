@@ -178,24 +178,25 @@ def namespace():
 
 
 def job():
-    """The job that this process is of, if its launcher never runs two of that name at once: then one that has the lock from before has ended."""
+    """The job that this process is of, and which start of it: when there is another start, its launcher has ended the one before."""
     if "SLURM_JOB_ID" in os.environ:
-        return f"Slurm {os.environ.get('SLURM_CLUSTER_NAME', '')} {os.environ['SLURM_JOB_ID']}"
+        return [f"Slurm {os.environ.get('SLURM_CLUSTER_NAME', '')} {os.environ['SLURM_JOB_ID']}", os.environ.get("SLURM_RESTART_COUNT", "0")]
     if "KUBERNETES_SERVICE_HOST" in os.environ and "JOB_COMPLETION_INDEX" in os.environ:
-        return f"Kubernetes {socket.gethostname()}"
-    return ""
+        # `podReplacementPolicy: Failed` has one pod of a name at a time.
+        return [f"Kubernetes {socket.gethostname()}", uuid.uuid4().hex]
+    return ["", ""]
 
 
 def identity():
     boot, machine = text_of("/proc/sys/kernel/random/boot_id"), text_of("/etc/machine-id")
-    return [str(os.getpid()), socket.gethostname(), boot, machine, namespace(), started(os.getpid()), job()]
+    return [str(os.getpid()), socket.gethostname(), boot, machine, namespace(), started(os.getpid()), *job()]
 
 
 def has_ended(holder):
     """Whether it is certain that the process which wrote `holder` has ended."""
-    pid, host, boot, machine, space, since, its_job = (holder + [""] * 7)[:7]
+    pid, host, boot, machine, space, since, its_job, its_start = (holder + [""] * 8)[:8]
     mine = identity()
-    if its_job and its_job == mine[6]:
+    if its_job and its_job == mine[6] and its_start and its_start != mine[7]:
         return True
     if host != mine[1]:
         return False
