@@ -44,8 +44,27 @@ function float8(bits: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -9 : sign * (1 + fraction / 8) * 2 ** (exponent - 7);
 }
 
+/** Written out, since what is inferred of the table names `DataView<…>`, which TypeScript before 5.7 has not. */
+export type ElementName =
+  | 'bool'
+  | 'u8'
+  | 'i8'
+  | 'u16'
+  | 'i16'
+  | 'u32'
+  | 'i32'
+  | 'i64'
+  | 'u64'
+  | 'f8e4m3'
+  | 'f8e5m2'
+  | 'f8e8m0'
+  | 'f16'
+  | 'bf16'
+  | 'f32'
+  | 'f64';
+
 /** Every element type that the file formats here store, and what it becomes in memory. At most four bytes come of one byte in the file. */
-export const elements = {
+export const elements: { readonly [Name in ElementName]: Element } = {
   bool: { bytes: 1, dtype: 'u8', read: (view, at) => view.getUint8(at), range: [0, 1] },
   u8: { bytes: 1, dtype: 'u8', read: null },
   i8: { bytes: 1, dtype: 'i32', read: (view, at) => view.getInt8(at) },
@@ -63,9 +82,7 @@ export const elements = {
   bf16: { bytes: 2, dtype: 'f32', read: (view, at, little) => bfloat16(view.getUint16(at, little)) },
   f32: { bytes: 4, dtype: 'f32', read: null },
   f64: { bytes: 8, dtype: 'f64', read: null },
-} as const satisfies Readonly<Record<string, Element>>;
-
-export type ElementName = keyof typeof elements;
+};
 
 export const hostIsLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
