@@ -27,7 +27,6 @@ export interface Texts {
   readonly back: string;
   readonly next: string;
   readonly stopOf: (stop: number, of: number) => string;
-  readonly source: string;
   readonly stops: readonly StopText[];
 
   readonly phases: Readonly<Record<'loading' | 'compiling' | 'running' | 'paused' | 'broken', string>>;
@@ -52,7 +51,6 @@ export interface Texts {
     redundant: (value: string) => string;
     diverged: string;
   }>;
-  readonly verdictNames: Readonly<Record<'early' | 'healthy' | 'collapsed' | 'redundant' | 'diverged', string>>;
   readonly announceRunning: string;
   readonly announcePaused: string;
 
@@ -134,7 +132,6 @@ export interface Texts {
   readonly before: string;
   readonly now: string;
   readonly viewsLabel: (images: number) => string;
-  readonly original: string;
   readonly view: (number: number) => string;
   readonly planRead: string;
   readonly planAgain: string;
@@ -157,7 +154,6 @@ export interface Texts {
   readonly dismiss: string;
   readonly noticesLabel: string;
   readonly classNames: Readonly<Record<string, string>>;
-  readonly offlineReady: string;
 }
 
 export type FigureName =
@@ -187,7 +183,6 @@ export const en: Texts = {
   back: 'Back',
   next: 'Next',
   stopOf: (stop, of) => `${stop} of ${of}`,
-  source: 'Source',
   stops: [
     {
       name: 'The problem',
@@ -295,7 +290,6 @@ export const en: Texts = {
     redundant: (value) => `Dimensions repeat each other: their mean correlation is ${value}.`,
     diverged: 'The loss is no number any more. Lower the learning rate and restart.',
   },
-  verdictNames: { early: 'early', healthy: 'healthy', collapsed: 'collapsed', redundant: 'repeating', diverged: 'diverged' },
   announceRunning: 'Training.',
   announcePaused: 'Paused.',
 
@@ -438,14 +432,13 @@ export const en: Texts = {
   before: 'before',
   now: 'now',
   viewsLabel: (images) => `${images} pictures, and below each two views of it.`,
-  original: 'picture',
   view: (number) => `view ${number}`,
   planRead: 'Read the plan',
   planAgain: 'Measure again',
   planSummary: (kernels, fused, work, memory) =>
     `${kernels} kernels, after fusing ${fused} into others; ${work} of arithmetic and ${memory} of memory a step.`,
   planPhases: { views: 'Views', forward: 'Forward', backward: 'Backward', update: 'Update' },
-  planUnmeasured: 'The times of single kernels are measured on GPUs that offer a clock; here the share is of arithmetic.',
+  planUnmeasured: 'Single kernels are not timed here; the share is of arithmetic.',
   planListing: 'The whole listing',
   kernels: (count) => (count === 1 ? '1 kernel' : `${count} kernels`),
 
@@ -488,5 +481,4 @@ export const en: Texts = {
   dismiss: 'Put away',
   noticesLabel: 'Notices',
   classNames: {},
-  offlineReady: 'Kept for use offline.',
 };

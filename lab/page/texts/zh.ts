@@ -14,7 +14,6 @@ export const zh: Texts = {
   back: '上一站',
   next: '下一站',
   stopOf: (stop, of) => `第 ${stop} 站，共 ${of} 站`,
-  source: '源代码',
   stops: [
     {
       name: '问题',
@@ -117,7 +116,6 @@ export const zh: Texts = {
     redundant: (value) => `各维互相重复：平均相关系数为 ${value}。`,
     diverged: '损失已经不是一个数了。请调低学习率，然后重来。',
   },
-  verdictNames: { early: '尚早', healthy: '健康', collapsed: '已坍缩', redundant: '重复', diverged: '已发散' },
   announceRunning: '开始训练。',
   announcePaused: '已暂停。',
 
@@ -233,14 +231,13 @@ export const zh: Texts = {
   before: '训练前',
   now: '现在',
   viewsLabel: (images) => `${images} 张图，每张下面是它的两个视图。`,
-  original: '原图',
   view: (number) => `视图 ${number}`,
   planRead: '读一读这个计划',
   planAgain: '再测一次',
   planSummary: (kernels, fused, work, memory) =>
     `共 ${kernels} 个内核（另有 ${fused} 个已融合进其中）；每步 ${work} 运算，${memory} 内存。`,
   planPhases: { views: '视图', forward: '前向', backward: '反向', update: '更新' },
-  planUnmeasured: '只有带时钟的 GPU 才能测出单个内核的时间；这里按计算量给出份额。',
+  planUnmeasured: '这里不测单个内核的时间；份额按计算量给出。',
   planListing: '完整清单',
   kernels: (count) => `${count} 个内核`,
 
@@ -285,5 +282,4 @@ export const zh: Texts = {
     bag: '包',
     'ankle boot': '短靴',
   },
-  offlineReady: '已保存，可离线使用。',
 };
