@@ -41,50 +41,31 @@ interface DTypeRow {
   readonly over: (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray;
 }
 
+interface TypedArrayConstructor {
+  readonly BYTES_PER_ELEMENT: number;
+  new (length: number): TypedArray;
+  new (data: ArrayLike<number>): TypedArray;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): TypedArray;
+}
+
+type Numbers = Pick<DTypeRow, 'rank' | 'float' | 'holds' | 'round'>;
+
+const row = (array: TypedArrayConstructor, numbers: Numbers): DTypeRow => ({
+  ...numbers,
+  bytes: array.BYTES_PER_ELEMENT,
+  allocate: (length) => new array(length),
+  copy: (data) => new array(data),
+  over: (buffer, byteOffset, length) => new array(buffer, byteOffset, length),
+});
+
 const anyNumber = () => true;
 const wholeFrom = (low: number, high: number) => (value: number) => Number.isInteger(value) && value >= low && value <= high;
 
 export const dtypes: { readonly [D in DType]: DTypeRow } = {
-  u8: {
-    bytes: 1,
-    rank: 0,
-    float: false,
-    holds: wholeFrom(0, 255),
-    round: (value) => value & 255,
-    allocate: (n) => new Uint8Array(n),
-    copy: (data) => new Uint8Array(data),
-    over: (b, o, n) => new Uint8Array(b, o, n),
-  },
-  i32: {
-    bytes: 4,
-    rank: 1,
-    float: false,
-    holds: wholeFrom(-(2 ** 31), 2 ** 31 - 1),
-    round: (value) => value | 0,
-    allocate: (n) => new Int32Array(n),
-    copy: (data) => new Int32Array(data),
-    over: (b, o, n) => new Int32Array(b, o, n),
-  },
-  f32: {
-    bytes: 4,
-    rank: 2,
-    float: true,
-    holds: anyNumber,
-    round: Math.fround,
-    allocate: (n) => new Float32Array(n),
-    copy: (data) => new Float32Array(data),
-    over: (b, o, n) => new Float32Array(b, o, n),
-  },
-  f64: {
-    bytes: 8,
-    rank: 3,
-    float: true,
-    holds: anyNumber,
-    round: (value) => value,
-    allocate: (n) => new Float64Array(n),
-    copy: (data) => new Float64Array(data),
-    over: (b, o, n) => new Float64Array(b, o, n),
-  },
+  u8: row(Uint8Array, { rank: 0, float: false, holds: wholeFrom(0, 255), round: (value) => value & 255 }),
+  i32: row(Int32Array, { rank: 1, float: false, holds: wholeFrom(-(2 ** 31), 2 ** 31 - 1), round: (value) => value | 0 }),
+  f32: row(Float32Array, { rank: 2, float: true, holds: anyNumber, round: Math.fround }),
+  f64: row(Float64Array, { rank: 3, float: true, holds: anyNumber, round: (value) => value }),
 };
 
 /** @throws TensegrityError `dtype` for a name that is none, since types do not hold in plain JavaScript. */

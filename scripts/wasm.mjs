@@ -12,33 +12,35 @@ import {
   PLAIN,
   ROUNDED_BYTES,
   TABLE,
+  UNUSED,
 } from '../engine/backends/wasm/unpack.ts';
 
-/** What follows the codes of instructions: numbers, then bytes. A code that is not here is followed by nothing. */
+/** What follows the codes of instructions: hints of alignment, numbers, bytes. A code that is not here is followed by nothing. */
 const behind = {
-  none: [0, 0],
-  heads: [0, 0],
-  locals: [1, 0],
-  plain: [0, 0],
-  types: [1, 0],
-  labels: [1, 0],
-  branches: [TABLE, 0],
-  functions: [1, 0],
-  globals: [1, 0],
-  addresses: [2, 0],
-  pages: [1, 0],
-  integers: [1, 0],
-  longs: [1, 0],
-  floats: [0, 4],
-  doubles: [0, 8],
-  memories: [2, 0],
-  filled: [1, 0],
-  vectorAddresses: [2, 0],
-  vectors: [0, 16],
-  lanes: [0, 1],
-  laneAddresses: [2, 1],
-  fences: [1, 0],
-  atomicAddresses: [2, 0],
+  none: [0, 0, 0],
+  heads: [0, 0, 0],
+  locals: [0, 1, 0],
+  plain: [0, 0, 0],
+  types: [0, 1, 0],
+  labels: [0, 1, 0],
+  branches: [0, TABLE, 0],
+  functions: [0, 1, 0],
+  globals: [0, 1, 0],
+  addresses: [1, 1, 0],
+  pages: [0, 1, 0],
+  integers: [0, 1, 0],
+  longs: [0, 1, 0],
+  floats: [0, 0, 4],
+  doubles: [0, 0, 8],
+  memories: [0, 2, 0],
+  filled: [0, 1, 0],
+  vectorAddresses: [1, 1, 0],
+  vectors: [0, 0, 16],
+  lanes: [0, 0, 1],
+  laneAddresses: [1, 1, 1],
+  fences: [0, 1, 0],
+  // Their alignment is no hint.
+  atomicAddresses: [0, 2, 0],
 };
 const kinds = Object.keys(behind);
 
@@ -129,6 +131,7 @@ export function pack(module) {
   const streams = kinds.map(() => []);
   const table = new Array(CODE_COUNT).fill(CODES);
   for (const [first, last, kind] of codes) table.fill(kinds.indexOf(kind), first, last + 1);
+  const instructions = [];
 
   const reader = new Reader(module, code.at);
   const heads = reader.list(() => 0);
@@ -139,17 +142,17 @@ export function pack(module) {
     const start = reader.at;
     let multiplyAdds = 0;
     while (reader.at < end) {
-      const from = reader.at;
       const first = module[reader.at++];
       const instruction = first < FIRST_PREFIX ? first : codeOf(first, reader.number());
-      streams[CODES].push(...module.subarray(from, reader.at));
+      instructions.push(instruction);
       if (instruction === MULTIPLY_ADD || instruction === MULTIPLY_SUBTRACT) {
         if (local > 126) throw new Error(`function ${k} has ${local} locals, and a multiply-add in it takes another below 128`);
         multiplyAdds += 1;
         streams[LOCALS].push(local);
         continue;
       }
-      const [numbers, bytes] = behind[kinds[table[instruction]]];
+      const [hints, numbers, bytes] = behind[kinds[table[instruction]]];
+      for (let rest = hints; rest > 0; rest--) reader.number();
       const operands = reader.at;
       for (let rest = numbers === TABLE ? reader.number() + 1 : numbers; rest > 0; rest--) reader.number();
       reader.at += bytes;
@@ -160,6 +163,10 @@ export function pack(module) {
     const size = types.length + end - start + multiplyAdds * (ROUNDED_BYTES - FUSED_BYTES);
     heads[k] = { size, bytes: [...written(size), ...types] };
   }
+  const used = [...new Set(instructions)].sort((a, b) => a - b);
+  if (used.length > UNUSED) throw new Error(`the module uses ${used.length} instructions, and a byte tells ${UNUSED} apart`);
+  const ranks = new Map(used.map((code, rank) => [code, rank]));
+  streams[CODES] = instructions.map((code) => ranks.get(code));
   streams[HEADS] = heads.flatMap(({ bytes }) => bytes);
   const count = written(heads.length);
   const length = heads.reduce((sum, { size }) => sum + written(size).length + size, count.length);
@@ -167,7 +174,7 @@ export function pack(module) {
   const after = module.subarray(code.end);
   streams[PLAIN] = [...before, ...after];
   return {
-    bytes: Uint8Array.from([...table, ...streams.flat()]),
+    bytes: Uint8Array.from([...table.map((stream, code) => (ranks.has(code) ? stream : UNUSED)), ...streams.flat()]),
     packing: {
       size: before.length - count.length + length + after.length,
       start: before.length,

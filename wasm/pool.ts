@@ -1,6 +1,6 @@
 /**
- * Windows over the last two axes of x [N, C, H, W]. Threads take whole planes. Where rows are contiguous, maxima and
- * sums are taken in two steps, each over whole vectors: down the rows of a window into a line, then along the line.
+ * Windows over the last two axes of x [N, C, H, W]. Threads take whole planes. Maxima and sums are taken in two
+ * steps, each over whole vectors: down the rows of a window into a line, then along the line.
  */
 import * as pooling from './modes';
 import { pointer, shape, stride, viewAt, word } from './view';
@@ -29,12 +29,12 @@ export function pool(command: usize, bases: usize, workspace: usize, thread: i32
         for (let w = 0; w < width; w++) store<f32>(y + <usize>(h * toRow + w * toColumn), 0);
       }
     }
-    if (fromColumn == 4 && (mode == pooling.SUM || mode == pooling.MAXIMUM)) {
+    if (mode == pooling.SUM || mode == pooling.MAXIMUM) {
       for (let i = 0; i < rows; i++) {
         const top = max(0, i * strideH - padH), bottom = min(height, i * strideH - padH + kernelH);
         const start = x + <usize>(top * fromRow), out = y + <usize>(i * toRow);
-        if (mode == pooling.SUM) poolRow(false, workspace, start, bottom - top, fromRow, width, padW, out, toColumn, columns, kernelW, strideW);
-        else poolRow(true, workspace, start, bottom - top, fromRow, width, padW, out, toColumn, columns, kernelW, strideW);
+        if (mode == pooling.SUM) poolRow(false, workspace, start, bottom - top, fromRow, fromColumn, width, padW, out, toColumn, columns, kernelW, strideW);
+        else poolRow(true, workspace, start, bottom - top, fromRow, fromColumn, width, padW, out, toColumn, columns, kernelW, strideW);
       }
       continue;
     }
@@ -50,38 +50,20 @@ export function pool(command: usize, bases: usize, workspace: usize, thread: i32
           }
           continue;
         }
-        const out = y + <usize>(i * toRow + j * toColumn);
-        if (mode == pooling.SUM) {
-          let total: f32 = 0;
-          for (let h = top; h < bottom; h++) {
-            let p = x + <usize>(h * fromRow + left * fromColumn);
-            for (let w = left; w < right; w++, p += <usize>fromColumn) total += load<f32>(p);
-          }
-          store<f32>(out, total);
-        } else if (mode == pooling.MAXIMUM) {
-          // f32.max keeps NaN.
-          let best: f32 = -Infinity;
-          for (let h = top; h < bottom; h++) {
-            let p = x + <usize>(h * fromRow + left * fromColumn);
-            for (let w = left; w < right; w++, p += <usize>fromColumn) best = max<f32>(best, load<f32>(p));
-          }
-          store<f32>(out, best);
-        } else {
-          let best: f32 = -Infinity;
-          let place = top < bottom && left < right ? top * width + left : -1;
-          for (let h = top; h < bottom; h++) {
-            let p = x + <usize>(h * fromRow + left * fromColumn);
-            for (let w = left; w < right; w++, p += <usize>fromColumn) {
-              const value = load<f32>(p);
-              // Larger, or the first NaN.
-              if (value > best || (value != value && best == best)) {
-                best = value;
-                place = h * width + w;
-              }
+        let best: f32 = -Infinity;
+        let place = top < bottom && left < right ? top * width + left : -1;
+        for (let h = top; h < bottom; h++) {
+          let p = x + <usize>(h * fromRow + left * fromColumn);
+          for (let w = left; w < right; w++, p += <usize>fromColumn) {
+            const value = load<f32>(p);
+            // Larger, or the first NaN.
+            if (value > best || (value != value && best == best)) {
+              best = value;
+              place = h * width + w;
             }
           }
-          store<i32>(out, place);
         }
+        store<i32>(y + <usize>(i * toRow + j * toColumn), place);
       }
     }
   }
@@ -98,22 +80,23 @@ function fold(isMaximum: bool, a: v128, b: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function poolRow(
-  isMaximum: bool, line: usize, x: usize, height: i32, rowStep: i32, width: i32, pad: i32,
+  isMaximum: bool, line: usize, x: usize, height: i32, rowStep: i32, columnStep: i32, width: i32, pad: i32,
   out: usize, outStep: i32, columns: i32, kernel: i32, stride: i32,
 ): void {
   const neutral = f32x4.splat(isMaximum ? -Infinity : 0);
   const inside = line + (<usize>pad << 2), end = inside + (<usize>width << 2);
   for (let to = line; to < inside; to += 16) v128.store(to, neutral);
-  for (let to = inside; to < end; to += 16, x += 16) {
+  for (let to = inside; to < end; to += 16, x += <usize>(4 * columnStep)) {
     let best = neutral, from = x;
     const left = <i32>(end - to) >> 2;
-    if (left >= 4) {
+    if (columnStep == 4 && left >= 4) {
       for (let h = 0; h < height; h++, from += <usize>rowStep) best = fold(isMaximum, best, v128.load(from));
     } else {
       for (let h = 0; h < height; h++, from += <usize>rowStep) {
         let some = v128.load32_zero(from);
-        if (left > 1) some = v128.load32_lane(from + 4, some, 1);
-        if (left > 2) some = v128.load32_lane(from + 8, some, 2);
+        if (left > 1) some = v128.load32_lane(from + <usize>columnStep, some, 1);
+        if (left > 2) some = v128.load32_lane(from + <usize>(2 * columnStep), some, 2);
+        if (left > 3) some = v128.load32_lane(from + <usize>(3 * columnStep), some, 3);
         best = fold(isMaximum, best, some);
       }
     }

@@ -1,5 +1,5 @@
 import type { Build } from './build.ts';
-import { base64, packing } from './generated/module.ts';
+import { packed } from './generated/module.ts';
 import { fromBase64, nodeModule } from './platform.ts';
 import { forSharedMemory } from './sharedMemory.ts';
 import { unpack } from './unpack.ts';
@@ -12,7 +12,7 @@ export const builds: readonly Build[] = ['simd', 'relaxed'];
 
 /** The compiled module, from a copy that any bundler can carry. */
 export async function loadModule(build: Build, shared = false): Promise<WebAssembly.Module> {
-  const bytes = unpack(await inflate(base64), packing, build === 'relaxed');
+  const bytes = unpack(await inflate(packed.base64), packed.packing, build === 'relaxed');
   return WebAssembly.compile(shared ? forSharedMemory(bytes) : bytes);
 }
 

@@ -1,22 +1,32 @@
 /**
- * The module as this package carries it. Code compresses by a sixth better if what differs in kind lies apart: the codes of instructions in one
- * stream, and what follows them (locals, addresses, constants, …) in others. And there is one module for two builds, which differ in what a
- * multiply-add is: one instruction, or two that round twice. scripts/wasm.mjs packs, by the same layout.
+ * The module as this package carries it. Code compresses by a fifth better if what differs in kind lies apart: the codes of instructions in one
+ * stream, a byte each, and what follows them (locals, addresses, constants, …) in others; hints of alignment, which engines do without, are left
+ * out. And there is one module for two builds, which differ in what a multiply-add is: one instruction, or two that round twice. scripts/wasm.mjs
+ * packs, by the same layout.
  */
 
-/** A stream's bytes, and what of it follows a code: so many LEB128 numbers (of a table of branches as many as the first says, and one), then so many bytes. */
-export type Stream = readonly [length: number, numbers: number, bytes: number];
+/**
+ * A stream's bytes, and what follows a code: so many zeros, which it has not; then of it so many LEB128 numbers (of a table of branches as many as
+ * the first says, and one), and so many bytes.
+ */
+export type Stream = readonly [length: number, zeros: number, numbers: number, bytes: number];
 
 export interface Packing {
   /** Bytes of the module, and of what comes before its functions. */
   readonly size: number;
   readonly start: number;
   readonly functions: number;
-  /** Those of {@link CODES}, {@link HEADS}, {@link LOCALS} and {@link PLAIN} first. They lie one behind the other, behind a byte for each code: its stream. */
+  /**
+   * Those of {@link CODES}, {@link HEADS}, {@link LOCALS} and {@link PLAIN} first. They lie one behind the other, behind a byte for each code: its
+   * stream, or {@link UNUSED}.
+   */
   readonly streams: readonly Stream[];
 }
 
-/** Codes of instructions. */
+/** Where a code's stream would be: the module has no such instruction. */
+export const UNUSED = 255;
+
+/** Of instructions: which it is of the codes that are used. */
 export const CODES = 0;
 /** Of functions: their size, and the types of their locals. */
 export const HEADS = 1;
@@ -34,6 +44,10 @@ export const CODE_COUNT = 4 * BEHIND_PREFIX;
 /** One number for an instruction. */
 export function codeOf(prefix: number, second: number): number {
   return (prefix - FIRST_PREFIX + 1) * BEHIND_PREFIX + second;
+}
+
+function prefixOf(code: number): number {
+  return FIRST_PREFIX - 1 + Math.floor(code / BEHIND_PREFIX);
 }
 
 /** f32x4.relaxed_madd and relaxed_nmadd: a·b + c and c − a·b. */
@@ -83,28 +97,32 @@ export function unpack(packed: Uint8Array, { size, start, functions, streams }: 
     places[stream] = place;
     return value;
   };
+  const codes: number[] = [];
+  for (let code = 0; code < CODE_COUNT; code++) if (packed[code] !== UNUSED) codes.push(code);
   copy(PLAIN, start);
   for (let k = 0; k < functions; k++) {
     end = number(HEADS) + at;
     for (let rest = 2 * number(HEADS); rest > 0; rest--) number(HEADS);
     while (at < end) {
-      let code = packed[places[CODES]!++]!;
-      module[at++] = code;
-      if (code >= FIRST_PREFIX) {
-        code = codeOf(code, number(CODES));
-        if (code === MULTIPLY_ADD || code === MULTIPLY_SUBTRACT) {
-          const local = packed[places[LOCALS]!++]!;
-          if (fused) module.fill(NOP, at, at - FUSED_BYTES + ROUNDED_BYTES);
-          else module.set(rounded(local, code === MULTIPLY_ADD ? 0xe4 : 0xe5), at - FUSED_BYTES);
-          at += ROUNDED_BYTES - FUSED_BYTES;
-          continue;
-        }
+      const code = codes[packed[places[CODES]!++]!]!;
+      const second = code % BEHIND_PREFIX;
+      module[at++] = code === second ? code : prefixOf(code);
+      if (code !== second) {
+        module[at++] = second > 127 ? second | 128 : second;
+        if (second > 127) module[at++] = second >> 7;
+      }
+      if (code === MULTIPLY_ADD || code === MULTIPLY_SUBTRACT) {
+        const local = packed[places[LOCALS]!++]!;
+        if (fused) module.fill(NOP, at, at - FUSED_BYTES + ROUNDED_BYTES);
+        else module.set(rounded(local, code === MULTIPLY_ADD ? 0xe4 : 0xe5), at - FUSED_BYTES);
+        at += ROUNDED_BYTES - FUSED_BYTES;
+        continue;
       }
       const stream = packed[code]!;
       if (stream === CODES) continue;
-      const kind = streams[stream]!;
-      const bytes = kind[2];
-      for (let rest = kind[1] === TABLE ? number(stream) + 1 : kind[1]; rest > 0; rest--) number(stream);
+      const [, zeros, numbers, bytes] = streams[stream]!;
+      at += zeros;
+      for (let rest = numbers === TABLE ? number(stream) + 1 : numbers; rest > 0; rest--) number(stream);
       if (bytes > 0) copy(stream, at + bytes);
     }
   }

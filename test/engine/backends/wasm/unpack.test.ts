@@ -2,9 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { base64, packing } from '../../../../engine/backends/wasm/generated/module.ts';
+import { packed as carried } from '../../../../engine/backends/wasm/generated/module.ts';
 import { FUSED_BYTES, ROUNDED_BYTES, unpack } from '../../../../engine/backends/wasm/unpack.ts';
 
+const { base64, packing } = carried;
 const root = new URL('../../../../', import.meta.url);
 const bytes = (path: string): Buffer => readFileSync(new URL(path, root));
 
