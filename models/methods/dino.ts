@@ -10,7 +10,7 @@ import { targetMomentum } from '../optim/schedule.ts';
 import { checkEmbedding } from '../regularizers/statistics.ts';
 import { arrayLoss } from './arrayLoss.ts';
 import { multiCrop, together } from './crops.ts';
-import { method, type Outcome, type Setting, type Step } from './learner.ts';
+import { apart, type LearnedGroup, method, type Outcome, type Setting, type Step } from './learner.ts';
 import { choice, LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
 import { TaughtLearner } from './teacher.ts';
 
@@ -162,6 +162,10 @@ class DINOLearner extends TaughtLearner<DINOHead> {
     this.centre = new ModuleSlot(constant([widths.at(-1)!], 0), 'centre');
   }
 
+  override learned(): readonly LearnedGroup[] {
+    return apart(super.learned(), this.head.lastLayer, 'lastLayer');
+  }
+
   override step({ views, at, part }: Step): Outcome {
     const { studentTemperature, centring, centreMomentum, clipEach } = this.#options;
     const students = together(views, (images) => this.student(images));
@@ -172,10 +176,7 @@ class DINOLearner extends TaughtLearner<DINOHead> {
       parts: {},
       embeddings: students,
       watched: classRows(students[0]!.div(studentTemperature)),
-      gradients: (gradient, of) => {
-        const clipped = clipEach === 0 ? gradient : clipByNorm([gradient], clipEach)[0]!;
-        return of === this.head.lastLayer ? clipped.mul(at['lastLayer']!) : clipped;
-      },
+      gradients: (gradient) => (clipEach === 0 ? gradient : clipByNorm([gradient], clipEach)[0]!),
       after: () => {
         if (centring === 'on') this.centre.assign(dinoCentre(this.centre.value, teachers, { momentum: centreMomentum }));
         if (part?.last !== false) this.moveTeacher(at['teacherMomentum']!);

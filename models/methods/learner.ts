@@ -1,4 +1,4 @@
-import type { Key, Slot, Tensor } from '../../engine/core.ts';
+import type { Key, Tensor } from '../../engine/core.ts';
 import type { Augmentation } from '../augment/index.ts';
 import type { EncoderName } from '../nn/encoders.ts';
 import type { HostKey, InitializeOptions } from '../nn/initialize.ts';
@@ -62,8 +62,8 @@ export interface Outcome {
   readonly embeddings: readonly Tensor[];
   /** What is watched for collapse, [n, …]: the first view's embedding, unless given; the logits of its classes, say. */
   readonly watched?: Tensor;
-  /** Another gradient in place of a slot's own (the mean over the parts of a batch): of prototypes that are frozen for a while, say. */
-  readonly gradients?: (gradient: Tensor, of: Slot) => Tensor;
+  /** Another gradient in place of a parameter's own (the mean over the parts of a batch): a shorter one, say. */
+  readonly gradients?: (gradient: Tensor) => Tensor;
   /** Runs when the optimiser has assigned the new weights: moves teachers, queues, centres, from where they are then (`slot.value`). */
   readonly after?: () => void;
 }
@@ -73,6 +73,14 @@ export interface LearnedGroup {
   readonly parameters: readonly Parameter[];
   /** The schedule that is their learning rate, where it is not the run's. */
   readonly rate?: string;
+  /** The schedule that says whether they learn, 1, or stay as they are, 0; always, where there is none. */
+  readonly learns?: string;
+}
+
+/** Groups with one parameter apart, which learns where a schedule is not 0. */
+export function apart(groups: readonly LearnedGroup[], parameter: Parameter, learns: string): readonly LearnedGroup[] {
+  const rest = groups.map((group) => ({ ...group, parameters: group.parameters.filter((each) => each !== parameter) }));
+  return [...rest, { parameters: [parameter], learns }];
 }
 
 /**

@@ -10,7 +10,7 @@ import { type Encoder, MLP } from '../nn/networks.ts';
 import { checkViews } from '../regularizers/statistics.ts';
 import { arrayLoss } from './arrayLoss.ts';
 import { multiCrop, together } from './crops.ts';
-import { Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
+import { apart, type LearnedGroup, Learner, method, type Outcome, type Setting, type Step, TRAIN } from './learner.ts';
 import { LEAST_TEMPERATURE, number, type OptionValues } from './options.ts';
 
 export interface SwAVOptions extends SinkhornOptions {
@@ -144,6 +144,10 @@ class SwAVLearner extends Learner {
     this.oldest = new ModuleSlot(constant([], 0, 'i32'), 'oldest');
   }
 
+  override learned(): readonly LearnedGroup[] {
+    return apart(super.learned(), this.prototypes, 'prototypes');
+  }
+
   override step({ views, at }: Step): Outcome {
     const { prototypes, queues } = this;
     const { temperature, epsilon, iterations } = this.#options;
@@ -158,16 +162,13 @@ class SwAVLearner extends Learner {
       // Copies of the batch change no share: they stand for a queue that is not used yet.
       queues: queues.map(({ value }, i) => at['queue']!.where(value, repeated(latest[i]!, value.shape[0]!))),
     });
-    const learning = at['prototypes']!;
     return {
       loss,
       parts: {},
       embeddings,
       watched: classRows(prototypeScores(embeddings[0]!, prototypes.value, 'SwAV').div(temperature)),
-      gradients: (gradient, of) => (of === prototypes ? learning.where(gradient, 0) : gradient),
       after: () => {
-        // Weight decay moves what has no gradient, too.
-        prototypes.assign(normalize(learning.where(prototypes.value, prototypes.held)));
+        prototypes.assign(normalize(prototypes.value));
         const [n, from] = [latest[0]!.shape[0]!, this.oldest.value];
         for (const [i, queue] of queues.entries()) queue.assignRows(from.add(arange(n)), latest[i]!);
         if (queues[0]) this.oldest.assign(from.add(n).remainder(queues[0].shape[0]!));

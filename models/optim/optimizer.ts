@@ -1,4 +1,4 @@
-import { type HostArray, type Operand, Slot, slot, Tensor } from '../../engine/core.ts';
+import { type DType, type HostArray, type Operand, Slot, slot, Tensor } from '../../engine/core.ts';
 import {
   check,
   checkList,
@@ -45,7 +45,19 @@ export type ParameterGroup<Hyper> = Partial<Hyper> & {
   readonly learningRateScale?: number;
   /** Which of the rates that `step` is given is this group's; `learningRate`, unless given. */
   readonly rate?: string;
+  /**
+   * Which of the numbers that `step` is given says whether this group learns: where it is 0, its parameters, their moments and its count of steps
+   * stay as they are, as PyTorch leaves a parameter whose `grad` is None. A gradient of 0 is something else: weight decay moves what has it. Always, unless given.
+   */
+  readonly learns?: string;
 };
+
+/** How many steps parameters have been moved by: those of one element type, so that bias corrections are as exact as the parameters, that learn at the same steps. */
+interface Counter {
+  readonly dtype: DType;
+  readonly learns: string | undefined;
+  readonly slot: Slot;
+}
 
 interface Entry<Hyper> {
   readonly parameter: Slot;
@@ -53,6 +65,7 @@ interface Entry<Hyper> {
   readonly hyper: Required<Hyper>;
   readonly scale: number;
   readonly rate: string;
+  readonly counter: Counter;
 }
 
 /**
@@ -62,7 +75,7 @@ interface Entry<Hyper> {
 export class Optimizer<Hyper> {
   readonly #rule: UpdateRule<Hyper>;
   readonly #entries: readonly Entry<Hyper>[];
-  readonly #counters: ReadonlyMap<string, Slot>;
+  readonly #counters: readonly Counter[];
   readonly #learningRate: number;
 
   /**
@@ -87,6 +100,14 @@ export class Optimizer<Hyper> {
     this.#rule = rule;
     this.#learningRate = learningRate;
     checkList(`${what}: the parameters`, groups);
+    const counters: Counter[] = [];
+    const counterOf = (dtype: DType, learns: string | undefined): Counter => {
+      const known = counters.find((counter) => counter.dtype === dtype && counter.learns === learns);
+      if (known) return known;
+      const counter = { dtype, learns, slot: slot(constant([], 0, dtype), 'step') };
+      counters.push(counter);
+      return counter;
+    };
     const groupOf = new Map<Slot, unknown>();
     /** Whether a parameter has not been met before: one that a list has twice counts once. */
     const fresh = (parameter: Slot, group: unknown): boolean => {
@@ -107,8 +128,14 @@ export class Optimizer<Hyper> {
         () => `${what}: takes parameters and groups { parameters }, got ${shown(group)}`,
       );
       if (!(group instanceof Slot))
-        checkNames(`${what}: a group`, group, { parameters: 0, learningRateScale: 0, rate: 0, ...rule.defaults });
-      const { parameters, learningRateScale = 1, rate = 'learningRate', ...own } = group instanceof Slot ? { parameters: [group] } : group;
+        checkNames(`${what}: a group`, group, { parameters: 0, learningRateScale: 0, rate: 0, learns: 0, ...rule.defaults });
+      const {
+        parameters,
+        learningRateScale = 1,
+        rate = 'learningRate',
+        learns,
+        ...own
+      } = group instanceof Slot ? { parameters: [group] } : group;
       checkList(`${what}: the parameters of a group`, parameters);
       checkRate(`${what}: learningRateScale`, learningRateScale);
       const hyper = over(`${what}: a group`, own, shared);
@@ -120,6 +147,7 @@ export class Optimizer<Hyper> {
           hyper,
           scale: learningRateScale,
           rate,
+          counter: counterOf(parameter.dtype, learns),
           moments: Object.fromEntries(rule.moments(hyper).map((name) => [name, moment(name)])),
         };
       });
@@ -129,9 +157,7 @@ export class Optimizer<Hyper> {
       'argument',
       () => `${what}: there is no parameter to train; parameters() of a module has those of its properties, and no private ones (#x)`,
     );
-    // One counter for each element type that occurs, so that bias corrections are as exact as the parameters.
-    const dtypes = new Set(this.#entries.map(({ parameter }) => parameter.dtype));
-    this.#counters = new Map([...dtypes].map((dtype) => [dtype, slot(constant([], 0, dtype), 'step')]));
+    this.#counters = counters;
   }
 
   /** What is trained, each once, in the order in which `step` takes gradients. */
@@ -143,7 +169,7 @@ export class Optimizer<Hyper> {
    * Assigns every parameter and moment its next value, which takes effect with the plan that runs.
    * @param gradients one for each of `parameters`, of its shape.
    * @param rates the learning rate, a number, or a tensor of shape [], so that a schedule does not compile anew; or a record of them by the
-   * groups' `rate`.
+   * groups' `rate` and `learns`.
    * @throws TensegrityError `shape` for a gradient that does not fit, `argument` for a wrong number of them.
    */
   step(gradients: readonly Tensor[], rates: Operand | Readonly<Record<string, Operand>> = this.#learningRate): void {
@@ -164,8 +190,14 @@ export class Optimizer<Hyper> {
       () =>
         `step: ${this.#entries.length} parameters need as many gradients, got ${gradients.length}; they are those of \`optimizer.parameters\`, each once`,
     );
-    for (const counter of this.#counters.values()) counter.assign(counter.value.add(1));
-    this.#entries.forEach(({ parameter, moments, hyper, scale, rate }, i) => {
+    const assign = (own: Slot, { learns }: Counter, next: Tensor): void => {
+      if (learns === undefined) return own.assign(next);
+      check(one === null, 'argument', () => `step: a group learns where '${learns}' is not 0; give a record { learningRate, ${learns} }`);
+      const now = rateOf(learns);
+      own.assign(now instanceof Tensor ? now.where(next, own.value) : now === 0 ? own.value : next);
+    };
+    for (const counter of this.#counters) assign(counter.slot, counter, counter.slot.value.add(1));
+    this.#entries.forEach(({ parameter, moments, hyper, scale, rate, counter }, i) => {
       const gradient = gradients[i]!;
       check(
         sameShape(gradient.shape, parameter.shape),
@@ -176,22 +208,23 @@ export class Optimizer<Hyper> {
         parameter: parameter.value,
         gradient: gradient.cast(parameter.dtype),
         moments: Object.fromEntries(Object.entries(moments).map(([name, moment]) => [name, moment.value])),
-        step: this.#counters.get(parameter.dtype)!.value,
+        step: counter.slot.value,
         learningRate: scaled(rateOf(rate), scale, parameter),
         hyper,
       });
-      parameter.assign(next.parameter);
+      assign(parameter, counter, next.parameter);
       for (const [name, moment] of Object.entries(moments)) {
         const value = next.moments?.[name];
-        if (value) moment.assign(value);
+        if (value) assign(moment, counter, value);
       }
     });
   }
 
-  /** The optimiser's own slots: 'step', and '0.momentum', … by the position of the parameter. */
+  /** The optimiser's own slots: 'step' ('step.f32' where there are several types, 'step.NAME' of what learns by NAME), and '0.momentum', … by the position of the parameter. */
   *namedSlots(): Generator<[name: string, slot: Slot]> {
-    const [...counters] = this.#counters;
-    for (const [dtype, counter] of counters) yield [counters.length === 1 ? 'step' : `step.${dtype}`, counter];
+    const several = new Set(this.#counters.map(({ dtype }) => dtype)).size > 1;
+    for (const { dtype, learns, slot } of this.#counters)
+      yield [['step', ...(several ? [dtype] : []), ...(learns === undefined ? [] : [learns])].join('.'), slot];
     for (const [i, { moments }] of this.#entries.entries()) {
       for (const [name, moment] of Object.entries(moments)) yield [`${i}.${name}`, moment];
     }

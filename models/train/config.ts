@@ -65,11 +65,12 @@ export const optimizers = {
 export function optimizerOf(config: TrainingConfig, learned: readonly LearnedGroup[]): Stepper {
   const { learningRate, weightDecay, momentum, decay } = config;
   // A vector is a bias, or the scale of a norm.
-  const groups = learned.flatMap(({ parameters, rate }) => {
+  const groups = learned.flatMap(({ parameters, rate, learns }) => {
     const group = (part: typeof parameters, own: number): Groups[number] => ({
       parameters: part,
       weightDecay: own,
       ...(rate !== undefined && { rate }),
+      ...(learns !== undefined && { learns }),
     });
     if (decay === 'all') return [group(parameters, weightDecay)];
     const isWeight = ({ shape }: { readonly shape: readonly number[] }): boolean => shape.length > 1;

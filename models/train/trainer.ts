@@ -248,7 +248,7 @@ export class Trainer {
     const own = outcomes.map(({ loss }) => grad(loss, parameters));
     // The same of every part.
     const { gradients: instead = (gradient: Tensor): Tensor => gradient } = outcomes[0]!;
-    const gradients = parameters.map((parameter, i) => instead(averageOf(own.map((part) => part[i]!)), parameter));
+    const gradients = parameters.map((_, i) => instead(averageOf(own.map((part) => part[i]!))));
     const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(pictures[0]!), this.#dataset)), given.indices);
     this.#optimizer.step(clip === null ? gradients : clipByNorm(gradients, clip), given.at);
     for (const { after } of outcomes) after?.();

@@ -1,13 +1,16 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { arange, compile, eye, grad, key, type Tensor, tensor, uniform, useBackend } from '../../../engine/index.ts';
-import { dino, dinoCentre, type Learner, methods, SmallConvNet } from '../../../models/index.ts';
+import { dino, dinoCentre, type Learner, methods, SmallConvNet, Trainer, trainingConfig } from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { expectClose, expectError, expectGradient, f64, gaussian, normalMatrix, seeds, sizes, values } from '../support.ts';
+import { stripedDataset } from '../train/support.ts';
 
 beforeAll(async () => {
   await useBackend('cpu');
 });
+
+const isEqual = (a: readonly number[], b: readonly number[]): boolean => a.every((value, i) => value === b[i]);
 
 const crops = fc.record({ students: fc.integer({ min: 2, max: 4 }), teachers: fc.integer({ min: 1, max: 2 }) });
 
@@ -147,28 +150,39 @@ describe('its learner', () => {
     learner.dispose();
   });
 
-  it('holds the last layer, and it alone, while it is frozen', async () => {
-    const learner = learnerOf({});
-    const { loss, gradients } = learner.step({ views, indices: arange(4), at: { ...at, lastLayer: tensor(0) }, key: key(3) });
-    const { parameters } = learner.learned()[0]!;
-    const chosen = grad(loss, parameters).map((gradient, i) => gradients!(gradient, parameters[i]!));
-    const names = new Map([...learner.namedSlots()].map(([name, slot]) => [slot, name]));
-    for (const [i, gradient] of (await values(...chosen)).entries()) {
-      const frozen = names.get(parameters[i]!) === 'head.last_layer';
-      expect(
-        gradient.every((value) => value === 0),
-        names.get(parameters[i]!),
-      ).toBe(frozen);
+  it('leaves the last layer as it is while it is frozen, whatever decay pulls at it, and moves it from then on', async () => {
+    const trainer = new Trainer(
+      trainingConfig({
+        method: 'dino',
+        batchSize: 8,
+        widths: [8, 4, 6],
+        epochs: 2,
+        weightDecay: 0.1,
+        methodOptions: { localCrops: 0, localSize: 4, headNorm: 'batch', frozenEpochs: 1 },
+      }),
+      stripedDataset(24, { size: 6 }),
+    );
+    const state = async (): Promise<(readonly [string, number[]])[]> =>
+      [...(await trainer.state()).tensors].map(([name, { data }]) => [name, [...data]] as const);
+    const first = new Map(await state());
+    let step = 0;
+    for await (const _ of trainer.run()) {
+      step += 1;
+      for (const [name, data] of (await state()).filter(([name]) => /^(head|optimizer.step)/.test(name))) {
+        if (/last_layer|step.lastLayer/.test(name)) expect(isEqual(data, first.get(name)!), `${name} after step ${step}`).toBe(step <= 3);
+        else if (/weight/.test(name)) expect(isEqual(data, first.get(name)!), name).toBe(false);
+      }
     }
-    learner.dispose();
+    expect(step).toBe(6);
+    trainer.dispose();
   });
 
   it('scales the gradient of each parameter down by itself', async () => {
     const gradientsAt = (clipEach: number): Promise<Float64Array[]> => {
       const learner = learnerOf({ clipEach });
       const { loss, gradients } = learner.step({ views, indices: arange(4), at, key: key(3) });
-      const { parameters } = learner.learned()[0]!;
-      return values(...grad(loss, parameters).map((gradient, i) => gradients!(gradient, parameters[i]!)));
+      const parameters = learner.learned().flatMap((group) => group.parameters);
+      return values(...grad(loss, parameters).map(gradients!));
     };
     const own = await gradientsAt(0);
     const lengths = own.map((gradient) => Math.hypot(...gradient));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { compile, grad, realize, type Slot, slot, type Tensor, tensor, useBackend } from '../../../engine/index.ts';
+import { compile, grad, type Operand, realize, type Slot, slot, type Tensor, tensor, useBackend } from '../../../engine/index.ts';
 import { Adam, AdamW, LARS, moveAverage, type Optimizer, SGD, targetMomentum, warmupCosine } from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { expectClose, expectError, f64, gaussian, normalMatrix, relativeError, seeds, sizes } from '../support.ts';
@@ -12,7 +12,8 @@ beforeAll(async () => {
 const size = sizes([1, 4], [1, 4]);
 
 type Stepped = Pick<Optimizer<unknown>, 'step' | 'stateDict' | 'loadStateDict' | 'namedSlots'>;
-const builders: Readonly<Record<string, (parameters: readonly Slot[]) => Stepped>> = {
+type Groups = readonly (Slot | { readonly parameters: readonly Slot[]; readonly learns: string })[];
+const builders: Readonly<Record<string, (groups: Groups) => Stepped>> = {
   sgd: (parameters) => new SGD(parameters, { learningRate: 0.1, momentum: 0.9, dampening: 0.2, weightDecay: 0.01 }),
   adam: (parameters) => new Adam(parameters, { learningRate: 0.01 }),
   adamW: (parameters) => new AdamW(parameters, { learningRate: 0.01 }),
@@ -53,6 +54,34 @@ describe.each(Object.entries(builders))('%s', (name, build) => {
       return [...(await parameter.data())];
     };
     expect(await run(true)).toEqual(await run(false));
+  });
+
+  it('leaves what does not learn as it is, and begins with it as if no step had been before', async () => {
+    const learns = [0, 0, 1, 0, 1, 1];
+    const run = async (held: boolean, as: (learns: number) => Operand): Promise<number[][]> => {
+      const [parameter, other] = [slot(gaussian(1, [4, 3])), slot(gaussian(2, [2]))];
+      const optimizer = build([{ parameters: [parameter], learns: 'now' }, other]);
+      const trail: number[][] = [];
+      for (const [t, now] of learns.entries()) {
+        if (!held && now === 0) continue;
+        optimizer.step([normalMatrix(t + 2, 4, 3), f64([1, 1])], { learningRate: 0.1, now: as(now) });
+        await realize();
+        trail.push([...(await parameter.data())]);
+      }
+      const state = await optimizer.stateDict();
+      expect([...state.get('step.now')!.data, ...state.get('step')!.data]).toEqual([3, trail.length]);
+      return trail;
+    };
+    const [held, never] = [await run(true, (now) => f64(now)), await run(false, () => 1)];
+    const start = [...gaussian(1, [4, 3]).data];
+    expect(held).toEqual([start, start, never[0], never[0], never[1], never[2]]);
+    expect(await run(true, (now) => now)).toEqual(held);
+    expectError(() => build([{ parameters: [slot(gaussian(1, [1]))], learns: 'now' }]).step([f64([1])], 0.1), 'argument', /'now'.*record/);
+    expectError(
+      () => build([{ parameters: [slot(gaussian(1, [1]))], learns: 'now' }]).step([f64([1])], { learningRate: 1 }),
+      'argument',
+      /now/,
+    );
   });
 
   it('finds the bottom of a bowl, with a rate that comes as an argument, in one plan', async () => {
