@@ -255,27 +255,44 @@ const frameworks = [
   },
 ];
 
+/** What `wrangler dev` serves of the folder's wrangler.toml, which a user tries it by; its Miniflare has an interface that changes. */
+const served = `import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+const probe = createServer().listen(0, '127.0.0.1');
+await once(probe, 'listening');
+const { port } = probe.address();
+await new Promise((done) => probe.close(done));
+const server = spawn('wrangler', ['dev', '--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0'], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+let said = '';
+for (const stream of [server.stdout, server.stderr]) stream.on('data', (text) => { said += text; });
+export const end = () => process.kill(-server.pid);
+const address = 'http://127.0.0.1:' + port + '/';
+const until = Date.now() + 60_000;
+while (!(await fetch(address, { method: 'HEAD' }).catch(() => null))) {
+  if (server.exitCode !== null || Date.now() > until) {
+    if (server.exitCode === null) end();
+    throw new Error('wrangler dev does not answer: ' + said);
+  }
+  await new Promise((done) => setTimeout(done, 200));
+}
+export const ask = (request) => fetch(address, request);
+`;
+
 const edge = [
   {
     name: 'Cloudflare Workers',
-    // Later ones bring another interface of Miniflare.
-    packages: ['wrangler@4.86', 'sharp'],
+    packages: ['wrangler', 'sharp'],
     trials: [
       {
-        name: 'wrangler, run by miniflare',
+        name: 'bundled by wrangler, served by wrangler dev',
         files: {
           'worker.mjs': "import { compute } from './compute.mjs';\nexport default { fetch: async () => Response.json(await compute()) };\n",
           'wrangler.toml': 'name = "trial"\nmain = "worker.mjs"\ncompatibility_date = "2025-06-01"\nsend_metrics = false\n',
-          'ask.mjs': `import { readdirSync, readFileSync } from 'node:fs';
-import { Miniflare } from 'miniflare';
-const modules = readdirSync('out').filter((name) => /\\.(js|wasm)$/.test(name)).sort((a) => (a === 'worker.js' ? -1 : 1));
-const miniflare = new Miniflare({
-  compatibilityDate: '2025-06-01',
-  modules: modules.map((name) => ({ type: name.endsWith('.wasm') ? 'CompiledWasm' : 'ESModule', path: 'out/' + name, contents: readFileSync('out/' + name) })),
-  modulesRoot: 'out',
-});
-console.log(await (await miniflare.dispatchFetch('http://localhost/')).text());
-await miniflare.dispose();
+          'served.mjs': served,
+          'ask.mjs': `import { ask, end } from './served.mjs';
+console.log(await (await ask()).text());
+end();
 `,
         },
         run: 'wrangler deploy --dry-run --outdir out && node ask.mjs',
@@ -295,20 +312,14 @@ for (let i = 0; i < 80; i++) {
   await sharp(Buffer.from(drawing)).png().toFile(\`photos/\${i}.png\`);
 }
 `,
-          'search-ask.mjs': `import { readdirSync, readFileSync } from 'node:fs';
-import { Miniflare } from 'miniflare';
-const types = { wasm: 'CompiledWasm', js: 'ESModule', txt: 'Text', plan: 'Data', npy: 'Data' };
-const modules = readdirSync('searching').filter((name) => name.split('.').at(-1) in types).sort((a) => (a === 'worker.js' ? -1 : 1));
-const miniflare = new Miniflare({
-  compatibilityDate: '2025-06-01',
-  modules: modules.map((name) => ({ type: types[name.split('.').at(-1)], path: 'searching/' + name, contents: readFileSync('searching/' + name) })),
-  modulesRoot: 'searching',
-});
-const ask = (body) => miniflare.dispatchFetch('http://localhost/', { method: 'POST', body });
+          'served.mjs': served,
+          'search-ask.mjs': `import { readFileSync } from 'node:fs';
+import { ask, end } from './served.mjs';
+const post = (body) => ask({ method: 'POST', body });
 const found = [];
-for (const name of ['3.png', '42.png']) found.push((await (await ask(readFileSync('photos/' + name))).json())[0].name);
-console.log('found', ...found, (await ask('none')).status);
-await miniflare.dispose();
+for (const name of ['3.png', '42.png']) found.push((await (await post(readFileSync('photos/' + name))).json())[0].name);
+console.log('found', ...found, (await post('none')).status);
+end();
 `,
         },
         run: [
