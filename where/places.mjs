@@ -266,14 +266,12 @@ await new Promise((done) => probe.close(done));
 const server = spawn('wrangler', ['dev', '--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0'], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
 let said = '';
 for (const stream of [server.stdout, server.stderr]) stream.on('data', (text) => { said += text; });
-export const end = () => process.kill(-server.pid);
+process.on('exit', () => server.exitCode === null && process.kill(-server.pid));
+export const end = () => process.exit();
 const address = 'http://127.0.0.1:' + port + '/';
 const until = Date.now() + 60_000;
-while (!(await fetch(address, { method: 'HEAD' }).catch(() => null))) {
-  if (server.exitCode !== null || Date.now() > until) {
-    if (server.exitCode === null) end();
-    throw new Error('wrangler dev does not answer: ' + said);
-  }
+while (!(await fetch(address, { method: 'HEAD', signal: AbortSignal.timeout(20_000) }).catch(() => null))) {
+  if (server.exitCode !== null || Date.now() > until) throw new Error('wrangler dev does not answer: ' + said);
   await new Promise((done) => setTimeout(done, 200));
 }
 export const ask = (request) => fetch(address, request);

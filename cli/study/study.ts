@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ImageDataset } from '../../models/data/images.ts';
+import { methodNamed } from '../../models/methods/index.ts';
 import { type TrainingConfig, trainingConfig } from '../../models/train/config.ts';
 import type { BackendChoice } from '../backend.ts';
 import type { DataIdentity } from '../dataset.ts';
@@ -44,6 +45,8 @@ export interface CellIdentity {
   readonly data: DataIdentity;
   readonly backend: BackendChoice;
   readonly scoring: number;
+  /** The method's, where it is not 0. */
+  readonly revision?: number;
 }
 
 /** A row at a seed, as work to be done. */
@@ -74,7 +77,8 @@ export function cellTask(row: StudyRow, seed: number, { common, data, backend }:
     random: () => ({ encoder, stem }),
     pixels: () => null,
   }[kind]();
-  const identity: CellIdentity = { kind, seed, settings, data, backend, scoring: SCORING };
+  const revision = training ? (methodNamed(training.method).revision ?? 0) : 0;
+  const identity: CellIdentity = { kind, seed, settings, data, backend, scoring: SCORING, ...(revision > 0 && { revision }) };
   const digest = createHash('sha256').update(canonical(identity)).digest('hex');
   return { row, seed, training, identity, file: `${row.name}-seed${seed}-${digest.slice(0, 12)}` };
 }

@@ -171,11 +171,13 @@ class DINOLearner extends TaughtLearner<DINOHead> {
     const students = together(views, (images) => this.student(images));
     const teachers = together(views.slice(0, 2), (images) => this.teacher(images));
     const centre = this.centre.value;
+    const teacherTemperature = at['teacherTemperature']!;
     return {
-      loss: dino(students, teachers, centre, { studentTemperature, teacherTemperature: at['teacherTemperature']! }).loss,
+      loss: dino(students, teachers, centre, { studentTemperature, teacherTemperature }).loss,
       parts: {},
       embeddings: students,
-      watched: classRows(students[0]!.div(studentTemperature)),
+      // The targets: what a student of few classes has in common for all images says which these are, and is no collapse.
+      watched: classRows(teachers[0]!.sub(centre).div(teacherTemperature)),
       gradients: (gradient) => (clipEach === 0 ? gradient : clipByNorm([gradient], clipEach)[0]!),
       after: () => {
         if (centring === 'on') this.centre.assign(dinoCentre(this.centre.value, teachers, { momentum: centreMomentum }));
@@ -192,10 +194,11 @@ export const dinoMethod = () =>
     perSample: true,
     options: table,
     training: { batchSize: 32, methodOptions: { localCrops: 0, localSize: 12, headNorm: 'batch' } },
+    revision: 1,
     widths: [256, 256, 64, 256],
     ablation: { of: 'centring', options: { centring: 'off' } },
     advice: {
-      watched: 'classes',
+      watched: 'targets',
       collapsed: 'leave the centring on (--centring on), keep --teacher-temperature well below --student-temperature, or lower --lr',
       redundant: null,
       epsilon: 0,

@@ -130,10 +130,10 @@ export interface Course {
 export interface Advice {
   /**
    * What tells a collapse: the deviation of the embedding where the loss asks for a scale; that of its `directions` (times √d, so that 1 is
-   * healthy whatever the dimension) where it does not, or of `classes`, where the learner gives logits to watch (`classRows`); the correlation
-   * of its dimensions where a norm at the end keeps the deviation at 1.
+   * healthy whatever the dimension) where it does not, or of `classes` or `targets`, where the learner gives logits to watch (`classRows`), its own
+   * or those that it is to predict; the correlation of its dimensions where a norm at the end keeps the deviation at 1.
    */
-  readonly watched: 'deviation' | 'directions' | 'classes' | 'correlation';
+  readonly watched: 'deviation' | 'directions' | 'classes' | 'targets' | 'correlation';
   /** What helps an embedding that has collapsed. */
   readonly collapsed: string;
   /** And one whose dimensions repeat each other; null where the loss does not see that. */
@@ -163,6 +163,8 @@ export interface Method {
   readonly draws?: boolean;
   /** What a run at small scale sets otherwise than the reference recipe, `methodOptions` among it. */
   readonly training: TrainingDefaults;
+  /** How often it has changed what comes of the same settings: a study's cells of before are done anew. 0, unless said otherwise. */
+  readonly revision?: number;
   /** Widths of the head after the encoder's, at small scale. */
   readonly widths: readonly number[];
   /** Whether the loss is a mean over samples, none of which sees another in it; no, unless said otherwise. */

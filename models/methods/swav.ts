@@ -188,6 +188,7 @@ export const swavMethod = () =>
     parts: [],
     options: table,
     training: { methodOptions: { prototypes: 64, epsilon: 0.03, freezePrototypes: 150, localSize: 14 }, batchSize: 64, learningRate: 2e-3 },
+    revision: 1,
     widths: [256, 128],
     ablation: { of: 'Sinkhorn', options: { iterations: 0 } },
     advice: {

@@ -20,7 +20,7 @@ export interface UpdateContext<Hyper> {
   readonly gradient: Tensor;
   /** The running averages of this parameter, by name; zeros at first. */
   readonly moments: Readonly<Record<string, Tensor>>;
-  /** Which step this is, from 1: a scalar of the parameter's type. */
+  /** Which step this is, from 1: a scalar of the parameter's type. 0 where the parameter does not learn, and nothing comes of the update. */
   readonly step: Tensor;
   readonly learningRate: Operand;
   readonly hyper: Hyper;
@@ -138,6 +138,8 @@ export class Optimizer<Hyper> {
       } = group instanceof Slot ? { parameters: [group] } : group;
       checkList(`${what}: the parameters of a group`, parameters);
       checkRate(`${what}: learningRateScale`, learningRateScale);
+      for (const [option, name] of Object.entries({ rate, learns }))
+        check(name === undefined || typeof name === 'string', 'argument', () => `${what}: ${option} is a name, got ${shown(name)}`);
       const hyper = over(`${what}: a group`, own, shared);
       const distinct = parameters.filter((parameter) => fresh(parameter, group instanceof Slot ? groups : group));
       return distinct.map((parameter) => {
@@ -190,26 +192,38 @@ export class Optimizer<Hyper> {
       () =>
         `step: ${this.#entries.length} parameters need as many gradients, got ${gradients.length}; they are those of \`optimizer.parameters\`, each once`,
     );
-    const assign = (own: Slot, { learns }: Counter, next: Tensor): void => {
-      if (learns === undefined) return own.assign(next);
-      check(one === null, 'argument', () => `step: a group learns where '${learns}' is not 0; give a record { learningRate, ${learns} }`);
-      const now = rateOf(learns);
-      own.assign(now instanceof Tensor ? now.where(next, own.value) : now === 0 ? own.value : next);
-    };
-    for (const counter of this.#counters) assign(counter.slot, counter, counter.slot.value.add(1));
-    this.#entries.forEach(({ parameter, moments, hyper, scale, rate, counter }, i) => {
+    // All is checked before anything is assigned.
+    const nows = new Map(
+      this.#counters.map(({ learns }) => {
+        check(
+          learns === undefined || one === null,
+          'argument',
+          () => `step: a group learns where '${learns}' is not 0; give a record { learningRate, ${learns} }`,
+        );
+        return [learns, learns === undefined ? 1 : rateOf(learns)];
+      }),
+    );
+    const learningRates = this.#entries.map(({ parameter, scale, rate }, i) => {
       const gradient = gradients[i]!;
       check(
         sameShape(gradient.shape, parameter.shape),
         'shape',
         () => `step: parameter ${i} (${parameter.name}) has shape ${show(parameter.shape)}, its gradient ${show(gradient.shape)}`,
       );
+      return scaled(rateOf(rate), scale, parameter);
+    });
+    const assign = (own: Slot, { learns }: Counter, next: Tensor): void => {
+      const now = nows.get(learns)!;
+      own.assign(now instanceof Tensor ? now.where(next, own.value) : now === 0 ? own.value : next);
+    };
+    for (const counter of this.#counters) assign(counter.slot, counter, counter.slot.value.add(1));
+    this.#entries.forEach(({ parameter, moments, hyper, counter }, i) => {
       const next = this.#rule.update({
         parameter: parameter.value,
-        gradient: gradient.cast(parameter.dtype),
+        gradient: gradients[i]!.cast(parameter.dtype),
         moments: Object.fromEntries(Object.entries(moments).map(([name, moment]) => [name, moment.value])),
         step: counter.slot.value,
-        learningRate: scaled(rateOf(rate), scale, parameter),
+        learningRate: learningRates[i]!,
         hyper,
       });
       assign(parameter, counter, next.parameter);

@@ -38,6 +38,7 @@ export const signs: { readonly [Watched in Advice['watched']]: Sign } = {
   // Of a head's output, which has both signs.
   directions: below('normalizedDeviation', 0.3, 'every image maps to nearly the same direction (deviation of directions'),
   classes: below('normalizedDeviation', 0.3, 'all images fall into nearly the same classes (deviation of the directions of their logits'),
+  targets: below('normalizedDeviation', 0.6, 'all images fall into nearly the same classes (deviation of the directions of their targets'),
   correlation: {
     of: 'correlation',
     threshold: 'above 0.65',

@@ -11,6 +11,7 @@ import {
   type PrintOptions,
   type Slot,
   stack,
+  TensegrityError,
   type Tensor,
   tensor,
 } from '../../engine/core.ts';
@@ -150,6 +151,8 @@ export class Trainer {
   readonly pixels: readonly [low: number, high: number];
   readonly #dataset: ImageDataset;
   readonly #optimizer: Stepper;
+  /** The schedule that says whether a parameter learns, where it does not always. */
+  readonly #learns: ReadonlyMap<Slot, string | undefined>;
   readonly #parts: readonly string[];
   /** The numbers of a step, by name: the learning rate, and the method's own. Their names stay. */
   #schedules: Readonly<Record<string, (step: number) => number>>;
@@ -183,7 +186,9 @@ export class Trainer {
     this.#steering = steered ? steeringOf(config) : null;
     this.#schedules = this.#scheduled();
     this.#views = viewsOf(method.views(augmentations[config.augmentation], methodOptions), { ...dataset, pixels: this.pixels });
-    this.#optimizer = optimizerOf(config, this.learner.learned());
+    const learned = this.learner.learned();
+    this.#optimizer = optimizerOf(config, learned);
+    this.#learns = new Map(learned.flatMap(({ parameters, learns }) => parameters.map((parameter) => [parameter, learns])));
     this.#probe = probeOf(config, dataset, this.encoder.width);
     for (const [name, slot] of this.namedSlots()) slot.name = name;
     this.#parts = [...method.parts, ...addedParts(config)];
@@ -248,7 +253,12 @@ export class Trainer {
     const own = outcomes.map(({ loss }) => grad(loss, parameters));
     // The same of every part.
     const { gradients: instead = (gradient: Tensor): Tensor => gradient } = outcomes[0]!;
-    const gradients = parameters.map((_, i) => instead(averageOf(own.map((part) => part[i]!))));
+    const gradients = parameters.map((parameter, i) => {
+      const learns = this.#learns.get(parameter);
+      const gradient = instead(averageOf(own.map((part) => part[i]!)));
+      // What does not learn has no part in the norm that all are scaled by.
+      return learns === undefined ? gradient : given.at[learns]!.where(gradient, 0);
+    });
     const told = this.#probe?.step(this.encoder.forward(standardizeChannels(toUnit(pictures[0]!), this.#dataset)), given.indices);
     this.#optimizer.step(clip === null ? gradients : clipByNorm(gradients, clip), given.at);
     for (const { after } of outcomes) after?.();
@@ -463,7 +473,13 @@ export class Trainer {
     const { step, tensors } = state;
     checkNumber('restore: the step', step, 0);
     check(step <= this.steps, 'format', () => `the state is at step ${step}, and the run has only ${this.steps}`);
-    writeSlots(this.namedSlots(), tensors, 'checkpoint');
+    try {
+      writeSlots(this.namedSlots(), tensors, 'checkpoint');
+    } catch (cause) {
+      if (!(cause instanceof TensegrityError) || cause.code !== 'format') throw cause;
+      const remedy = 'it is of other settings, or of a tensegrity whose method keeps other state; go on with those, or train anew';
+      throw new TensegrityError('format', `${cause.message}; ${remedy}`, cause.details, cause);
+    }
     this.#step = step;
     this.#begun = -1;
   }

@@ -177,6 +177,34 @@ describe('its learner', () => {
     trainer.dispose();
   });
 
+  it('scales all gradients down by their norm without that of the last layer while it is frozen', async () => {
+    const trainer = new Trainer(
+      trainingConfig({
+        method: 'dino',
+        batchSize: 8,
+        widths: [16, 8, 16],
+        epochs: 2,
+        optimizer: 'sgd',
+        momentum: 0,
+        weightDecay: 0,
+        clip: 0.1,
+        methodOptions: { localCrops: 0, localSize: 4, clipEach: 0 },
+      }),
+      stripedDataset(24, { size: 6 }),
+    );
+    const weights = async (): Promise<number[]> =>
+      [...(await trainer.state()).tensors].flatMap(([name, { data }]) =>
+        /^(encoder|head)/.test(name) && !/running|tracked/.test(name) ? [...data] : [],
+      );
+    const before = await weights();
+    for await (const { learningRate } of trainer.run()) {
+      const moved = Math.hypot(...(await weights()).map((value, i) => value - before[i]!));
+      expect(Math.abs(moved / (0.1 * learningRate) - 1)).toBeLessThan(1e-3);
+      break;
+    }
+    trainer.dispose();
+  });
+
   it('scales the gradient of each parameter down by itself', async () => {
     const gradientsAt = (clipEach: number): Promise<Float64Array[]> => {
       const learner = learnerOf({ clipEach });
