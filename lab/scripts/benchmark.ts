@@ -7,7 +7,8 @@ import { parseArgs } from 'node:util';
 import { useBackend } from 'tensegrity';
 import { Trainer } from 'tensegrity/models';
 import { embeddedFile } from '../embedded.ts';
-import { launch, serve, Visit } from '../test/training/browser.ts';
+import { launch, serve } from '../test/site.ts';
+import { builtPage, Visit } from '../test/training/visit.ts';
 import { embeddedImages } from '../training/images.ts';
 import { initialLevers, initialSetting, type Place } from '../training/protocol.ts';
 import { configOf, steeringOf } from '../training/settings.ts';
@@ -25,7 +26,7 @@ const median = (some: readonly number[]): number => some.toSorted((a, b) => a - 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const images = await embeddedImages(`data:application/octet-stream;base64,${Buffer.from(embeddedFile()).toString('base64')}`);
-const [site, browser] = await Promise.all([serve(), launch()]);
+const [site, browser] = await Promise.all([builtPage().then(serve), launch('webgpu')]);
 
 /** Steps a second of the lab's first setting in this process. */
 async function inNode(): Promise<number> {

@@ -6,13 +6,13 @@
  *   node scripts/measure.mjs [--visits 3] [--seconds 10]
  */
 import { parseArgs } from 'node:util';
-import { launch, serve } from '../test/site.ts';
+import { builtLab, launch, serve } from '../test/site.ts';
 
 const { values } = parseArgs({ options: { visits: { type: 'string', default: '3' }, seconds: { type: 'string', default: '10' } } });
-const site = await serve();
+const site = await serve(builtLab());
 try {
   for (let visit = 1; visit <= Number(values.visits); visit++) {
-    const browser = await launch();
+    const browser = await launch('webgl');
     const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
     await page.addInitScript(() => {
       globalThis.firstStep = null;

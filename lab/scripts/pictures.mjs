@@ -7,7 +7,7 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { launch, serve } from '../test/site.ts';
+import { builtLab, launch, serve } from '../test/site.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,8 +19,8 @@ const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, heig
 const wanted = values.only?.split(',');
 const rooms = [...Array.from({ length: 7 }, (_, i) => [String(i + 1), `#/tour/${i + 1}`]), ['lab', '#/lab']];
 
-const site = await serve();
-const browser = await launch();
+const site = await serve(builtLab());
+const browser = await launch('webgl');
 try {
   for (const language of ['en', 'zh']) {
     for (const colorScheme of ['light', 'dark']) {

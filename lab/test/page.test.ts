@@ -6,7 +6,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { en } from '../page/texts/en.ts';
 import { zh } from '../page/texts/zh.ts';
-import { launch, type Site, serve } from './site.ts';
+import { builtLab, launch, type Site, serve } from './site.ts';
 
 const axeFile = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
@@ -16,8 +16,8 @@ let browser: Browser;
 const complaints: string[] = [];
 
 beforeAll(async () => {
-  site = await serve();
-  browser = await launch();
+  site = await serve(builtLab());
+  browser = await launch('webgl');
 });
 afterAll(async () => {
   await browser?.close();

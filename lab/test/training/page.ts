@@ -46,7 +46,7 @@ export class Driver {
         this.#said.push(message);
       });
     this.#training = training;
-    const data = new URL('/isolated/images.safetensors.gz', document.baseURI).href;
+    const data = new URL('images.safetensors.gz', document.baseURI).href;
     training.post({ kind: 'open', place: { backend: 'wasm' }, setting: initialSetting, levers: initialLevers, data, ...given });
   }
 

@@ -1,33 +1,9 @@
-import type { Browser } from 'playwright-core';
 import { parseSafetensors } from 'tensegrity/models';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { initialSetting, type MessageOf } from '../../training/protocol.ts';
-import { type Host, launch, type Site, serve, Visit } from './browser.ts';
+import { describe, expect, it } from 'vitest';
+import type { MessageOf } from '../../training/protocol.ts';
+import { small, visits } from './visiting.ts';
 
-// Until a test is done, however busy the machine is: none says how long anything may take.
-vi.setConfig({ testTimeout: 300_000 });
-
-let site: Site;
-let browser: Browser;
-beforeAll(async () => {
-  [site, browser] = await Promise.all([serve(), launch()]);
-}, 120_000);
-afterAll(async () => {
-  await browser?.close();
-  site?.close();
-});
-
-/** Small steps, where it is not the numbers that count. */
-const small = { ...initialSetting, batchSize: 16 };
-
-async function visiting(host: Host, look: (visit: Visit) => Promise<void>): Promise<void> {
-  const visit = await Visit.to(browser, site, host);
-  try {
-    await look(visit);
-  } finally {
-    await visit.close();
-  }
-}
+const visiting = visits();
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -118,14 +94,14 @@ describe('where it trains', () => {
       await visit.until('status', ({ at, phase, step }) => at?.backend === 'wasm' && phase === 'running' && step >= from);
       await visit.next('steps', ({ steps }) => steps.at(-1)!.step > from);
       // A run that never moved has the same losses, but for rounding.
-      const straight = await Visit.to(browser, site, 'isolated');
-      await straight.open({ setting });
-      await straight.reach(moved + 3);
-      const [steps, expected] = [await visit.steps(), await straight.steps()];
-      await straight.close();
-      for (let i = 0; i < moved + 3; i++) expect(steps[i]!.loss, `step ${i + 1}`).toBeCloseTo(expected[i]!.loss, 1);
-      expect(steps.slice(onGpu).some(({ step }) => step === from + 1)).toBe(true);
-      expect(steps.every(({ loss }) => Number.isFinite(loss))).toBe(true);
+      await visiting('isolated', async (straight) => {
+        await straight.open({ setting });
+        await straight.reach(moved + 3);
+        const [steps, expected] = [await visit.steps(), await straight.steps()];
+        for (let i = 0; i < moved + 3; i++) expect(steps[i]!.loss, `step ${i + 1}`).toBeCloseTo(expected[i]!.loss, 1);
+        expect(steps.slice(onGpu).some(({ step }) => step === from + 1)).toBe(true);
+        expect(steps.every(({ loss }) => Number.isFinite(loss))).toBe(true);
+      });
     }));
 });
 

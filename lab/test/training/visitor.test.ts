@@ -1,37 +1,13 @@
-import type { Browser } from 'playwright-core';
 import { checkpointBytes, checkpointIn, parseSafetensors } from 'tensegrity/models';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { initialSetting } from '../../training/protocol.ts';
+import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../training/sha256.ts';
-import { launch, type Site, serve, Visit } from './browser.ts';
+import { small, visits } from './visiting.ts';
 
-// Until a test is done, however busy the machine is: none says how long anything may take.
-vi.setConfig({ testTimeout: 300_000 });
-
-let site: Site;
-let browser: Browser;
-beforeAll(async () => {
-  [site, browser] = await Promise.all([serve(), launch()]);
-}, 120_000);
-afterAll(async () => {
-  await browser?.close();
-  site?.close();
-});
-
-const small = { ...initialSetting, batchSize: 16 };
-
-async function visiting(look: (visit: Visit) => Promise<void>): Promise<void> {
-  const visit = await Visit.to(browser, site, 'isolated');
-  try {
-    await look(visit);
-  } finally {
-    await visit.close();
-  }
-}
+const visiting = visits();
 
 describe('what a visitor does', () => {
   it('keeps a run, opens it and what is none, restarts, and takes the encoder with him', () =>
-    visiting(async (visit) => {
+    visiting('isolated', async (visit) => {
       await visit.open({ setting: small });
       await visit.reach(4);
       await visit.post({ kind: 'levers', levers: { variance: 3 } }, { kind: 'pause' }, { kind: 'save' });
@@ -90,7 +66,7 @@ describe('what a visitor does', () => {
     }));
 
   it('drops images: they are decoded here, a damaged one is named, one of 40 megapixels is taken, and too few leave all as it was', () =>
-    visiting(async (visit) => {
+    visiting('isolated', async (visit) => {
       await visit.open({ setting: small });
       await visit.reach(2);
       const requests: string[] = [];
@@ -134,13 +110,13 @@ describe('what a visitor does', () => {
       await visit.post({ kind: 'images', files: [] });
       await visit.until('data', ({ name, count }) => name === 'embedded' && count === 4096, { from: 2 });
       // Nothing was sent anywhere.
-      const origin = new URL(site.address('isolated')).origin;
+      const origin = new URL(visit.page.url()).origin;
       expect(requests.filter((request) => !request.startsWith(`GET ${origin}`) && !/^GET (blob|data):/.test(request))).toEqual([]);
       expect(visit.errors).toEqual([]);
     }));
 
   it('changes the method: plans are kept, and the encoder; what cannot be is said', () =>
-    visiting(async (visit) => {
+    visiting('isolated', async (visit) => {
       await visit.open({ setting: small, paused: true });
       await visit.until('status', ({ phase }) => phase === 'paused');
       const change = async (setting: Partial<typeof small>) => {

@@ -1,89 +1,27 @@
-/** The test page, built as the lab is and served as hosts do, and a browser that visits it. */
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+/** The test page, built as the lab is, and visits to it. */
 import { fileURLToPath } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { build } from 'vite';
-import { findChromium } from '../../../test/browser/chromium.ts';
+import type { Browser, Page } from 'playwright-core';
+import { build, type Rolldown } from 'vite';
 import { embedded } from '../../embedded.ts';
 import type { Command, CommandOf, Message, MessageOf } from '../../training/protocol.ts';
+import { alias } from '../../vite.config.ts';
+import type { Files, Host, Site } from '../site.ts';
 
-const lab = fileURLToPath(new URL('../..', import.meta.url));
-const built = fileURLToPath(new URL('../../../dist/', import.meta.url));
-const types: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript' };
-const isolation = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
-
-/** What the server says of all files, by the first part of their path. */
-const headersOf: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  isolated: isolation,
-  plain: {},
-  wasmless: { ...isolation, 'content-security-policy': "script-src 'self'" },
-  workerless: { ...isolation, 'content-security-policy': "worker-src 'none'" },
-};
-export type Host = 'isolated' | 'plain' | 'wasmless' | 'workerless';
-
-export interface Site {
-  readonly address: (host: Host) => string;
-  close(): void;
-}
-
-/** Builds the test page, and serves it as each host does. */
-export async function serve(): Promise<Site> {
-  const folder = mkdtempSync(join(tmpdir(), 'tensegrity-lab-'));
-  const alias = ['engine', 'models'].map((name) => ({
-    find: name === 'engine' ? /^tensegrity$/ : /^tensegrity\/models$/,
-    replacement: `${built}${name}/index.js`,
-  }));
-  const input = join(lab, 'test/training/page.html');
-  await build({
-    root: join(lab, 'test/training'),
+/** Builds the test page. */
+export async function builtPage(): Promise<Files> {
+  const built = await build({
+    root: fileURLToPath(new URL('.', import.meta.url)),
     configFile: false,
     base: './',
     logLevel: 'warn',
     plugins: [embedded],
     resolve: { alias },
     worker: { format: 'es' },
-    build: { outDir: folder, target: 'es2022', emptyOutDir: true, rolldownOptions: { input } },
+    build: { write: false, target: 'es2022', rolldownOptions: { input: fileURLToPath(new URL('page.html', import.meta.url)) } },
   });
-  const server = createServer((request, response) => {
-    const [, host, ...path] = new URL(request.url!, 'http://localhost').pathname.split('/');
-    const file = join(folder, ...path);
-    if (!file.startsWith(folder) || !existsSync(file)) {
-      response.writeHead(404).end();
-      return;
-    }
-    const type = types[extname(file)] ?? 'application/octet-stream';
-    response.writeHead(200, { ...headersOf[host!], 'content-type': type }).end(readFileSync(file));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return {
-    address: (host) => `http://127.0.0.1:${port}/${host}/page.html`,
-    close: () => {
-      server.closeAllConnections();
-      server.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-/** A headless browser, with a CPU's imitation of a GPU. */
-export async function launch(): Promise<Browser> {
-  const found = findChromium();
-  if ('missing' in found) throw new Error(found.missing);
-  const environment = Object.fromEntries(
-    Object.entries(found.environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-  );
-  return chromium.launch({
-    executablePath: found.program,
-    env: environment,
-    args: ['--no-sandbox', '--no-zygote', '--disable-dev-shm-usage', '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
-  });
+  // One output was asked for, and no watching.
+  const { output } = built as Rolldown.RolldownOutput;
+  return new Map(output.map((file) => [file.fileName, file.type === 'chunk' ? file.code : file.source]));
 }
 
 /** A page with a training, as a test sees it. */
@@ -104,7 +42,7 @@ export class Visit {
     const errors: string[] = [];
     page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
     page.on('pageerror', (error) => errors.push(String(error)));
-    await page.goto(site.address(host));
+    await page.goto(`${site[host]}page.html`);
     return new Visit(page, errors);
   }
 
