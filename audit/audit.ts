@@ -21,7 +21,9 @@ import { type Identity, identify, type Observation, reproduces } from './identif
 import { type GradientObservation, identifyGradient } from './identifyGradient.ts';
 import { type Expected, Model } from './model.ts';
 import { familyOptions } from './options.ts';
-import { type Breach, otherValues, type Property, properties, propertyNames, type Trial, withOption } from './properties.ts';
+import { properties, propertyNames } from './properties/index.ts';
+import { otherValues, withOption } from './properties/options.ts';
+import type { Breach, Property, Trial } from './properties/property.ts';
 import { identifyState } from './state.ts';
 import {
   type Answer,

@@ -12,6 +12,6 @@ export { type DescribeOptions, describeLossAudit, type TestFunctions } from './d
 export { type Family, type FamilyName, familyNames } from './formulas/index.ts';
 export { type ModuleDescription, type ModuleOptions, moduleSubject } from './module.ts';
 export { type ProgramOptions, programSubject } from './program.ts';
-export { propertyNames } from './properties.ts';
+export { propertyNames } from './properties/index.ts';
 export { reportText } from './report.ts';
 export type { Answer, FlatArray, InputForm, Loss, NamedArray, Question, Subject } from './subject.ts';
