@@ -152,7 +152,8 @@ export function pack(module) {
         continue;
       }
       const [hints, numbers, bytes] = behind[kinds[table[instruction]]];
-      for (let rest = hints; rest > 0; rest--) reader.number();
+      // A hint of 64 or more says that a number follows it: of another memory.
+      for (let rest = hints; rest > 0; rest--) if (reader.number() >= 64) throw new Error(`function ${k} knows of several memories`);
       const operands = reader.at;
       for (let rest = numbers === TABLE ? reader.number() + 1 : numbers; rest > 0; rest--) reader.number();
       reader.at += bytes;

@@ -1,7 +1,7 @@
 import { parseSafetensors } from 'tensegrity/models';
 import { describe, expect, it } from 'vitest';
 import type { MessageOf } from '../../training/protocol.ts';
-import { small, visits } from './visiting.ts';
+import { small, visits } from './fixture.ts';
 
 const visiting = visits();
 

@@ -1,7 +1,7 @@
 import { checkpointBytes, checkpointIn, parseSafetensors } from 'tensegrity/models';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../training/sha256.ts';
-import { small, visits } from './visiting.ts';
+import { small, visits } from './fixture.ts';
 
 const visiting = visits();
 

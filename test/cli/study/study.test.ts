@@ -9,7 +9,7 @@ import type { StudyResults } from '../../../cli/study/results.ts';
 import { runStudy } from '../../../cli/study/run.ts';
 import { type CellTask, cellTask, type Study, tasksOf } from '../../../cli/study/study.ts';
 import { useBackend } from '../../../engine/index.ts';
-import { methods } from '../../../models/methods/index.ts';
+import { methodNamed, methods } from '../../../models/methods/index.ts';
 import { stripedDataset } from '../../models/train/support.ts';
 import { Call, fails, smallData, succeeds, temporaryFolder } from '../support.ts';
 
@@ -63,7 +63,8 @@ describe('the tasks of a study', () => {
               ...circumstances,
               common: { ...circumstances.common, epochs: rounds },
             });
-          const { file } = task('a', epochs);
+          const { file, identity } = task('a', epochs);
+          expect(identity.revision).toBe(methodNamed(method).revision);
           expect(task('another title', epochs).file).toBe(file);
           expect(task('a', epochs + 1).file).not.toBe(file);
         },

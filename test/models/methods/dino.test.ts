@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { arange, compile, eye, grad, key, type Tensor, tensor, uniform, useBackend } from '../../../engine/index.ts';
-import { dino, dinoCentre, type Learner, methods, SmallConvNet, Trainer, trainingConfig } from '../../../models/index.ts';
+import {
+  dino,
+  dinoCentre,
+  type Learner,
+  methods,
+  SmallConvNet,
+  Trainer,
+  type TrainingConfig,
+  trainingConfig,
+} from '../../../models/index.ts';
 import { property } from '../../support/property.ts';
 import { expectClose, expectError, expectGradient, f64, gaussian, normalMatrix, seeds, sizes, values } from '../support.ts';
 import { stripedDataset } from '../train/support.ts';
@@ -118,6 +127,18 @@ describe('its learner', () => {
       outcome.after?.();
       return { loss, embedding: embeddings[0]! };
     });
+  /** Three steps an epoch. */
+  const trainerOf = (training: Partial<TrainingConfig>, options: TrainingConfig['methodOptions']): Trainer =>
+    new Trainer(
+      trainingConfig({
+        method: 'dino',
+        batchSize: 8,
+        epochs: 2,
+        ...training,
+        methodOptions: { localCrops: 0, localSize: 4, ...options },
+      }),
+      stripedDataset(24, { size: 6 }),
+    );
   const data = async (learner: Learner, name: string): Promise<number[]> => [...(await learner.stateDict()).get(name)!.data];
 
   it('takes crops of different sizes, and moves centre and teacher after the loss', async () => {
@@ -151,17 +172,7 @@ describe('its learner', () => {
   });
 
   it('leaves the last layer as it is while it is frozen, whatever decay pulls at it, and moves it from then on', async () => {
-    const trainer = new Trainer(
-      trainingConfig({
-        method: 'dino',
-        batchSize: 8,
-        widths: [8, 4, 6],
-        epochs: 2,
-        weightDecay: 0.1,
-        methodOptions: { localCrops: 0, localSize: 4, headNorm: 'batch', frozenEpochs: 1 },
-      }),
-      stripedDataset(24, { size: 6 }),
-    );
+    const trainer = trainerOf({ widths: [8, 4, 6], weightDecay: 0.1 }, { headNorm: 'batch', frozenEpochs: 1 });
     const state = async (): Promise<(readonly [string, number[]])[]> =>
       [...(await trainer.state()).tensors].map(([name, { data }]) => [name, [...data]] as const);
     const first = new Map(await state());
@@ -178,19 +189,9 @@ describe('its learner', () => {
   });
 
   it('scales all gradients down by their norm without that of the last layer while it is frozen', async () => {
-    const trainer = new Trainer(
-      trainingConfig({
-        method: 'dino',
-        batchSize: 8,
-        widths: [16, 8, 16],
-        epochs: 2,
-        optimizer: 'sgd',
-        momentum: 0,
-        weightDecay: 0,
-        clip: 0.1,
-        methodOptions: { localCrops: 0, localSize: 4, clipEach: 0 },
-      }),
-      stripedDataset(24, { size: 6 }),
+    const trainer = trainerOf(
+      { widths: [16, 8, 16], optimizer: 'sgd', momentum: 0, weightDecay: 0, clip: 0.1 },
+      { headNorm: 'none', frozenEpochs: 1, clipEach: 0 },
     );
     const weights = async (): Promise<number[]> =>
       [...(await trainer.state()).tensors].flatMap(([name, { data }]) =>

@@ -76,12 +76,20 @@ describe.each(Object.entries(builders))('%s', (name, build) => {
     const start = [...gaussian(1, [4, 3]).data];
     expect(held).toEqual([start, start, never[0], never[0], never[1], never[2]]);
     expect(await run(true, (now) => now)).toEqual(held);
-    expectError(() => build([{ parameters: [slot(gaussian(1, [1]))], learns: 'now' }]).step([f64([1])], 0.1), 'argument', /'now'.*record/);
-    expectError(
-      () => build([{ parameters: [slot(gaussian(1, [1]))], learns: 'now' }]).step([f64([1])], { learningRate: 1 }),
-      'argument',
-      /now/,
-    );
+  });
+
+  it('counts no step that is refused', async () => {
+    const [held, other] = [slot(gaussian(1, [2])), slot(gaussian(2, [2]))];
+    const optimizer = build([other, { parameters: [held], learns: 'now' }]);
+    const gradients = [f64([1, 1]), f64([1, 1])];
+    expectError(() => optimizer.step(gradients, 0.1), 'argument', /'now'.*record/);
+    expectError(() => optimizer.step(gradients, { learningRate: 0.1 }), 'argument', /step: now/);
+    expectError(() => optimizer.step([gradients[0]!, f64([1])], { learningRate: 0.1, now: 1 }), 'shape', /parameter 1/);
+    optimizer.step(gradients, { learningRate: 0.1, now: 1 });
+    await realize();
+    const state = await optimizer.stateDict();
+    expect(['step', 'step.now'].map((name) => [...state.get(name)!.data])).toEqual([[1], [1]]);
+    expectError(() => build([{ parameters: [held], learns: 3 as unknown as string }]), 'argument', /learns is a name, got 3/);
   });
 
   it('finds the bottom of a bowl, with a rate that comes as an argument, in one plan', async () => {
